@@ -1,0 +1,16 @@
+"""The exchange that plays orders over a market, and Backtrader on top of it."""
+
+from foundation.lazy import lazy_exports
+
+_EXPORTS = {
+    "AccountParams": "parameters",
+    "CandleFeed": "feed",
+    "CostParams": "parameters",
+    "FuturesBroker": "broker",
+    "Result": "result",
+    "Totals": "result",
+    "backtest": "engine",
+    "run_baselines": "baselines",
+}
+__all__ = sorted(_EXPORTS)
+__getattr__ = lazy_exports(__name__, _EXPORTS)

@@ -1,0 +1,96 @@
+"""Result: everything that one backtest left behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from backtests.parameters import AccountParams, CostParams
+from markets.candles import utc
+from markets.market import Market
+from models.forecasts import Forecasts
+from strategies.parameters import CrossoverParams, RiskParams
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over the whole run, in the settlement currency; costs count positive when paid.
+
+    `fees`: trading fees. `funding`: net funding PAID (negative when received). `slippage`: already
+    inside the fill prices, shown apart and never added again. `liquidation_charges`: clearance
+    charges. `liquidations`, `refusals`, `shrunk`: how many positions and orders.
+    """
+
+    fees: float
+    funding: float
+    slippage: float
+    liquidation_charges: float
+    liquidations: int
+    refusals: int
+    shrunk: int
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The full record of one backtest. All timestamps in the tables are bar OPEN, UTC.
+
+    `fills`: timestamp, symbol, side (buy | sell), quantity, price, reason (entry | signal |
+    stop_loss | take_profit | liquidation | order), fee, realised_pnl (before fees), position (after),
+    cash (after), slippage, liquidation_fee.
+    `equity`: timestamp, equity, cash, margin, unrealised, position, mark, liquidation_price: one row
+    per bar, at the bar's close; equity = cash + unrealised, margin is the part of cash that is posted.
+    With several symbols the last three are NaN here and stand in `positions`.
+    `positions`: timestamp, symbol, position, mark, liquidation_price, margin, unrealised.
+    `decisions`: timestamp, symbol, close, mean, sigma, threshold, fast, slow, signal (-1 | 0 | 1), reason.
+    `orders`: what was refused, shrunk or cancelled: timestamp, symbol, side, quantity, status, reason.
+    `funding`: timestamp, symbol, position, mark, rate, payment (positive when paid).
+    `start`: open of the first bar played, UTC nanoseconds; every market also holds earlier bars.
+    `notes`: what a reader must know first, such as a mark price for which the last price stood in.
+    `ruined`: whether equity reached zero; the account then stays there.
+    """
+
+    name: str
+    markets: tuple[Market, ...]
+    forecasts: Forecasts
+    strategy: CrossoverParams
+    risk: RiskParams
+    account: AccountParams
+    costs: CostParams
+    start: int
+    decisions: pd.DataFrame
+    orders: pd.DataFrame
+    fills: pd.DataFrame
+    equity: pd.DataFrame
+    positions: pd.DataFrame
+    funding: pd.DataFrame
+    totals: Totals
+    notes: tuple[str, ...] = ()
+    ruined: bool = False
+    config: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any market was made by a generator."""
+        return any(market.synthetic for market in self.markets)
+
+    @property
+    def settlement(self) -> str:
+        """The currency of all money here."""
+        return self.markets[0].contract.settlement
+
+    def __str__(self) -> str:
+        bars, last = len(self.equity), float(self.equity["equity"].iloc[-1])
+        change = last / self.account.cash - 1.0
+        total = self.totals
+        end = utc(self.equity["timestamp"].iloc[-1].value)
+        return "\n".join(
+            [
+                f"{self.name}{' (synthetic market)' if self.synthetic else ''}: {utc(self.start)} to {end} UTC, {bars:,} bars",
+                f"equity {self.account.cash:,.2f} -> {last:,.2f} {self.settlement} ({change:+.2%}), {len(self.fills)} fills",
+                f"fees {total.fees:,.2f}, funding {total.funding:,.2f}, slippage {total.slippage:,.2f}, "
+                f"liquidations {total.liquidations}, refused orders {total.refusals}",
+                *(f"note: {note}" for note in self.notes),
+            ]
+        )

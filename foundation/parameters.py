@@ -1,0 +1,50 @@
+"""The base of every table of parameters that people write, in Python or in TOML."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from foundation.errors import ParameterError, suggestion
+
+
+class Parameters(BaseModel):
+    """A frozen, strict table of parameters; a wrong one raises a one-line ParameterError.
+
+    `table` is the table's name in a config file, so that an error can name the full key.
+    Each field's description says what it is and what may be written; errors quote it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False)
+    table: ClassVar[str] = ""
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise self._explain(error.errors()[0]) from None
+
+    def replaced(self, **values: Any) -> Any:
+        """The same table with some values changed, validated again."""
+        return type(self)(**{**self.model_dump(), **values})
+
+    @classmethod
+    def _explain(cls, detail: ErrorDetails) -> ParameterError:
+        path = [str(part) for part in detail["loc"]]
+        key = ".".join([cls.table, *path] if cls.table else path) or cls.__name__
+        field = cls.model_fields.get(path[0]) if path else None
+        help_text = (field.description or "") if field else ""
+        match detail["type"]:
+            case "extra_forbidden":
+                known = suggestion(path[-1], cls.model_fields)
+                return ParameterError(key, "is not a known key", value=detail["input"], fix=known)
+            case "missing":
+                return ParameterError(key, "is missing", fix=help_text)
+            case "value_error":
+                problem = str(detail["ctx"]["error"])
+            case _:
+                problem = detail["msg"].replace("Input should", "should")
+        shown = None if isinstance(detail["input"], dict) and not path else detail["input"]
+        return ParameterError(key, problem, value=shown, fix=help_text)

@@ -1,0 +1,24 @@
+"""Progress of long work, shown on standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def progress(items: Iterable[T], description: str, total: int) -> Iterator[T]:
+    """The same items, with a progress bar while they are worked through.
+
+    Drawn on standard error when that is a terminal; elsewhere one line says what is being done.
+    """
+    if not sys.stderr.isatty():
+        print(f"{description} ({total}) ...", file=sys.stderr, flush=True)
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(items, description=description, total=total, console=Console(stderr=True), transient=True)

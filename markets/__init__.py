@@ -1,0 +1,15 @@
+"""Candles, contracts, margin rules, funding and mark price; reading and checking them."""
+
+from foundation.lazy import lazy_exports
+
+_EXPORTS = {
+    "Candles": "candles",
+    "Contract": "contract",
+    "Funding": "funding",
+    "Market": "market",
+    "demo_market": "demo",
+    "find_contract": "contract",
+    "load_market": "store",
+}
+__all__ = sorted(_EXPORTS)
+__getattr__ = lazy_exports(__name__, _EXPORTS)

@@ -1,0 +1,101 @@
+"""Market: one contract with everything that a backtest plays over it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from foundation.errors import DataError
+from foundation.fingerprint import fingerprint
+from markets.candles import BoolArray, Candles, FloatArray
+from markets.contract import Contract
+from markets.funding import Funding
+
+
+@dataclass(frozen=True, eq=False)
+class Market:
+    """One contract with its candles, mark candles and funding stamps.
+
+    `mark`: candles of the mark price, of any bar length, or None; see `mark_bars`.
+    `funding`: settlements, or None. `synthetic`: made by a generator, and called so wherever it shows.
+    `oracle`: the true expected log return of the NEXT bar at each bar, or None; only a synthetic
+    market knows it, and no model is ever shown it.
+    """
+
+    contract: Contract
+    candles: Candles
+    mark: Candles | None = None
+    funding: Funding | None = None
+    synthetic: bool = False
+    oracle: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        if self.oracle is not None and self.oracle.shape != self.candles.close.shape:
+            raise DataError(self.candles.source, "has an oracle of another length than its candles")
+
+    @property
+    def symbol(self) -> str:
+        """The contract's symbol; markets of one backtest have different ones."""
+        return self.contract.symbol
+
+    @property
+    def bars_per_year(self) -> float:
+        """Bars in 365 days; crypto trades on every one of them."""
+        return 365 * 86_400_000_000_000 / self.candles.bar
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The fingerprint of the contract and of every value in the series."""
+        parts: list[object] = [self.contract.model_dump(mode="json")]
+        for candles in (self.candles, self.mark):
+            if candles is not None:
+                parts += [candles.timestamp, candles.open, candles.high, candles.low, candles.close]
+                parts += [candles.volume, candles.touched]
+        if self.funding is not None:
+            parts += [self.funding.timestamp, self.funding.rate]
+        return fingerprint(*parts)
+
+    def rows(self, first: int, last: int) -> Market:
+        """The market over the candle rows from `first` up to, not including, `last`."""
+        oracle = None if self.oracle is None else self.oracle[first:last]
+        return replace(self, candles=self.candles.rows(first, last), oracle=oracle)
+
+    def mark_bars(self) -> tuple[FloatArray, BoolArray]:
+        """Mark prices on the candles' grid, shape (bars, 4): open, high, low, close; and a flag.
+
+        Where the mark is missing, or its bars are longer than the candles, the last price stands
+        in and the flag is True. Finer mark bars are joined into the candle that holds all of them.
+        """
+        candles = self.candles
+        bars = np.column_stack((candles.open, candles.high, candles.low, candles.close))
+        stands_in = np.ones(len(candles), dtype=np.bool_)
+        mark = self.mark
+        if mark is None or mark.bar > candles.bar or candles.bar % mark.bar:
+            return bars, stands_in
+        parts = candles.bar // mark.bar
+        first = np.searchsorted(mark.timestamp, candles.timestamp)
+        whole = first + parts <= len(mark)
+        whole &= mark.timestamp[np.minimum(first, len(mark) - 1)] == candles.timestamp
+        at = first[whole]
+        window = at[:, None] + np.arange(parts)[None, :]
+        bars[whole] = np.column_stack(
+            (mark.open[at], mark.high[window].max(axis=1), mark.low[window].min(axis=1), mark.close[at + parts - 1])
+        )
+        stands_in[whole] = False
+        return bars, stands_in
+
+    def funding_bars(self) -> tuple[FloatArray, FloatArray]:
+        """Funding rates on the candles' grid: those stamped at a bar's open, those inside the bar."""
+        at_open, inside = np.zeros(len(self.candles)), np.zeros(len(self.candles))
+        if self.funding is None:
+            return at_open, inside
+        stamps = self.funding.timestamp
+        row = np.searchsorted(self.candles.timestamp, stamps, side="right") - 1
+        held = (row >= 0) & (stamps < self.candles.timestamp[-1] + self.candles.bar)
+        on_open = held & (self.candles.timestamp[np.maximum(row, 0)] == stamps)
+        np.add.at(at_open, row[on_open], self.funding.rate[on_open])
+        within = held & ~on_open
+        np.add.at(inside, row[within], self.funding.rate[within])
+        return at_open, inside

@@ -1,0 +1,22 @@
+"""Features, the LSTM, walk-forward training, forecasts and their skill. Only this room imports torch."""
+
+from foundation.lazy import lazy_exports
+
+_EXPORTS = {
+    "Bar": "forecasts",
+    "FeatureParams": "parameters",
+    "Forecast": "forecasts",
+    "Forecaster": "forecasts",
+    "ForecastSeries": "forecasts",
+    "Forecasts": "forecasts",
+    "LSTMParams": "parameters",
+    "TrainedModel": "storage",
+    "WalkForwardParams": "parameters",
+    "collect_forecasts": "forecasts",
+    "forecast_skill": "skill",
+    "load_model": "storage",
+    "save_model": "storage",
+    "walk_forward": "walk_forward",
+}
+__all__ = sorted(_EXPORTS)
+__getattr__ = lazy_exports(__name__, _EXPORTS)

@@ -1,0 +1,151 @@
+"""Forecasts: what a model expected of each next bar, out of sample, and how to ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+
+from foundation.errors import DataError, LookAheadError, suggestion
+from foundation.fingerprint import fingerprint
+from markets.candles import FloatArray, IntArray, utc
+from markets.market import Market
+
+
+class Bar(NamedTuple):
+    """One finished candle, as a forecaster is shown it. `timestamp` is its OPEN, UTC nanoseconds."""
+
+    symbol: str
+    timestamp: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+class Forecast(NamedTuple):
+    """The expected log return of the next bar and its standard deviation; NaN where there is none."""
+
+    mean: float
+    sigma: float
+
+
+NO_FORECAST = Forecast(float("nan"), float("nan"))
+
+
+@runtime_checkable
+class Forecaster(Protocol):
+    """Anything that, shown each finished bar in turn, says what it expects of the next one."""
+
+    def forecast(self, bar: Bar) -> Forecast:
+        """The forecast for the bar after `bar`, made at the close of `bar`."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ForecastSeries:
+    """The forecasts for one symbol; row k was made at the close of the bar that opens at `timestamp[k]`.
+
+    `mean`: expected log return of the NEXT bar. `sigma`: its standard deviation, above zero.
+    `trained_through`: the close of the last bar that touched the model of that row in ANY way
+    (label, early stopping, scaling), UTC nanoseconds; raises LookAheadError where it is not earlier
+    than the row. `model`: the number of the model (fold) that made the row.
+    """
+
+    timestamp: IntArray
+    mean: FloatArray
+    sigma: FloatArray
+    trained_through: IntArray
+    model: IntArray
+
+    def __post_init__(self) -> None:
+        for name, kind in (("timestamp", np.int64), ("mean", float), ("sigma", float), ("trained_through", np.int64), ("model", np.int64)):
+            array = np.array(getattr(self, name), dtype=kind)
+            if array.shape != (len(self.timestamp),):
+                raise DataError("forecasts", f"column {name} has {array.size} rows, timestamp has {len(self.timestamp)}")
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+        if (np.diff(self.timestamp) <= 0).any():
+            raise DataError("forecasts", "are not in rising time order without duplicates")
+        seen = self.timestamp <= self.trained_through
+        if seen.any():
+            row = int(np.argmax(seen))
+            raise LookAheadError(
+                f"forecast for {utc(self.timestamp[row])} UTC comes from a model that was trained through "
+                f"{utc(self.trained_through[row])} UTC; a forecast must be later than all that touched its model"
+            )
+
+    def __len__(self) -> int:
+        return len(self.timestamp)
+
+
+@dataclass(frozen=True, eq=False)
+class Forecasts:
+    """Forecasts for one or several symbols, keyed by symbol and timestamp, never by position.
+
+    They are a Forecaster themselves: `forecast(bar)` looks the bar up and answers NO_FORECAST for
+    a bar they do not hold. `name` says what made them, for reports.
+    """
+
+    series: Mapping[str, ForecastSeries]
+    name: str = "forecasts"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The fingerprint of every value in every series."""
+        parts: list[object] = []
+        for symbol, one in sorted(self.series.items()):
+            parts += [symbol, one.timestamp, one.mean, one.sigma, one.trained_through, one.model]
+        return fingerprint(*parts)
+
+    @property
+    def start(self) -> int:
+        """The open of the first bar at which every symbol has a forecast, UTC nanoseconds."""
+        return max(int(one.timestamp[0]) for one in self.series.values())
+
+    def on(self, market: Market) -> tuple[FloatArray, FloatArray]:
+        """Mean and sigma on the market's candles; NaN at bars without a forecast."""
+        one = self._of(market.symbol)
+        stamps = market.candles.timestamp
+        at = np.minimum(np.searchsorted(one.timestamp, stamps), len(one) - 1)
+        known = one.timestamp[at] == stamps
+        return np.where(known, one.mean[at], np.nan), np.where(known, one.sigma[at], np.nan)
+
+    def forecast(self, bar: Bar) -> Forecast:
+        """The forecast made at the close of this bar, or NO_FORECAST."""
+        row = self._rows.get((bar.symbol, bar.timestamp))
+        return NO_FORECAST if row is None else row
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, int], Forecast]:
+        rows: dict[tuple[str, int], Forecast] = {}
+        for symbol, one in self.series.items():
+            values = zip(one.timestamp.tolist(), one.mean.tolist(), one.sigma.tolist(), strict=True)
+            rows.update(((symbol, stamp), Forecast(mean, sigma)) for stamp, mean, sigma in values)
+        return rows
+
+    def _of(self, symbol: str) -> ForecastSeries:
+        if symbol not in self.series:
+            raise DataError("forecasts", f"hold none for {symbol}", fix=suggestion(symbol, self.series))
+        return self.series[symbol]
+
+
+def collect_forecasts(forecaster: Forecaster, market: Market, name: str = "forecaster") -> Forecasts:
+    """The forecasts of any forecaster, asked bar by bar so that it cannot see a later one.
+
+    Each row counts as trained through the bar before it: a forecaster may learn as it goes.
+    Bars for which it answers NaN are left out. Raises DataError when it never answers.
+    """
+    candles = market.candles
+    columns = [getattr(candles, name).tolist() for name in ("timestamp", "open", "high", "low", "close", "volume")]
+    answers = np.array([forecaster.forecast(Bar(market.symbol, *row)) for row in zip(*columns, strict=True)], dtype=float)
+    known = np.isfinite(answers).all(axis=1)
+    if not known.any():
+        raise DataError(name, f"gave no finite forecast for {market.symbol} on any of {len(candles)} bars")
+    stamps = candles.timestamp[known]
+    series = ForecastSeries(stamps, answers[known, 0], answers[known, 1], stamps - 1, np.zeros(len(stamps), np.int64))
+    return Forecasts({market.symbol: series}, name)
