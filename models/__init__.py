@@ -16,7 +16,7 @@ _EXPORTS = {
     "forecast_skill": "skill",
     "load_model": "storage",
     "save_model": "storage",
-    "walk_forward": "walk_forward",
+    "walk_forward": "walkforward",
 }
 __all__ = sorted(_EXPORTS)
 __getattr__ = lazy_exports(__name__, _EXPORTS)

@@ -4,7 +4,7 @@ from foundation.lazy import lazy_exports
 
 _EXPORTS = {
     "compare": "comparison",
-    "metrics": "metrics",
+    "compute_metrics": "metrics",
     "write_report": "report",
 }
 __all__ = sorted(_EXPORTS)
