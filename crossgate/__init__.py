@@ -1,0 +1,58 @@
+"""crossgate: LSTM forecasts, confirmed by a moving-average crossover, played on leveraged crypto futures.
+
+Type `import crossgate as cg`. Public names load on first use, so that this import stays quick.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from crossgate.tree import check_tree
+
+if TYPE_CHECKING:
+    from backtests.engine import backtest
+    from markets.demo import demo_market
+    from markets.store import load_market
+    from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
+    from models.walkforward import walk_forward
+    from reports.comparison import compare
+    from reports.report import write_report
+
+    from backtests.parameters import AccountParams, CostParams
+    from strategies.parameters import CrossoverParams, RiskParams
+
+__version__ = "0.1.0"
+__all__ = [
+    "AccountParams",
+    "CostParams",
+    "CrossoverParams",
+    "FeatureParams",
+    "LSTMParams",
+    "RiskParams",
+    "WalkForwardParams",
+    "backtest",
+    "compare",
+    "demo_market",
+    "load_market",
+    "walk_forward",
+    "write_report",
+]
+
+_ROOM = {
+    **dict.fromkeys(("AccountParams", "CostParams", "backtest"), "backtests"),
+    **dict.fromkeys(("CrossoverParams", "RiskParams"), "strategies"),
+    **dict.fromkeys(("FeatureParams", "LSTMParams", "WalkForwardParams", "walk_forward"), "models"),
+    **dict.fromkeys(("demo_market", "load_market"), "markets"),
+    **dict.fromkeys(("compare", "write_report"), "reports"),
+}
+
+check_tree()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOM:
+        raise AttributeError(f"module 'crossgate' has no attribute {name!r}")
+    return getattr(importlib.import_module(_ROOM[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]
