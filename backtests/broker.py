@@ -1,0 +1,297 @@
+"""The Backtrader broker of a leveraged futures account: translates orders to the exchange and fills back."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, NoReturn
+
+import backtrader as bt
+import numpy as np
+
+from backtests import records
+from backtests.exchange import play_and_record, withdraw
+from backtests.feed import CandleFeed
+from backtests.fills import tick_down, tick_up
+from backtests.ledger import Ledger
+from foundation.errors import CrossgateError, DataError, ParameterError
+
+_KINDS = {bt.Order.Market: records.MARKET, bt.Order.Limit: records.LIMIT, bt.Order.Stop: records.STOP}
+
+
+class FuturesCommission(bt.CommInfoBase):  # type: ignore[misc]
+    """How Backtrader's trades and analyzers value a linear contract: profit is size x price change."""
+
+    params = (("stocklike", False), ("commtype", bt.CommInfoBase.COMM_PERC), ("percabs", True), ("mult", 1.0))
+
+    def getsize(self, price: float, cash: float) -> float:
+        """The size, fractional, that some cash can carry at the leverage."""
+        return float(self.p.leverage * cash / price)
+
+    def get_margin(self, price: float) -> float:
+        """The initial margin of one unit."""
+        return float(price / self.p.leverage)
+
+
+class FuturesBroker(bt.BrokerBase):  # type: ignore[misc]
+    """A leveraged futures account on isolated margin, for feeds that are CandleFeeds.
+
+    `cash`: starting balance. `leverage`: of orders that do not name their own. `slippage_bps`, `intrabar`,
+    `limit_fill`: see AccountParams and CostParams. Fees, filters and the margin rule come with the contract.
+
+    Orders: Market, Limit, Stop, and brackets whose exits live on the entry bar. Keywords beyond
+    Backtrader's own, for `buy` and `sell`: `leverage`, `reduce_only`, `reason` (one of FILL_REASONS), and
+    for the exits of a bracket `offset_rate` (fraction of the entry's fill price) or `offset` (in price).
+    `getcash` is the cash not posted as margin; `getvalue` the equity at the last mark close.
+    Every fill, funding payment and refusal is kept in `ledger`.
+    """
+
+    params = (
+        ("cash", 10_000.0),
+        ("leverage", 1.0),
+        ("slippage_bps", 0.0),
+        ("intrabar", "adverse"),
+        ("limit_fill", "touch"),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.startingcash = self.p.cash
+        self.slippage = self.p.slippage_bps / 1e4
+        self.notifications: deque[Any] = deque()
+        self.account = np.zeros(1, dtype=records.ACCOUNT)
+        self.account["cash"] = self.account["equity"] = self.p.cash
+
+    def start(self) -> None:
+        """Takes the feeds' markets onto the exchange; all must have the same bars."""
+        super().start()
+        self.feeds = list(self.cerebro.datas)
+        for feed in self.feeds:
+            if not isinstance(feed, CandleFeed):
+                raise ParameterError("feed", "should be a CandleFeed", value=type(feed).__name__, fix="CandleFeed(dataname=market)")
+        self.symbols = {feed.symbol: number for number, feed in enumerate(self.feeds)}
+        first = self.feeds[0].market.candles
+        for feed in self.feeds:
+            if not np.array_equal(feed.market.candles.timestamp, first.timestamp):
+                raise DataError(feed.symbol, f"has other bars than {self.feeds[0].symbol}", fix="cut all markets to the same span and bar length")
+        if len(self.symbols) != len(self.feeds):
+            raise DataError("feeds", "name a symbol twice", fix="hand in one feed a contract")
+        markets = [feed.market for feed in self.feeds]
+        count, bars = len(markets), len(first)
+        self.positions = np.zeros(count, dtype=records.POSITION)
+        self.bars = np.stack([records.bar_records(market) for market in markets])
+        self.contracts = np.concatenate([records.contract_record(market.contract) for market in markets])
+        self.settings = records.settings_record(self.p.slippage_bps, self.p.intrabar, self.p.limit_fill)
+        self.history = np.zeros(bars, dtype=records.HISTORY)
+        self.position_history = np.zeros((count, bars), dtype=records.POSITION_HISTORY)
+        self.orders = np.zeros(64, dtype=records.ORDER)
+        self.payments = np.zeros(2 * count, dtype=records.PAYMENT)
+        self.fills = np.zeros(3 * 64 + 2 * count, dtype=records.FILL)
+        self.open_orders: dict[int, Any] = {}
+        self.untransmitted: dict[int, list[Any]] = {}
+        self.held = {feed.symbol: bt.position.Position() for feed in self.feeds}
+        self.owners: dict[str, Any] = {}
+        self.commissions = {
+            feed.symbol: FuturesCommission(commission=feed.market.contract.taker_fee, leverage=self.p.leverage) for feed in self.feeds
+        }
+        self.ledger = Ledger([feed.symbol for feed in self.feeds], first.timestamp)
+
+    # What a strategy asks ---------------------------------------------------------------------
+
+    def getcash(self) -> float:
+        """The cash that is not posted as margin."""
+        return float(self.account["cash"][0] - self.account["margin"][0])
+
+    def getvalue(self, datas: Any = None) -> float:
+        """The equity; of some feeds only, their unrealised profit plus posted margin."""
+        if datas is None:
+            return float(self.account["equity"][0])
+        now = self.position_history[:, len(self.feeds[0]) - 1]
+        chosen = [self.symbols[data.symbol] for data in datas]
+        return float(now["margin"][chosen].sum() + now["unrealised"][chosen].sum())
+
+    def setcash(self, cash: float) -> None:
+        """Another starting balance, before the run."""
+        self.startingcash = cash
+        self.account["cash"] = self.account["equity"] = cash
+
+    def getposition(self, data: Any, clone: bool = True) -> Any:
+        """The position in a feed's contract; sizes are fractional."""
+        position = self.held[data.symbol]
+        return position.clone() if clone else position
+
+    def getcommissioninfo(self, data: Any) -> Any:
+        """The contract's fee, as Backtrader wants it."""
+        return self.commissions[data.symbol]
+
+    def setcommission(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: the fees come with the contract."""
+        raise CrossgateError("the broker takes fees and margin from the feed's contract; change them with contract.replaced(taker_fee=...)")
+
+    addcommissioninfo = setcommission
+
+    def fee_rate(self, data: Any) -> float:
+        """The taker fee of a feed's contract, a fraction of notional."""
+        return float(self.contracts["taker_fee"][self.symbols[data.symbol]])
+
+    def cost_rate(self, data: Any) -> float:
+        """Taker fee plus slippage of one fill, a fraction of notional."""
+        return self.fee_rate(data) + self.slippage
+
+    # What a strategy orders -------------------------------------------------------------------
+
+    def buy(self, owner: Any, data: Any, size: float, **options: Any) -> Any:
+        """A buy order, in Backtrader's words; see the class for the keywords added."""
+        return self._order(bt.BuyOrder, owner, data, size, **options)
+
+    def sell(self, owner: Any, data: Any, size: float, **options: Any) -> Any:
+        """A sell order, in Backtrader's words; see the class for the keywords added."""
+        return self._order(bt.SellOrder, owner, data, size, **options)
+
+    def submit(self, order: Any) -> Any:
+        """Takes an order; those of a bracket wait until the last one is transmitted."""
+        order.addcomminfo(self.getcommissioninfo(order.data))
+        order.submit(self)
+        self._notify(order)
+        group = order.ref if order.parent is None else order.parent.ref
+        self.untransmitted.setdefault(group, []).append(order)
+        if order.transmit:
+            for waiting in self.untransmitted.pop(group):
+                self._place(waiting)
+        return order
+
+    def cancel(self, order: Any) -> bool:
+        """Withdraws an order that is still open, with the exits that wait for it; False if it is done."""
+        if order.ref not in self.open_orders:
+            return False
+        withdraw(self.account, self.orders, order.ref)
+        self._report_orders(len(self.feeds[0]) - 1)
+        return True
+
+    def next(self) -> None:
+        """Plays the bar that has just closed, then tells Backtrader what happened in it."""
+        i = len(self.feeds[0]) - 1
+        play_and_record(
+            self.account, self.positions, self.orders, self.bars, i, self.settings,
+            self.contracts, self.fills, self.payments, self.history, self.position_history,
+        )  # fmt: skip
+        if self.account["events"][0]:
+            self.ledger.add_payments(i, self.payments[: self.account["payments"][0]])
+            for fill in self.fills[: self.account["fills"][0]]:
+                self._report_fill(i, fill)
+            self._report_orders(i)
+
+    def get_notification(self) -> Any:
+        """The next order with news, or None."""
+        return self.notifications.popleft() if self.notifications else None
+
+    # Translation ------------------------------------------------------------------------------
+
+    def _order(
+        self, kind: Any, owner: Any, data: Any, size: float, price: Any = None, plimit: Any = None, exectype: Any = None,
+        valid: Any = None, tradeid: int = 0, oco: Any = None, trailamount: Any = None, trailpercent: Any = None,
+        parent: Any = None, transmit: bool = True, **info: Any,
+    ) -> Any:  # fmt: skip
+        order = kind(
+            owner=owner, data=data, size=size, price=price, pricelimit=plimit, exectype=exectype,
+            valid=valid, tradeid=tradeid, oco=oco, parent=parent, transmit=transmit,
+        )  # fmt: skip
+        if order.exectype not in _KINDS or valid is not None or oco is not None:
+            asked = f"{order.getordername()}{' with valid' if valid else ''}{' with oco' if oco else ''}"
+            raise ParameterError("order", "is not a kind this broker plays", value=asked, fix="Market, Limit, Stop or a bracket of them")
+        order.addinfo(**info)
+        return self.submit(order)
+
+    def _place(self, order: Any) -> None:
+        """Writes an order to the exchange, where the next bar will find it."""
+        order.accept(self)
+        self._notify(order)
+        self.owners[order.data.symbol] = order.owner
+        row = int(self.account["orders"][0])
+        if row == len(self.orders):
+            self.orders = np.concatenate((self.orders, np.zeros_like(self.orders)))
+            self.fills = np.zeros(3 * len(self.orders) + 2 * len(self.feeds), dtype=records.FILL)
+        number, side = self.symbols[order.data.symbol], 1 if order.isbuy() else -1
+        kind, info = _KINDS[order.exectype], order.info
+        sleeping = order.parent is not None and order.parent.ref in self.open_orders
+        reduces = order.parent is not None or bool(info.get("reduce_only", False))
+        reason = records.FILL_REASONS.index(info.get("reason", "order"))
+        leverage = float(info.get("leverage", self.p.leverage))
+        self.orders[row] = (
+            order.ref, order.parent.ref if order.parent is not None else 0, number, kind, side, reduces,
+            records.SLEEPING if sleeping else records.LIVE, reason, 0, abs(order.created.size),
+            self._on_tick(order, kind, side, reduces), leverage, 0.0, 0.0, float(info.get("offset_rate", 0.0)), float(info.get("offset", 0.0)),
+        )  # fmt: skip
+        self.account["orders"] += 1
+        self.open_orders[order.ref] = order
+        if self.account["ruined"][0]:
+            self.orders[row]["status"], self.orders[row]["remark"] = records.REFUSED, records.RUIN
+            self._report_orders(len(self.feeds[0]) - 1)
+
+    def _on_tick(self, order: Any, kind: int, side: int, reduces: bool) -> float:
+        """An order's price on the tick that is the worse one for the trader."""
+        price, tick = order.created.price, float(self.contracts["tick"][self.symbols[order.data.symbol]])
+        if kind == records.MARKET or not price:
+            return 0.0
+        up = side < 0 if kind == records.LIMIT or reduces else side > 0
+        return float(tick_up(price, tick) if up else tick_down(price, tick))
+
+    def _notify(self, order: Any) -> None:
+        self.notifications.append(order.clone())
+
+    def _report_fill(self, i: int, fill: Any) -> None:
+        """Tells Backtrader of a fill, as the opening or closing part of its order."""
+        self.ledger.add_fill(i, fill)
+        feed = self.feeds[fill["symbol"]]
+        order = self.open_orders.get(int(fill["order"])) or self._liquidation_order(feed, fill)
+        position, size = self.held[feed.symbol], float(fill["side"] * fill["quantity"])
+        entry = position.price
+        if not fill["opening"] and fill["position"] == 0.0:
+            size = -position.size
+        psize, pprice, opened, closed = position.update(size, float(fill["price"]), feed.datetime.datetime())
+        price, fee = float(fill["price"]), float(fill["fee"] + fill["liquidation_fee"])
+        info = self.commissions[feed.symbol]
+        order.execute(
+            feed.datetime[0], size, price, closed, info.getvaluesize(closed, entry), fee if closed else 0.0,
+            opened, info.getvaluesize(opened, price), fee if opened else 0.0,
+            info.get_margin(price), float(fill["realised_pnl"]), psize, pprice,
+        )  # fmt: skip
+        if fill["reason"] == records.LIQUIDATION:
+            order.addinfo(reason="liquidation")
+        if order.ref in self.open_orders:
+            row = self._row(order.ref)
+            if row["status"] != records.FILLED:
+                order.partial()
+        if not order.alive() or int(fill["order"]) == 0:
+            order.completed()
+        self._notify(order)
+
+    def _row(self, identity: int) -> Any:
+        rows = self.orders[: self.account["orders"][0]]
+        return rows[np.flatnonzero(rows["id"] == identity)[0]]
+
+    def _liquidation_order(self, feed: Any, fill: Any) -> Any:
+        """The order that stands for the venue's taking over a position."""
+        kind = bt.BuyOrder if fill["side"] > 0 else bt.SellOrder
+        order = kind(owner=self.owners[feed.symbol], data=feed, size=float(fill["quantity"]), exectype=bt.Order.Market)
+        order.addcomminfo(self.commissions[feed.symbol])
+        order.addinfo(reason="liquidation")
+        order.submit(self)
+        order.accept(self)
+        return order
+
+    def _report_orders(self, i: int) -> None:
+        """Tells Backtrader of every order that has reached its end, and keeps the refused and cancelled ones."""
+        for row in self.orders[: self.account["orders"][0]]:
+            order = self.open_orders.get(int(row["id"])) if row["status"] > records.LIVE else None
+            if order is None:
+                continue
+            del self.open_orders[order.ref]
+            if row["status"] == records.FILLED:
+                if order.alive():
+                    order.completed()
+                    self._notify(order)
+            else:
+                (order.cancel if row["status"] == records.CANCELLED else order.margin)()
+                self._notify(order)
+            if row["remark"]:
+                self.ledger.add_order(i, row)

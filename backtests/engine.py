@@ -1,0 +1,194 @@
+"""The backtest: markets and forecasts in, a Result out, by way of Backtrader."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import backtrader as bt
+import numpy as np
+import pandas as pd
+
+from backtests.broker import FuturesBroker
+from backtests.feed import CandleFeed
+from backtests.ledger import table
+from backtests.parameters import AccountParams, CostParams
+from backtests.result import Result
+from foundation.errors import DataError, ParameterError
+from foundation.units import nanoseconds
+from markets.candles import IntArray, utc
+from markets.market import Market
+from models.forecasts import Forecaster, Forecasts, collect_forecasts
+from strategies.lstm_crossover import Decision, LSTMCrossover
+from strategies.parameters import CrossoverParams, RiskParams
+
+# After this many times the longest average, its start no longer shows in a double.
+WARM_UP_AVERAGES = 20
+
+
+def backtest(
+    market: Market | Sequence[Market],
+    forecasts: Forecasts | Forecaster,
+    strategy: CrossoverParams | None = None,
+    risk: RiskParams | None = None,
+    account: AccountParams | None = None,
+    costs: CostParams | None = None,
+    *,
+    name: str = "backtest",
+    config: dict[str, Any] | None = None,
+) -> Result:
+    """The Result of trading one or several markets on forecasts, from the first bar that has one.
+
+    `forecasts` may be any Forecaster: it is then asked bar by bar. Several markets share the account,
+    each with an equal part of the equity, over the span that all of them have. Orders are decided at
+    a bar's close and filled at the next open. Raises ParameterError for a leverage above a contract's
+    maximum, and DataError where funding is missing unless `missing_funding = "zero"`.
+    """
+    strategy, risk = strategy or CrossoverParams(), risk or RiskParams()
+    account, costs = account or AccountParams(), costs or CostParams()
+    markets = [market] if isinstance(market, Market) else list(market)
+    asked = forecasts if isinstance(forecasts, Forecasts) else _collect(forecasts, markets)
+    played = [_with_costs(one, costs) for one in _common_span(markets)]
+    _check_leverage(played, risk)
+    start = _first_bar(played[0], asked)
+    first = int(np.searchsorted(played[0].candles.timestamp, start))
+    notes = _notes(played, start, account)
+    warm_up = WARM_UP_AVERAGES * max(strategy.slow, risk.atr_bars)
+    fed = [one.rows(max(0, first - warm_up), len(one.candles)) for one in played]
+    cerebro, decisions = _cerebro(fed, asked, strategy, risk, account, costs, start)
+    cerebro.run()
+    tables = _tables(cerebro.broker, decisions, int(np.searchsorted(fed[0].candles.timestamp, start)))
+    ruined = bool(cerebro.broker.account["ruined"][0])
+    if ruined:
+        notes.append("the account was ruined: equity reached zero and stayed there")
+    return Result(
+        name=name, markets=tuple(played), forecasts=asked, strategy=strategy, risk=risk, account=account, costs=costs,
+        start=start, notes=tuple(notes), ruined=ruined, config=config or {}, **tables,
+    )  # fmt: skip
+
+
+def _collect(forecaster: Forecaster, markets: Sequence[Market]) -> Forecasts:
+    if not isinstance(forecaster, Forecaster):
+        raise ParameterError("forecasts", "should be Forecasts or have a method forecast(bar)", value=forecaster)
+    name = type(forecaster).__name__
+    series = {one.symbol: collect_forecasts(forecaster, one, name).series[one.symbol] for one in markets}
+    return Forecasts(series, name)
+
+
+def _with_costs(market: Market, costs: CostParams) -> Market:
+    named = {name: getattr(costs, name) for name in ("taker_fee", "maker_fee", "liquidation_fee")}
+    given = {name: value for name, value in named.items() if value is not None}
+    return replace(market, contract=market.contract.replaced(**given)) if given else market
+
+
+def _common_span(markets: Sequence[Market]) -> list[Market]:
+    """The markets cut to the bars that all of them have; they must have one bar length and currency."""
+    if not markets:
+        raise ParameterError("market", "is missing", fix="hand in at least one Market")
+    lead = markets[0]
+    for one in markets[1:]:
+        if one.candles.bar != lead.candles.bar:
+            raise DataError(one.symbol, f"has another bar length than {lead.symbol}", fix="use candles of one bar length")
+        if one.contract.settlement != lead.contract.settlement:
+            raise DataError(one.symbol, f"settles in {one.contract.settlement}, {lead.symbol} in {lead.contract.settlement}")
+    start = max(int(one.candles.timestamp[0]) for one in markets)
+    end = min(int(one.candles.timestamp[-1]) for one in markets)
+    if start > end:
+        raise DataError("markets", "have no bar in common", fix="choose markets that overlap in time")
+    rows = [np.searchsorted(one.candles.timestamp, (start, end)) for one in markets]
+    return [one.rows(int(first), int(last) + 1) for one, (first, last) in zip(markets, rows, strict=True)]
+
+
+def _check_leverage(markets: Sequence[Market], risk: RiskParams) -> None:
+    for market in markets:
+        most = market.contract.maximum_leverage
+        if risk.leverage > most:
+            fix = f"write a number above 0 up to {most:g}"
+            raise ParameterError("risk.leverage", f"is above the maximum of {market.contract.key}", value=risk.leverage, fix=fix)
+
+
+def _first_bar(market: Market, forecasts: Forecasts) -> int:
+    """The open of the first bar of the span that has a forecast."""
+    stamps = market.candles.timestamp
+    row = int(np.searchsorted(stamps, forecasts.start))
+    if row >= len(stamps):
+        raise DataError("forecasts", f"start at {utc(forecasts.start)} UTC, after the last candle", fix="use forecasts for these candles")
+    return int(stamps[row])
+
+
+def _notes(markets: Sequence[Market], start: int, account: AccountParams) -> list[str]:
+    """What a reader must know first: stand-ins and missing funding; refuses the latter by default."""
+    notes = []
+    for market in markets:
+        candles, contract = market.candles, market.contract
+        if market.synthetic:
+            notes.append(f"{market.symbol} is a synthetic market: it says nothing about a real one")
+        end = int(candles.timestamp[-1]) + candles.bar
+        interval = nanoseconds(contract.funding_interval)
+        hole = (start, end) if market.funding is None else market.funding.missing(start, end, interval)
+        if hole is not None:
+            where = f"{utc(hole[0])} to {utc(hole[1])} UTC"
+            if account.missing_funding == "refuse":
+                fix = 'add the settlements, choose other start and end, or set account.missing_funding = "zero"'
+                raise DataError(f"{market.symbol} funding", f"has no settlement from {where}", fix=fix)
+            notes.append(f"{market.symbol} funding is missing, first from {where}; it was played as zero")
+        _, stands_in = market.mark_bars()
+        count = int(stands_in[candles.timestamp >= start].sum())
+        if count:
+            notes.append(f"{market.symbol} mark price is missing or coarser than the candles on {count:,} bars; the last price stood in")
+    return notes
+
+
+def _cerebro(
+    markets: Sequence[Market], forecasts: Forecasts, strategy: CrossoverParams, risk: RiskParams,
+    account: AccountParams, costs: CostParams, start: int,
+) -> tuple[Any, list[list[Decision]]]:  # fmt: skip
+    decisions: list[list[Decision]] = [[] for _ in markets]
+    cerebro = bt.Cerebro(stdstats=False)
+    for market in markets:
+        cerebro.adddata(CandleFeed(dataname=market))
+    cerebro.broker = FuturesBroker(
+        cash=account.cash, leverage=risk.leverage, slippage_bps=costs.slippage_bps,
+        intrabar=account.intrabar, limit_fill=account.limit_fill,
+    )  # fmt: skip
+    parameters = {name: getattr(table, name) for table in (strategy, risk) for name in type(table).model_fields}
+    cerebro.addstrategy(
+        LSTMCrossover, forecaster=forecasts, start=start, record=lambda number, row: decisions[number].append(row), **parameters
+    )
+    return cerebro, decisions
+
+
+def _tables(broker: FuturesBroker, decisions: list[list[Decision]], first: int) -> dict[str, Any]:
+    """The tables of a Result, from the first played row on."""
+    fills, payments, orders = broker.ledger.tables()
+    stamps = broker.ledger.stamps
+    time = pd.to_datetime(stamps[first:], utc=True, unit="ns")
+    equity = pd.DataFrame({"timestamp": time, **{name: broker.history[name][first:] for name in broker.history.dtype.names}})
+    parts = []
+    for symbol, history in zip(broker.ledger.symbols, broker.position_history, strict=True):
+        columns = {name: history[name][first:] for name in history.dtype.names}
+        parts.append(pd.DataFrame({"timestamp": time, "symbol": symbol, **columns}))
+    single = len(parts) == 1
+    for name in ("position", "mark", "liquidation_price"):
+        equity[name] = parts[0][name] if single else np.nan
+    return {
+        "fills": fills,
+        "funding": payments,
+        "orders": orders,
+        "equity": equity,
+        "positions": pd.concat(parts, ignore_index=True),
+        "decisions": _decisions(broker.ledger.symbols, decisions, stamps[first:]),
+        "totals": broker.ledger.totals(),
+    }
+
+
+def _decisions(symbols: Sequence[str], decisions: list[list[Decision]], stamps: IntArray) -> pd.DataFrame:
+    parts = []
+    for symbol, rows in zip(symbols, decisions, strict=True):
+        played = [row for row in rows if row.timestamp >= stamps[0]]
+        part = table(played, Decision._fields)
+        part["signal"] = part["signal"].astype(np.int8)
+        part.insert(1, "symbol", symbol)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,82 @@
+"""What fills, at which price and in which quantity: ticks, lots, slippage and touch."""
+
+from __future__ import annotations
+
+import math
+
+from foundation.compilation import rule
+
+# Two prices closer than this fraction of a tick are one price; doubles cannot hold ticks exactly.
+TICK_TOLERANCE = 1e-6
+# A quantity this close below a whole number of lots is that number.
+LOT_TOLERANCE = 1e-6
+
+
+@rule
+def reaches(side: int, price: float, level: float, tick: float) -> bool:
+    """Whether a price is at or beyond a level: at or above it for side +1, at or below for side -1."""
+    return side * (price - level) / tick >= -TICK_TOLERANCE
+
+
+@rule
+def slipped(price: float, side: int, slippage: float) -> float:
+    """The price of a taker fill: worse by `slippage`, a fraction, for a buy (side +1) or a sell (-1)."""
+    return price * (1.0 + side * slippage)
+
+
+@rule
+def whole_lots(quantity: float, lot: float) -> float:
+    """The largest multiple of the lot that is not above the quantity."""
+    return math.floor(quantity / lot + LOT_TOLERANCE) * lot
+
+
+@rule
+def nearest_lot(quantity: float, lot: float) -> float:
+    """The multiple of the lot nearest to a quantity that should already be one."""
+    return round(quantity / lot) * lot
+
+
+@rule
+def tick_up(price: float, tick: float) -> float:
+    """The lowest multiple of the tick that is not below the price."""
+    return math.ceil(price / tick - TICK_TOLERANCE) * tick
+
+
+@rule
+def tick_down(price: float, tick: float) -> float:
+    """The highest multiple of the tick that is not above the price."""
+    return math.floor(price / tick + TICK_TOLERANCE) * tick
+
+
+@rule
+def stop_fill(side: int, level: float, bar_open: float) -> float:
+    """The price before slippage of a triggered stop: the level, or the open when that is beyond it.
+
+    `side` +1 for a buy stop, -1 for a sell stop. Assumes no fill between the open and the level.
+    """
+    return max(level, bar_open) if side > 0 else min(level, bar_open)
+
+
+@rule
+def liquidation_fill(quantity: float, liquidation: float, bankruptcy: float, bar_open: float) -> float:
+    """The price before slippage at which the venue closes a liquidated position.
+
+    The liquidation price, or the last open when that is worse, but no worse than the bankruptcy
+    price: beyond it the venue's insurance fund stands.
+    """
+    if quantity > 0.0:
+        return max(bankruptcy, min(liquidation, bar_open))
+    return min(bankruptcy, max(liquidation, bar_open))
+
+
+@rule
+def favourable_first(intrabar: int, side: int, bar_open: float, high: float, low: float) -> bool:
+    """Whether the favourable level of a position is assumed to come before the adverse one in a bar.
+
+    `intrabar`: 0 adverse first, 1 favourable first, 2 the extreme nearer to the open first (the
+    adverse one when both are equally near). `side` +1 for a long position, -1 for a short.
+    """
+    if intrabar != 2:
+        return intrabar == 1
+    up, down = high - bar_open, bar_open - low
+    return up < down if side > 0 else down < up

@@ -1,0 +1,88 @@
+"""The ledger of a run: every fill, funding payment and order that did not fill as given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from backtests import records
+from backtests.result import Totals
+from markets.candles import IntArray
+
+_STATUS = {records.FILLED: "shrunk", records.CANCELLED: "cancelled", records.REFUSED: "refused"}
+FILL_COLUMNS = (
+    "timestamp", "symbol", "side", "quantity", "price", "reason", "fee", "realised_pnl", "position", "cash",
+    "slippage", "liquidation_fee",
+)  # fmt: skip
+PAYMENT_COLUMNS = ("timestamp", "symbol", "position", "mark", "rate", "payment")
+ORDER_COLUMNS = ("timestamp", "symbol", "side", "quantity", "status", "reason")
+
+
+class Ledger:
+    """What happened to one account, bar by bar, as rows of the tables in a Result.
+
+    `symbols`: by number. `stamps`: the open of each bar, UTC nanoseconds.
+    """
+
+    def __init__(self, symbols: list[str], stamps: IntArray) -> None:
+        self.symbols, self.stamps = symbols, stamps
+        self.fills: list[tuple[Any, ...]] = []
+        self.payments: list[tuple[Any, ...]] = []
+        self.orders: list[tuple[Any, ...]] = []
+
+    def add_fill(self, i: int, fill: Any) -> None:
+        """A FILL record of bar `i`."""
+        side = "buy" if fill["side"] > 0 else "sell"
+        reason = records.FILL_REASONS[fill["reason"]]
+        head = (self.stamps[i], self.symbols[fill["symbol"]], side, float(fill["quantity"]), float(fill["price"]), reason)
+        names = ("fee", "realised_pnl", "position", "cash", "slippage", "liquidation_fee")
+        self.fills.append((*head, *(float(fill[name]) for name in names)))
+
+    def add_payments(self, i: int, payments: Any) -> None:
+        """The PAYMENT records of bar `i`."""
+        for row in payments:
+            numbers = (float(row[name]) for name in ("position", "mark", "rate", "payment"))
+            self.payments.append((self.stamps[i], self.symbols[row["symbol"]], *numbers))
+
+    def add_order(self, i: int, row: Any) -> None:
+        """An ORDER record that was refused, shrunk or cancelled on bar `i`."""
+        side = "buy" if row["side"] > 0 else "sell"
+        quantity, remark = float(row["quantity"]), records.ORDER_REMARKS[row["remark"]]
+        self.orders.append((self.stamps[i], self.symbols[row["symbol"]], side, quantity, _STATUS[int(row["status"])], remark))
+
+    def tables(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        """Fills, funding payments and orders as tables with UTC timestamps."""
+        return (
+            table(self.fills, FILL_COLUMNS),
+            table(self.payments, PAYMENT_COLUMNS),
+            table(self.orders, ORDER_COLUMNS),
+        )
+
+    def totals(self) -> Totals:
+        """The sums over the run."""
+        fills, payments, orders = self.tables()
+        return Totals(
+            fees=float(fills["fee"].sum()),
+            funding=float(payments["payment"].sum()),
+            slippage=float(fills["slippage"].sum()),
+            liquidation_charges=float(fills["liquidation_fee"].sum()),
+            liquidations=int((fills["reason"] == "liquidation").sum()),
+            refusals=int((orders["status"] == "refused").sum()),
+            shrunk=int((orders["status"] == "shrunk").sum()),
+        )
+
+
+def table(rows: list[tuple[Any, ...]], columns: tuple[str, ...]) -> pd.DataFrame:
+    """Rows as a table; text columns and an int64 UTC timestamp keep their types when there are none."""
+    text = ("symbol", "side", "reason", "status")
+    data = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
+    frame = pd.DataFrame(
+        {
+            name: pd.Series(list(values), dtype=str if name in text else np.int64 if name == "timestamp" else np.float64)
+            for name, values in zip(columns, data, strict=True)
+        }
+    )
+    frame["timestamp"] = pd.to_datetime(frame["timestamp"], utc=True, unit="ns")
+    return frame

@@ -1,0 +1,242 @@
+"""The Backtrader strategy: an LSTM's forecast, confirmed by a moving-average crossover."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import backtrader as bt
+import numpy as np
+
+from foundation.errors import ParameterError
+from models.forecasts import Bar, Forecaster
+from strategies import averages, rules
+from strategies.parameters import CrossoverParams, RiskParams
+
+THRESHOLD_UNITS = ("bps", "cost", "sigma")
+
+
+class MovingAverage(bt.Indicator):  # type: ignore[misc]
+    """The simple or exponential average of the close."""
+
+    lines = ("average",)
+    params = (("period", 20), ("exponential", True))
+
+    def __init__(self) -> None:
+        self.addminperiod(self.p.period)
+
+    def nextstart(self) -> None:
+        closes = np.array(self.data.close.get(size=self.p.period))
+        self.lines.average[0] = averages.window_mean(closes, self.p.period - 1, self.p.period)
+
+    def next(self) -> None:
+        if self.p.exponential:
+            self.lines.average[0] = averages.ema_step(self.lines.average[-1], self.data.close[0], self.p.period)
+        else:
+            self.nextstart()
+
+    def oncestart(self, start: int, end: int) -> None:
+        closes = np.array(self.data.close.array)
+        _fill(self.lines.average, averages.moving_average(closes, self.p.period, self.p.exponential))
+
+    def once(self, start: int, end: int) -> None:
+        """Everything was computed at once in `oncestart`."""
+
+
+class AverageTrueRange(bt.Indicator):  # type: ignore[misc]
+    """Wilder's average true range."""
+
+    lines = ("atr",)
+    params = (("period", 14),)
+
+    def __init__(self) -> None:
+        self.addminperiod(self.p.period + 1)
+
+    def _range(self, ago: int) -> float:
+        return averages.true_range(self.data.high[ago], self.data.low[ago], self.data.close[ago - 1])
+
+    def nextstart(self) -> None:
+        ranges = np.array([self._range(ago) for ago in range(1 - self.p.period, 1)])
+        self.lines.atr[0] = averages.window_mean(ranges, self.p.period - 1, self.p.period)
+
+    def next(self) -> None:
+        self.lines.atr[0] = averages.wilder_step(self.lines.atr[-1], self._range(0), self.p.period)
+
+    def oncestart(self, start: int, end: int) -> None:
+        high, low, close = (np.array(line.array) for line in (self.data.high, self.data.low, self.data.close))
+        _fill(self.lines.atr, averages.average_true_range(high, low, close, self.p.period))
+
+    def once(self, start: int, end: int) -> None:
+        """Everything was computed at once in `oncestart`."""
+
+
+def _fill(line: Any, values: Any) -> None:
+    line.array[:] = type(line.array)("d", values.tobytes())
+
+
+class Decision(NamedTuple):
+    """What was known and wanted at the close of one bar; a row of the decisions table."""
+
+    timestamp: int
+    close: float
+    mean: float
+    sigma: float
+    threshold: float
+    fast: float
+    slow: float
+    signal: int
+    reason: str
+
+
+@dataclass
+class Memory:
+    """What the strategy remembers of one symbol between two bars."""
+
+    fast: Any
+    slow: Any
+    atr: Any
+    before: int = 0
+    age: int = averages.NO_CROSS
+    barred: int = 0
+    entries: list[Any] = field(default_factory=list)
+    exits: list[Any] = field(default_factory=list)
+
+
+def _defaults(*tables: type[CrossoverParams] | type[RiskParams]) -> tuple[tuple[str, Any], ...]:
+    return tuple((name, one.get_default()) for table in tables for name, one in table.model_fields.items())
+
+
+class LSTMCrossover(bt.Strategy):  # type: ignore[misc]
+    """Asks its forecaster at the close of every bar, and trades what the averages confirm.
+
+    `forecaster`: any Forecaster. The other parameters are those of CrossoverParams and RiskParams.
+    `start`: UTC nanoseconds of the first bar at which it may decide. `record`: called with the symbol's
+    number and a Decision at every bar. Orders are decided at the close and filled at the next open.
+    With several feeds each is given an equal share of the equity.
+    Use with CandleFeed and FuturesBroker, which know the contract and price exits from the entry's fill.
+    """
+
+    params = (
+        ("forecaster", None),
+        ("start", 0),
+        ("record", None),
+        *_defaults(CrossoverParams, RiskParams),
+    )
+
+    def __init__(self) -> None:
+        if not isinstance(self.p.forecaster, Forecaster):
+            raise ParameterError("forecaster", "has no method forecast(bar)", value=self.p.forecaster, fix="hand in a Forecaster")
+        self.crossover = CrossoverParams(**{name: getattr(self.p, name) for name in CrossoverParams.model_fields})
+        self.risk = RiskParams(**{name: getattr(self.p, name) for name in RiskParams.model_fields})
+        exponential = self.crossover.average == "ema"
+        self.memories = [
+            Memory(
+                MovingAverage(data, period=self.crossover.fast, exponential=exponential),
+                MovingAverage(data, period=self.crossover.slow, exponential=exponential),
+                AverageTrueRange(data, period=self.risk.atr_bars),
+            )
+            for data in self.datas
+        ]
+        self.by_symbol = {data.symbol: memory for data, memory in zip(self.datas, self.memories, strict=True)}
+        self.decider = rules.DECIDERS.index(self.crossover.rule)
+        self.cross_bars = self.crossover.cross_bars if self.crossover.confirmation == "cross" else 0
+        self.threshold_unit = THRESHOLD_UNITS.index(self.crossover.threshold.unit)
+        self.ask: Callable[[Bar], Any] = self.p.forecaster.forecast
+
+    def next(self) -> None:
+        for number, (data, memory) in enumerate(zip(self.datas, self.memories, strict=True)):
+            decision = self.decide(data, memory)
+            reason = self.act(data, memory, decision.signal) or decision.reason
+            if self.p.record is not None:
+                self.p.record(number, decision._replace(reason=reason))
+
+    def decide(self, data: Any, memory: Memory) -> Decision:
+        """What is wanted at the close of this bar: long, short or, with signal 0, to hold."""
+        stamp, close = data.open_time, data.close[0]
+        bar = Bar(data.symbol, stamp, data.open[0], data.high[0], data.low[0], close, data.volume[0])
+        mean, sigma = self.ask(bar)
+        fast, slow = memory.fast.average[0], memory.slow.average[0]
+        side, memory.before, memory.age = averages.crossing_step(fast, slow, memory.before, memory.age)
+        confirmed = averages.confirmation(side, memory.age, self.cross_bars)
+        threshold = rules.threshold_return(
+            self.crossover.threshold.amount, self.threshold_unit, self.broker.cost_rate(data), sigma
+        )
+        wanted = rules.signal(mean, threshold, confirmed, self.decider) if stamp >= self.p.start else 0
+        allowed = {"both": wanted, "long": max(wanted, 0), "short": min(wanted, 0)}[self.crossover.direction]
+        reason = self._reason(stamp, mean, threshold, wanted, allowed)
+        return Decision(stamp, close, mean, sigma, threshold, fast, slow, allowed, reason)
+
+    def _reason(self, stamp: int, mean: float, threshold: float, wanted: int, allowed: int) -> str:
+        if wanted != allowed:
+            return "direction not traded"
+        if allowed:
+            return "long" if allowed > 0 else "short"
+        if stamp < self.p.start:
+            return "before the start"
+        if self.decider == 2:
+            return "averages confirm nothing"
+        if math.isnan(mean):
+            return "no forecast"
+        return "not confirmed" if rules.forecast_side(mean, threshold) else "below threshold"
+
+    def act(self, data: Any, memory: Memory, wanted: int) -> str:
+        """Gives the orders for a wanted side; returns why nothing was done about one, else ''."""
+        if memory.barred and wanted != memory.barred:
+            memory.barred = 0
+        if any(order.alive() for order in memory.entries):
+            return "waits for an order"
+        position = self.getposition(data)
+        held = int(math.copysign(1, position.size)) if position.size else 0
+        step = rules.action(wanted, held, memory.barred, self.crossover.on_opposite == "reverse")
+        if step in (rules.CLOSE, rules.REVERSE):
+            memory.entries = [self.close(data, reason="signal", reduce_only=True)]
+            if step == rules.CLOSE:
+                memory.barred = wanted
+        if step in (rules.OPEN, rules.REVERSE):
+            self.enter(data, memory, wanted)
+        return "barred after an exit" if wanted and wanted == memory.barred and not held else ""
+
+    def enter(self, data: Any, memory: Memory, side: int) -> None:
+        """A market order at the next open, with its stop and target priced from the fill."""
+        size = self.size(data, memory, side)
+        if size <= 0.0:
+            return
+        atr = memory.atr[0]
+        exits = []
+        for distance, reason in ((self.risk.stop_loss, "stop_loss"), (self.risk.take_profit, "take_profit")):
+            if distance is not None:
+                percent = distance.unit == "%"
+                exits.append((reason, {"offset_rate": distance.amount / 100} if percent else {"offset": distance.amount * atr}))
+        order = self.buy if side > 0 else self.sell
+        leave = self.sell if side > 0 else self.buy
+        entry = order(data=data, size=size, reason="entry", leverage=self.risk.leverage, transmit=not exits)
+        memory.entries.append(entry)
+        for reason, offset in exits:
+            kind = bt.Order.Stop if reason == "stop_loss" else bt.Order.Limit
+            last = reason == exits[-1][0]
+            leave(data=data, size=size, exectype=kind, parent=entry, transmit=last, reason=reason, **offset)
+
+    def size(self, data: Any, memory: Memory, side: int) -> float:
+        """The quantity to open, from the equity that is left when an opposite position is closed."""
+        price, cost = data.close[0], self.broker.cost_rate(data)
+        closing = abs(self.getposition(data).size) * price * cost
+        equity = self.broker.getvalue() / len(self.datas) - closing
+        most = rules.size_by_leverage(equity, price * (1.0 + side * self.broker.slippage), self.risk.leverage, self.broker.fee_rate(data))
+        if self.risk.sizing == "leverage" or self.risk.stop_loss is None:
+            return float(most)
+        stop = self.risk.stop_loss
+        rate, multiple = (stop.amount / 100, 0.0) if stop.unit == "%" else (0.0, stop.amount)
+        distance = rules.exit_distance(price, rate, multiple, memory.atr[0])
+        return float(min(most, rules.size_by_risk(equity, price, distance, self.risk.risk_per_trade, cost, side)))
+
+    def notify_order(self, order: Any) -> None:
+        """Forgets entries that are done; after a stop, target or liquidation bars that side until the signal ends."""
+        if order.alive():
+            return
+        memory = self.by_symbol[order.data.symbol]
+        memory.entries = [entry for entry in memory.entries if entry.ref != order.ref]
+        ended = order.info.get("reason") in ("stop_loss", "take_profit", "liquidation")
+        if ended and order.status == order.Completed:
+            memory.barred = -1 if order.isbuy() else 1
