@@ -17,8 +17,12 @@ from foundation.errors import CrossgateError, DataError, ParameterError
 
 _KINDS = {bt.Order.Market: records.MARKET, bt.Order.Limit: records.LIMIT, bt.Order.Stop: records.STOP}
 
+# Backtrader's own keywords of buy and sell, with their defaults.
+_OPTIONS: dict[str, Any] = dict.fromkeys(("price", "plimit", "exectype", "valid", "oco", "trailamount", "trailpercent"))
+_OPTIONS |= {"tradeid": 0, "parent": None, "transmit": True}
 
-class FuturesCommission(bt.CommInfoBase):  # type: ignore[misc]
+
+class FuturesCommission(bt.CommInfoBase):
     """How Backtrader's trades and analyzers value a linear contract: profit is size x price change."""
 
     params = (("stocklike", False), ("commtype", bt.CommInfoBase.COMM_PERC), ("percabs", True), ("mult", 1.0))
@@ -32,7 +36,7 @@ class FuturesCommission(bt.CommInfoBase):  # type: ignore[misc]
         return float(price / self.p.leverage)
 
 
-class FuturesBroker(bt.BrokerBase):  # type: ignore[misc]
+class FuturesBroker(bt.BrokerBase):
     """A leveraged futures account on isolated margin, for feeds that are CandleFeeds.
 
     `cash`: starting balance. `leverage`: of orders that do not name their own. `slippage_bps`, `intrabar`,
@@ -53,10 +57,10 @@ class FuturesBroker(bt.BrokerBase):  # type: ignore[misc]
         ("limit_fill", "touch"),
     )
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self.startingcash = self.p.cash
-        self.slippage = self.p.slippage_bps / 1e4
+        self.slippage: float = self.p.slippage_bps / 1e4
         self.notifications: deque[Any] = deque()
         self.account = np.zeros(1, dtype=records.ACCOUNT)
         self.account["cash"] = self.account["equity"] = self.p.cash
@@ -67,12 +71,18 @@ class FuturesBroker(bt.BrokerBase):  # type: ignore[misc]
         self.feeds = list(self.cerebro.datas)
         for feed in self.feeds:
             if not isinstance(feed, CandleFeed):
-                raise ParameterError("feed", "should be a CandleFeed", value=type(feed).__name__, fix="CandleFeed(dataname=market)")
+                raise ParameterError(
+                    "feed", "should be a CandleFeed", value=type(feed).__name__, fix="CandleFeed(dataname=market)"
+                )
         self.symbols = {feed.symbol: number for number, feed in enumerate(self.feeds)}
         first = self.feeds[0].market.candles
         for feed in self.feeds:
             if not np.array_equal(feed.market.candles.timestamp, first.timestamp):
-                raise DataError(feed.symbol, f"has other bars than {self.feeds[0].symbol}", fix="cut all markets to the same span and bar length")
+                raise DataError(
+                    feed.symbol,
+                    f"has other bars than {self.feeds[0].symbol}",
+                    fix="cut all markets to the same span and bar length",
+                )
         if len(self.symbols) != len(self.feeds):
             raise DataError("feeds", "name a symbol twice", fix="hand in one feed a contract")
         markets = [feed.market for feed in self.feeds]
@@ -91,7 +101,8 @@ class FuturesBroker(bt.BrokerBase):  # type: ignore[misc]
         self.held = {feed.symbol: bt.position.Position() for feed in self.feeds}
         self.owners: dict[str, Any] = {}
         self.commissions = {
-            feed.symbol: FuturesCommission(commission=feed.market.contract.taker_fee, leverage=self.p.leverage) for feed in self.feeds
+            feed.symbol: FuturesCommission(commission=feed.market.contract.taker_fee, leverage=self.p.leverage)
+            for feed in self.feeds
         }
         self.ledger = Ledger([feed.symbol for feed in self.feeds], first.timestamp)
 
@@ -107,7 +118,7 @@ class FuturesBroker(bt.BrokerBase):  # type: ignore[misc]
             return float(self.account["equity"][0])
         now = self.position_history[:, len(self.feeds[0]) - 1]
         chosen = [self.symbols[data.symbol] for data in datas]
-        return float(now["margin"][chosen].sum() + now["unrealised"][chosen].sum())
+        return float((now["margin"] + now["unrealised"])[chosen].sum())
 
     def setcash(self, cash: float) -> None:
         """Another starting balance, before the run."""
@@ -125,7 +136,9 @@ class FuturesBroker(bt.BrokerBase):  # type: ignore[misc]
 
     def setcommission(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refused: the fees come with the contract."""
-        raise CrossgateError("the broker takes fees and margin from the feed's contract; change them with contract.replaced(taker_fee=...)")
+        raise CrossgateError(
+            "fees and margin come with the feed's contract; change them with contract.replaced(taker_fee=...)"
+        )
 
     addcommissioninfo = setcommission
 
@@ -163,7 +176,10 @@ class FuturesBroker(bt.BrokerBase):  # type: ignore[misc]
         """Withdraws an order that is still open, with the exits that wait for it; False if it is done."""
         if order.ref not in self.open_orders:
             return False
-        withdraw(self.account, self.orders, order.ref)
+        desk = records.Desk(
+            self.account, self.positions, self.orders, self.settings, self.contracts, self.fills, self.payments
+        )  # fmt: skip
+        withdraw(desk, order.ref)
         self._report_orders(len(self.feeds[0]) - 1)
         return True
 
@@ -186,19 +202,16 @@ class FuturesBroker(bt.BrokerBase):  # type: ignore[misc]
 
     # Translation ------------------------------------------------------------------------------
 
-    def _order(
-        self, kind: Any, owner: Any, data: Any, size: float, price: Any = None, plimit: Any = None, exectype: Any = None,
-        valid: Any = None, tradeid: int = 0, oco: Any = None, trailamount: Any = None, trailpercent: Any = None,
-        parent: Any = None, transmit: bool = True, **info: Any,
-    ) -> Any:  # fmt: skip
-        order = kind(
-            owner=owner, data=data, size=size, price=price, pricelimit=plimit, exectype=exectype,
-            valid=valid, tradeid=tradeid, oco=oco, parent=parent, transmit=transmit,
-        )  # fmt: skip
-        if order.exectype not in _KINDS or valid is not None or oco is not None:
-            asked = f"{order.getordername()}{' with valid' if valid else ''}{' with oco' if oco else ''}"
-            raise ParameterError("order", "is not a kind this broker plays", value=asked, fix="Market, Limit, Stop or a bracket of them")
-        order.addinfo(**info)
+    def _order(self, kind: Any, owner: Any, data: Any, size: float, **options: Any) -> Any:
+        """An order of Backtrader's own options and, as its info, of the keywords that this broker adds."""
+        given = {name: options.pop(name, default) for name, default in _OPTIONS.items()}
+        unplayed = [name for name in ("valid", "oco", "trailamount", "trailpercent") if given.pop(name) is not None]
+        order = kind(owner=owner, data=data, size=size, pricelimit=given.pop("plimit"), **given)
+        if order.exectype not in _KINDS or unplayed:
+            asked = " with ".join([order.getordername(), *unplayed])
+            fix = "Market, Limit, Stop or a bracket of them"
+            raise ParameterError("order", "is not a kind this broker plays", value=asked, fix=fix)
+        order.addinfo(**options)
         return self.submit(order)
 
     def _place(self, order: Any) -> None:
@@ -212,15 +225,17 @@ class FuturesBroker(bt.BrokerBase):  # type: ignore[misc]
             self.fills = np.zeros(3 * len(self.orders) + 2 * len(self.feeds), dtype=records.FILL)
         number, side = self.symbols[order.data.symbol], 1 if order.isbuy() else -1
         kind, info = _KINDS[order.exectype], order.info
-        sleeping = order.parent is not None and order.parent.ref in self.open_orders
-        reduces = order.parent is not None or bool(info.get("reduce_only", False))
-        reason = records.FILL_REASONS.index(info.get("reason", "order"))
-        leverage = float(info.get("leverage", self.p.leverage))
-        self.orders[row] = (
-            order.ref, order.parent.ref if order.parent is not None else 0, number, kind, side, reduces,
-            records.SLEEPING if sleeping else records.LIVE, reason, 0, abs(order.created.size),
-            self._on_tick(order, kind, side, reduces), leverage, 0.0, 0.0, float(info.get("offset_rate", 0.0)), float(info.get("offset", 0.0)),
-        )  # fmt: skip
+        parent = 0 if order.parent is None else order.parent.ref
+        self.orders[row : row + 1] = 0
+        new = self.orders[row]
+        new["id"], new["parent"], new["symbol"], new["kind"], new["side"] = order.ref, parent, number, kind, side
+        new["status"] = records.SLEEPING if parent in self.open_orders else records.LIVE
+        new["reduce_only"] = parent > 0 or bool(info.get("reduce_only", False))
+        new["reason"] = records.FILL_REASONS.index(info.get("reason", "order"))
+        new["quantity"] = abs(order.created.size)
+        new["price"] = self._on_tick(order, kind, side, bool(new["reduce_only"]))
+        new["leverage"] = info.get("leverage", self.p.leverage)
+        new["offset_rate"], new["offset"] = info.get("offset_rate", 0.0), info.get("offset", 0.0)
         self.account["orders"] += 1
         self.open_orders[order.ref] = order
         if self.account["ruined"][0]:

@@ -10,6 +10,7 @@ import backtrader as bt
 import numpy as np
 import pandas as pd
 
+from backtests import records
 from backtests.broker import FuturesBroker
 from backtests.feed import CandleFeed
 from backtests.ledger import table
@@ -89,9 +90,13 @@ def _common_span(markets: Sequence[Market]) -> list[Market]:
     lead = markets[0]
     for one in markets[1:]:
         if one.candles.bar != lead.candles.bar:
-            raise DataError(one.symbol, f"has another bar length than {lead.symbol}", fix="use candles of one bar length")
+            raise DataError(
+                one.symbol, f"has another bar length than {lead.symbol}", fix="use candles of one bar length"
+            )
         if one.contract.settlement != lead.contract.settlement:
-            raise DataError(one.symbol, f"settles in {one.contract.settlement}, {lead.symbol} in {lead.contract.settlement}")
+            raise DataError(
+                one.symbol, f"settles in {one.contract.settlement}, {lead.symbol} in {lead.contract.settlement}"
+            )
     start = max(int(one.candles.timestamp[0]) for one in markets)
     end = min(int(one.candles.timestamp[-1]) for one in markets)
     if start > end:
@@ -105,7 +110,9 @@ def _check_leverage(markets: Sequence[Market], risk: RiskParams) -> None:
         most = market.contract.maximum_leverage
         if risk.leverage > most:
             fix = f"write a number above 0 up to {most:g}"
-            raise ParameterError("risk.leverage", f"is above the maximum of {market.contract.key}", value=risk.leverage, fix=fix)
+            raise ParameterError(
+                "risk.leverage", f"is above the maximum of {market.contract.key}", value=risk.leverage, fix=fix
+            )
 
 
 def _first_bar(market: Market, forecasts: Forecasts) -> int:
@@ -113,7 +120,11 @@ def _first_bar(market: Market, forecasts: Forecasts) -> int:
     stamps = market.candles.timestamp
     row = int(np.searchsorted(stamps, forecasts.start))
     if row >= len(stamps):
-        raise DataError("forecasts", f"start at {utc(forecasts.start)} UTC, after the last candle", fix="use forecasts for these candles")
+        raise DataError(
+            "forecasts",
+            f"start at {utc(forecasts.start)} UTC, after the last candle",
+            fix="use forecasts for these candles",
+        )
     return int(stamps[row])
 
 
@@ -136,7 +147,8 @@ def _notes(markets: Sequence[Market], start: int, account: AccountParams) -> lis
         _, stands_in = market.mark_bars()
         count = int(stands_in[candles.timestamp >= start].sum())
         if count:
-            notes.append(f"{market.symbol} mark price is missing or coarser than the candles on {count:,} bars; the last price stood in")
+            missing = f"{market.symbol} mark price is missing or coarser than the candles on {count:,} bars"
+            notes.append(f"{missing}; the last price stood in")
     return notes
 
 
@@ -154,7 +166,11 @@ def _cerebro(
     )  # fmt: skip
     parameters = {name: getattr(table, name) for table in (strategy, risk) for name in type(table).model_fields}
     cerebro.addstrategy(
-        LSTMCrossover, forecaster=forecasts, start=start, record=lambda number, row: decisions[number].append(row), **parameters
+        LSTMCrossover,
+        forecaster=forecasts,
+        start=start,
+        record=lambda number, row: decisions[number].append(row),
+        **parameters,
     )
     return cerebro, decisions
 
@@ -164,10 +180,12 @@ def _tables(broker: FuturesBroker, decisions: list[list[Decision]], first: int) 
     fills, payments, orders = broker.ledger.tables()
     stamps = broker.ledger.stamps
     time = pd.to_datetime(stamps[first:], utc=True, unit="ns")
-    equity = pd.DataFrame({"timestamp": time, **{name: broker.history[name][first:] for name in broker.history.dtype.names}})
+    equity = pd.DataFrame(
+        {"timestamp": time, **{name: broker.history[name][first:] for name in records.HISTORY.fields or ()}}
+    )
     parts = []
     for symbol, history in zip(broker.ledger.symbols, broker.position_history, strict=True):
-        columns = {name: history[name][first:] for name in history.dtype.names}
+        columns = {name: history[name][first:] for name in records.POSITION_HISTORY.fields or ()}
         parts.append(pd.DataFrame({"timestamp": time, "symbol": symbol, **columns}))
     single = len(parts) == 1
     for name in ("position", "mark", "liquidation_price"):

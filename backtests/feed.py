@@ -17,7 +17,7 @@ _EPOCH_DAYS = 719_163.0
 _DAY = 86_400e9
 
 
-class CandleFeed(bt.feed.DataBase):  # type: ignore[misc]
+class CandleFeed(bt.feed.DataBase):
     """A market as a Backtrader feed: `CandleFeed(dataname=market)`.
 
     Lines are filled as whole arrays. Bars are stamped with their OPEN time, in UTC; `next` runs at
@@ -25,11 +25,13 @@ class CandleFeed(bt.feed.DataBase):  # type: ignore[misc]
     Resampling and replaying are not supported: hand in candles of the length you want.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         market = self.p.dataname
         if not isinstance(market, Market):
-            raise ParameterError("dataname", "should be a Market", value=market, fix="CandleFeed(dataname=cg.load_market(...))")
+            raise ParameterError(
+                "dataname", "should be a Market", value=market, fix="CandleFeed(dataname=cg.load_market(...))"
+            )
         self.market = market
         self.symbol = self._name = market.symbol
         minutes = max(market.candles.bar // _MINUTE, 1)

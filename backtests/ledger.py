@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,14 @@ class Ledger:
         """A FILL record of bar `i`."""
         side = "buy" if fill["side"] > 0 else "sell"
         reason = records.FILL_REASONS[fill["reason"]]
-        head = (self.stamps[i], self.symbols[fill["symbol"]], side, float(fill["quantity"]), float(fill["price"]), reason)
+        head = (
+            self.stamps[i],
+            self.symbols[fill["symbol"]],
+            side,
+            float(fill["quantity"]),
+            float(fill["price"]),
+            reason,
+        )
         names = ("fee", "realised_pnl", "position", "cash", "slippage", "liquidation_fee")
         self.fills.append((*head, *(float(fill[name]) for name in names)))
 
@@ -50,7 +58,9 @@ class Ledger:
         """An ORDER record that was refused, shrunk or cancelled on bar `i`."""
         side = "buy" if row["side"] > 0 else "sell"
         quantity, remark = float(row["quantity"]), records.ORDER_REMARKS[row["remark"]]
-        self.orders.append((self.stamps[i], self.symbols[row["symbol"]], side, quantity, _STATUS[int(row["status"])], remark))
+        self.orders.append(
+            (self.stamps[i], self.symbols[row["symbol"]], side, quantity, _STATUS[int(row["status"])], remark)
+        )
 
     def tables(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         """Fills, funding payments and orders as tables with UTC timestamps."""
@@ -74,13 +84,15 @@ class Ledger:
         )
 
 
-def table(rows: list[tuple[Any, ...]], columns: tuple[str, ...]) -> pd.DataFrame:
+def table(rows: Sequence[tuple[Any, ...]], columns: tuple[str, ...]) -> pd.DataFrame:
     """Rows as a table; text columns and an int64 UTC timestamp keep their types when there are none."""
     text = ("symbol", "side", "reason", "status")
     data = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
     frame = pd.DataFrame(
         {
-            name: pd.Series(list(values), dtype=str if name in text else np.int64 if name == "timestamp" else np.float64)
+            name: pd.Series(
+                list(values), dtype=str if name in text else np.int64 if name == "timestamp" else np.float64
+            )
             for name, values in zip(columns, data, strict=True)
         }
     )

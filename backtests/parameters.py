@@ -22,7 +22,9 @@ class AccountParams(Parameters):
     table: ClassVar[str] = "account"
 
     cash: float = Field(10_000.0, gt=0, description="the starting balance in the settlement currency, above 0")
-    margin: Literal["isolated"] = Field("isolated", description='"isolated": a position can lose no more than its posted margin')
+    margin: Literal["isolated"] = Field(
+        "isolated", description='"isolated": a position can lose no more than its posted margin'
+    )
     intrabar: Literal["adverse", "favourable", "nearer_extreme"] = Field(
         "adverse", description='"adverse", "favourable" or "nearer_extreme"'
     )
@@ -41,4 +43,6 @@ class CostParams(Parameters):
     slippage_bps: float = Field(1.0, ge=0, le=1000, description="basis points of price from 0 to 1000, such as 1.0")
     taker_fee: float | None = Field(None, ge=-0.01, le=0.05, description=_FEE)
     maker_fee: float | None = Field(None, ge=-0.01, le=0.05, description=_FEE)
-    liquidation_fee: float | None = Field(None, ge=0, lt=1, description="a fraction of notional from 0 to below 1; left out, the contract's own")
+    liquidation_fee: float | None = Field(
+        None, ge=0, lt=1, description="a fraction of notional from 0 to below 1; left out, the contract's own"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backtests.fills import liquidation_fill, nearest_lot, slipped
-from backtests.records import CANCELLED, CLOSED, LIQUIDATION, LIVE, Records
+from backtests.records import CANCELLED, CLOSED, LIQUIDATION, LIVE, Desk, Row
 from foundation.compilation import rule
 from markets.margin import (
     average_entry,
@@ -25,16 +25,17 @@ def direction(quantity: float) -> int:
 
 
 @rule
-def free_cash(account: Records, positions: Records) -> float:
+def free_cash(desk: Desk) -> float:
     """The cash that is not posted as margin."""
     posted = 0.0
-    for s in range(len(positions)):
-        posted += positions[s].margin
-    return account[0].cash - posted
+    for s in range(len(desk.positions)):
+        posted += desk.positions[s].margin
+    free: float = desk.account[0].cash - posted
+    return free
 
 
 @rule
-def reprice(position: Records, contract: Records) -> None:
+def reprice(position: Row, contract: Row) -> None:
     """The liquidation price brought up to date after a change of quantity, entry or margin."""
     position.liquidation_price = liquidation_price(
         position.quantity, position.entry, position.margin, contract.maintenance_rate
@@ -42,32 +43,30 @@ def reprice(position: Records, contract: Records) -> None:
 
 
 @rule
-def write_fill(account: Records, positions: Records, fills: Records, order: int, symbol: int, side: int) -> Records:
+def write_fill(desk: Desk, order: int, symbol: int, side: int) -> Row:
     """The next free row of `fills`, with what every fill shares; the position must be up to date."""
-    fill = fills[account[0].fills]
-    account[0].fills += 1
-    account[0].events += 1
+    fill = desk.fills[desk.account[0].fills]
+    desk.account[0].fills += 1
+    desk.account[0].events += 1
     fill.order, fill.symbol, fill.side, fill.opening = order, symbol, side, 0
-    fill.position, fill.cash = positions[symbol].quantity, account[0].cash
+    fill.position, fill.cash = desk.positions[symbol].quantity, desk.account[0].cash
     fill.fee, fill.liquidation_fee, fill.realised_pnl, fill.slippage = 0.0, 0.0, 0.0, 0.0
     return fill
 
 
 @rule
-def open_position(
-    account: Records, positions: Records, fills: Records, contracts: Records, order: Records, quantity: float, price: float, reference: float, fee_rate: float
-) -> None:
+def open_position(desk: Desk, order: Row, quantity: float, price: float, reference: float, fee_rate: float) -> None:
     """An opening fill: margin is posted out of cash, the fee is paid, the entry is averaged."""
     s = order.symbol
-    position, contract = positions[s], contracts[s]
+    position, contract = desk.positions[s], desk.contracts[s]
     signed = order.side * quantity
     fee = trading_fee(quantity, price, fee_rate)
     position.entry = average_entry(position.quantity, position.entry, signed, price)
     position.quantity = nearest_lot(position.quantity + signed, contract.lot)
     position.margin += initial_margin(quantity, price, order.leverage)
-    account[0].cash -= fee
+    desk.account[0].cash -= fee
     reprice(position, contract)
-    fill = write_fill(account, positions, fills, order.id, s, order.side)
+    fill = write_fill(desk, order.id, s, order.side)
     fill.opening, fill.reason, fill.quantity, fill.price = 1, order.reason, quantity, price
     fill.fee, fill.slippage = fee, abs(price - reference) * quantity
     order.fill_price = (order.filled * order.fill_price + quantity * price) / (order.filled + quantity)
@@ -76,14 +75,14 @@ def open_position(
 
 @rule
 def close_position(
-    account: Records, positions: Records, orders: Records, fills: Records, contracts: Records, order: int, symbol: int, quantity: float, price: float, reference: float, fee_rate: float, reason: int
+    desk: Desk, order: int, symbol: int, quantity: float, price: float, reference: float, fee_rate: float, reason: int
 ) -> None:
     """A closing fill of an isolated position, which can never lose more than its margin.
 
     A price beyond the bankruptcy price is the bankruptcy price, and the fill a liquidation; the
     fee, and then the clearance charge of a liquidation, take no more than what the margin leaves.
     """
-    position, contract = positions[symbol], contracts[symbol]
+    position, contract = desk.positions[symbol], desk.contracts[symbol]
     side = direction(position.quantity)
     share = quantity / abs(position.quantity)
     bankruptcy = bankruptcy_price(position.quantity, position.entry, position.margin)
@@ -96,65 +95,61 @@ def close_position(
     charge = 0.0
     if reason == LIQUIDATION:
         charge = min(trading_fee(quantity, price, contract.liquidation_fee), max(0.0, left - fee))
-    account[0].cash += realised - fee - charge
+    desk.account[0].cash += realised - fee - charge
     position.margin -= released
     position.quantity = nearest_lot(position.quantity - side * quantity, contract.lot)
     if position.quantity == 0.0:
         position.entry, position.margin = 0.0, 0.0
     reprice(position, contract)
-    fill = write_fill(account, positions, fills, order, symbol, -side)
+    fill = write_fill(desk, order, symbol, -side)
     fill.reason, fill.quantity, fill.price, fill.fee = reason, quantity, price, fee
     fill.liquidation_fee, fill.realised_pnl, fill.slippage = charge, realised, abs(price - reference) * quantity
     if position.quantity == 0.0:
-        cancel_reductions(account, orders, symbol)
+        cancel_reductions(desk, symbol)
 
 
 @rule
-def liquidate(
-    account: Records, positions: Records, orders: Records, fills: Records, contracts: Records, symbol: int, bar_open: float, slippage: float
-) -> None:
+def liquidate(desk: Desk, symbol: int, bar_open: float, slippage: float) -> None:
     """The venue closes an isolated position whose margin no longer covers its maintenance."""
-    position = positions[symbol]
+    position = desk.positions[symbol]
     bankruptcy = bankruptcy_price(position.quantity, position.entry, position.margin)
     reference = liquidation_fill(position.quantity, position.liquidation_price, bankruptcy, bar_open)
     side = direction(position.quantity)
     price = slipped(reference, -side, slippage)
     price = max(price, bankruptcy) if side > 0 else min(price, bankruptcy)
-    fee_rate = contracts[symbol].taker_fee
+    fee_rate = desk.contracts[symbol].taker_fee
     quantity = abs(position.quantity)
-    close_position(account, positions, orders, fills, contracts, 0, symbol, quantity, price, reference, fee_rate, LIQUIDATION)
+    close_position(desk, 0, symbol, quantity, price, reference, fee_rate, LIQUIDATION)
 
 
 @rule
-def settle_funding(
-    account: Records, positions: Records, contracts: Records, payments: Records, symbol: int, mark: float, funding_rate: float
-) -> None:
+def settle_funding(desk: Desk, symbol: int, mark: float, funding_rate: float) -> None:
     """A funding settlement on an open position: paid out of (or into) its margin, and so cash."""
-    position = positions[symbol]
+    position = desk.positions[symbol]
     if position.quantity == 0.0 or funding_rate == 0.0:
         return
     payment = funding_payment(position.quantity, mark, funding_rate)
-    account[0].cash -= payment
+    desk.account[0].cash -= payment
     position.margin -= payment
-    reprice(position, contracts[symbol])
-    row = payments[account[0].payments]
-    account[0].payments += 1
-    account[0].events += 1
+    reprice(position, desk.contracts[symbol])
+    row = desk.payments[desk.account[0].payments]
+    desk.account[0].payments += 1
+    desk.account[0].events += 1
     row.symbol, row.position, row.mark = symbol, position.quantity, mark
     row.rate, row.payment = funding_rate, payment
 
 
 @rule
-def cancel_reductions(account: Records, orders: Records, symbol: int) -> None:
+def cancel_reductions(desk: Desk, symbol: int) -> None:
     """Every order that could only have reduced a position that is now closed is cancelled."""
-    for k in range(account[0].orders):
-        order = orders[k]
+    for k in range(desk.account[0].orders):
+        order = desk.orders[k]
         if order.symbol == symbol and order.reduce_only and order.status == LIVE:
-            finish(account, order, CANCELLED, CLOSED)
+            finish(desk, order, CANCELLED, CLOSED)
 
 
 @rule
-def finish(account: Records, order: Records, status: int, remark: int) -> None:
+def finish(desk: Desk, order: Row, status: int, remark: int) -> None:
     """An order reaches its final status, with the remark that says why."""
     order.status, order.remark = status, remark
-    account[0].events += 1
+    desk.account[0].events += 1

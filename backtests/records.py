@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,8 @@ from markets.contract import Contract
 from markets.market import Market
 
 Records = npt.NDArray[Any]
+# One record of such an array; its fields are known to compiled code only.
+Row = Any
 
 # Order kinds.
 MARKET, LIMIT, STOP = 0, 1, 2
@@ -34,39 +36,63 @@ ORDER_REMARKS = (
     "account ruined",
     "cancelled by the strategy",
 )
-(_, LEVERAGE, BELOW_LOT, BELOW_QUANTITY, BELOW_NOTIONAL, SHRUNK, NOTHING, CLOSED, SIBLING, ENTRY, RUIN, WITHDRAWN) = range(12)
+(_, LEVERAGE, BELOW_LOT, BELOW_QUANTITY, BELOW_NOTIONAL, SHRUNK, NOTHING, CLOSED, SIBLING, ENTRY, RUIN, WITHDRAWN) = (
+    range(12)
+)
 INTRABAR = ("adverse", "favourable", "nearer_extreme")
 LIMIT_FILL = ("touch", "through")
 
-F, I, B = np.float64, np.int64, np.int8
+REAL, WHOLE, BYTE = np.float64, np.int64, np.int8
+
+
+def _fields(kind: type, names: str) -> list[tuple[str, type]]:
+    return [(name, kind) for name in names.split()]
+
 
 ACCOUNT = np.dtype(
-    [("cash", F), ("equity", F), ("margin", F), ("unrealised", F), ("ruined", B)]
-    + [("orders", I), ("fills", I), ("payments", I), ("events", I)]
+    _fields(REAL, "cash equity margin unrealised")
+    + _fields(BYTE, "ruined")
+    + _fields(WHOLE, "orders fills payments events")
 )
-POSITION = np.dtype([("quantity", F), ("entry", F), ("margin", F), ("liquidation_price", F)])
+POSITION = np.dtype(_fields(REAL, "quantity entry margin liquidation_price"))
 ORDER = np.dtype(
-    [("id", I), ("parent", I), ("symbol", I), ("kind", B), ("side", B), ("reduce_only", B), ("status", B)]
-    + [("reason", B), ("remark", B), ("quantity", F), ("price", F), ("leverage", F), ("filled", F), ("fill_price", F)]
-    + [("offset_rate", F), ("offset", F)]
+    _fields(WHOLE, "id parent symbol")
+    + _fields(BYTE, "kind side reduce_only status reason remark")
+    + _fields(REAL, "quantity price leverage filled fill_price offset_rate offset")
 )
 BAR = np.dtype(
-    [(name, F) for name in ("open", "high", "low", "close")]
-    + [(name, F) for name in ("mark_open", "mark_high", "mark_low", "mark_close")]
-    + [("funding_open", F), ("funding_inside", F), ("blocked", B)]
+    _fields(REAL, "open high low close mark_open mark_high mark_low mark_close funding_open funding_inside")
+    + _fields(BYTE, "blocked")
 )
-SETTINGS = np.dtype([("slippage", F), ("intrabar", B), ("through", B)])
+SETTINGS = np.dtype(_fields(REAL, "slippage") + _fields(BYTE, "intrabar through"))
 CONTRACT = np.dtype(
-    [(name, F) for name in ("tick", "lot", "minimum_quantity", "minimum_notional", "taker_fee", "maker_fee")]
-    + [(name, F) for name in ("maintenance_rate", "maximum_leverage", "liquidation_fee")]
+    _fields(REAL, "tick lot minimum_quantity minimum_notional taker_fee maker_fee")
+    + _fields(REAL, "maintenance_rate maximum_leverage liquidation_fee")
 )
 FILL = np.dtype(
-    [("order", I), ("symbol", I), ("side", B), ("reason", B), ("opening", B), ("quantity", F), ("price", F)]
-    + [("fee", F), ("liquidation_fee", F), ("realised_pnl", F), ("position", F), ("cash", F), ("slippage", F)]
+    _fields(WHOLE, "order symbol")
+    + _fields(BYTE, "side reason opening")
+    + _fields(REAL, "quantity price fee liquidation_fee realised_pnl position cash slippage")
 )
-PAYMENT = np.dtype([("symbol", I), ("position", F), ("mark", F), ("rate", F), ("payment", F)])
-HISTORY = np.dtype([("equity", F), ("cash", F), ("margin", F), ("unrealised", F)])
-POSITION_HISTORY = np.dtype([(name, F) for name in ("position", "mark", "liquidation_price", "margin", "unrealised")])
+PAYMENT = np.dtype(_fields(WHOLE, "symbol") + _fields(REAL, "position mark rate payment"))
+HISTORY = np.dtype(_fields(REAL, "equity cash margin unrealised"))
+POSITION_HISTORY = np.dtype(_fields(REAL, "position mark liquidation_price margin unrealised"))
+
+
+class Desk(NamedTuple):
+    """The arrays that every step of the exchange works on; compiled code builds it once a bar.
+
+    `account`, `settings`: one record. `positions`, `contracts`: one a symbol. `orders`: the first
+    `account.orders` rows, in the order they were given. `fills`, `payments`: those of this bar.
+    """
+
+    account: Records
+    positions: Records
+    orders: Records
+    settings: Records
+    contracts: Records
+    fills: Records
+    payments: Records
 
 
 def bar_records(market: Market) -> Records:

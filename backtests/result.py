@@ -83,12 +83,13 @@ class Result:
     def __str__(self) -> str:
         bars, last = len(self.equity), float(self.equity["equity"].iloc[-1])
         change = last / self.account.cash - 1.0
-        total = self.totals
+        total, badge = self.totals, " (synthetic market)" if self.synthetic else ""
         end = utc(self.equity["timestamp"].iloc[-1].value)
         return "\n".join(
             [
-                f"{self.name}{' (synthetic market)' if self.synthetic else ''}: {utc(self.start)} to {end} UTC, {bars:,} bars",
-                f"equity {self.account.cash:,.2f} -> {last:,.2f} {self.settlement} ({change:+.2%}), {len(self.fills)} fills",
+                f"{self.name}{badge}: {utc(self.start)} to {end} UTC, {bars:,} bars",
+                f"equity {self.account.cash:,.2f} -> {last:,.2f} {self.settlement} ({change:+.2%}), "
+                f"{len(self.fills)} fills",
                 f"fees {total.fees:,.2f}, funding {total.funding:,.2f}, slippage {total.slippage:,.2f}, "
                 f"liquidations {total.liquidations}, refused orders {total.refusals}",
                 *(f"note: {note}" for note in self.notes),

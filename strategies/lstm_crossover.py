@@ -18,13 +18,14 @@ from strategies.parameters import CrossoverParams, RiskParams
 THRESHOLD_UNITS = ("bps", "cost", "sigma")
 
 
-class MovingAverage(bt.Indicator):  # type: ignore[misc]
+class MovingAverage(bt.Indicator):
     """The simple or exponential average of the close."""
 
-    lines = ("average",)
+    lines: Any = ("average",)
     params = (("period", 20), ("exponential", True))
 
-    def __init__(self) -> None:
+    def __init__(self, *datas: Any, **options: Any) -> None:
+        super().__init__(*datas, **options)
         self.addminperiod(self.p.period)
 
     def nextstart(self) -> None:
@@ -45,13 +46,14 @@ class MovingAverage(bt.Indicator):  # type: ignore[misc]
         """Everything was computed at once in `oncestart`."""
 
 
-class AverageTrueRange(bt.Indicator):  # type: ignore[misc]
+class AverageTrueRange(bt.Indicator):
     """Wilder's average true range."""
 
-    lines = ("atr",)
+    lines: Any = ("atr",)
     params = (("period", 14),)
 
-    def __init__(self) -> None:
+    def __init__(self, *datas: Any, **options: Any) -> None:
+        super().__init__(*datas, **options)
         self.addminperiod(self.p.period + 1)
 
     def _range(self, ago: int) -> float:
@@ -108,7 +110,7 @@ def _defaults(*tables: type[CrossoverParams] | type[RiskParams]) -> tuple[tuple[
     return tuple((name, one.get_default()) for table in tables for name, one in table.model_fields.items())
 
 
-class LSTMCrossover(bt.Strategy):  # type: ignore[misc]
+class LSTMCrossover(bt.Strategy):
     """Asks its forecaster at the close of every bar, and trades what the averages confirm.
 
     `forecaster`: any Forecaster. The other parameters are those of CrossoverParams and RiskParams.
@@ -127,7 +129,9 @@ class LSTMCrossover(bt.Strategy):  # type: ignore[misc]
 
     def __init__(self) -> None:
         if not isinstance(self.p.forecaster, Forecaster):
-            raise ParameterError("forecaster", "has no method forecast(bar)", value=self.p.forecaster, fix="hand in a Forecaster")
+            raise ParameterError(
+                "forecaster", "has no method forecast(bar)", value=self.p.forecaster, fix="hand in a Forecaster"
+            )
         self.crossover = CrossoverParams(**{name: getattr(self.p, name) for name in CrossoverParams.model_fields})
         self.risk = RiskParams(**{name: getattr(self.p, name) for name in RiskParams.model_fields})
         exponential = self.crossover.average == "ema"
@@ -208,7 +212,9 @@ class LSTMCrossover(bt.Strategy):  # type: ignore[misc]
         for distance, reason in ((self.risk.stop_loss, "stop_loss"), (self.risk.take_profit, "take_profit")):
             if distance is not None:
                 percent = distance.unit == "%"
-                exits.append((reason, {"offset_rate": distance.amount / 100} if percent else {"offset": distance.amount * atr}))
+                exits.append(
+                    (reason, {"offset_rate": distance.amount / 100} if percent else {"offset": distance.amount * atr})
+                )
         order = self.buy if side > 0 else self.sell
         leave = self.sell if side > 0 else self.buy
         entry = order(data=data, size=size, reason="entry", leverage=self.risk.leverage, transmit=not exits)
@@ -223,7 +229,9 @@ class LSTMCrossover(bt.Strategy):  # type: ignore[misc]
         price, cost = data.close[0], self.broker.cost_rate(data)
         closing = abs(self.getposition(data).size) * price * cost
         equity = self.broker.getvalue() / len(self.datas) - closing
-        most = rules.size_by_leverage(equity, price * (1.0 + side * self.broker.slippage), self.risk.leverage, self.broker.fee_rate(data))
+        most = rules.size_by_leverage(
+            equity, price * (1.0 + side * self.broker.slippage), self.risk.leverage, self.broker.fee_rate(data)
+        )
         if self.risk.sizing == "leverage" or self.risk.stop_loss is None:
             return float(most)
         stop = self.risk.stop_loss

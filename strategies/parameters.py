@@ -28,12 +28,16 @@ class CrossoverParams(Parameters):
     fast: int = Field(20, ge=1, le=5000, description="bars of the fast average, a whole number from 1 to 5000")
     slow: int = Field(50, ge=2, le=10000, description="bars of the slow average, a whole number above fast")
     average: Literal["ema", "sma"] = Field("ema", description='"ema" or "sma"')
-    confirmation: Literal["state", "cross"] = Field("state", description='"state" (fast above slow) or "cross" (it crossed lately)')
+    confirmation: Literal["state", "cross"] = Field(
+        "state", description='"state" (fast above slow) or "cross" (it crossed lately)'
+    )
     cross_bars: int = Field(3, ge=1, le=1000, description="bars for which a cross stays valid, from 1 to 1000")
     threshold: Annotated[Quantity, Measured(("bps", "cost", "sigma"), positive=False)] = Field(
         Quantity(1.0, "cost"), description='a forecast size such as "5bps", "1.5cost" or "0.5sigma"'
     )
-    on_opposite: Literal["reverse", "close"] = Field("reverse", description='"reverse" or "close", on the opposite signal')
+    on_opposite: Literal["reverse", "close"] = Field(
+        "reverse", description='"reverse" or "close", on the opposite signal'
+    )
     direction: Literal["both", "long", "short"] = Field("both", description='"both", "long" or "short"')
     rule: Literal["confirmed", "forecast", "crossover", "buy_and_hold"] = Field(
         "confirmed", description='"confirmed" (forecast and averages), "forecast", "crossover" or "buy_and_hold"'
@@ -65,7 +69,10 @@ class RiskParams(Parameters):
     def model_post_init(self, context: object) -> None:
         if self.sizing == "risk" and self.stop_loss is None:
             raise ParameterError(
-                "risk.stop_loss", 'is needed by risk.sizing = "risk"', value="off", fix='write a distance such as "2atr", or sizing = "leverage"'
+                "risk.stop_loss",
+                'is needed by risk.sizing = "risk"',
+                value="off",
+                fix='write a distance such as "2atr", or sizing = "leverage"',
             )
         if self.stop_loss is not None and self.stop_loss.unit == "%" and self.stop_loss.amount >= 100:
             raise ParameterError("risk.stop_loss", "should be below 100%", value=str(self.stop_loss), fix=_OFF)

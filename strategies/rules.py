@@ -75,7 +75,9 @@ def size_by_leverage(equity: float, price: float, leverage: float, fee_rate: flo
 
 
 @rule
-def size_by_risk(equity: float, price: float, distance: float, risk_per_trade: float, cost_rate: float, side: int) -> float:
+def size_by_risk(
+    equity: float, price: float, distance: float, risk_per_trade: float, cost_rate: float, side: int
+) -> float:
     """The quantity whose loss at the stop, with the costs of both fills, is a fraction of equity.
 
     `equity * risk / (distance + cost_rate * (price + stop))`, with the stop `distance` below the

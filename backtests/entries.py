@@ -1,0 +1,134 @@
+"""How positions begin on a bar: orders that may open, the venue's filters, and the exits they wake."""
+
+from __future__ import annotations
+
+from backtests.fills import reaches, slipped, stop_fill, tick_down, tick_up, whole_lots
+from backtests.positions import close_position, finish, free_cash, open_position
+from backtests.records import (
+    BELOW_LOT,
+    BELOW_NOTIONAL,
+    BELOW_QUANTITY,
+    CANCELLED,
+    ENTRY,
+    FILLED,
+    LEVERAGE,
+    LIMIT,
+    LIVE,
+    MARKET,
+    REFUSED,
+    SHRUNK,
+    SLEEPING,
+    STOP,
+    Desk,
+    Row,
+)
+from foundation.compilation import rule
+
+
+@rule
+def reduce_by_order(desk: Desk, k: int, price: float, reference: float, fee_rate: float) -> None:
+    """An order that may also open first closes what stands against it; what is left of it may open."""
+    order = desk.orders[k]
+    contract, held = desk.contracts[order.symbol], abs(desk.positions[order.symbol].quantity)
+    quantity = min(whole_lots(order.quantity, contract.lot), held)
+    if quantity <= 0.0:
+        finish(desk, order, REFUSED, BELOW_LOT)
+        return
+    order.quantity = whole_lots(order.quantity - quantity, contract.lot)
+    if order.quantity <= 0.0:
+        order.filled, order.fill_price = quantity, price
+        finish(desk, order, FILLED, 0)
+    close_position(desk, order.id, order.symbol, quantity, price, reference, fee_rate, order.reason)
+
+
+@rule
+def enter(desk: Desk, k: int, price: float, reference: float, fee_rate: float) -> None:
+    """An opening order meets the venue's filters and the free margin: filled, shrunk or refused."""
+    order = desk.orders[k]
+    contract = desk.contracts[order.symbol]
+    if order.leverage > contract.maximum_leverage:
+        finish(desk, order, REFUSED, LEVERAGE)
+        return
+    quantity, remark = whole_lots(order.quantity, contract.lot), 0
+    unit = price / order.leverage + price * max(fee_rate, 0.0)
+    free = max(0.0, free_cash(desk))
+    if quantity * unit > free:
+        quantity, remark = whole_lots(free / unit, contract.lot), SHRUNK
+        while quantity > 0.0 and quantity * unit > free:
+            quantity = whole_lots(quantity - contract.lot, contract.lot)
+    if quantity < contract.lot * 0.5:
+        finish(desk, order, REFUSED, BELOW_LOT)
+    elif quantity < contract.minimum_quantity:
+        finish(desk, order, REFUSED, BELOW_QUANTITY)
+    elif quantity * price < contract.minimum_notional:
+        finish(desk, order, REFUSED, BELOW_NOTIONAL)
+    else:
+        open_position(desk, order, quantity, price, reference, fee_rate)
+        finish(desk, order, FILLED, remark)
+
+
+@rule
+def wake_children(desk: Desk) -> None:
+    """The exits of a bracket come alive with the fill of its entry, priced from it; or die with it."""
+    for k in range(desk.account[0].orders):
+        child = desk.orders[k]
+        if child.status != SLEEPING:
+            continue
+        for p in range(desk.account[0].orders):
+            parent = desk.orders[p]
+            if parent.id != child.parent or parent.status <= LIVE:
+                continue
+            if parent.filled > 0.0:
+                child.status, child.quantity = LIVE, parent.filled
+                price_child(child, parent.side, parent.fill_price, desk.contracts[child.symbol].tick)
+            else:
+                finish(desk, child, CANCELLED, ENTRY)
+
+
+@rule
+def price_child(child: Row, side: int, entry: float, tick: float) -> None:
+    """The price of an exit measured from the entry's fill, when it was given as a distance.
+
+    A stop is rounded to the tick nearer to the entry, a target to the tick farther from it.
+    """
+    if child.offset_rate <= 0.0 and child.offset <= 0.0:
+        return
+    away = -side if child.kind == STOP else side
+    level = entry * (1.0 + away * child.offset_rate) + away * child.offset
+    child.price = max(tick, tick_up(level, tick) if side > 0 else tick_down(level, tick))
+
+
+@rule
+def touched_inside(order: Row, bar: Row, through: int, tick: float) -> bool:
+    """Whether a bar reaches a resting limit or stop order."""
+    if order.kind == LIMIT:
+        extreme = bar.low if order.side > 0 else bar.high
+        return reaches(-order.side, extreme, order.price - order.side * through * tick, tick)
+    return reaches(order.side, bar.high if order.side > 0 else bar.low, order.price, tick)
+
+
+@rule
+def enter_inside(desk: Desk, bar: Row, s: int) -> bool:
+    """Step 4, entries: resting limit and stop orders that may open fill where the bar reaches them."""
+    entered, contract = False, desk.contracts[s]
+    if bar.blocked:
+        return False
+    for k in range(desk.account[0].orders):
+        order = desk.orders[k]
+        if order.symbol != s or order.status != LIVE or order.reduce_only or order.kind == MARKET:
+            continue
+        if not touched_inside(order, bar, desk.settings[0].through, contract.tick):
+            continue
+        reference = stop_fill(order.side, order.price, bar.open)
+        price, fee_rate = slipped(reference, order.side, desk.settings[0].slippage), contract.taker_fee
+        if order.kind == LIMIT:
+            reference = min(order.price, bar.open) if order.side > 0 else max(order.price, bar.open)
+            price, fee_rate = reference, contract.maker_fee
+        if order.side * desk.positions[s].quantity < 0.0:
+            reduce_by_order(desk, k, price, reference, fee_rate)
+        if order.status == LIVE:
+            enter(desk, k, price, reference, fee_rate)
+            entered = True
+    if entered:
+        wake_children(desk)
+    return entered
