@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
+SECOND = 1_000_000_000
 _PRICES = ("open", "high", "low", "close")
 
 
@@ -41,14 +43,15 @@ class Candles:
     source: str = "candles"
 
     def __post_init__(self) -> None:
-        if self.touched.size == 0:
+        object.__setattr__(self, "timestamp", _converted(self.timestamp, "timestamp", np.int64, self.source))
+        if np.size(self.touched) == 0:
             object.__setattr__(self, "touched", np.zeros(len(self.timestamp), dtype=np.bool_))
         _freeze(self, "timestamp", np.int64)
         for name in (*_PRICES, "volume"):
             _freeze(self, name, np.float64)
         _freeze(self, "touched", np.bool_)
-        _check_times(self)
-        _check_prices(self)
+        columns = {name: getattr(self, name) for name in ("timestamp", *_PRICES, "volume")}
+        check_bars(columns, self.bar, self.source)
 
     def __len__(self) -> int:
         return len(self.timestamp)
@@ -62,7 +65,8 @@ class Candles:
     def rows(self, first: int, last: int) -> Candles:
         """The bars from row `first` up to, not including, row `last`."""
         if last <= first:
-            raise DataError(self.source, "holds no bar in the chosen span", fix="widen start and end")
+            held = f"it holds {utc(self.timestamp[0])} to {utc(self.timestamp[-1])} UTC"
+            raise DataError(self.source, f"has no bar in the chosen span; {held}", fix="move start or end")
         names = ("timestamp", *_PRICES, "volume", "touched")
         arrays: dict[str, Any] = {name: getattr(self, name)[first:last] for name in names}
         return Candles(**arrays, bar=self.bar, source=self.source)
@@ -74,49 +78,104 @@ class Candles:
 
 
 def utc(timestamp: int) -> str:
-    """A UTC nanosecond stamp as people read it: 2024-06-30 23:00."""
-    return pd.Timestamp(int(timestamp), unit="ns").strftime("%Y-%m-%d %H:%M")
+    """A UTC nanosecond stamp as people read it: 2024-06-30 23:00, with seconds where it has some."""
+    whole = int(timestamp) % (60 * SECOND) == 0
+    return pd.Timestamp(int(timestamp), unit="ns").strftime("%Y-%m-%d %H:%M" if whole else "%Y-%m-%d %H:%M:%S")
+
+
+def duration(bar: int) -> str:
+    """A length of time in nanoseconds as people write it: 1h, 15m, 90m, 7s."""
+    for unit, length in (("d", 86_400 * SECOND), ("h", 3_600 * SECOND), ("m", 60 * SECOND)):
+        if bar % length == 0:
+            return f"{bar // length}{unit}"
+    return f"{bar / SECOND:g}s"
+
+
+def check_bars(columns: Mapping[str, Any], bar: int, source: str, first_row: int = 0) -> None:
+    """The strict check of price bars: rising stamps one `bar` apart, finite and consistent prices.
+
+    `columns` holds the arrays of Candles by name; the first of them is row `first_row` of `source`.
+    Raises DataError that names the source, the defect, the first row that has it, its time and the fix.
+    """
+    stamps: IntArray = columns["timestamp"]
+    if len(stamps) == 0:
+        raise DataError(source, "holds no bars", fix="hand in at least one candle")
+    if bar <= 0:
+        raise DataError(source, f"has a bar length of {bar} ns", fix="a bar is longer than zero")
+    check_order(stamps, source, first_row)
+    _check_grid(stamps, bar, source, first_row)
+    _check_prices(columns, source, first_row)
+
+
+def check_order(stamps: IntArray, source: str, first_row: int = 0) -> None:
+    """Raises DataError at the first stamp that is not later than the one before it."""
+    steps = np.diff(stamps)
+    for wrong, what, fix in (
+        (steps < 0, "is not in time order", "sort the rows by timestamp"),
+        (steps == 0, "has a duplicate timestamp", "keep one row for each timestamp"),
+    ):
+        if wrong.any():
+            row = int(np.argmax(wrong)) + 1
+            raise DataError(source, f"{what} at {_place(stamps, row, first_row, wrong)}", fix=fix)
+
+
+def _check_grid(stamps: IntArray, bar: int, source: str, first_row: int) -> None:
+    steps = np.diff(stamps)
+    off = steps % bar != 0
+    if off.any():
+        row = int(np.argmax(off)) + 1
+        problem = f"has a stamp off the grid of {duration(bar)} bars at {_place(stamps, row, first_row, off)}"
+        raise DataError(source, problem, fix="stamp every bar at its open, one bar length apart")
+    gap = steps > bar
+    if gap.any():
+        row = int(np.argmax(gap))
+        missing = int(steps[row]) // bar - 1
+        problem = f"has a gap of {missing} {duration(bar)} bar(s) after {_place(stamps, row, first_row, gap)}"
+        raise DataError(source, problem, fix="fetch the missing bars, or choose start and end on one side of the gap")
+
+
+def _check_prices(columns: Mapping[str, Any], source: str, first_row: int) -> None:
+    stamps = columns["timestamp"]
+    for name in (*_PRICES, "volume"):
+        values: FloatArray = columns[name]
+        least = "a negative volume" if name == "volume" else "a price that is not above zero"
+        for wrong, what in (
+            (~np.isfinite(values), "a value that is missing or not a finite number"),
+            (values < 0 if name == "volume" else values <= 0, least),
+        ):
+            if wrong.any():
+                row = int(np.argmax(wrong))
+                problem = f"column {name} has {what} ({values[row]:g}) at {_place(stamps, row, first_row, wrong)}"
+                raise DataError(source, problem, fix="mend or fetch the row again")
+    o, h, lo, c = (columns[name] for name in _PRICES)
+    wrong = (h < np.maximum(o, c)) | (lo > np.minimum(o, c))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        bar = f"open {o[row]:.12g}, high {h[row]:.12g}, low {lo[row]:.12g}, close {c[row]:.12g}"
+        problem = f"breaks low <= open, close <= high ({bar}) at {_place(stamps, row, first_row, wrong)}"
+        raise DataError(source, problem, fix="mend or fetch the row again")
+
+
+def _place(stamps: IntArray, row: int, first_row: int, wrong: BoolArray) -> str:
+    return f"{utc(stamps[row])} UTC (row {first_row + row}), {int(wrong.sum())} in all"
 
 
 def _freeze(candles: Candles, name: str, kind: type) -> None:
-    array = np.array(getattr(candles, name), dtype=kind)
-    if array.shape != (len(candles.timestamp),):
-        raise DataError(candles.source, f"column {name} has {array.size} rows, timestamp has {len(candles.timestamp)}")
+    array = _converted(getattr(candles, name), name, kind, candles.source)
+    if array.shape != candles.timestamp.shape or array.ndim != 1:
+        problem = f"column {name} has the shape {array.shape}, timestamp has {candles.timestamp.shape}"
+        raise DataError(candles.source, problem, fix="hand in one value for each bar")
     array.setflags(write=False)
     object.__setattr__(candles, name, array)
 
 
-def _check_times(candles: Candles) -> None:
-    stamps, where = candles.timestamp, candles.source
-    if len(stamps) == 0:
-        raise DataError(where, "holds no bars", fix="hand in at least one candle")
-    if candles.bar <= 0:
-        raise DataError(where, f"has a bar length of {candles.bar} ns, which is not above zero")
-    steps = np.diff(stamps)
-    for wrong, what in (
-        (steps < 0, "is not in time order at"),
-        (steps == 0, "has a duplicate bar at"),
-        (steps % candles.bar != 0, "has a stamp off the bar grid at"),
-        (steps > candles.bar, "has a gap after"),
-    ):
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            at = row if "gap" in what else row + 1
-            missing = f" ({steps[row] // candles.bar - 1} bars missing)" if "gap" in what else ""
-            problem = f"{what} {utc(stamps[at])} UTC (row {at}){missing}, {int(wrong.sum())} in all"
-            raise DataError(where, problem, fix="mend the file; candles are never repaired in silence")
-
-
-def _check_prices(candles: Candles) -> None:
-    o, h, lo, c, v = candles.open, candles.high, candles.low, candles.close, candles.volume
-    finite = np.isfinite(o) & np.isfinite(h) & np.isfinite(lo) & np.isfinite(c) & np.isfinite(v)
-    for wrong, what in (
-        (~finite, "has a value that is not a finite number"),
-        ((o <= 0) | (h <= 0) | (lo <= 0) | (c <= 0), "has a price that is not above zero"),
-        (v < 0, "has a negative volume"),
-        ((h < np.maximum(o, c)) | (lo > np.minimum(o, c)), "violates low <= open, close <= high"),
-    ):
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            at = f"{utc(candles.timestamp[row])} UTC (row {row}), {int(wrong.sum())} in all"
-            raise DataError(candles.source, f"{what} at {at}", fix="mend the file; candles are never repaired in silence")
+def _converted(values: Any, name: str, kind: type, source: str) -> npt.NDArray[Any]:
+    array = np.asarray(values)
+    if array.size == 0:
+        return np.zeros(0, dtype=kind)
+    if kind is np.int64 and array.dtype.kind == "M":
+        return array.astype("datetime64[ns]").astype(np.int64)
+    if array.dtype.kind not in {np.int64: "iu", np.float64: "iuf", np.bool_: "b"}[kind]:
+        wanted = {np.int64: "UTC nanoseconds (int64) or numpy datetime64", np.float64: "numbers", np.bool_: "booleans"}
+        raise DataError(source, f"column {name} is of type {array.dtype}", fix=f"hand in {wanted[kind]}")
+    return np.array(array, dtype=kind)

@@ -38,7 +38,7 @@ class Contract(Parameters):
     maker_fee: float = Field(ge=-0.01, le=0.05, description="a fraction of notional from -0.01 to 0.05, such as 0.0002")
     maintenance_rate: float = Field(gt=0, lt=1, description="a fraction of notional between 0 and 1, such as 0.004")
     maximum_leverage: float = Field(125.0, ge=1, le=1000, description="a number from 1 to 1000")
-    liquidation_fee: float = Field(0.0, ge=0, lt=1, description="clearance charge, a fraction of the liquidated notional")
+    liquidation_fee: float = Field(0.0, ge=0, lt=1, description="clearance charge, a fraction of what is liquidated")
     funding_interval: Annotated[Quantity, Measured(("m", "h", "d"))] = Field(
         Quantity(8.0, "h"), description='the longest time between settlements, such as "8h"'
     )
@@ -64,6 +64,6 @@ def find_contract(key: str) -> Contract:
     """The registered contract named `venue:symbol`; raises ParameterError with a suggestion."""
     known = registry()
     if key not in known:
-        fix = f"{suggestion(key, known)} Any other contract can be written as a table: contract = {{venue = ..., ...}}"
+        fix = f"{suggestion(key, known)}; any other contract can be written as a table: contract = {{venue = ..., ...}}"
         raise ParameterError("market.contract", "is not a registered contract", value=key, fix=fix)
     return known[key]

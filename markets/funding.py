@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foundation.errors import DataError
-from markets.candles import FloatArray, IntArray, utc
+from markets.candles import FloatArray, IntArray, check_order, utc
 
 MINUTE = 60_000_000_000
 
@@ -26,19 +26,30 @@ class Funding:
     source: str = "funding"
 
     def __post_init__(self) -> None:
-        stamps = (np.asarray(self.timestamp, dtype=np.int64) + MINUTE // 2) // MINUTE * MINUTE
+        stamps = (self._stamps() + MINUTE // 2) // MINUTE * MINUTE
         rates = np.array(self.rate, dtype=np.float64)
         if stamps.shape != rates.shape or stamps.ndim != 1 or stamps.size == 0:
-            raise DataError(self.source, f"has {stamps.size} stamps and {rates.size} rates", fix="need at least one of each")
-        if not np.isfinite(rates).all():
-            row = int(np.argmax(~np.isfinite(rates)))
-            raise DataError(self.source, f"has a rate that is not a finite number in row {row}")
-        if (np.diff(stamps) <= 0).any():
-            row = int(np.argmax(np.diff(stamps) <= 0)) + 1
-            raise DataError(self.source, f"has a duplicate or unsorted settlement at {utc(stamps[row])} UTC (row {row})")
+            problem = f"has {stamps.size} stamps and {rates.size} rates"
+            raise DataError(self.source, problem, fix="hand in one rate for each stamp")
+        check_order(stamps, self.source)
+        for wrong, what, fix in (
+            (~np.isfinite(rates), "is missing or not a finite number", "mend or fetch the row again"),
+            (np.abs(rates) >= 1.0, "is no fraction of notional", "write 0.01 % as 0.0001"),
+        ):
+            if wrong.any():
+                row = int(np.argmax(wrong))
+                place = f"{utc(stamps[row])} UTC (row {row}), {int(wrong.sum())} in all"
+                raise DataError(self.source, f"has a funding rate that {what} ({rates[row]:g}) at {place}", fix=fix)
         for name, array in (("timestamp", stamps), ("rate", rates)):
             array.setflags(write=False)
             object.__setattr__(self, name, array)
+
+    def _stamps(self) -> IntArray:
+        stamps = np.asarray(self.timestamp)
+        if stamps.dtype.kind not in "iuM":
+            fix = "hand in UTC nanoseconds (int64) or numpy datetime64"
+            raise DataError(self.source, f"has stamps of type {stamps.dtype}", fix=fix)
+        return (stamps.astype("datetime64[ns]") if stamps.dtype.kind == "M" else stamps).astype(np.int64)
 
     def __len__(self) -> int:
         return len(self.timestamp)

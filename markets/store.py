@@ -1,0 +1,138 @@
+"""The market store: a data folder with `ohlcv/`, `mark/`, `funding/` and `margin/`, read strictly.
+
+A candle or mark file holds `timestamp, open, high, low, close, volume` (a mark file needs no
+volume), a funding file `timestamp, funding_rate`. A bar's timestamp is its OPEN.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from foundation.errors import DataError, ParameterError
+from markets.candles import Candles, IntArray, check_bars, check_order, duration, utc
+from markets.contract import Contract, find_contract
+from markets.funding import Funding
+from markets.market import Market
+from markets.tables import read_table
+
+_PRICES = ("open", "high", "low", "close")
+
+
+def load_market(
+    contract: str | Contract,
+    candles: str | Path,
+    mark: str | Path | None = None,
+    funding: str | Path | None = None,
+    *,
+    data: str | Path | None = None,
+    start: str | None = None,
+    end: str | None = None,
+) -> Market:
+    """The market of one contract, read from parquet files and checked row by row.
+
+    `contract`: a registered key `venue:symbol`, or a Contract. `candles`, `mark`, `funding`: paths,
+    relative to the data folder (see `resolve_data_folder`). The market holds the candles that open
+    at or after `start` and before `end` (`2021-01-01` or ISO time, UTC where it names no zone);
+    rows outside that span are not checked beyond their order. Mark and funding are read whole.
+    The bar length is read off the stamps. Raises DataError or ParameterError; repairs nothing.
+    """
+    traded = find_contract(contract) if isinstance(contract, str) else contract
+    span = _read_span(start, end)
+    folder = resolve_data_folder(data)
+    bars = _read_candles(_locate(folder, candles), span)
+    marks = None if mark is None else _read_candles(_locate(folder, mark), (None, None), volume=False)
+    if marks is not None:
+        _check_same_contract(bars, marks)
+    return Market(traded, bars, marks, None if funding is None else _read_funding(_locate(folder, funding)))
+
+
+def resolve_data_folder(data: str | Path | None = None) -> Path:
+    """The data folder: `data` itself, else `$CROSSGATE_DATA`, else `./data`."""
+    named = data or os.environ.get("CROSSGATE_DATA") or "data"
+    return Path(named).expanduser()
+
+
+def bar_length(stamps: IntArray, source: str, first_row: int = 0) -> int:
+    """The bar length of rising stamps in nanoseconds: their commonest step.
+
+    Raises DataError for a single stamp, and where another step holds for two bars in a row: such
+    a file holds two bar lengths.
+    """
+    if len(stamps) < 2:
+        raise DataError(source, "holds one bar only", fix="hand in two or more, so that the bar length shows")
+    steps = np.diff(stamps)
+    lengths, counts = np.unique(steps, return_counts=True)
+    bar = int(lengths[np.argmax(counts)])
+    changed = (steps[1:] == steps[:-1]) & (steps[1:] != bar)
+    if changed.any():
+        row = int(np.argmax(changed))
+        where = f"{duration(int(steps[row]))} at {utc(stamps[row])} UTC (row {first_row + row})"
+        raise DataError(source, f"holds bars of {duration(bar)} and of {where}", fix="keep one bar length in a file")
+    return bar
+
+
+def _locate(folder: Path, name: str | Path) -> Path:
+    path = folder / Path(name).expanduser()
+    if not path.exists() and Path(name).exists():
+        fix = f"paths start from the data folder {folder}: name another with --data DIR, or write an absolute path"
+        raise DataError(path, f"there is no such file, though there is {name} from here", fix=fix)
+    return path
+
+
+def _read_candles(path: Path, span: tuple[int | None, int | None], *, volume: bool = True) -> Candles:
+    needed = ("timestamp", *_PRICES, "volume") if volume else ("timestamp", *_PRICES)
+    columns = read_table(path, needed)
+    source, stamps = str(path), columns["timestamp"]
+    if not volume:
+        columns["volume"] = np.zeros(len(stamps))
+    check_order(stamps, source)
+    first = 0 if span[0] is None else int(np.searchsorted(stamps, span[0]))
+    last = len(stamps) if span[1] is None else int(np.searchsorted(stamps, span[1]))
+    if last <= first:
+        problem = f"has no bar in the chosen span; it holds {utc(stamps[0])} to {utc(stamps[-1])} UTC"
+        raise DataError(path, problem, fix="move market.start or market.end")
+    chosen: dict[str, Any] = {name: values[first:last] for name, values in columns.items()}
+    bar = bar_length(chosen["timestamp"], source, first) if last - first > 1 else bar_length(stamps, source)
+    check_bars(chosen, bar, source, first)
+    return Candles(**chosen, bar=bar, source=source)
+
+
+def _read_funding(path: Path) -> Funding:
+    columns = read_table(path, ("timestamp", "funding_rate"))
+    return Funding(columns["timestamp"], columns["funding_rate"], str(path))
+
+
+def _check_same_contract(candles: Candles, mark: Candles) -> None:
+    """Raises DataError where the mark is typically more than a factor of two away from the candles."""
+    row = np.searchsorted(mark.timestamp, candles.timestamp, side="right") - 1
+    known = (row >= 0) & (candles.timestamp < mark.timestamp[-1] + mark.bar)
+    if not known.any():
+        return
+    ratio = float(np.median(mark.close[row[known]] / candles.close[known]))
+    if not 0.5 < ratio < 2.0:
+        problem = f"its prices are typically {ratio:.3g} times those of {candles.source}"
+        raise DataError(mark.source, problem, fix="name the mark file of the same contract")
+
+
+def _read_span(start: str | None, end: str | None) -> tuple[int | None, int | None]:
+    first, last = _read_time("market.start", start), _read_time("market.end", end)
+    if first is not None and last is not None and first >= last:
+        raise ParameterError("market.end", f"should be later than market.start = {start}", value=end)
+    return first, last
+
+
+def _read_time(key: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        fix = 'a UTC day or time, such as "2021-01-01" or "2021-01-01 12:00"'
+        raise ParameterError(key, "is not a day or a time", value=text, fix=fix) from None
+    aware = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return int(np.datetime64(aware.astimezone(UTC).replace(tzinfo=None), "ns").astype(np.int64))
