@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import platform
 from collections.abc import Callable
@@ -24,8 +25,9 @@ def rule(function: F) -> F:
     """A function compiled to machine code by numba, with numba's default error model.
 
     Compiled code is kept on disk in a folder that is named by a hash of the source of EVERY
-    module that uses this decorator, because numba's own per-file cache does not notice a
-    change in a function that a cached one calls.
+    module that uses this decorator, and of all of ours that those import, because numba's own
+    per-file cache notices no change in a function that a cached one calls, nor in a constant of
+    another file, which it compiles in.
     """
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(compiled_folder())
@@ -41,10 +43,30 @@ def compiled_folder() -> Path:
     digest = hashlib.blake2b(digest_size=12)
     for part in (numba.__version__, platform.machine(), llvmlite.binding.get_host_cpu_name()):
         digest.update(part.encode() + b"\0")
-    for path in sorted(_TREE.glob("*/*.py")):
-        source = path.read_bytes()
-        if _MARK in source:
-            digest.update(path.relative_to(_TREE).as_posix().encode() + b"\0" + source)
+    for path, source in sorted(_rule_sources().items()):
+        digest.update(path.relative_to(_TREE).as_posix().encode() + b"\0" + source)
     folder = cache_home() / "compiled" / digest.hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _rule_sources() -> dict[Path, bytes]:
+    """The files of this tree that use the decorator, and those that they import, with their text."""
+    waiting = [path for path in _TREE.glob("*/*.py") if _MARK in path.read_bytes()]
+    found: dict[Path, bytes] = {}
+    while waiting:
+        path = waiting.pop()
+        if path not in found and path.is_file():
+            found[path] = path.read_bytes()
+            waiting += _imported(found[path])
+    return found
+
+
+def _imported(source: bytes) -> list[Path]:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+    return [_TREE.joinpath(*name.split(".")).with_suffix(".py") for name in names]

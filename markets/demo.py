@@ -16,7 +16,10 @@ from markets.market import Market
 HOUR = 3_600_000_000_000
 START = 1_640_995_200_000_000_000  # 2022-01-01 00:00 UTC
 FIRST_PRICE = 30_000.0
+MOST_PREDICTABLE = 0.2  # stronger trends feed on themselves until the price leaves every scale
 STEPS = 12  # pieces of five minutes in a bar
+
+_PRICE_DECIMALS, _VOLUME_DECIMALS = 2, 3  # those of the tick and the lot below
 
 _SIGMA = 0.005  # standard deviation of an hour's log return where volatility is at its mean
 _SHOCK, _MEMORY = 0.08, 0.90  # GARCH: weight of the last squared innovation, and of the last variance
@@ -32,7 +35,7 @@ _RATE_LIMIT = 0.003
 _CONTRACT = Contract(
     venue="synthetic",
     symbol="DEMOUSDT",
-    tick=0.1,
+    tick=0.01,
     lot=0.001,
     minimum_quantity=0.001,
     minimum_notional=5.0,
@@ -71,7 +74,7 @@ def demo_market(seed: int = 7, bars: int = 17_520, predictability: float = 0.02)
     returns in units of s with weights 0.85^age. All but e is known at the close of bar t, so the
     expected log return of the next bar given the path is s_(t+1) k tanh(m_t): `Market.oracle`. k is
     set so that this explains about `predictability` of the variance of next-bar returns: from 0,
-    for none, to below 1. Prices are rounded to the tick, and each return starts from a rounded close.
+    for none, to 0.2. Prices are rounded to the tick, and each return starts from a rounded close.
     The same seed gives the same market; fewer `bars` give its beginning. Raises ParameterError.
     """
     _check(seed, bars, predictability)
@@ -87,8 +90,8 @@ def _check(seed: int, bars: int, predictability: float) -> None:
     for key, value, least, kind in (("seed", seed, 0, "0"), ("bars", bars, 2, "2")):
         if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
             raise ParameterError(f"demo.{key}", "is out of range", value=value, fix=f"a whole number from {kind}")
-    if not 0.0 <= predictability < 1.0:
-        fix = "a share of variance from 0 to below 1, such as 0.02"
+    if not 0.0 <= predictability <= MOST_PREDICTABLE:
+        fix = f"a share of variance from 0 to {MOST_PREDICTABLE}, such as 0.02"
         raise ParameterError("demo.predictability", "is out of range", value=predictability, fix=fix)
 
 
@@ -112,7 +115,7 @@ def _walk(innovations: FloatArray, strength: float) -> _Path:
     spread, drift = _SIGMA * daily[0], 0.0
     for t, innovation in enumerate(innovations.tolist()):
         sigma[t], mean[t] = spread, drift
-        price = max(round(price * math.exp(drift + spread * innovation) / tick), 1) * tick
+        price = max(round(price * math.exp(drift + spread * innovation), _PRICE_DECIMALS), tick)
         close[t] = price
         trend = _TREND * trend + gain * (drift / spread + innovation)
         shock = min(innovation * innovation, _LARGEST_SHOCK)
@@ -160,7 +163,7 @@ def _inside(path: _Path, pieces: FloatArray) -> FloatArray:
     opens = np.concatenate(([FIRST_PRICE], path.close[:-1]))
     steps = path.mean[:, None] / STEPS + path.sigma[:, None] * pieces
     prices = np.column_stack((opens, opens[:, None] * np.exp(np.cumsum(steps, axis=1))))
-    prices = _rounded(prices, _CONTRACT.tick)
+    prices = _rounded(prices, _PRICE_DECIMALS)
     prices[:, -1] = path.close
     return prices
 
@@ -168,7 +171,7 @@ def _inside(path: _Path, pieces: FloatArray) -> FloatArray:
 def _last_candles(last: FloatArray, noise: FloatArray) -> Candles:
     high, low = last.max(axis=1), last.min(axis=1)
     width = np.log(high / low) / _SIGMA
-    volume = _rounded(900.0 * (0.1 + width) ** 0.8 * np.exp(0.35 * noise), _CONTRACT.lot)
+    volume = _rounded(900.0 * (0.1 + width) ** 0.8 * np.exp(0.35 * noise), _VOLUME_DECIMALS)
     stamps: IntArray = START + HOUR * np.arange(len(high), dtype=np.int64)
     source = "synthetic demo market"
     return Candles(stamps, last[:, 0], high, low, last[:, -1], volume, HOUR, source=source)
@@ -183,7 +186,7 @@ def _mark_candles(last: FloatArray, draws: _Draws, stamps: IntArray) -> tuple[Ca
     mark = np.exp(_smooth(index, 0.7)[1:] + slow)
     ends = mark.reshape(-1, STEPS)
     opens = np.concatenate(([FIRST_PRICE], ends[:-1, -1]))
-    prices = _rounded(np.column_stack((opens, ends)), _CONTRACT.tick)
+    prices = _rounded(np.column_stack((opens, ends)), _PRICE_DECIMALS)
     high, low, nothing = prices.max(axis=1), prices.min(axis=1), np.zeros(len(prices))
     source = "synthetic demo market (mark)"
     return Candles(stamps, prices[:, 0], high, low, prices[:, -1], nothing, HOUR, source=source), slow
@@ -200,8 +203,8 @@ def _funding(basis: FloatArray) -> Funding:
     return Funding(stamps, np.round(np.clip(rate, -_RATE_LIMIT, _RATE_LIMIT), 8), "synthetic demo market (funding)")
 
 
-def _rounded(values: FloatArray, step: float) -> FloatArray:
-    result: FloatArray = np.maximum(np.round(values / step), 1.0) * step
+def _rounded(values: FloatArray, decimals: int) -> FloatArray:
+    result: FloatArray = np.maximum(np.round(values, decimals), 10.0**-decimals)
     return result
 
 

@@ -32,8 +32,14 @@ class Market:
     oracle: FloatArray | None = None
 
     def __post_init__(self) -> None:
-        if self.oracle is not None and self.oracle.shape != self.candles.close.shape:
-            raise DataError(self.candles.source, "has an oracle of another length than its candles")
+        if self.oracle is None:
+            return
+        oracle = np.array(self.oracle, dtype=np.float64)
+        if oracle.shape != self.candles.close.shape or not np.isfinite(oracle).all():
+            problem = f"has an oracle of shape {oracle.shape} for {len(self.candles)} candles, or one with gaps"
+            raise DataError(self.candles.source, problem, fix="hand in one finite expected log return for each candle")
+        oracle.setflags(write=False)
+        object.__setattr__(self, "oracle", oracle)
 
     @property
     def symbol(self) -> str:
