@@ -15,6 +15,7 @@ from backtests.records import (
     LIMIT,
     LIVE,
     MARKET,
+    NOTHING,
     REFUSED,
     SHRUNK,
     SLEEPING,
@@ -78,11 +79,13 @@ def wake_children(desk: Desk) -> None:
             parent = desk.orders[p]
             if parent.id != child.parent or parent.status <= LIVE:
                 continue
-            if parent.filled > 0.0:
+            if parent.filled <= 0.0:
+                finish(desk, child, CANCELLED, ENTRY)
+            elif child.side * desk.positions[child.symbol].quantity >= 0.0:
+                finish(desk, child, CANCELLED, NOTHING)
+            else:
                 child.status, child.quantity = LIVE, parent.filled
                 price_child(child, parent.side, parent.fill_price, desk.contracts[child.symbol].tick)
-            else:
-                finish(desk, child, CANCELLED, ENTRY)
 
 
 @rule
@@ -108,16 +111,14 @@ def touched_inside(order: Row, bar: Row, through: int, tick: float) -> bool:
 
 
 @rule
-def enter_inside(desk: Desk, bar: Row, s: int) -> bool:
+def enter_inside(desk: Desk, bar: Row, s: int) -> None:
     """Step 4, entries: resting limit and stop orders that may open fill where the bar reaches them."""
-    entered, contract = False, desk.contracts[s]
-    if bar.blocked:
-        return False
+    contract = desk.contracts[s]
     for k in range(desk.account[0].orders):
         order = desk.orders[k]
         if order.symbol != s or order.status != LIVE or order.reduce_only or order.kind == MARKET:
             continue
-        if not touched_inside(order, bar, desk.settings[0].through, contract.tick):
+        if bar.blocked or not touched_inside(order, bar, desk.settings[0].through, contract.tick):
             continue
         reference = stop_fill(order.side, order.price, bar.open)
         price, fee_rate = slipped(reference, order.side, desk.settings[0].slippage), contract.taker_fee
@@ -128,7 +129,6 @@ def enter_inside(desk: Desk, bar: Row, s: int) -> bool:
             reduce_by_order(desk, k, price, reference, fee_rate)
         if order.status == LIVE:
             enter(desk, k, price, reference, fee_rate)
-            entered = True
-    if entered:
+            if order.status == FILLED:
+                desk.positions[s].entered = 1
         wake_children(desk)
-    return entered

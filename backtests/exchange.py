@@ -37,6 +37,7 @@ def play_bar(
     state.fills, state.payments, state.events = 0, 0, 0
     drop_finished(desk)
     for s in range(len(positions)):
+        positions[s].entered = 0
         settle_funding(desk, s, bars[s, i].mark_open, bars[s, i].funding_open)
     for s in range(len(positions)):
         gap_at_open(desk, bars[s, i], s)
@@ -44,8 +45,9 @@ def play_bar(
     open_at_open(desk, bars, i)
     wake_children(desk)
     for s in range(len(positions)):
-        entered = enter_inside(desk, bars[s, i], s)
-        exit_inside(desk, bars[s, i], s, entered)
+        enter_inside(desk, bars[s, i], s)
+    for s in range(len(positions)):
+        exit_inside(desk, bars[s, i], s)
     for s in range(len(positions)):
         settle_funding(desk, s, bars[s, i].mark_close, bars[s, i].funding_inside)
         bankrupt_at_close(desk, bars[s, i], s)

@@ -38,11 +38,12 @@ def gap_at_open(desk: Desk, bar: Row, s: int) -> None:
         return
     if bar.blocked:
         return
-    k = nearest_exit(desk, s, STOP, side)
+    k, stopped = nearest_exit(desk, s, STOP, side), False
     while k >= 0 and position.quantity != 0.0 and reaches(-side, bar.open, desk.orders[k].price, tick):
         fill_exit(desk, k, bar.open, slippage)
-        k = nearest_exit(desk, s, STOP, side)
-    take_targets(desk, s, bar.open, desk.settings[0].through)
+        k, stopped = nearest_exit(desk, s, STOP, side), True
+    if not stopped:
+        take_targets(desk, s, bar.open, desk.settings[0].through)
 
 
 @rule
@@ -83,21 +84,22 @@ def take_targets(desk: Desk, s: int, price: float, through: int) -> None:
 
 
 @rule
-def exit_inside(desk: Desk, bar: Row, s: int, entered: bool) -> None:
-    """Step 4, exits: the adverse side and the targets, in the assumed order of the bar's path."""
-    side = direction(desk.positions[s].quantity)
+def exit_inside(desk: Desk, bar: Row, s: int) -> None:
+    """Step 4, exits: the adverse side and the targets, in the assumed order of the bar's path.
+
+    On a bar in which a limit or stop order entered, the way to a target may lie before the entry:
+    it does not count.
+    """
+    position = desk.positions[s]
+    side, through = direction(position.quantity), desk.settings[0].through
     if side == 0:
         return
-    best = bar.high if side > 0 else bar.low
-    through = desk.settings[0].through
-    if (
-        not entered
-        and not bar.blocked
-        and favourable_first(desk.settings[0].intrabar, side, bar.open, bar.high, bar.low)
-    ):
+    best, tick = bar.high if side > 0 else bar.low, desk.contracts[s].tick
+    targets_count = position.entered == 0 and bar.blocked == 0
+    if targets_count and favourable_first(desk.settings[0].intrabar, side, bar.open, bar.high, bar.low, tick):
         take_targets(desk, s, best, through)
     meet_adverse(desk, bar, s)
-    if not entered and not bar.blocked:
+    if targets_count:
         take_targets(desk, s, best, through)
 
 

@@ -70,7 +70,7 @@ def liquidation_fill(quantity: float, liquidation: float, bankruptcy: float, bar
 
 
 @rule
-def favourable_first(intrabar: int, side: int, bar_open: float, high: float, low: float) -> bool:
+def favourable_first(intrabar: int, side: int, bar_open: float, high: float, low: float, tick: float) -> bool:
     """Whether the favourable level of a position is assumed to come before the adverse one in a bar.
 
     `intrabar`: 0 adverse first, 1 favourable first, 2 the extreme nearer to the open first (the
@@ -78,5 +78,5 @@ def favourable_first(intrabar: int, side: int, bar_open: float, high: float, low
     """
     if intrabar != 2:
         return intrabar == 1
-    up, down = high - bar_open, bar_open - low
-    return up < down if side > 0 else down < up
+    favourable, adverse = (high - bar_open, bar_open - low) if side > 0 else (bar_open - low, high - bar_open)
+    return (adverse - favourable) / tick > TICK_TOLERANCE

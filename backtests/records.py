@@ -54,7 +54,7 @@ ACCOUNT = np.dtype(
     + _fields(BYTE, "ruined")
     + _fields(WHOLE, "orders fills payments events")
 )
-POSITION = np.dtype(_fields(REAL, "quantity entry margin liquidation_price"))
+POSITION = np.dtype(_fields(REAL, "quantity entry margin liquidation_price") + _fields(BYTE, "entered"))
 ORDER = np.dtype(
     _fields(WHOLE, "id parent symbol")
     + _fields(BYTE, "kind side reduce_only status reason remark")
