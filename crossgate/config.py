@@ -1,0 +1,159 @@
+"""Config: the tables of a run, read from TOML, overridden from the command line, checked as a whole."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from backtests.parameters import AccountParams, CostParams
+from crossgate.tables import DemoParams, MarketParams, ModelParams, RunParams
+from crossgate.tree import TREE
+from foundation.errors import CrossgateError, DataError, ParameterError, suggestion
+from markets.contract import Contract
+from models.parameters import FeatureParams, WalkForwardParams
+from strategies.parameters import CrossoverParams, RiskParams
+
+DEMO_CONFIG = TREE / "backtests" / "configs" / "demo.toml"
+
+_TABLES: dict[str, Any] = {
+    "run": RunParams,
+    "features": FeatureParams,
+    "model": ModelParams,
+    "walk_forward": WalkForwardParams,
+    "strategy": CrossoverParams,
+    "risk": RiskParams,
+    "account": AccountParams,
+    "costs": CostParams,
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that one run depends on, apart from the data files themselves.
+
+    Each field is a table of the TOML file and has the same name there; `market` holds one or
+    several. Raises ParameterError where tables contradict each other.
+    """
+
+    run: RunParams = field(default_factory=RunParams)
+    market: tuple[MarketParams | DemoParams, ...] = field(default_factory=lambda: (DemoParams(),))
+    features: FeatureParams = field(default_factory=FeatureParams)
+    model: ModelParams = field(default_factory=ModelParams)
+    walk_forward: WalkForwardParams = field(default_factory=WalkForwardParams)
+    strategy: CrossoverParams = field(default_factory=CrossoverParams)
+    risk: RiskParams = field(default_factory=RiskParams)
+    account: AccountParams = field(default_factory=AccountParams)
+    costs: CostParams = field(default_factory=CostParams)
+
+    def __post_init__(self) -> None:
+        contracts = [table.traded for table in self.market if isinstance(table, MarketParams)]
+        check_leverage(self.risk, contracts)
+        symbols = [contract.symbol for contract in contracts]
+        for symbol in symbols:
+            if symbols.count(symbol) > 1:
+                raise ParameterError("market.contract", "stands in two [[market]] tables", value=symbol, fix="keep one")
+        if sum(isinstance(table, DemoParams) for table in self.market) > 1:
+            raise ParameterError("market.demo", "stands in two [[market]] tables", fix="keep one")
+
+    def record(self) -> dict[str, Any]:
+        """The config as plain values, ready for TOML and JSON; reading it back gives the same config."""
+        plain = {
+            item.name: getattr(self, item.name).model_dump(mode="json", exclude_none=True)
+            for item in fields(self)
+            if item.name != "market"
+        }
+        markets = [table.model_dump(mode="json", exclude_none=True) for table in self.market]
+        run = plain.pop("run")
+        return {"run": run, "market": markets if len(markets) > 1 else markets[0], **plain}
+
+
+def check_leverage(risk: RiskParams, contracts: Iterable[Contract]) -> None:
+    """Raises ParameterError when `risk.leverage` is above what one of the contracts allows."""
+    for contract in contracts:
+        if risk.leverage > contract.maximum_leverage:
+            raise ParameterError(
+                "risk.leverage",
+                f"is above the maximum_leverage of {contract.key}",
+                value=risk.leverage,
+                fix=f"a number above 0, at most {contract.maximum_leverage:g}",
+            )
+
+
+def load_config(path: Path = DEMO_CONFIG, overrides: Sequence[str] = ()) -> Config:
+    """The config in a TOML file, changed by `table.key=value` texts.
+
+    A value is read as TOML (`3`, `true`, `["return:1"]`), else it is the text itself (`2atr`).
+    An override of `market` counts for every [[market]] table. Raises ParameterError or DataError.
+    """
+    tables = _read_toml(path)
+    for text in overrides:
+        _override(tables, text)
+    return build_config(tables)
+
+
+def build_config(tables: Mapping[str, Any]) -> Config:
+    """The config that plain tables say, checked; raises ParameterError."""
+    for name, table in tables.items():
+        if name not in (*_TABLES, "market"):
+            fix = suggestion(name, (*_TABLES, "market"))
+            raise ParameterError(name, "is not a known table", fix=fix)
+        if name != "market" and not isinstance(table, dict):
+            raise ParameterError(name, f"should be a table, written [{name}]", value=table)
+    built = {name: table(**tables.get(name, {})) for name, table in _TABLES.items()}
+    return Config(**built, market=_read_markets(tables.get("market", {"demo": True})))
+
+
+def _read_markets(written: Any) -> tuple[MarketParams | DemoParams, ...]:
+    several = isinstance(written, list)
+    tables = written if several else [written]
+    if not tables or not all(isinstance(table, dict) for table in tables):
+        raise ParameterError("market", "should be a table, written [market], or several, written [[market]]")
+    markets: list[MarketParams | DemoParams] = []
+    for number, table in enumerate(tables, 1):
+        try:
+            markets.append(DemoParams(**table) if "demo" in table else MarketParams(**table))
+        except CrossgateError as error:
+            raise CrossgateError(f"[[market]] table {number}: {error}") if several else error from None
+    return tuple(markets)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        folder = path.parent
+        known = [str(folder / other.name) for other in folder.glob("*.toml")] if folder.is_dir() else []
+        raise DataError(path, "there is no such config", fix=suggestion(str(path), known) if known else "") from None
+    except (OSError, UnicodeDecodeError) as error:
+        problem = "is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror or "cannot be read"
+        raise DataError(path, problem, fix="a config is a TOML file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(path, f"is not valid TOML: {error}", fix='text values stand in quotes, such as "2atr"') from None
+
+
+def _override(tables: dict[str, Any], text: str) -> None:
+    name, equals, written = text.partition("=")
+    table, dot, key = name.strip().partition(".")
+    if not (equals and dot and table and key):
+        raise ParameterError("--set", "should read table.key=value", value=text, fix="such as --set risk.stop_loss=2%")
+    target = tables.setdefault(table, {"demo": True} if table == "market" else {})
+    for each in target if isinstance(target, list) else [target]:
+        if not isinstance(each, dict):
+            raise ParameterError(table, f"should be a table, written [{table}]", value=each)
+        *path, last = key.split(".")
+        for step in path:
+            each = each.setdefault(step, {})
+            if not isinstance(each, dict):
+                raise ParameterError(name, f"{step} is a value, not a table", value=each)
+        each[last] = _read_value(written.strip())
+
+
+def _read_value(written: str) -> Any:
+    try:
+        parsed = tomllib.loads(f"value = {written}")
+    except tomllib.TOMLDecodeError:
+        return written
+    return parsed["value"] if parsed.keys() == {"value"} else written

@@ -1,0 +1,116 @@
+"""The tables of a config that belong to no room: the run, its markets, and a saved model to load."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from foundation.errors import CrossgateError, ParameterError
+from foundation.parameters import Parameters
+from markets.contract import Contract, find_contract
+from markets.demo import MOST_PREDICTABLE
+from models.parameters import LSTMParams
+
+_FILE = "a path to a parquet file below the data folder (--data DIR, else $CROSSGATE_DATA, else ./data)"
+_DAY = 'a UTC day or time, such as 2021-01-01 or "2021-01-01 12:00"'
+
+
+def _read_time(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError("should be a day or a time") from None
+    if isinstance(value, datetime):
+        value = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+        return value.isoformat(" ", "seconds")
+    return value.isoformat() + " 00:00:00" if isinstance(value, date) else value
+
+
+def _read_contract(value: Any) -> Any:
+    if isinstance(value, str):
+        find_contract(value)
+    if not isinstance(value, dict):
+        return value
+    try:
+        return Contract(**value)
+    except ParameterError as error:
+        raise CrossgateError(f"market.{error}") from None
+
+
+def _check_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
+        raise ValueError("cannot name a folder")
+    return name
+
+
+Time = Annotated[str | None, BeforeValidator(_read_time)]
+
+
+class RunParams(Parameters):
+    """The name of the run, which names its folder below runs/, and the seed of all that is random in it."""
+
+    table: ClassVar[str] = "run"
+
+    name: Annotated[str, AfterValidator(_check_name)] = Field(
+        "backtest", description="up to 80 letters, digits, dots, dashes and underscores; it names the folder of the run"
+    )
+    seed: int = Field(7, ge=0, le=2**31 - 1, description="a whole number from 0 to 2147483647")
+
+
+class MarketParams(Parameters):
+    """A market in files: a contract with its candles, mark candles and funding.
+
+    `contract` is a registered key, or a table with the fields of a Contract. The market holds the
+    bars that open at or after `start` and before `end`.
+    """
+
+    table: ClassVar[str] = "market"
+
+    contract: Annotated[str | Contract, BeforeValidator(_read_contract)] = Field(
+        description='a registered contract such as "binance_usdm:BTCUSDT", or a table {venue = ..., symbol = ..., ...}'
+    )
+    candles: str = Field(min_length=1, description=_FILE)
+    mark: str | None = Field(None, min_length=1, description=f"{_FILE}; left out, the last price stands in")
+    funding: str | None = Field(None, min_length=1, description=_FILE)
+    start: Time = Field(None, description=_DAY)
+    end: Time = Field(None, description=_DAY)
+
+    def model_post_init(self, context: object) -> None:
+        if self.start is not None and self.end is not None and self.start >= self.end:
+            raise ParameterError("market.end", f"should be later than market.start = {self.start}", value=self.end)
+
+    @property
+    def traded(self) -> Contract:
+        """The contract itself."""
+        return find_contract(self.contract) if isinstance(self.contract, str) else self.contract
+
+
+class DemoParams(Parameters):
+    """The embedded demo market: a synthetic perpetual made from a seed, without files.
+
+    `predictability` is the planted share of the next return's variance that can be known; 0 plants none.
+    """
+
+    table: ClassVar[str] = "market"
+
+    demo: Literal[True] = Field(True, description="true: the embedded demo market, which is synthetic")
+    seed: int = Field(7, ge=0, le=2**31 - 1, description="a whole number from 0 to 2147483647")
+    bars: int = Field(17_520, ge=500, le=1_000_000, description="hours, a whole number from 500 to 1000000")
+    predictability: float = Field(
+        0.02, ge=0, le=MOST_PREDICTABLE, description=f"a share of variance from 0 to {MOST_PREDICTABLE}, such as 0.02"
+    )
+
+
+class ModelParams(LSTMParams):
+    """The LSTM to train; or, with `load`, the folder of a trained one that is queried instead."""
+
+    load: str | None = Field(None, min_length=1, description="a model saved by `crossgate train`, queried instead of training")
+
+    @property
+    def lstm(self) -> LSTMParams:
+        """The settings that train a model, without the place of a saved one."""
+        return LSTMParams(**self.model_dump(exclude={"load"}))
