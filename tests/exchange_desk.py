@@ -1,0 +1,100 @@
+"""The compiled exchange behind the same plain words as the witness: submit, cancel, play."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from backtests import records
+from backtests.exchange import play_bar, withdraw
+
+KINDS = ("market", "limit", "stop")
+
+
+class ExchangeDesk:
+    """One account on the compiled exchange; orders, bars and contracts have the witness's attributes."""
+
+    def __init__(
+        self,
+        contracts: Sequence[Any],
+        cash: float,
+        intrabar: str = "adverse",
+        limit_fill: str = "touch",
+        slippage_bps: float = 0.0,
+        capacity: int = 256,
+    ) -> None:
+        count = len(contracts)
+        self.account = np.zeros(1, dtype=records.ACCOUNT)
+        self.account["cash"] = self.account["equity"] = cash
+        self.positions = np.zeros(count, dtype=records.POSITION)
+        self.orders = np.zeros(capacity, dtype=records.ORDER)
+        self.contracts = np.concatenate([records.contract_record(one) for one in contracts])
+        self.settings = records.settings_record(slippage_bps, intrabar, limit_fill)
+        self.fill_rows = np.zeros(4 * capacity, dtype=records.FILL)
+        self.payment_rows = np.zeros(2 * count, dtype=records.PAYMENT)
+        self.fills: list[tuple[int, Any]] = []
+        self.payments: list[tuple[int, Any]] = []
+        self.ends: dict[int, tuple[str, str]] = {}
+        self.parents: set[int] = set()
+        self.bar_index = -1
+
+    @property
+    def desk(self) -> records.Desk:
+        return records.Desk(
+            self.account, self.positions, self.orders, self.settings, self.contracts, self.fill_rows, self.payment_rows
+        )
+
+    @property
+    def equity(self) -> float:
+        return float(self.account["equity"][0])
+
+    @property
+    def cash(self) -> float:
+        return float(self.account["cash"][0])
+
+    @property
+    def ruined(self) -> bool:
+        return bool(self.account["ruined"][0])
+
+    def submit(self, order: Any) -> None:
+        """Writes an order to the next row, as the broker does."""
+        row = int(self.account["orders"][0])
+        new = self.orders[row]
+        self.orders[row : row + 1] = 0
+        for name in ("id", "symbol", "side", "quantity", "price", "leverage", "offset_rate", "offset", "reduce_only"):
+            new[name] = getattr(order, name)
+        new["kind"], new["parent"] = KINDS.index(order.kind), order.parent or 0
+        new["reason"] = records.FILL_REASONS.index(order.tag)
+        new["status"] = records.LIVE if order.parent is None else records.SLEEPING
+        self.account["orders"] += 1
+        if self.ruined:
+            new["status"], new["remark"] = records.REFUSED, records.RUIN
+            self._collect()
+
+    def cancel(self, order_id: int) -> None:
+        """Withdraws an order between two bars."""
+        withdraw(self.desk, order_id)
+        self._collect()
+
+    def play(self, bars: Sequence[Any]) -> None:
+        """One bar of every symbol."""
+        self.bar_index += 1
+        rows = np.zeros((len(bars), 1), dtype=records.BAR)
+        for symbol, bar in enumerate(bars):
+            for name in records.BAR.fields or ():
+                rows[symbol, 0][name] = getattr(bar, name)
+        play_bar(
+            self.account, self.positions, self.orders, rows, 0, self.settings, self.contracts,
+            self.fill_rows, self.payment_rows,
+        )  # fmt: skip
+        self.fills += [(self.bar_index, row.copy()) for row in self.fill_rows[: self.account["fills"][0]]]
+        self.payments += [(self.bar_index, row.copy()) for row in self.payment_rows[: self.account["payments"][0]]]
+        self._collect()
+
+    def _collect(self) -> None:
+        for row in self.orders[: self.account["orders"][0]]:
+            if row["status"] > records.LIVE:
+                status = ("filled", "cancelled", "refused")[row["status"] - records.FILLED]
+                self.ends.setdefault(int(row["id"]), (status, records.ORDER_REMARKS[row["remark"]]))
