@@ -10,14 +10,13 @@ from crossgate.tree import check_tree
 
 if TYPE_CHECKING:
     from backtests.engine import backtest
+    from backtests.parameters import AccountParams, CostParams
     from markets.demo import demo_market
     from markets.store import load_market
     from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
     from models.walkforward import walk_forward
     from reports.comparison import compare
     from reports.report import write_report
-
-    from backtests.parameters import AccountParams, CostParams
     from strategies.parameters import CrossoverParams, RiskParams
 
 __version__ = "0.1.0"

@@ -128,10 +128,14 @@ def _read_toml(path: Path) -> dict[str, Any]:
         known = [str(folder / other.name) for other in folder.glob("*.toml")] if folder.is_dir() else []
         raise DataError(path, "there is no such config", fix=suggestion(str(path), known) if known else "") from None
     except (OSError, UnicodeDecodeError) as error:
-        problem = "is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror or "cannot be read"
+        problem = (
+            "is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror or "cannot be read"
+        )
         raise DataError(path, problem, fix="a config is a TOML file") from None
     except tomllib.TOMLDecodeError as error:
-        raise DataError(path, f"is not valid TOML: {error}", fix='text values stand in quotes, such as "2atr"') from None
+        raise DataError(
+            path, f"is not valid TOML: {error}", fix='text values stand in quotes, such as "2atr"'
+        ) from None
 
 
 def _override(tables: dict[str, Any], text: str) -> None:

@@ -1,12 +1,15 @@
-"""What all tests share: the seed of random examples, and where real data lies."""
+"""What all tests share: the seed of random examples, recorded data where there is some, and a small data folder."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import settings
+
+from markets.demo import demo_market
 
 # No deadline: the first call of a compiled rule takes a while. Derandomised: a failure is a failure again.
 settings.register_profile("crossgate", deadline=None, derandomize=True)
@@ -14,10 +17,40 @@ settings.load_profile("crossgate")
 
 
 @pytest.fixture(scope="session")
-def data_folder() -> Path:
-    """The folder of real market data; tests that need it are skipped where there is none."""
+def real_data() -> Path:
+    """The folder of recorded market data; tests that need it are skipped where there is none."""
     named = os.environ.get("CROSSGATE_DATA")
     folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "data"
     if not (folder / "ohlcv").is_dir():
-        pytest.skip("no real market data here: set CROSSGATE_DATA to a folder with ohlcv/, funding/ and mark/")
+        pytest.skip("no recorded market data here: set CROSSGATE_DATA to a folder with ohlcv/, funding/ and mark/")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data_folder(real_data: Path) -> Path:
+    """The same folder under the name that `--data` gives it."""
+    return real_data
+
+
+@pytest.fixture(scope="session")
+def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder of 100 days in the store's layout, under the file names of btcusdt_1h.toml, holding demo candles."""
+    folder = tmp_path_factory.mktemp("store")
+    market = demo_market(seed=11, bars=2400)
+    assert market.mark is not None
+    assert market.funding is not None
+    tables = {
+        "ohlcv/binance_um_BTCUSDT_1h": market.candles.frame(),
+        "mark/binance_um_BTCUSDT_mark_8h": market.mark.frame().drop(columns="volume"),
+        "funding/binance_um_BTCUSDT_funding": pd.DataFrame(
+            {
+                "timestamp": pd.to_datetime(market.funding.timestamp, utc=True),
+                "funding_rate": market.funding.rate,
+            }
+        ),
+    }
+    for name, table in tables.items():
+        path = folder / f"{name}.parquet"
+        path.parent.mkdir(exist_ok=True)
+        table.to_parquet(path, index=False)
     return folder

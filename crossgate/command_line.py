@@ -1,0 +1,137 @@
+"""The command line: `crossgate backtest | check | train | compare`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from foundation.errors import CrossgateError
+
+app = typer.Typer(
+    help="Backtests LSTM signal strategies on leveraged crypto futures.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Change a value of the config; may be given several times."),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="The data folder; else $CROSSGATE_DATA, else ./data."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
+ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")]
+
+
+def main() -> None:
+    """Runs the command line; a mistake in what was asked for is one line on standard error and exit code 2."""
+    try:
+        app()
+    except CrossgateError as error:
+        print(f"crossgate: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+@app.command()
+def backtest(
+    config: Annotated[
+        Path | None, typer.Argument(metavar="CONFIG", help="A TOML file; without one, the embedded demo market.")
+    ] = None,
+    overrides: Overrides = None,
+    data: Data = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="The folder of the run; else runs/ and the run's name.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train, forecast, trade and write the report."""
+    from crossgate.config import DEMO_CONFIG, load_config
+    from crossgate.job import run_job
+    from crossgate.summary import print_run, run_record
+
+    settings = load_config(config or DEMO_CONFIG, overrides or ())
+    result, page = run_job(settings, out or Path("runs") / settings.run.name, data)
+    if as_json:
+        _print_json(run_record(page))
+    else:
+        print_run(result, page)
+
+
+@app.command()
+def check(config: ConfigPath, overrides: Overrides = None, data: Data = None, as_json: AsJson = False) -> None:
+    """Check a config and its data; train nothing."""
+    from crossgate.config import load_config
+    from crossgate.job import check_markets, load_markets
+    from crossgate.summary import market_record, print_markets
+
+    settings = load_config(config, overrides or ())
+    markets = load_markets(settings, data)
+    check_markets(settings, markets)
+    records = [market_record(settings, market) for market in markets]
+    if as_json:
+        _print_json({"config": str(config), "markets": records})
+    else:
+        print_markets(config, records)
+
+
+@app.command()
+def train(
+    config: ConfigPath,
+    out: Annotated[Path, typer.Option("--out", metavar="PATH", help="Where the trained model goes.")],
+    overrides: Overrides = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train one model on all candles and save it."""
+    from crossgate.config import load_config
+    from crossgate.job import train_model
+
+    record = train_model(load_config(config, overrides or ()), out, data)
+    if as_json:
+        _print_json(record)
+    else:
+        print(f"trained on {record['bars']:,} bars through {record['trained_through']} UTC: {record['model']}")
+        print(f"query it with: crossgate backtest {config} --set model.load={record['model']}")
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Two or more folders of runs.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="An HTML page with the curves overlaid.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare runs in a table and on one page."""
+    from crossgate.summary import comparison_record
+    from reports.comparison import compare as compare_runs
+
+    comparison = compare_runs(*runs, out=out)
+    if as_json:
+        _print_json(comparison_record(comparison))
+    else:
+        print(comparison)
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """Backtests LSTM signal strategies on leveraged crypto futures."""
+    if show:
+        import crossgate
+
+        print(f"crossgate {crossgate.__version__}")
+        raise typer.Exit
+
+
+def _print_json(record: dict[str, Any]) -> None:
+    print(json.dumps(record, indent=2, allow_nan=False))

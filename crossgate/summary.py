@@ -1,0 +1,110 @@
+"""Summaries: what the command line prints about a run, a market or a comparison."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from backtests.result import Result
+from crossgate.config import Config
+from crossgate.job import first_test, funding_hole
+from foundation.units import nanoseconds
+from markets.candles import utc
+from markets.market import Market
+from reports import formats
+from reports.catalogue import CATALOGUE
+from reports.metrics import measure_skill
+from reports.sentences import skill_banner
+
+SHOWN = (
+    "final_equity", "total_return", "cagr", "sharpe", "max_drawdown", "trades", "win_rate", "fees", "funding",
+    "slippage", "liquidations", "skill",
+)  # fmt: skip
+_COLOURS = {"warned": "bold red", "evident": "bold green", "plain": "bold"}
+
+
+def run_record(page: Path) -> dict[str, Any]:
+    """The metrics of a run that was written, with the paths of its folder and of its report."""
+    metrics = read_metrics(page.parent)
+    run = json.loads((page.parent / "run.json").read_text("utf-8"))
+    named = {key: run[key] for key in ("name", "synthetic", "settlement", "notes")}
+    return {**named, "folder": str(page.parent), "report": str(page), **metrics}
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """The content of the folder's metrics.json."""
+    metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text("utf-8"))
+    return metrics
+
+
+def print_run(result: Result, page: Path) -> None:
+    """The verdict on the forecasts, the key metrics beside the baselines', the notes and the path of the report."""
+    console = Console(highlight=False)
+    metrics = read_metrics(page.parent)
+    banner = skill_banner(measure_skill(result), synthetic=result.synthetic)
+    console.print(Text(banner.headline, _COLOURS[banner.kind]), banner.text)
+    for note in result.notes:
+        console.print(Text(f"Note: {note}", "yellow"))
+    console.print(metrics_table(f"{result.name}, {_period(result)}", result.settlement, metrics))
+    console.print("report:", str(page), soft_wrap=True)
+
+
+def metrics_table(title: str, currency: str, metrics: Mapping[str, Any]) -> Table:
+    """The metrics of a run in a column each for the run and its baselines; money in `currency`."""
+    table = Table(title=escape(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
+    columns = {"this run": metrics, **metrics.get("baselines", {})}
+    table.add_column("")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for key in SHOWN:
+        entry = CATALOGUE[key]
+        unit = f" ({currency})" if entry.write is formats.money else ""
+        table.add_row(entry.label + unit, *(entry.write(one.get(key)) for one in columns.values()))
+    return table
+
+
+def market_record(config: Config, market: Market) -> dict[str, Any]:
+    """What a check found out about one market."""
+    candles, start = market.candles, first_test(config, market)
+    _, stands_in = market.mark_bars()
+    return {
+        "contract": market.contract.key,
+        "synthetic": market.synthetic,
+        "bars": len(candles),
+        "bar_minutes": candles.bar / nanoseconds("1m"),
+        "first_bar": utc(int(candles.timestamp[0])),
+        "last_bar": utc(int(candles.timestamp[-1])),
+        "first_test": utc(start),
+        "bars_tested": int((candles.timestamp >= start).sum()),
+        "settlements": 0 if market.funding is None else len(market.funding),
+        "funding_complete": funding_hole(market, start) is None,
+        "bars_without_mark": int(stands_in[candles.timestamp >= start].sum()),
+    }
+
+
+def print_markets(config: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """What a check found out, one paragraph for each market."""
+    console = Console(highlight=False)
+    for record in records:
+        synthetic = " (synthetic)" if record["synthetic"] else ""
+        console.print(
+            f"{record['contract']}{synthetic}: {record['bars']:,} bars of {record['bar_minutes']:g} minutes, "
+            f"{record['first_bar']} to {record['last_bar']} UTC"
+        )
+        funding = "complete" if record["funding_complete"] else "missing in part, played as zero"
+        console.print(f"  tested from {record['first_test']} UTC: {record['bars_tested']:,} bars, funding {funding}")
+        if record["bars_without_mark"]:
+            console.print(f"  the last price stands in for the mark price on {record['bars_without_mark']:,} bars")
+    console.print(Text(f"{config} is good", "green"))
+
+
+def _period(result: Result) -> str:
+    first, last = (result.equity["timestamp"].iloc[row] for row in (0, -1))
+    return f"{formats.day(first)} to {formats.day(last)}, {len(result.equity):,} bars"
