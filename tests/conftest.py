@@ -17,7 +17,7 @@ settings.load_profile("crossgate")
 
 
 @pytest.fixture(scope="session")
-def real_data() -> Path:
+def data_folder() -> Path:
     """The folder of recorded market data; tests that need it are skipped where there is none."""
     named = os.environ.get("CROSSGATE_DATA")
     folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -27,14 +27,8 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def data_folder(real_data: Path) -> Path:
-    """The same folder under the name that `--data` gives it."""
-    return real_data
-
-
-@pytest.fixture(scope="session")
 def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder of 100 days in the store's layout, under the file names of btcusdt_1h.toml, holding demo candles."""
+    """A data folder with the file names of btcusdt_1h.toml, which hold 100 days of demo candles."""
     folder = tmp_path_factory.mktemp("store")
     market = demo_market(seed=11, bars=2400)
     assert market.mark is not None
