@@ -36,6 +36,8 @@ def play_bar(
     state, desk = account[0], Desk(account, positions, orders, settings, contracts, fills, payments)
     state.fills, state.payments, state.events = 0, 0, 0
     drop_finished(desk)
+    if state.ruined:
+        return
     for s in range(len(positions)):
         positions[s].entered = 0
         settle_funding(desk, s, bars[s, i].mark_open, bars[s, i].funding_open)
