@@ -1,0 +1,284 @@
+"""The witness's books: what an order, a fill or a liquidation does to cash, positions and orders.
+
+`q` is the position (long above 0), `margin` the wallet posted behind it, a part of `cash`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from witness_types import (
+    LIQUIDATION,
+    TOLERANCE,
+    Event,
+    Fill,
+    Intrabar,
+    LimitFill,
+    Payment,
+    Position,
+    WitnessBar,
+    WitnessContract,
+    WitnessOrder,
+    ceil_to,
+    floor_to,
+)
+
+
+@dataclass
+class WitnessBooks:
+    """The books of one account over several symbols: cash, positions, orders, and what a fill does to them."""
+
+    contracts: Sequence[WitnessContract]
+    cash: float
+    intrabar: Intrabar = "adverse"
+    limit_fill: LimitFill = "touch"
+    slippage_bps: float = 0.0
+    positions: list[Position] = field(default_factory=list)
+    orders: dict[int, WitnessOrder] = field(default_factory=dict)
+    fills: list[Fill] = field(default_factory=list)
+    payments: list[Payment] = field(default_factory=list)
+    log: list[Event] = field(default_factory=list)
+    bars: Sequence[WitnessBar] = ()
+    bar_index: int = -1
+    equity: float = 0.0
+    unrealised: float = 0.0
+    liquidations: int = 0
+    ruined: bool = False
+
+    def __post_init__(self) -> None:
+        self.positions = [Position() for _ in self.contracts]
+        self.equity = self.cash
+
+    # ---- what is derived from the state
+
+    @property
+    def margin(self) -> float:
+        """The part of cash that is posted behind positions."""
+        return math.fsum(position.margin for position in self.positions)
+
+    @property
+    def free_cash(self) -> float:
+        """What may be posted for new positions: cash - margin."""
+        return self.cash - self.margin
+
+    def liquidation_price(self, symbol: int) -> float:
+        """(margin - q*entry) / (|q|*maintenance_rate - q); 0 means none."""
+        p = self.positions[symbol]
+        if p.quantity == 0:
+            return 0.0
+        rate = self.contracts[symbol].maintenance_rate
+        price = (p.margin - p.quantity * p.entry) / (abs(p.quantity) * rate - p.quantity)
+        return price if price > 0 else 0.0
+
+    def bankruptcy_price(self, symbol: int) -> float:
+        """entry - margin/q: where a closing loss has eaten the whole margin."""
+        p = self.positions[symbol]
+        return p.entry - p.margin / p.quantity
+
+    # ---- orders
+
+    def submit(self, order: WitnessOrder) -> None:
+        """Take an order at the close of a bar; it is first seen on the next one."""
+        if order.id in self.orders or order.side not in (-1, 1) or not order.quantity > 0:
+            raise ValueError(f"not a usable order: {order}")
+        order = replace(order, state="live", filled=0.0, fill_price=0.0)
+        self.orders[order.id] = order
+        if self.ruined:
+            self._end(order, "refused", "account is ruined")
+        elif order.parent is not None:
+            if not order.reduce_only or order.kind == "market":
+                raise ValueError(f"a child is a reduce-only limit or stop: {order}")
+            order.state = "sleeping"
+            if self.orders[order.parent].state != "live":
+                self._end(order, "cancelled", "parent is over")
+
+    def cancel(self, order_id: int) -> None:
+        """Withdraw a waiting order, its sleeping children with it; nothing if it is over already."""
+        order = self.orders[order_id]
+        if order.state in ("live", "sleeping"):
+            self._end(order, "cancelled", "by the user")
+
+    def _live(self, symbol: int, chosen: Callable[[WitnessOrder], bool]) -> list[WitnessOrder]:
+        """The symbol's chosen live orders, in the order of their ids."""
+        live = [o for o in self.orders.values() if o.state == "live" and o.symbol == symbol and chosen(o)]
+        return sorted(live, key=lambda order: order.id)
+
+    def _left(self, order: WitnessOrder) -> float:
+        """What is still to be filled: the quantity rounded down to the lot, less what has filled."""
+        lot = self.contracts[order.symbol].lot
+        return round((floor_to(order.quantity, lot) - order.filled) / lot) * lot
+
+    def _end(self, order: WitnessOrder, what: str, why: str) -> None:
+        order.state = what
+        self.log.append(Event(self.bar_index, order.id, what, why))
+        self._drop_children(order, f"parent {what}")
+
+    def _drop_children(self, parent: WitnessOrder, why: str) -> None:
+        for child in list(self.orders.values()):
+            if child.parent == parent.id and child.state == "sleeping":
+                self._end(child, "cancelled", why)
+
+    def _wake_children(self, parent: WitnessOrder) -> None:
+        """Children become live at once, priced from the parent's fill, for what the parent filled."""
+        held = self.positions[parent.symbol]
+        tick = self.contracts[parent.symbol].tick
+        for child in sorted(self.orders.values(), key=lambda order: order.id):
+            if child.parent != parent.id or child.state != "sleeping":
+                continue
+            if child.side != -held.side:
+                self._end(child, "cancelled", "nothing to reduce")
+                continue
+            child.state = "live"
+            child.quantity = min(parent.filled, abs(held.quantity))
+            if child.offset_rate > 0 or child.offset > 0:
+                away = parent.side if child.kind == "limit" else -parent.side
+                raw = parent.fill_price * (1 + away * child.offset_rate) + away * child.offset
+                # A sell is rounded up, a buy down: stops towards the fill, targets away from it.
+                child.price = ceil_to(raw, tick) if child.side < 0 else floor_to(raw, tick)
+
+    # ---- what a fill does
+
+    def _reduce_by(self, order: WitnessOrder, reference: float) -> None:
+        """Close what the order can of the position; a market order may keep an excess that opens later."""
+        position, contract = self.positions[order.symbol], self.contracts[order.symbol]
+        wanted, maker = self._left(order), order.kind == "limit"
+        if wanted < contract.lot / 2:
+            self._end(order, "refused", "below one lot")
+            return
+        closed = min(wanted, abs(position.quantity))
+        if order.reduce_only or closed > wanted - contract.lot / 2:
+            order.state = "filled"
+            self._cancel_siblings(order)
+        order.filled += closed
+        price = reference * (1.0 if maker else 1 + order.side * self.slippage_bps / 1e4)
+        fee_rate = contract.maker_fee if maker else contract.taker_fee
+        order.fill_price = self._take_off(order.symbol, closed, price, reference, fee_rate, order)
+        if order.state == "filled":
+            self._wake_children(order)
+
+    def _take_off(
+        self, symbol: int, closed: float, price: float, reference: float, fee_rate: float, order: WitnessOrder | None
+    ) -> float:
+        """Close a part of a position and return the price; without an order it is a liquidation.
+
+        Beyond the bankruptcy price the position is taken over: that is the price, and a liquidation.
+        So no fill can lose more than the margin that it releases.
+        """
+        p, contract = self.positions[symbol], self.contracts[symbol]
+        side, bankruptcy, reason = p.side, self.bankruptcy_price(symbol), order.tag if order else LIQUIDATION
+        if side * (bankruptcy - price) / contract.tick > TOLERANCE:
+            reason = LIQUIDATION
+        no_worse = max if side > 0 else min
+        price, reference = no_worse(price, bankruptcy), no_worse(reference, bankruptcy)
+        realised = closed * (price - p.entry) * side
+        released = p.margin * closed / abs(p.quantity)
+        fee = min(closed * price * fee_rate, max(0.0, released + realised))
+        charge = 0.0
+        if reason == LIQUIDATION:
+            charge = min(contract.liquidation_fee * closed * price, max(0.0, released + realised - fee))
+            self.liquidations += 1
+        self.cash += realised - fee - charge
+        p.margin -= released
+        self._set_quantity(symbol, p.quantity - side * closed)
+        slip = abs(price - reference)
+        self._record(symbol, order, -side, closed, price, reason, False, fee, charge, realised, slip)
+        if not p.side:
+            for other in self._live(symbol, lambda o: o.reduce_only):
+                self._end(other, "cancelled", "position closed")
+        return price
+
+    def _liquidate(self, symbol: int, reference: float) -> None:
+        """Take the whole position over at the reference, held between bankruptcy and liquidation price.
+
+        Slippage worsens the price, but never beyond the bankruptcy price.
+        """
+        p, taker_fee = self.positions[symbol], self.contracts[symbol].taker_fee
+        limit, bankruptcy = self.liquidation_price(symbol), self.bankruptcy_price(symbol)
+        held = max(bankruptcy, min(limit, reference)) if p.side > 0 else min(bankruptcy, max(limit, reference))
+        price = held * (1 - p.side * self.slippage_bps / 1e4)
+        self._take_off(symbol, abs(p.quantity), price, held, taker_fee, None)
+
+    def _net(self, order: WitnessOrder, reference: float) -> bool:
+        """Play an order that may open: close what is opposite, open the excess; True if it opened."""
+        if order.side == -self.positions[order.symbol].side:
+            self._reduce_by(order, reference)
+        if order.state != "live":
+            return False
+        opened = self._open(order, reference)
+        if opened:
+            order.state = "filled"
+            self._wake_children(order)
+        elif order.filled > 0:
+            order.state = "filled"
+        return opened
+
+    def _open(self, order: WitnessOrder, reference: float) -> bool:
+        """Open or add: filters, margin and leverage are checked at the fill price."""
+        p, contract = self.positions[order.symbol], self.contracts[order.symbol]
+        maker = order.kind == "limit"
+        fee_rate = contract.maker_fee if maker else contract.taker_fee
+        price = reference * (1.0 if maker else 1 + order.side * self.slippage_bps / 1e4)
+        if order.leverage > contract.maximum_leverage:
+            return self._refuse(order, "leverage above the contract's maximum")
+        quantity = self._left(order)
+        if quantity * price / order.leverage + quantity * price * fee_rate > self.free_cash:
+            affordable = floor_to(self.free_cash / (price * (1 / order.leverage + fee_rate)), contract.lot)
+            if affordable < quantity - contract.lot / 2:
+                quantity = affordable
+                self.log.append(Event(self.bar_index, order.id, "shrunk", "margin"))
+        if quantity < contract.lot * (1 - TOLERANCE):
+            return self._refuse(order, "below one lot")
+        if quantity < contract.minimum_quantity - contract.lot * TOLERANCE:
+            return self._refuse(order, "below minimum quantity")
+        if quantity * price < contract.minimum_notional:
+            return self._refuse(order, "below minimum notional")
+        fee = quantity * price * fee_rate
+        held = abs(p.quantity)
+        p.entry = (held * p.entry + quantity * price) / (held + quantity)
+        p.margin += quantity * price / order.leverage
+        self.cash -= fee
+        self._set_quantity(order.symbol, p.quantity + order.side * quantity)
+        order.filled += quantity
+        order.fill_price = price
+        slip = abs(price - reference)
+        self._record(order.symbol, order, order.side, quantity, price, order.tag, True, fee, 0.0, 0.0, slip)
+        return True
+
+    def _refuse(self, order: WitnessOrder, why: str) -> bool:
+        """Refuse what is left of an order; it never opens, and its children are dropped."""
+        self._end(order, "refused", why)
+        return False
+
+    def _cancel_siblings(self, order: WitnessOrder) -> None:
+        """One cancels the other: the orders of the same parent."""
+        for other in sorted(self.orders.values(), key=lambda o: o.id):
+            sibling = order.parent is not None and other.parent == order.parent and other.id != order.id
+            if sibling and other.state in ("live", "sleeping"):
+                self._end(other, "cancelled", "sibling filled")
+
+    def _set_quantity(self, symbol: int, quantity: float) -> None:
+        """Snap to whole lots; below half a lot the position is flat."""
+        p, lot = self.positions[symbol], self.contracts[symbol].lot
+        p.quantity = round(quantity / lot) * lot
+        if abs(p.quantity) < lot / 2:
+            p.quantity, p.entry, p.margin = 0.0, 0.0, 0.0
+
+    def _record(
+        self,
+        symbol: int,
+        order: WitnessOrder | None,
+        side: int,
+        quantity: float,
+        price: float,
+        reason: str,
+        opens: bool,
+        fee: float,
+        charge: float,
+        realised: float,
+        slip: float,
+    ) -> None:
+        after, cost = self.positions[symbol].quantity, slip * quantity
+        figures = (side, quantity, price, reason, opens, fee, charge, realised, after, self.cash, cost)
+        self.fills.append(Fill(self.bar_index, symbol, order.id if order else None, *figures))

@@ -1,0 +1,147 @@
+"""What the witness account speaks of: contracts, bars, orders, positions and what it records of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+TOLERANCE = 1e-6  # in ticks for prices, in lots for quantities
+RUIN = 1e-9
+LIQUIDATION = "liquidation"
+
+Intrabar = Literal["adverse", "favourable", "nearer_extreme"]
+LimitFill = Literal["touch", "through"]
+
+
+@dataclass(frozen=True)
+class WitnessContract:
+    """A linear contract: profit = q * price change. Fees and rates are fractions of notional."""
+
+    tick: float = 0.01
+    lot: float = 0.001
+    minimum_quantity: float = 0.0
+    minimum_notional: float = 0.0
+    taker_fee: float = 0.0
+    maker_fee: float = 0.0
+    maintenance_rate: float = 0.01
+    maximum_leverage: float = 125.0
+    liquidation_fee: float = 0.0
+
+
+@dataclass(frozen=True)
+class WitnessBar:
+    """One symbol's bar: last and mark prices, funding stamped at its open and inside it.
+
+    A `blocked` bar (touched by cleaning) takes no fills; liquidation still acts, funding is paid.
+    """
+
+    open: float
+    high: float
+    low: float
+    close: float
+    mark_open: float
+    mark_high: float
+    mark_low: float
+    mark_close: float
+    funding_open: float = 0.0
+    funding_inside: float = 0.0
+    blocked: bool = False
+
+
+@dataclass
+class WitnessOrder:
+    """What a strategy gives; the fields after `tag` are the witness's own.
+
+    A child (with `parent`) is a reduce-only limit or stop that sleeps until its parent fills.
+    """
+
+    id: int
+    symbol: int
+    kind: Literal["market", "limit", "stop"]
+    side: int
+    quantity: float
+    price: float = 0.0
+    reduce_only: bool = False
+    leverage: float = 1.0
+    parent: int | None = None
+    offset_rate: float = 0.0
+    offset: float = 0.0
+    tag: str = "order"
+    state: str = "live"
+    filled: float = 0.0
+    fill_price: float = 0.0
+
+
+@dataclass
+class Position:
+    """A signed quantity, its average entry and the margin posted behind it."""
+
+    quantity: float = 0.0
+    entry: float = 0.0
+    margin: float = 0.0
+
+    @property
+    def side(self) -> int:
+        """The direction: +1 long, -1 short, 0 flat."""
+        return (self.quantity > 0) - (self.quantity < 0)
+
+
+@dataclass(frozen=True)
+class Fill:
+    """One trade. `order` is None where the exchange liquidated; `opens` tells openings from closings."""
+
+    bar: int
+    symbol: int
+    order: int | None
+    side: int
+    quantity: float
+    price: float
+    reason: str
+    opens: bool
+    fee: float
+    liquidation_fee: float
+    realised_pnl: float
+    position: float
+    cash: float
+    slippage: float
+
+
+@dataclass(frozen=True)
+class Payment:
+    """Funding paid by a position (below 0: received); `when` is "open", or "inside" the bar."""
+
+    bar: int
+    symbol: int
+    when: str
+    amount: float
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened to an order besides a fill: "refused", "shrunk" or "cancelled", and why."""
+
+    bar: int
+    order: int
+    what: str
+    why: str
+
+
+def falls_to(price: float, level: float, tick: float) -> bool:
+    """The price is at or below the level, compared in ticks."""
+    return (price - level) / tick <= TOLERANCE
+
+
+def rises_to(price: float, level: float, tick: float) -> bool:
+    """The price is at or above the level, compared in ticks."""
+    return (level - price) / tick <= TOLERANCE
+
+
+def floor_to(value: float, step: float) -> float:
+    """The largest multiple of the step that is not above the value."""
+    return math.floor(value / step + TOLERANCE) * step
+
+
+def ceil_to(value: float, step: float) -> float:
+    """The smallest multiple of the step that is not below the value."""
+    return math.ceil(value / step - TOLERANCE) * step
