@@ -1,0 +1,101 @@
+"""The parameters of forecasting: which features, which network, and how it walks forward."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from foundation.errors import ParameterError
+from foundation.parameters import Parameters
+from foundation.units import Measured, Quantity, parse_quantity
+
+_TIME = ("m", "h", "d", "w")
+_COLUMNS = 'a list of features with their bars, such as ["return:1", "ema_distance:20", "macd:12:26:9"]'
+
+
+def _read_list(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _read_embargo(value: Any) -> Any:
+    return value if value == "auto" else str(parse_quantity(value, _TIME, positive=False))
+
+
+class FeatureParams(Parameters):
+    """What the network is shown at each bar, and how it is scaled.
+
+    `columns` names features of models/features.py (or registered by the user) with their bars.
+    `scaling`: `standard` (mean 0, deviation 1), `minmax` (from -1 to 1) or `robust` (median 0,
+    interquartile range 1), each fitted on training rows only.
+    """
+
+    table: ClassVar[str] = "features"
+
+    columns: Annotated[tuple[str, ...], BeforeValidator(_read_list)] = Field(
+        ("return:1", "ema_distance:20", "rsi:14", "atr:14", "vwap_distance:24"), min_length=1, description=_COLUMNS
+    )
+    scaling: Literal["standard", "minmax", "robust"] = Field("standard", description='"standard", "minmax" or "robust"')
+
+    def model_post_init(self, context: object) -> None:
+        from models.features import parse_column
+
+        names = [parse_column(name).name for name in self.columns]
+        for name in names:
+            if names.count(name) > 1:
+                raise ParameterError("features.columns", "stands there twice", value=name, fix="keep one")
+
+
+class LSTMParams(Parameters):
+    """The network and its training.
+
+    `head`: `coefficients` (mean = a(h) . x + b(h), coefficients that vary with the state h) or
+    `linear` (mean = b(h)). The target is the next log return over the trailing volatility, an
+    exponential average over `volatility_bars`. One step trains on `batch` random chunks of `chunk`
+    bars, each after `burn_in` bars that only warm the state. The last `validation` share of the
+    training rows chooses when to stop: every `check` steps; after `patience` steps without a better
+    loss training ends, and the best weights so far count. The state is run over `replay` bars before
+    the first forecast.
+    """
+
+    table: ClassVar[str] = "model"
+
+    hidden: int = Field(32, ge=1, le=1024, description="size of the state, a whole number from 1 to 1024")
+    layers: int = Field(1, ge=1, le=4, description="LSTM layers, a whole number from 1 to 4")
+    head: Literal["coefficients", "linear"] = Field("coefficients", description='"coefficients" or "linear"')
+    dropout: float = Field(0.0, ge=0, lt=1, description="a share of inputs and states from 0 to below 1")
+    steps: int = Field(100, ge=1, le=100_000, description="training steps at most, a whole number from 1 to 100000")
+    batch: int = Field(64, ge=1, le=4096, description="chunks in a step, a whole number from 1 to 4096")
+    chunk: int = Field(128, ge=2, le=4096, description="bars with a loss in a chunk, a whole number from 2 to 4096")
+    burn_in: int = Field(16, ge=0, le=4096, description="bars that warm a chunk's state, a whole number from 0 to 4096")
+    learning_rate: float = Field(3e-3, gt=0, le=1, description="the peak of the schedule, above 0 up to 1, such as 0.003")
+    weight_decay: float = Field(0.01, ge=0, le=10, description="of AdamW, from 0 to 10, such as 0.01")
+    validation: float = Field(0.2, gt=0, le=0.5, description="a share of the training rows above 0 up to 0.5, such as 0.2")
+    check: int = Field(5, ge=1, le=10_000, description="steps between two looks at the validation loss, from 1 to 10000")
+    patience: int = Field(40, ge=1, le=100_000, description="steps without a better validation loss, from 1 to 100000")
+    volatility_bars: int = Field(60, ge=2, le=5000, description="bars of the trailing volatility, from 2 to 5000")
+    replay: int = Field(128, ge=128, le=10_000, description="bars that warm the state before a forecast, from 128 to 10000")
+
+
+class WalkForwardParams(Parameters):
+    """How the model is retrained as time goes on, so that every forecast is out of sample.
+
+    The first test begins `train` after the first candle; each lasts `test` (the last one as long as
+    the candles do). `expanding` trains on everything before a test, `rolling` on the `train` before it;
+    `holdout` trains once and tests all that follows. The last rows before a test are left out of
+    training: `purge` bars, the horizon of the label, and then an `embargo`, the longest memory of
+    the features when "auto", and at least one bar. The mean over `seeds` models is the forecast.
+    """
+
+    table: ClassVar[str] = "walk_forward"
+
+    scheme: Literal["holdout", "expanding", "rolling"] = Field("expanding", description='"holdout", "expanding" or "rolling"')
+    train: Annotated[Quantity, Measured(_TIME)] = Field(Quantity(720.0, "d"), description='a duration such as "720d"')
+    test: Annotated[Quantity, Measured(_TIME)] = Field(Quantity(90.0, "d"), description='a duration such as "90d"')
+    seeds: int = Field(3, ge=1, le=100, description="models in the ensemble, a whole number from 1 to 100")
+    purge: int = Field(1, ge=1, le=10_000, description="bars, a whole number from 1 (the horizon of the label) to 10000")
+    embargo: Annotated[str, BeforeValidator(_read_embargo)] = Field(
+        "auto", description='"auto" (the longest memory of the features) or a duration such as "2d"'
+    )
+
+

@@ -1,0 +1,114 @@
+"""Walk-forward: retrain as time goes on, forecast only what no model has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from foundation.errors import ParameterError
+from foundation.parallel import run_all
+from markets.market import Market
+from models.cache import FoldForecast, FoldJob, entry_path, read_entry
+from models.forecasts import Forecasts, ForecastSeries
+from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
+from models.samples import Sample, build_sample
+from models.schedule import Fold, embargo_bars, make_folds
+
+
+def walk_forward(
+    markets: Market | Sequence[Market],
+    model: LSTMParams | None = None,
+    features: FeatureParams | None = None,
+    *,
+    walk: WalkForwardParams | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    cache: bool = True,
+    scheme: str | None = None,
+    train: str | None = None,
+    test: str | None = None,
+    seeds: int | None = None,
+) -> Forecasts:
+    """The out-of-sample forecasts of an LSTM ensemble that is retrained fold by fold, one model per symbol.
+
+    `scheme, train, test, seeds` override fields of `walk`. Every fold and seed is an independent piece
+    of work, spread over `workers` processes (all cores by default); the number of them changes nothing.
+    With `cache` the forecasts of each are kept on disk under a fingerprint of all they depend on, and a
+    second call trains nothing. Raises DataError that says how many bars are needed.
+
+    A row's mean is the mean over seeds; its model saw no bar from the row's own on.
+    """
+    model, features, walk = model or LSTMParams(), features or FeatureParams(), walk or WalkForwardParams()
+    overrides = {"scheme": scheme, "train": train, "test": test, "seeds": seeds}
+    walk = walk.replaced(**{name: value for name, value in overrides.items() if value is not None})
+    listed = as_list(markets)
+    samples = [build_sample(market.candles, features, model) for market in listed]
+    plans = [make_folds(one.timestamp, one.bar, walk, one.memory, one.source) for one in samples]
+    jobs = [
+        _job(sample, fold, walk, features.scaling, model, member)
+        for sample, folds in zip(samples, plans, strict=True)
+        for fold in folds
+        for member in member_seeds(seed, walk.seeds)
+    ]
+    symbols = ", ".join(market.symbol for market in listed)
+    made = iter(_run(jobs, f"Training models for {symbols}", workers, cache))
+    series = {}
+    for market, sample, folds in zip(listed, samples, plans, strict=True):
+        parts = [_ensemble(sample, fold, [next(made) for _ in range(walk.seeds)]) for fold in folds]
+        series[market.symbol] = _joined(parts)
+    return Forecasts(series, f"LSTM, {walk.scheme} walk-forward, {walk.seeds} seed(s)")
+
+
+def as_list(markets: Market | Sequence[Market]) -> list[Market]:
+    """One or several markets as a list; raises ParameterError where it is empty or a symbol stands twice."""
+    listed = [markets] if isinstance(markets, Market) else list(markets)
+    symbols = [market.symbol for market in listed]
+    if not listed or len(set(symbols)) < len(symbols):
+        raise ParameterError("markets", "should be one market or several of different symbols", value=symbols)
+    return listed
+
+
+def member_seeds(seed: int, count: int) -> list[int]:
+    """The seeds of an ensemble's members, spread far apart; more members leave the first ones as they are."""
+    if seed < 0:
+        raise ParameterError("seed", "should be 0 or above", value=seed)
+    return [int(np.random.SeedSequence([seed, member]).generate_state(1)[0]) for member in range(count)]
+
+
+def _job(sample: Sample, fold: Fold, walk: WalkForwardParams, scaling: str, model: LSTMParams, seed: int) -> FoldJob:
+    shown = sample.rows(fold.train_first, fold.test_last)
+    gap = walk.purge + embargo_bars(walk, sample.bar, sample.memory)
+    last, test_first = fold.train_last - fold.train_first, fold.test_first - fold.train_first
+    return FoldJob(shown, last, gap, test_first, scaling, model, seed)
+
+
+def _run(jobs: list[FoldJob], description: str, workers: int | None, cache: bool) -> list[FoldForecast]:
+    paths: list[Path | None] = [entry_path(job.key) if cache else None for job in jobs]
+    made = [path and read_entry(path, len(job.sample) - job.test_first) for job, path in zip(jobs, paths, strict=True)]
+    missing = [row for row, forecast in enumerate(made) if forecast is None]
+    if missing:
+        from models.training import run_job
+
+        calls = [(jobs[row], paths[row]) for row in missing]
+        for row, forecast in zip(missing, run_all(run_job, calls, description, workers), strict=True):
+            made[row] = forecast
+    return [forecast for forecast in made if isinstance(forecast, FoldForecast)]
+
+
+def _ensemble(sample: Sample, fold: Fold, members: list[FoldForecast]) -> ForecastSeries:
+    volatility = sample.volatility[fold.test_first : fold.test_last]
+    rows = len(volatility)
+    return ForecastSeries(
+        timestamp=sample.timestamp[fold.test_first : fold.test_last],
+        mean=volatility * np.mean([member.means for member in members], axis=0),
+        sigma=volatility * np.mean([member.deviation for member in members]),
+        trained_through=np.full(rows, fold.trained_through, np.int64),
+        model=np.full(rows, fold.number, np.int64),
+    )
+
+
+def _joined(parts: list[ForecastSeries]) -> ForecastSeries:
+    names = ("timestamp", "mean", "sigma", "trained_through", "model")
+    return ForecastSeries(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
