@@ -147,7 +147,12 @@ class LSTMCrossover(bt.Strategy):
         self.decider = rules.DECIDERS.index(self.crossover.rule)
         self.cross_bars = self.crossover.cross_bars if self.crossover.confirmation == "cross" else 0
         self.threshold_unit = THRESHOLD_UNITS.index(self.crossover.threshold.unit)
+        distances = (self.risk.stop_loss, self.risk.take_profit)
+        self.needs_atr = any(distance is not None and distance.unit == "atr" for distance in distances)
         self.ask: Callable[[Bar], Any] = self.p.forecaster.forecast
+
+    def prenext(self) -> None:
+        self.next()
 
     def next(self) -> None:
         for number, (data, memory) in enumerate(zip(self.datas, self.memories, strict=True)):
@@ -169,7 +174,7 @@ class LSTMCrossover(bt.Strategy):
         )
         wanted = rules.signal(mean, threshold, confirmed, self.decider) if stamp >= self.p.start else 0
         allowed = {"both": wanted, "long": max(wanted, 0), "short": min(wanted, 0)}[self.crossover.direction]
-        reason = self._reason(stamp, mean, threshold, wanted, allowed)
+        reason = "averages not known yet" if math.isnan(slow) else self._reason(stamp, mean, threshold, wanted, allowed)
         return Decision(stamp, close, mean, sigma, threshold, fast, slow, allowed, reason)
 
     def _reason(self, stamp: int, mean: float, threshold: float, wanted: int, allowed: int) -> str:
@@ -194,6 +199,8 @@ class LSTMCrossover(bt.Strategy):
         position = self.getposition(data)
         held = int(math.copysign(1, position.size)) if position.size else 0
         step = rules.action(wanted, held, memory.barred, self.crossover.on_opposite == "reverse")
+        if step in (rules.OPEN, rules.REVERSE) and self.needs_atr and math.isnan(memory.atr[0]):
+            return "average true range not known yet"
         if step in (rules.CLOSE, rules.REVERSE):
             memory.entries = [self.close(data, reason="signal", reduce_only=True)]
             if step == rules.CLOSE:
