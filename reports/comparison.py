@@ -1,0 +1,152 @@
+"""Comparison: several runs side by side, as a table, as text and as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from backtests.result import Result
+from foundation.errors import ParameterError
+from foundation.files import atomic_file
+from reports.catalogue import CATALOGUE, SIDE_BY_SIDE
+from reports.folders import Run, read_run
+
+_UNSET = "not set"
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Runs side by side, by distinct names; `str()` is a table of text. `path`: its HTML page, if it was written."""
+
+    runs: Mapping[str, Run]
+    path: Path | None = None
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """The metrics, a row each, with one column per run; None where undefined."""
+        columns = {name: [run.metrics.get(metric) for metric in SIDE_BY_SIDE] for name, run in self.runs.items()}
+        return pd.DataFrame(columns, index=pd.Index(SIDE_BY_SIDE, name="metric"), dtype=object)
+
+    @cached_property
+    def differences(self) -> pd.DataFrame:
+        """The settings in which the runs differ, by full key, with one column per run; the name is left out."""
+        keys = list(dict.fromkeys(key for run in self.runs.values() for key in run.settings))
+        rows = {key: [run.settings.get(key, _UNSET) for run in self.runs.values()] for key in keys if key != "run.name"}
+        different = {key: values for key, values in rows.items() if len(set(values)) > 1}
+        return pd.DataFrame.from_dict(different, orient="index", columns=list(self.runs), dtype=object)
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes these runs hard to set against one another."""
+        runs = list(self.runs.values())
+        found = []
+        if len({str(sorted(run.record["markets"].items())) for run in runs}) > 1:
+            found.append("The runs were played on different market data.")
+        if len({(int(run.curve.timestamp[0]), int(run.curve.timestamp[-1])) for run in runs}) > 1:
+            found.append("The runs cover different spans of time.")
+        if len({run.curve.cash for run in runs}) > 1:
+            found.append("The runs start with different cash.")
+        if len({run.record["settlement"] for run in runs}) > 1:
+            found.append("The runs are settled in different currencies.")
+        if len({run.record["forecasts"] for run in runs}) > 1:
+            found.append("The runs use different forecasts.")
+        if any(run.record["synthetic"] for run in runs):
+            found.append("A run was played on a synthetic market, which says nothing about a real one.")
+        return tuple(found)
+
+    def __str__(self) -> str:
+        metrics = [[CATALOGUE[name].label, *self._written(name)] for name in SIDE_BY_SIDE]
+        lines = _columns(["", *self.runs], metrics)
+        if self.differences.empty:
+            lines += ["", "settings: the same"]
+        else:
+            rows = [
+                [str(key), *map(str, values)]
+                for key, values in zip(self.differences.index, self.differences.to_numpy(), strict=True)
+            ]
+            lines += ["", *_columns(["settings that differ", *self.runs], rows)]
+        lines += ["", *(f"note: {warning}" for warning in self.warnings)] if self.warnings else []
+        return "\n".join(lines)
+
+    def _written(self, metric: str) -> list[str]:
+        return [CATALOGUE[metric].write(run.metrics.get(metric)) for run in self.runs.values()]
+
+
+def compare(*runs: str | Path | Result, out: str | Path | None = None) -> Comparison:
+    """The comparison of two or more runs, each a run folder or a Result.
+
+    With `out`, the name of an HTML file (or of a folder for comparison.html), a page with the equity
+    curves over one another is written there. Raises ParameterError for fewer than two runs, DataError for a
+    folder that holds no run.
+    """
+    if len(runs) < 2:
+        raise ParameterError("runs", f"there are {len(runs)} to compare", fix="name two run folders or more")
+    comparison = Comparison(_named([read_run(run) for run in runs]))
+    return comparison if out is None else Comparison(comparison.runs, _write_page(comparison, Path(out)))
+
+
+def _named(runs: Sequence[Run]) -> dict[str, Run]:
+    """The runs by name; where names meet, the folder's name is added, then a number."""
+    names = [run.name for run in runs]
+    folders = [f"{run.name} ({Path(run.where).resolve().name})" if run.where else run.name for run in runs]
+    distinct = [folder if names.count(name) > 1 else name for name, folder in zip(names, folders, strict=True)]
+    named: dict[str, Run] = {}
+    for name, run in zip(distinct, runs, strict=True):
+        number, label = 1, name
+        while label in named:
+            number += 1
+            label = f"{name} #{number}"
+        named[label] = run
+    return named
+
+
+def _write_page(comparison: Comparison, out: Path) -> Path:
+    from reports.page import draw_curves
+    from reports.tables import Cell, Table, side_by_side
+    from reports.templating import render
+
+    target = out.expanduser() if out.suffix.lower() in (".html", ".htm") else out.expanduser() / "comparison.html"
+    if target.is_dir():
+        raise ParameterError("out", "is a folder", value=str(out), fix="name an HTML file, such as comparison.html")
+    names = list(comparison.runs)
+    changed = comparison.differences
+    rows = [
+        [Cell(str(key)), *map(Cell, map(str, values))]
+        for key, values in zip(changed.index, changed.to_numpy(), strict=True)
+    ]
+    text = render(
+        "comparison.html",
+        title=f"Comparison of {len(names)} runs",
+        names=names,
+        synthetic=any(run.record["synthetic"] for run in comparison.runs.values()),
+        warnings=comparison.warnings,
+        equity=draw_curves(
+            {name: run.curve for name, run in comparison.runs.items()}, _currency(comparison), "compared"
+        ),
+        metrics=side_by_side({name: run.metrics for name, run in comparison.runs.items()}, "Metrics"),
+        settings=Table("Settings that differ", ["Key", *names], rows, frozenset(range(len(names) + 1)))
+        if rows
+        else None,
+    )
+    with atomic_file(target) as scratch:
+        scratch.write_text(text, "utf-8")
+    return target
+
+
+def _currency(comparison: Comparison) -> str:
+    return " or ".join(dict.fromkeys(str(run.record["settlement"]) for run in comparison.runs.values()))
+
+
+def _columns(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Rows in columns of text, the first set to the left, the others to the right."""
+    widths = [max(len(str(row[at])) for row in [heads, *rows]) for at in range(len(heads))]
+    lines = []
+    for row in [heads, *rows]:
+        figures = (str(value).rjust(width) for value, width in zip(row[1:], widths[1:], strict=True))
+        lines.append("  ".join([str(row[0]).ljust(widths[0]), *figures]).rstrip())
+    return lines

@@ -1,0 +1,65 @@
+"""Run folders, read back: what a run left on disk, for comparison with others."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from backtests.result import Result
+from foundation.errors import DataError
+from reports.curves import EquityCurve, equity_curve, read_curve
+from reports.metrics import Metrics, compute_metrics
+from reports.settings import collect_settings, provenance
+from reports.tables import flatten
+
+NEEDED = ("config.toml", "metrics.json", "run.json", "equity.parquet")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run as a comparison needs it: `settings` by full key as text, `record` of what it was made from."""
+
+    name: str
+    metrics: Metrics
+    settings: Mapping[str, str]
+    curve: EquityCurve
+    record: Mapping[str, Any]
+    where: str = ""
+
+
+def read_run(source: str | Path | Result) -> Run:
+    """The run in a folder that write_report wrote, or of a Result; raises DataError for anything else."""
+    if isinstance(source, Result):
+        settings = flatten(collect_settings(source))
+        return Run(source.name, compute_metrics(source), settings, equity_curve(source), provenance(source))
+    folder = Path(source).expanduser()
+    fix = "name a folder that a backtest wrote"
+    if not folder.is_dir():
+        raise DataError(folder, "is no folder" if folder.exists() else "does not exist", fix=fix)
+    missing = [name for name in NEEDED if not (folder / name).is_file()]
+    if missing:
+        raise DataError(folder, f"is no run folder: {missing[0]} is missing", fix=fix)
+    return _read_folder(folder)
+
+
+def _read_folder(folder: Path) -> Run:
+    name = NEEDED[0]
+    try:
+        settings = tomllib.loads((folder / name).read_text("utf-8"))
+        name = NEEDED[1]
+        metrics = json.loads((folder / name).read_text("utf-8"))
+        name = NEEDED[2]
+        record = json.loads((folder / name).read_text("utf-8"))
+        cash, bar = float(record["cash"]), int(record["bar_nanoseconds"])
+        name = NEEDED[3]
+        curve = read_curve(pd.read_parquet(folder / name, columns=["timestamp", "equity"]), cash, bar)
+        return Run(str(record["name"]), metrics, flatten(settings), curve, record, str(folder))
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        fix = "run the backtest again"
+        raise DataError(folder / name, f"is damaged ({type(error).__name__})", fix=fix) from None

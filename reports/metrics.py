@@ -1,0 +1,152 @@
+"""Metrics: the figures that one run comes down to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from backtests.result import Result
+from models.skill import Skill, forecast_skill
+from reports.curves import EquityCurve, equity_curve
+from reports.trades import list_trades
+
+Metrics = dict[str, Any]
+FORECASTING_RULES = ("confirmed", "forecast")
+
+
+def compute_metrics(result: Result, skill: Skill | Sequence[Skill] | None = None) -> Metrics:
+    """The metrics of a result by name: fractions, and money in the settlement currency; None where undefined.
+
+    Returns are simple returns of equity from bar close to bar close; ratios are annualised with 365
+    days of bars, without a risk-free rate. `max_drawdown` is a fraction from 0 to 1 of the highest
+    equity so far. `fees`, `funding` (net), `slippage` (already inside fill prices) and
+    `liquidation_charges` are positive when paid. `trades` counts round trips, `open_trades` those of them still
+    open at the end, which `win_rate` and the profits leave out; profits are net of fees, before
+    funding. `skill` = 1 - MSE / MSE of the expanding mean, the mean over markets; it is measured here
+    when it is not handed in, and None for a rule that asks no forecast.
+    """
+    curve, trades = equity_curve(result), list_trades(result)
+    if skill is None:
+        skill = measure_skill(result)
+    skills = [skill] if isinstance(skill, Skill) else list(skill)
+    metrics = {
+        **curve_metrics(curve, traded=len(result.fills) > 0),
+        **_trade_metrics(trades),
+        **_activity(result, curve),
+        "fees": result.totals.fees,
+        "funding": result.totals.funding,
+        "slippage": result.totals.slippage,
+        "liquidation_charges": result.totals.liquidation_charges,
+        "liquidations": result.totals.liquidations,
+        "refusals": result.totals.refusals,
+        "shrunk": result.totals.shrunk,
+        "ruined": result.ruined,
+        "skill": sum(one.skill for one in skills) / len(skills) if skills else None,
+    }
+    return {name: _plain(value) for name, value in metrics.items()}
+
+
+def measure_skill(result: Result) -> list[Skill]:
+    """The skill of the forecasts a result was played on, one per market; none when its rule asks none."""
+    if result.strategy.rule not in FORECASTING_RULES:
+        return []
+    return [forecast_skill(market, result.forecasts) for market in result.markets]
+
+
+def curve_metrics(curve: EquityCurve, *, traded: bool = True) -> Metrics:
+    """The metrics that follow from an equity curve alone.
+
+    With r the per-bar returns and n the bars of 365 days: `cagr` = (1 + total_return)^(n / bars) - 1,
+    `volatility` = std(r) sqrt(n), `sharpe` = mean(r) / std(r) sqrt(n), `sortino` = mean(r) /
+    sqrt(mean(min(r, 0)^2)) sqrt(n), `calmar` = cagr / max_drawdown; std with one degree of freedom
+    less. `max_drawdown_bars`: the longest stretch of bars below an earlier peak. Ratios are None
+    when nothing was traded.
+    """
+    returns, year = curve.returns, curve.bars_per_year
+    mean, deviation = float(returns.mean()), float(returns.std(ddof=1)) if len(returns) > 1 else 0.0
+    downside = math.sqrt(float(np.mean(np.minimum(returns, 0.0) ** 2)))
+    deepest, growth = float(curve.drawdown.max()), _annual_growth(curve)
+    return {
+        "total_return": curve.total_return,
+        "final_equity": float(curve.equity[-1]),
+        "bars": len(returns),
+        "cagr": growth,
+        "volatility": deviation * math.sqrt(year) if len(returns) > 1 else None,
+        "sharpe": _ratio(mean, deviation, year) if traded else None,
+        "sortino": _ratio(mean, downside, year) if traded else None,
+        "calmar": growth / deepest if traded and deepest > 0.0 and growth is not None else None,
+        "max_drawdown": deepest,
+        "max_drawdown_bars": curve.longest_drawdown,
+    }
+
+
+def _annual_growth(curve: EquityCurve) -> float | None:
+    growth = 1.0 + curve.total_return
+    if growth <= 0.0:
+        return -1.0
+    exponent = math.log(growth) * curve.bars_per_year / len(curve.equity)
+    return math.expm1(exponent) if exponent < 700.0 else None
+
+
+def _ratio(mean: float, deviation: float, bars_per_year: float) -> float | None:
+    # A spread this much smaller than the mean is rounding, not risk.
+    if deviation <= 1e-10 * abs(mean) or deviation == 0.0:
+        return None
+    return mean / deviation * math.sqrt(bars_per_year)
+
+
+def _trade_metrics(trades: pd.DataFrame) -> Metrics:
+    closed = trades[trades["closed"].notna()]
+    profits = closed["profit"].to_numpy(dtype=np.float64)
+    wins, losses = profits[profits > 0.0], profits[profits < 0.0]
+    lost, some = -float(losses.sum()), len(profits) > 0
+    return {
+        "trades": len(trades),
+        "open_trades": len(trades) - len(closed),
+        "long_trades": int((trades["side"] == "long").sum()),
+        "short_trades": int((trades["side"] == "short").sum()),
+        "win_rate": len(wins) / len(profits) if some else None,
+        "long_win_rate": _win_rate(closed[closed["side"] == "long"]),
+        "short_win_rate": _win_rate(closed[closed["side"] == "short"]),
+        "profit_factor": float(wins.sum()) / lost if lost > 0.0 else None,
+        "average_profit": float(profits.mean()) if some else None,
+        "average_win": float(wins.mean()) if len(wins) else None,
+        "average_loss": float(losses.mean()) if len(losses) else None,
+        "largest_profit": float(profits.max()) if some else None,
+        "largest_loss": float(profits.min()) if some else None,
+        "average_bars_held": float(closed["bars_held"].mean()) if some else None,
+    }
+
+
+def _win_rate(closed: pd.DataFrame) -> float | None:
+    return float((closed["profit"] > 0.0).mean()) if len(closed) else None
+
+
+def _activity(result: Result, curve: EquityCurve) -> Metrics:
+    """How much was held and traded.
+
+    `exposure`: the share of bars at whose close any position was held. `turnover`: traded notional in 365
+    days as a multiple of average equity.
+    """
+    held = (result.positions["position"] != 0.0).groupby(result.positions["timestamp"]).any()
+    notional = float((result.fills["quantity"] * result.fills["price"]).sum())
+    average, years = float(curve.equity.mean()), len(curve.equity) / curve.bars_per_year
+    return {
+        "exposure": float(held.mean()) if len(held) else 0.0,
+        "turnover": notional / average / years if average > 0.0 else None,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON can hold it: numbers that are not finite become None."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if value is None or not math.isfinite(value):
+        return None
+    return float(value)

@@ -1,0 +1,47 @@
+"""Colours: one light and one dark set, by what a colour is for."""
+
+from __future__ import annotations
+
+# Text colours stand at 4.5 : 1 or more on `paper` and `panel`, lines at 3 : 1 or more.
+LIGHT = {
+    "paper": "#fdfdfc",
+    "panel": "#f4f5f6",
+    "ink": "#1a2129",
+    "muted": "#59636e",
+    "rule": "#dcdfe3",
+    "run": "#1c4f9c",
+    "first": "#6c7480",
+    "second": "#a1620c",
+    "third": "#0c7469",
+    "fourth": "#8a3d8f",
+    "gain": "#17753c",
+    "loss": "#b3261f",
+    "warning": "#8a4b00",
+    "warned": "#fdf1dd",
+    "assured": "#e6f3ea",
+}
+DARK = {
+    "paper": "#13171c",
+    "panel": "#1b2128",
+    "ink": "#e7eaee",
+    "muted": "#a0aab5",
+    "rule": "#323b45",
+    "run": "#7fb2f7",
+    "first": "#a9b1bb",
+    "second": "#e2a94c",
+    "third": "#4dc6b6",
+    "fourth": "#d493d8",
+    "gain": "#5fcb8a",
+    "loss": "#f58a80",
+    "warning": "#f3c377",
+    "warned": "#33281a",
+    "assured": "#17301f",
+}
+# The run first, then what it is set beside; told apart by dashes too, never by colour alone.
+LINES = ("run", "first", "second", "third", "fourth")
+DASHES = ("solid", (0, (5, 2)), (0, (1.2, 1.6)), (0, (7, 2, 1.5, 2)), (0, (3, 1, 1, 1, 1, 1)))
+
+
+def declarations(colours: dict[str, str]) -> str:
+    """The colours as CSS custom properties."""
+    return "".join(f"--{name}:{value};" for name, value in colours.items())

@@ -1,0 +1,92 @@
+"""The report: a run folder that holds a run whole, and the page about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import tomli_w
+
+from backtests.result import Result
+from foundation.errors import ParameterError
+from foundation.files import atomic_folder
+from reports.images import render_png
+from reports.metrics import compute_metrics, measure_skill
+from reports.settings import collect_settings, provenance
+from reports.trades import list_trades
+
+TABLES = ("decisions", "fills", "equity", "positions", "funding", "orders", "trades")
+FILES = (
+    "config.toml", "metrics.json", "run.json", "equity.png", "report.html", *(f"{name}.parquet" for name in TABLES),
+)  # fmt: skip
+
+
+def write_report(result: Result, folder: str | Path, *, baselines: Mapping[str, Result] | None = None) -> Path:
+    """The path of report.html in a run folder that is written whole or not at all.
+
+    The folder holds config.toml, metrics.json, run.json (fingerprints and versions), the tables of the run as
+    parquet, equity.png and report.html; no time of day stands in any of them, so equal runs give equal
+    bytes. An earlier run in the folder is replaced; raises ParameterError for a folder that holds
+    anything else. `baselines` are run here when they are not handed in.
+    """
+    target = check_folder(folder)
+    findings = _find(result, baselines)
+    with atomic_folder(target) as scratch:
+        _write_findings(findings, scratch)
+    return target / "report.html"
+
+
+def check_folder(folder: str | Path) -> Path:
+    """The folder to write a run to, which must be new, empty or an earlier run."""
+    target = Path(folder).expanduser().resolve()
+    fix = "name a new folder, such as runs/first"
+    if target.is_file():
+        raise ParameterError("out", "is a file, not a folder", value=str(folder), fix=fix)
+    if target.is_dir():
+        strange = sorted(path.name for path in target.iterdir() if path.name not in FILES)
+        if strange:
+            raise ParameterError("out", f"holds {strange[0]}, which is no part of a run", value=str(folder), fix=fix)
+    return target
+
+
+def _find(result: Result, baselines: Mapping[str, Result] | None) -> Any:
+    from backtests.baselines import run_baselines
+    from reports.page import Findings
+
+    others = run_baselines(result) if baselines is None else baselines
+    skills = measure_skill(result)
+    return Findings(
+        result=result,
+        metrics=compute_metrics(result, skills),
+        trades=list_trades(result),
+        skills=skills,
+        baselines=others,
+        baseline_metrics={
+            name: compute_metrics(one, skills if one.strategy.rule == "forecast" else ())
+            for name, one in others.items()
+        },
+    )
+
+
+def _write_findings(findings: Any, folder: Path) -> None:
+    from reports.figures import picture_of
+    from reports.page import render_page
+
+    result = findings.result
+    metrics = {**findings.metrics, "baselines": findings.baseline_metrics}
+    (folder / "config.toml").write_text(tomli_w.dumps(collect_settings(result)), "utf-8")
+    (folder / "metrics.json").write_text(write_json(metrics), "utf-8")
+    (folder / "run.json").write_text(write_json(provenance(result)), "utf-8")
+    for name in TABLES:
+        table: pd.DataFrame = findings.trades if name == "trades" else getattr(result, name)
+        table.to_parquet(folder / f"{name}.parquet", index=False)
+    (folder / "equity.png").write_bytes(render_png(picture_of(result, findings.curves)))
+    (folder / "report.html").write_text(render_page(findings), "utf-8")
+
+
+def write_json(content: Mapping[str, Any]) -> str:
+    """JSON with sorted keys, the same text for the same content; raises ValueError for NaN or infinity."""
+    return json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"

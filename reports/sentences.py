@@ -1,0 +1,154 @@
+"""Sentences: what a report says in plain words, each one derived from the run it speaks of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from backtests.result import Result
+from models.skill import Skill
+from reports import formats
+from reports.curves import YEAR
+
+
+class Banner(NamedTuple):
+    """What stands at the very top: `kind` is warned, evident or plain."""
+
+    kind: str
+    headline: str
+    text: str
+
+
+def skill_banner(skills: Sequence[Skill], *, synthetic: bool) -> Banner:
+    """The verdict on the forecasts: whether they show skill, and what follows for the curve below."""
+    if not skills:
+        return Banner("plain", "This rule asks no forecast.", "Nothing here says anything about a model.")
+    figures = " ".join(_skill_figures(one, named=len(skills) > 1) for one in skills)
+    evident = sum(one.evident for one in skills)
+    if not any(math.isfinite(one.skill) for one in skills):
+        return Banner(
+            "warned", "There is no verdict on the forecasts.", f"{figures} That does not tell skill from chance."
+        )
+    if evident == 0:
+        follows = "Whatever the equity curve below did, nothing here says that the forecasts made it."
+        return Banner("warned", "The forecasts show no skill.", f"{figures} {follows}")
+    if evident < len(skills):
+        headline = f"The forecasts show skill on {evident} of {len(skills)} markets."
+        return Banner("warned", headline, f"{figures} On the others nothing says that they made the equity curve.")
+    real, made = (
+        "Skill in forecasts is not yet profit after costs.",
+        "The market is synthetic: this says nothing about a real one.",
+    )
+    return Banner("evident", "The forecasts show skill.", f"{figures} {made if synthetic else real}")
+
+
+def _skill_figures(one: Skill, *, named: bool) -> str:
+    where = f"{one.symbol}: " if named else ""
+    if not math.isfinite(one.skill):
+        return f"{where}{one.count:,} forecasts have a known outcome."
+    error = "smaller" if one.skill > 0.0 else "larger"
+    share = (
+        ""
+        if one.oracle_skill is None
+        else f" The oracle's would be {formats.percent(one.oracle_skill, decimals=3)} smaller."
+    )
+    size = formats.percent(abs(one.skill), decimals=3)
+    return (
+        f"{where}Their squared error is {size} {error} than that of the mean of all earlier returns, over "
+        f"{one.count:,} bars; chance alone does as well with probability {formats.probability(one.clark_west_p)} "
+        f"(Clark-West).{share}"
+    )
+
+
+def explain_skill(skills: Sequence[Skill], *, synthetic: bool) -> str:
+    """What the skill figures are measured against."""
+    text = (
+        "The forecasts of the next bar's log return, all made out of sample, against three naive ones: always zero, "
+        "the mean of everything before, and an exponentially weighted mean. Skill = 1 - MSE / MSE of the naive one; above "
+        "zero is better. Returns are mostly noise: in a real market even half a percent is a lot."
+    )
+    if synthetic and any(one.oracle_skill is not None for one in skills):
+        text += " The oracle knows how this synthetic market was made: no forecast can do better in the long run."
+    return text
+
+
+def lead(result: Result, metrics: Mapping[str, Any], baselines: Mapping[str, Mapping[str, Any]]) -> str:
+    """The run in two sentences: what became of the cash, and of the same cash under simpler rules."""
+    currency, years = result.settlement, metrics["bars"] * result.markets[0].candles.bar / YEAR
+    time = (
+        f"{years:.1f} years"
+        if years >= 1.0
+        else f"{365 * years:,.0f} days"
+        if years >= 2 / 365
+        else f"{metrics['bars']:,} bars"
+    )
+    cash, final = (formats.money(value) for value in (result.account.cash, metrics["final_equity"]))
+    change, fall = formats.percent(metrics["total_return"], signed=True), formats.percent(metrics["max_drawdown"])
+    text = f"{cash} {currency} became {final} {currency} in {time} ({change}), falling at worst {fall} from a peak."
+    others = [f"{name} {formats.percent(one['total_return'], signed=True)}" for name, one in baselines.items()]
+    return f"{text} The same account under simpler rules: {', '.join(others)}." if others else text
+
+
+def explain_baselines(baselines: Mapping[str, Result]) -> str:
+    """What the simpler rules are, as they were run."""
+    if not baselines:
+        return "No simpler rules were run beside this one."
+    text = "The same account over the same bars, with the same costs."
+    if "buy and hold" in baselines:
+        held = baselines["buy and hold"].risk
+        text += f" Buy and hold is long at leverage {held.leverage:g} from the first bar on, and pays funding too."
+    if {"crossover alone", "LSTM alone"} <= set(baselines):
+        text += " The other two keep the sizing and the exits, and leave out one of the two conditions for a trade."
+    return text
+
+
+def explain_no_trade(result: Result) -> str:
+    """Why nothing was traded, as far as decisions and orders tell."""
+    refused = int((result.orders["status"] == "refused").sum())
+    if refused:
+        return f"{refused:,} orders were refused; the reasons stand under Decisions and orders."
+    signals = int((result.decisions["signal"] != 0).sum())
+    if signals == 0:
+        return "The rule said hold at every bar; the reasons stand under Decisions and orders."
+    return f"The rule gave a signal on {signals:,} bars, and none became a fill."
+
+
+_BOTH = "When a bar holds both the stop and the target,"
+_PATHS = {
+    "adverse": f"{_BOTH} the stop is assumed to come first.",
+    "favourable": f"{_BOTH} the target is assumed to come first: the flattering case.",
+    "nearer_extreme": f"{_BOTH} the one on the side whose extreme is nearer to the open comes first.",
+}
+_LIMITS = {
+    "touch": "A target fills when the price touches it.",
+    "through": "A target fills only when the price trades through it by a tick.",
+}
+
+
+def assumptions(result: Result) -> list[str]:
+    """What the fills, costs and figures of this run rest on, in short."""
+    account, costs = result.account, result.costs
+    contracts = [market.contract for market in result.markets]
+    rates = [
+        (one.symbol, *(formats.percent(rate, decimals=3) for rate in (one.taker_fee, one.maker_fee)))
+        for one in contracts
+    ]
+    fees = "; ".join(f"{symbol} taker {taker}, maker {maker}" for symbol, taker, maker in rates)
+    margins = ", ".join(f"{one.symbol} {formats.percent(one.maintenance_rate, decimals=2)}" for one in contracts)
+    missing = " Where it is missing it was played as zero." if account.missing_funding == "zero" else ""
+    return [
+        "Forecasts are out of sample, and figures start at the first bar that has one.",
+        f"Orders are decided at a bar's close and fill at the next bar's open, {costs.slippage_bps:g} bps worse.",
+        "Stop and target are live from the entry bar on. A stop beyond the open fills at the open, a target beyond it "
+        "at its limit.",
+        _PATHS[account.intrabar],
+        _LIMITS[account.limit_fill],
+        f"Fees are a fraction of notional: {fees}.",
+        f"Margin is isolated, with one maintenance rate: {margins}. Liquidation is tested on the mark price and takes "
+        "no more than the posted margin.",
+        f"Funding is paid at the recorded stamps on the notional at mark; longs pay a positive rate.{missing}",
+        "Orders move no price: any size fills at the price of the bar plus slippage.",
+        "Equity at zero is final. There is no interest on idle cash and no tax.",
+        "Returns are simple returns of equity at mark from close to close; a year is 365 days, no risk-free rate.",
+    ]

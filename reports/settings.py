@@ -1,0 +1,68 @@
+"""Settings: what a run was asked to do, and what it was made from."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from backtests.result import Result
+
+PACKAGES = ("crossgate", "backtrader", "numba", "numpy", "pandas", "pyarrow", "ta-lib", "torch", "matplotlib", "jinja2")
+
+
+def collect_settings(result: Result) -> dict[str, Any]:
+    """The settings of a run as nested tables: its whole config, or the tables that it was called with.
+
+    Values that are None are left out, because a config file has no word for them: they are defaults.
+    """
+    if result.config:
+        return _without_none(result.config)
+    tables = {
+        "run": {"name": result.name},
+        "market": [{"contract": market.contract.model_dump(mode="json")} for market in result.markets],
+        "strategy": result.strategy.model_dump(mode="json"),
+        "risk": result.risk.model_dump(mode="json"),
+        "account": result.account.model_dump(mode="json"),
+        "costs": result.costs.model_dump(mode="json"),
+    }
+    return _without_none(tables)
+
+
+def provenance(result: Result) -> dict[str, Any]:
+    """What a run was made from: fingerprints of its data and forecasts, and versions; no time of day."""
+    return {
+        "name": result.name,
+        "synthetic": result.synthetic,
+        "settlement": result.settlement,
+        "bar_nanoseconds": result.markets[0].candles.bar,
+        "cash": result.account.cash,
+        "markets": {market.symbol: market.fingerprint for market in result.markets},
+        "forecasts_name": result.forecasts.name,
+        "forecasts": result.forecasts.fingerprint,
+        "notes": list(result.notes),
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed as a package"
+    return found
+
+
+def _without_none(tables: Mapping[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for key, value in tables.items():
+        if isinstance(value, Mapping):
+            kept[key] = _without_none(value)
+        elif isinstance(value, list | tuple):
+            kept[key] = [_without_none(one) if isinstance(one, Mapping) else one for one in value]
+        elif value is not None:
+            kept[key] = value
+    return kept
