@@ -17,17 +17,17 @@ HOUR = 3_600_000_000_000
 START = 1_640_995_200_000_000_000  # 2022-01-01 00:00 UTC
 FIRST_PRICE = 30_000.0
 MOST_PREDICTABLE = 0.2  # stronger trends feed on themselves until the price leaves every scale
-STEPS = 12  # pieces of five minutes in a bar
+STEPS = 30  # pieces of two minutes in a bar
 
 _PRICE_DECIMALS, _VOLUME_DECIMALS = 2, 3  # those of the tick and the lot below
 
 _SIGMA = 0.005  # standard deviation of an hour's log return where volatility is at its mean
 _SHOCK, _MEMORY = 0.08, 0.90  # GARCH: weight of the last squared innovation, and of the last variance
-_LARGEST_SHOCK = 36.0  # squared innovations above this count as this, so that variance stays finite
+_LARGEST_SHOCK = 16.0  # squared innovations above this count as this, so that variance stays finite
 _TAIL = 5.0  # degrees of freedom of the innovations
-_JUMP_CHANCE, _JUMP_LEAST, _JUMP_MOST = 0.0015, 5.0, 10.0  # per bar; size in standard deviations
+_JUMP_CHANCE, _JUMP_LEAST, _JUMP_MOST = 0.0015, 4.0, 8.0  # per bar; size in standard deviations
 _TREND = 0.85  # hourly decay of the trailing sum of past returns
-_JOINT = 1.12  # E[s^2 tanh^2 m] / (E[s^2] E[tanh^2 m]), measured: strong trends go with high volatility
+_JOINT = 1.10  # E[s^2 tanh^2 m] / (E[s^2] E[tanh^2 m]), measured: strong trends go with high volatility
 _SLOW_BASIS, _FAST_BASIS = 0.0006, 0.00015  # standard deviations of last over index, as fractions
 _BASE_RATE = 0.0001  # funding rate while the basis is small
 _RATE_LIMIT = 0.003
@@ -179,11 +179,11 @@ def _last_candles(last: FloatArray, noise: FloatArray) -> Candles:
 
 def _mark_candles(last: FloatArray, draws: _Draws, stamps: IntArray) -> tuple[Candles, FloatArray]:
     """Mark candles, and the slow basis at every step: last = index x exp(slow + fast), mark = smoothed index + slow."""
-    slow = _SLOW_BASIS * _persistent(draws.slow_basis, 0.003)
-    fast = _FAST_BASIS * _persistent(draws.fast_basis, 0.3)
+    slow = _SLOW_BASIS * _persistent(draws.slow_basis, 0.0012)
+    fast = _FAST_BASIS * _persistent(draws.fast_basis, 0.13)
     index = np.log(last[:, 1:].ravel()) - slow - fast
     index = np.concatenate(([math.log(FIRST_PRICE)], index))
-    mark = np.exp(_smooth(index, 0.7)[1:] + slow)
+    mark = np.exp(_smooth(index, 0.5)[1:] + slow)
     ends = mark.reshape(-1, STEPS)
     opens = np.concatenate(([FIRST_PRICE], ends[:-1, -1]))
     prices = _rounded(np.column_stack((opens, ends)), _PRICE_DECIMALS)
