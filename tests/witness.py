@@ -78,6 +78,7 @@ class WitnessAccount(WitnessBooks):
             self.cash -= amount
             position.margin -= amount
             self.payments.append(Payment(self.bar_index, symbol, when, amount))
+            self.journal.append(self.payments[-1])
 
     def _gap_at_open(self, symbol: int) -> None:
         """Step 2: liquidation by the mark's open, else stops beyond the open, else targets beyond it."""
@@ -143,12 +144,15 @@ class WitnessAccount(WitnessBooks):
         )
         if favourable_first and not entered:
             self._favourable(symbol)
-        self._adverse(symbol)
+        self._adverse(symbol, entered)
         if not favourable_first and not entered:
             self._favourable(symbol)
 
-    def _adverse(self, symbol: int) -> None:
-        """The nearer of stop (last price) and liquidation (mark), until nothing more is touched."""
+    def _adverse(self, symbol: int, entered: bool) -> None:
+        """The nearer of stop (last price) and liquidation (mark), until nothing more is touched.
+
+        Each fills at its level, or at the open when that is worse and the position was there by then.
+        """
         bar, tick = self.bars[symbol], self.contracts[symbol].tick
         while side := self.positions[symbol].side:
             long = side > 0
@@ -157,12 +161,12 @@ class WitnessAccount(WitnessBooks):
                 level = self.liquidation_price(symbol)
                 nearer = rises_to if long else falls_to
                 if not stops or not nearer(stops[0].price, level, tick):
-                    self._liquidate(symbol, level)
+                    self._liquidate(symbol, level if entered else bar.open)
                     return
             if not stops:
                 return
-            at = min(bar.open, stops[0].price) if long else max(bar.open, stops[0].price)
-            self._reduce_by(stops[0], at)
+            worse = min(bar.open, stops[0].price) if long else max(bar.open, stops[0].price)
+            self._reduce_by(stops[0], stops[0].price if entered else worse)
 
     def _favourable(self, symbol: int) -> None:
         """Targets inside the bar, nearest first, each at its limit."""

@@ -39,6 +39,7 @@ class WitnessBooks:
     orders: dict[int, WitnessOrder] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
     payments: list[Payment] = field(default_factory=list)
+    journal: list[Fill | Payment] = field(default_factory=list)  # both, in the order of their happening
     log: list[Event] = field(default_factory=list)
     bars: Sequence[WitnessBar] = ()
     bar_index: int = -1
@@ -223,8 +224,10 @@ class WitnessBooks:
         if order.leverage > contract.maximum_leverage:
             return self._refuse(order, "leverage above the contract's maximum")
         quantity = self._left(order)
-        if quantity * price / order.leverage + quantity * price * fee_rate > self.free_cash:
-            affordable = floor_to(self.free_cash / (price * (1 / order.leverage + fee_rate)), contract.lot)
+        # A rebate is credited after the fill: it cannot pay for the margin of the same fill.
+        unit = price * (1 / order.leverage + max(fee_rate, 0.0))
+        if quantity * unit > self.free_cash:
+            affordable = floor_to(self.free_cash / unit, contract.lot)
             if affordable < quantity - contract.lot / 2:
                 quantity = affordable
                 self.log.append(Event(self.bar_index, order.id, "shrunk", "margin"))
@@ -282,3 +285,4 @@ class WitnessBooks:
         after, cost = self.positions[symbol].quantity, slip * quantity
         figures = (side, quantity, price, reason, opens, fee, charge, realised, after, self.cash, cost)
         self.fills.append(Fill(self.bar_index, symbol, order.id if order else None, *figures))
+        self.journal.append(self.fills[-1])

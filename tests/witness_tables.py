@@ -12,7 +12,7 @@ from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessOrder
 # (100 - 25) / (1 - 1/16) = 80 (long) or (100 + 25) / (1 + 1/16) = 2000/17 = 117.647 (short).
 PLAIN = WitnessContract(tick=1.0, lot=0.1, maintenance_rate=0.0625, maximum_leverage=10.0)
 SHORT_LIQUIDATION = 2000 / 17
-approx = pytest.approx
+approx: Any = pytest.approx
 
 Row = tuple[float, float, float, float]
 Trade = tuple[int, int, float, float, str]

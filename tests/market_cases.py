@@ -1,0 +1,266 @@
+"""Hypothesis strategies for random but consistent markets, contracts and streams of orders.
+
+A `Case` is plain data (dicts of numbers and strings), so that any implementation can play it. It
+is grown from a few drawn settings and a seed, bar by bar and symbol by symbol, each from its own
+stream of chance: with fewer bars, symbols or kinds of orders the rest stays the same, which lets
+hypothesis shrink a failure to a short one.
+
+The field names are those of the witness: `contracts` (tick, lot, minimum_quantity,
+minimum_notional, taker_fee, maker_fee, maintenance_rate, maximum_leverage, liquidation_fee),
+`bars[i][symbol]` (open..close, mark_open..mark_close, funding_open, funding_inside, blocked), and
+`actions[i]`, given before bar i is played: {"submit": {id, symbol, kind, side, quantity, price,
+reduce_only, leverage, parent, offset_rate, offset, tag}} or {"cancel": id}.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from hypothesis import strategies as st
+
+Table = dict[str, Any]
+
+ORDER_KINDS = (
+    "open",
+    "bracket",
+    "close",
+    "part",
+    "reverse",
+    "ladder",
+    "limit_entry",
+    "stop_entry",
+    "bracketed_limit_entry",
+    "bracketed_stop_entry",
+    "fixed_protection",
+    "cancel",
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A whole account life as plain data: what is traded, under which settings, what happens, what is ordered."""
+
+    contracts: list[Table]
+    cash: float
+    settings: Table
+    bars: list[list[Table]]
+    actions: list[list[Table]]
+
+
+@dataclass(frozen=True)
+class Weather:
+    """How a market behaves: chances per bar and sizes, as fractions of price."""
+
+    volatility: float
+    gap: float
+    crash: float
+    flat: float
+    basis: float
+    funding: float
+    blocked: float
+
+
+def random_contract(chance: Random) -> Table:
+    """A contract whose initial margin at the highest leverage is above its maintenance margin."""
+    lot = chance.choice([0.001, 0.01, 0.1, 1.0])
+    maintenance_rate = chance.choice([0.004, 0.01, 0.03])
+    highest = {0.004: [5.0, 20.0, 125.0], 0.01: [5.0, 20.0, 50.0], 0.03: [5.0, 20.0]}[maintenance_rate]
+    return {
+        "tick": chance.choice([0.01, 0.1, 0.5, 1.0]),
+        "lot": lot,
+        "minimum_quantity": chance.choice([0.0, lot, 3 * lot]),
+        "minimum_notional": chance.choice([0.0, 5.0, 100.0]),
+        "taker_fee": chance.choice([0.0, 0.0005, 0.01]),
+        "maker_fee": chance.choice([-0.0002, 0.0, 0.0002]),
+        "maintenance_rate": maintenance_rate,
+        "maximum_leverage": chance.choice(highest),
+        "liquidation_fee": chance.choice([0.0, 0.005, 0.03]),
+    }
+
+
+def _on_tick(price: float, tick: float) -> float:
+    return round(max(price, 5 * tick) / tick) * tick
+
+
+def random_bar(chance: Random, weather: Weather, previous: float, tick: float, index: int) -> Table:
+    """A bar after a close: low <= open, close <= high on last and on mark, last prices on the tick."""
+    opened = previous
+    if chance.random() < weather.gap:
+        opened = _on_tick(previous * chance.choice([0.5, 0.85, 0.95, 0.98, 1.02, 1.05, 1.2, 2.0]), tick)
+    if chance.random() < weather.flat:
+        closed = high = low = opened
+    else:
+        move = chance.gauss(0, weather.volatility)
+        if chance.random() < weather.crash:
+            move = chance.choice([-0.6, -0.3, -0.12, 0.12, 0.3, 1.0])
+        closed = _on_tick(opened * max(0.2, 1 + move), tick)
+        high = _on_tick(max(opened, closed) * (1 + abs(chance.gauss(0, weather.volatility))), tick)
+        low = _on_tick(min(opened, closed) * max(0.2, 1 - abs(chance.gauss(0, weather.volatility))), tick)
+        high, low = max(high, opened, closed), min(low, opened, closed)
+    basis = [1 + chance.gauss(0, weather.basis) for _ in range(4)] if weather.basis else [1.0] * 4
+    mark = [price * max(0.5, b) for price, b in zip((opened, high, low, closed), basis, strict=True)]
+    due = weather.funding > 0 and index % 3 == 0
+    return {
+        "open": opened,
+        "high": high,
+        "low": low,
+        "close": closed,
+        "mark_open": mark[0],
+        "mark_high": max(mark),
+        "mark_low": min(mark),
+        "mark_close": mark[3],
+        "funding_open": chance.uniform(-1, 1) * weather.funding if due else 0.0,
+        "funding_inside": chance.uniform(-1, 1) * weather.funding if due and chance.random() < 0.3 else 0.0,
+        "blocked": chance.random() < weather.blocked,
+    }
+
+
+@dataclass
+class OrderWriter:
+    """Writes a stream of orders against a market, guessing its position from what it ordered last."""
+
+    contracts: list[Table]
+    cash: float
+    kinds: tuple[str, ...]
+    next_id: int = 1
+    written: list[int] = field(default_factory=list)
+    guess: dict[int, int] = field(default_factory=dict)
+
+    def write(self, chance: Random, symbol: int, close: float) -> list[Table]:
+        """One action of a random kind for the next bar, as one or a few tables."""
+        kind = chance.choice(self.kinds)
+        side = chance.choice([1, -1])
+        held = self.guess.get(symbol, side)
+        if kind == "cancel":
+            return [{"cancel": chance.choice(self.written[-6:])}] if self.written else []
+        if kind in ("close", "part"):
+            share = 1e6 if kind == "close" else chance.choice([0.2, 0.5])
+            size = self._size(chance, symbol, close) * share
+            return [self._order(symbol, "market", -held, size, reduce_only=True, tag=kind)]
+        if kind in ("ladder", "fixed_protection"):
+            return self._protection(chance, symbol, close, held, kind)
+        if kind == "reverse":
+            side = -held
+        self.guess[symbol] = side
+        return self._entry(chance, symbol, close, side, kind)
+
+    def _size(self, chance: Random, symbol: int, close: float) -> float:
+        """A size worth from a hundredth of the cash to ten times it, often not a multiple of the lot."""
+        lot: float = self.contracts[symbol]["lot"]
+        size: float = self.cash * chance.choice([0.01, 0.3, 1.0, 3.0, 10.0]) * chance.uniform(0.5, 1.5) / close
+        return max(size, lot / 3) if chance.random() < 0.3 else max(round(size / lot), 1) * lot
+
+    def _level(self, chance: Random, symbol: int, close: float, way: int) -> float:
+        """A price on the tick, a little or far away from the close; now and then on the wrong side of it."""
+        distance = chance.choice([-0.01, 0.0, 0.005, 0.01, 0.02, 0.05, 0.1])
+        return _on_tick(close * (1 + way * distance), self.contracts[symbol]["tick"])
+
+    def _order(self, symbol: int, kind: str, side: int, quantity: float, **more: Any) -> Table:
+        order = {
+            "id": self.next_id,
+            "symbol": symbol,
+            "kind": kind,
+            "side": side,
+            "quantity": quantity,
+            "price": 0.0,
+            "reduce_only": False,
+            "leverage": 1.0,
+            "parent": None,
+            "offset_rate": 0.0,
+            "offset": 0.0,
+            "tag": kind,
+        } | more
+        self.written.append(self.next_id)
+        self.next_id += 1
+        return {"submit": order}
+
+    def _entry(self, chance: Random, symbol: int, close: float, side: int, name: str) -> list[Table]:
+        """An opening, at the market or resting, with or without a bracket around its fill."""
+        highest = self.contracts[symbol]["maximum_leverage"]
+        leverage = chance.choice([1.0, 2.5, 5.0, highest, highest, 1.25 * highest])
+        kind = "limit" if "limit" in name else "stop" if "stop" in name else "market"
+        price = 0.0 if kind == "market" else self._level(chance, symbol, close, -side if kind == "limit" else side)
+        size = self._size(chance, symbol, close)
+        orders = [self._order(symbol, kind, side, size, price=price, leverage=leverage, tag=name)]
+        if "bracket" in name or chance.random() < 0.2:
+            parent = orders[0]["submit"]["id"]
+            for child in chance.choice([("stop",), ("limit",), ("stop", "limit"), ("stop", "limit")]):
+                rate = chance.choice([0.0, 0.005, 0.01, 0.03, 0.1])
+                more = {"offset_rate": rate, "offset": 0.0 if rate else close * chance.choice([0.002, 0.02])}
+                if chance.random() < 0.2:
+                    way = side if child == "limit" else -side
+                    more = {"price": self._level(chance, symbol, close, way)}
+                tag = f"{child}_child"
+                orders.append(self._order(symbol, child, -side, size, reduce_only=True, parent=parent, tag=tag, **more))
+        return orders
+
+    def _protection(self, chance: Random, symbol: int, close: float, held: int, name: str) -> list[Table]:
+        """Reduce-only stops and targets without a parent: for the whole position, or a ladder of parts."""
+        orders = []
+        for _ in range(2 if name == "ladder" else 1):
+            kind = chance.choice(["stop", "limit"])
+            price = self._level(chance, symbol, close, held if kind == "limit" else -held)
+            size = self._size(chance, symbol, close) * (0.3 if name == "ladder" else 1e3)
+            orders.append(self._order(symbol, kind, -held, size, price=price, reduce_only=True, tag=name))
+        return orders
+
+
+@st.composite
+def weathers(draw: st.DrawFn) -> Weather:
+    """Calm to violent markets; the first of each choice is the quiet one."""
+    return Weather(
+        volatility=draw(st.sampled_from([0.003, 0.01, 0.03])),
+        gap=draw(st.sampled_from([0.0, 0.1, 0.4])),
+        crash=draw(st.sampled_from([0.0, 0.03, 0.15])),
+        flat=draw(st.sampled_from([0.0, 0.2])),
+        basis=draw(st.sampled_from([0.0, 0.0005, 0.01, 0.05])),
+        funding=draw(st.sampled_from([0.0, 0.0005, 0.05])),
+        blocked=draw(st.sampled_from([0.0, 0.1])),
+    )
+
+
+def grow(
+    seed: int, symbols: int, length: int, weather: Weather, kinds: tuple[str, ...], rate: float, settings: Table
+) -> Case:
+    """The case that grows from a seed; the same seed with fewer bars or symbols is a part of it."""
+    contracts = [random_contract(Random(f"{seed} contract {symbol}")) for symbol in range(symbols)]
+    scale = Random(f"{seed} scale")
+    cash = float(scale.choice([1_000, 10_000, 250_000]))
+    closes = [_on_tick(scale.choice([60.0, 100.0, 2_000.0]), contract["tick"]) for contract in contracts]
+    writer = OrderWriter(contracts, cash, kinds)
+    bars: list[list[Table]] = []
+    actions: list[list[Table]] = []
+    for index in range(length):
+        row, given = [], []
+        for symbol, contract in enumerate(contracts):
+            chance = Random(f"{seed} orders {index} {symbol}")
+            if chance.random() < rate:
+                given += writer.write(chance, symbol, closes[symbol])
+            bar = random_bar(Random(f"{seed} bar {index} {symbol}"), weather, closes[symbol], contract["tick"], index)
+            closes[symbol] = bar["close"]
+            row.append(bar)
+        bars.append(row)
+        actions.append(given)
+    return Case(contracts, cash, settings, bars, actions)
+
+
+@st.composite
+def cases(draw: st.DrawFn, shortest: int = 5, longest: int = 60) -> Case:
+    """A random account life over one to three symbols."""
+    settings = {
+        "intrabar": draw(st.sampled_from(["adverse", "favourable", "nearer_extreme"])),
+        "limit_fill": draw(st.sampled_from(["touch", "through"])),
+        "slippage_bps": draw(st.sampled_from([0.0, 1.0, 50.0])),
+    }
+    kinds = draw(st.lists(st.sampled_from(ORDER_KINDS), min_size=1, max_size=len(ORDER_KINDS), unique=True))
+    return grow(
+        seed=draw(st.integers(0, 2**32)),
+        symbols=draw(st.integers(1, 3)),
+        length=draw(st.integers(shortest, longest)),
+        weather=draw(weathers()),
+        kinds=tuple(sorted(kinds)),
+        rate=draw(st.sampled_from([0.5, 0.2, 0.9])),
+        settings=settings,
+    )
