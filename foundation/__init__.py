@@ -9,7 +9,6 @@ _EXPORTS = {
     "ParameterError": "errors",
     "Parameters": "parameters",
     "Quantity": "units",
-    "fingerprint": "fingerprint",
     "rule": "compilation",
 }
 __all__ = sorted(_EXPORTS)

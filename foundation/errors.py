@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class CrossgateError(Exception):
@@ -11,6 +12,10 @@ class CrossgateError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The recipe by which a worker process sends the error home, whatever its constructor takes."""
+        return _restored, (type(self), str(self), self.__dict__)
 
 
 class ParameterError(CrossgateError):
@@ -41,6 +46,13 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f'did you mean "{near[0]}"?' if near else f"known: {', '.join(names)}"
+
+
+def _restored(kind: type[CrossgateError], message: str, state: dict[str, Any]) -> CrossgateError:
+    error = kind.__new__(kind)
+    CrossgateError.__init__(error, message)
+    error.__dict__.update(state)
+    return error
 
 
 def _shorten(value: object) -> str:
