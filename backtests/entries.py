@@ -69,6 +69,18 @@ def enter(desk: Desk, k: int, price: float, reference: float, fee_rate: float) -
 
 
 @rule
+def trade(desk: Desk, k: int, price: float, reference: float, fee_rate: float) -> bool:
+    """An order that may open fills: against a position it closes that first; whether it opened one."""
+    order = desk.orders[k]
+    if order.side * desk.positions[order.symbol].quantity < 0.0:
+        reduce_by_order(desk, k, price, reference, fee_rate)
+    if order.status != LIVE:
+        return False
+    enter(desk, k, price, reference, fee_rate)
+    return bool(order.status == FILLED)
+
+
+@rule
 def wake_children(desk: Desk) -> None:
     """The exits of a bracket come alive with the fill of its entry, priced from it; or die with it."""
     for k in range(desk.account[0].orders):
@@ -125,10 +137,6 @@ def enter_inside(desk: Desk, bar: Row, s: int) -> None:
         if order.kind == LIMIT:
             reference = min(order.price, bar.open) if order.side > 0 else max(order.price, bar.open)
             price, fee_rate = reference, contract.maker_fee
-        if order.side * desk.positions[s].quantity < 0.0:
-            reduce_by_order(desk, k, price, reference, fee_rate)
-        if order.status == LIVE:
-            enter(desk, k, price, reference, fee_rate)
-            if order.status == FILLED:
-                desk.positions[s].entered = 1
+        if trade(desk, k, price, reference, fee_rate):
+            desk.positions[s].entered = 1
         wake_children(desk)

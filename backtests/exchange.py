@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from backtests.entries import enter, enter_inside, reduce_by_order, wake_children
+from backtests.entries import enter_inside, reduce_by_order, trade, wake_children
 from backtests.exits import bankrupt_at_close, exit_inside, fill_exit, gap_at_open
 from backtests.fills import slipped
 from backtests.positions import finish, settle_funding
-from backtests.records import CANCELLED, ENTRY, LIVE, MARKET, NOTHING, RUIN, WITHDRAWN, Desk, Records
+from backtests.records import CANCELLED, ENTRY, LIVE, MARKET, NOTHING, RUIN, SLEEPING, WITHDRAWN, Desk, Records
 from foundation.compilation import rule
 from markets.margin import profit
 
@@ -115,7 +115,7 @@ def open_at_open(desk: Desk, bars: Records, i: int) -> None:
             order = desk.orders[k]
             if order.symbol == s and order.status == LIVE and order.kind == MARKET and order.reduce_only == 0:
                 price = slipped(bars[s, i].open, order.side, desk.settings[0].slippage)
-                enter(desk, k, price, bars[s, i].open, desk.contracts[s].taker_fee)
+                trade(desk, k, price, bars[s, i].open, desk.contracts[s].taker_fee)
 
 
 @rule
@@ -150,7 +150,10 @@ def drop_finished(desk: Desk) -> None:
 
 @rule
 def withdraw(desk: Desk, identity: int) -> None:
-    """An order is cancelled between two bars; the exits that wait for it go with it."""
+    """An order is cancelled between two bars; the exits that still wait for it go with it."""
     for k in range(desk.account[0].orders):
-        if desk.orders[k].status <= LIVE and (desk.orders[k].id == identity or desk.orders[k].parent == identity):
-            finish(desk, desk.orders[k], CANCELLED, WITHDRAWN if desk.orders[k].id == identity else ENTRY)
+        order = desk.orders[k]
+        if order.status <= LIVE and order.id == identity:
+            finish(desk, order, CANCELLED, WITHDRAWN)
+        elif order.status == SLEEPING and order.parent == identity:
+            finish(desk, order, CANCELLED, ENTRY)

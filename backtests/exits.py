@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backtests.fills import favourable_first, reaches, slipped, stop_fill, whole_lots
 from backtests.positions import close_position, direction, finish, liquidate
-from backtests.records import CANCELLED, FILLED, LIMIT, LIQUIDATION, LIVE, SIBLING, STOP, Desk, Row
+from backtests.records import BELOW_LOT, CANCELLED, FILLED, LIMIT, LIQUIDATION, LIVE, REFUSED, SIBLING, STOP, Desk, Row
 from foundation.compilation import rule
 from markets.margin import bankruptcy_price, profit
 
@@ -52,6 +52,9 @@ def fill_exit(desk: Desk, k: int, reference: float, slippage: float) -> None:
     order = desk.orders[k]
     contract, position = desk.contracts[order.symbol], desk.positions[order.symbol]
     quantity = min(whole_lots(order.quantity, contract.lot), abs(position.quantity))
+    if quantity <= 0.0:
+        finish(desk, order, REFUSED, BELOW_LOT)
+        return
     maker = order.kind == LIMIT
     price = reference if maker else slipped(reference, order.side, slippage)
     fee_rate = contract.maker_fee if maker else contract.taker_fee
@@ -105,7 +108,10 @@ def exit_inside(desk: Desk, bar: Row, s: int) -> None:
 
 @rule
 def meet_adverse(desk: Desk, bar: Row, s: int) -> None:
-    """The nearer of stop (on last prices) and liquidation (on mark prices) acts, until none is reached."""
+    """The nearer of stop (on last prices) and liquidation (on mark prices) acts, until none is reached.
+
+    The open can worsen their price only for a position that was there at the open.
+    """
     position, tick = desk.positions[s], desk.contracts[s].tick
     while position.quantity != 0.0:
         side = direction(position.quantity)
@@ -115,10 +121,11 @@ def meet_adverse(desk: Desk, bar: Row, s: int) -> None:
         level = position.liquidation_price
         liquidated = level > 0.0 and reaches(-side, worst_mark, level, tick)
         if stopped and (not liquidated or reaches(side, desk.orders[k].price, level, tick)):
-            reference = stop_fill(-side, desk.orders[k].price, bar.open)
+            stop = desk.orders[k].price
+            reference = stop if position.entered else stop_fill(-side, stop, bar.open)
             fill_exit(desk, k, reference, desk.settings[0].slippage)
         elif liquidated:
-            liquidate(desk, s, bar.open, desk.settings[0].slippage)
+            liquidate(desk, s, level if position.entered else bar.open, desk.settings[0].slippage)
         else:
             return
 
