@@ -188,6 +188,27 @@ def test_a_stop_acts_on_touch_with_slippage(side: int, stop: float, row: Row, pr
 
 
 @both_sides
+def test_a_stop_on_the_wrong_side_of_the_entry_fills_at_the_open(side: int) -> None:
+    """A stop that the entry's own open has passed already is no better than that open."""
+    account = play([FLAT], {0: bracket(side, 100 + 5 * side)})
+    assert trades(account) == [(0, side, 1, 100, "entry"), (0, -side, 1, 100, "stop")]
+
+
+@both_sides
+def test_at_a_gap_targets_wait_for_stops(side: int) -> None:
+    """With a stop and a target beyond one open, the gap fills the stop; the rest meets the bar's own order."""
+    later = [
+        protect(2, "stop", side, 100 - 2 * side, 0.5),
+        protect(3, "limit", side, 100 - 4 * side, 0.4),
+        protect(4, "stop", side, 100 - 10 * side),
+    ]
+    opened = 100 - 3 * side
+    gap = bar((opened, max(opened, 100 - 11 * side), min(opened, 100 - 11 * side), opened))
+    account = play([FLAT, gap], {0: [market(1, side)], 1: later})
+    assert trades(account)[1:] == [(1, -side, 0.5, opened, "stop"), (1, -side, 0.5, 100 - 10 * side, "stop")]
+
+
+@both_sides
 @pytest.mark.parametrize(("limit_fill", "reach", "fills"), [("touch", 5, 1), ("through", 5, 0), ("through", 6, 1)])
 def test_a_target_fills_on_touch_or_through(side: int, limit_fill: str, reach: int, fills: int) -> None:
     """A target at 5 away: touched at 5; traded through only a tick (1) beyond."""

@@ -193,11 +193,12 @@ def test_a_stop_entry(side: int, row: Row, price: float | None) -> None:
 
 
 @both_sides
-def test_on_a_bar_entered_by_a_limit_a_target_waits(side: int) -> None:
+@pytest.mark.parametrize("intrabar", ["adverse", "favourable", "nearer_extreme"])
+def test_on_a_bar_entered_by_a_limit_a_target_waits(side: int, intrabar: Any) -> None:
     """A target inside the bar of a limit entry does not count; on the next bar it does."""
     wide = bar((100, 106, 94, 100))
     orders = bracket(side, 100 - 20 * side, 100, kind="limit", price=100 - 5 * side)
-    account = play([wide, wide], {0: orders}, intrabar="favourable")
+    account = play([wide, wide], {0: orders}, intrabar=intrabar)
     assert trades(account) == [(0, side, 1, 100 - 5 * side, "entry"), (1, -side, 1, 100, "target")]
 
 
