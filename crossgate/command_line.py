@@ -119,6 +119,8 @@ def compare(
         _print_json(comparison_record(comparison))
     else:
         print(comparison)
+        if comparison.path is not None:
+            print(f"page: {comparison.path}")
 
 
 @app.callback(invoke_without_command=True)

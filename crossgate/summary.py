@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from markets.candles import utc
 from markets.market import Market
 from reports import formats
 from reports.catalogue import CATALOGUE
+from reports.comparison import Comparison
 from reports.metrics import measure_skill
 from reports.sentences import skill_banner
 
@@ -46,7 +48,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 
 def print_run(result: Result, page: Path) -> None:
     """The verdict on the forecasts, the key metrics beside the baselines', the notes and the path of the report."""
-    console = Console(highlight=False)
+    console = _console()
     metrics = read_metrics(page.parent)
     banner = skill_banner(measure_skill(result), synthetic=result.synthetic)
     console.print(Text(banner.headline, _COLOURS[banner.kind]), banner.text)
@@ -89,9 +91,20 @@ def market_record(config: Config, market: Market) -> dict[str, Any]:
     }
 
 
+def comparison_record(comparison: Comparison) -> dict[str, Any]:
+    """The metrics of the compared runs by name, the settings that differ, the warnings, and the page if there is one."""
+    differences = comparison.differences
+    return {
+        "runs": {name: dict(run.metrics) for name, run in comparison.runs.items()},
+        "differences": {str(key): dict(row) for key, row in differences.to_dict("index").items()},
+        "warnings": list(comparison.warnings),
+        "page": None if comparison.path is None else str(comparison.path),
+    }
+
+
 def print_markets(config: Path, records: Sequence[Mapping[str, Any]]) -> None:
     """What a check found out, one paragraph for each market."""
-    console = Console(highlight=False)
+    console = _console()
     for record in records:
         synthetic = " (synthetic)" if record["synthetic"] else ""
         console.print(
@@ -108,3 +121,8 @@ def print_markets(config: Path, records: Sequence[Mapping[str, Any]]) -> None:
 def _period(result: Result) -> str:
     first, last = (result.equity["timestamp"].iloc[row] for row in (0, -1))
     return f"{formats.day(first)} to {formats.day(last)}, {len(result.equity):,} bars"
+
+
+def _console() -> Console:
+    """Standard output; lines are folded in a terminal only."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
