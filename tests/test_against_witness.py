@@ -158,8 +158,8 @@ class OneBarEarly(ExchangeDesk):
     [
         FundingReversed, LastForMark, BlockedBarsTrade, OneBarEarly, faulty(taker_fee=0.5), faulty(maker_fee=0.0),
         faulty(maintenance_rate=1.05), faulty(liquidation_fee=0.0), faulty(slippage=0.0), faulty(intrabar=1),
-        faulty(through=1), faulty(tick=10.0), faulty(lot=10.0), faulty(minimum_notional=0.0), faulty(minimum_quantity=0.0),
-        faulty(maximum_leverage=1.2),
+        faulty(through=1), faulty(tick=10.0), faulty(lot=10.0), faulty(minimum_notional=0.0),
+        faulty(minimum_quantity=0.0), faulty(maximum_leverage=1.5),
     ],
 )  # fmt: skip
 def test_a_planted_fault_is_seen(fault: type[ExchangeDesk]) -> None:
