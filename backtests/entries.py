@@ -55,8 +55,6 @@ def enter(desk: Desk, k: int, price: float, reference: float, fee_rate: float) -
     free = max(0.0, free_cash(desk))
     if quantity * unit > free:
         quantity, remark = whole_lots(free / unit, contract.lot), SHRUNK
-        while quantity > 0.0 and quantity * unit > free:
-            quantity = whole_lots(quantity - contract.lot, contract.lot)
     if quantity < contract.lot * 0.5:
         finish(desk, order, REFUSED, BELOW_LOT)
     elif quantity < contract.minimum_quantity:

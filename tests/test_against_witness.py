@@ -40,8 +40,8 @@ def first_difference(case: Case, desk: type[ExchangeDesk] = ExchangeDesk) -> str
     """Where the exchange and the witness part over a case; '' when they agree to the end."""
     witness = WitnessAccount([WitnessContract(**one) for one in case.contracts], case.cash, **case.settings)
     exchange = desk([SimpleNamespace(**one) for one in case.contracts], case.cash, **case.settings, capacity=2048)
-    seen = 0
     for number, (bars, actions) in enumerate(zip(case.bars, case.actions, strict=True)):
+        seen = len(witness.fills)
         for action in actions:
             if "cancel" in action:
                 witness.cancel(action["cancel"])
@@ -52,31 +52,37 @@ def first_difference(case: Case, desk: type[ExchangeDesk] = ExchangeDesk) -> str
         played = [WitnessBar(**bar) for bar in bars]
         witness.play(played)
         exchange.play(played)
-        expected = [witness_fill(fill) for fill in witness.fills[seen:]]
-        found = [exchange_fill(bar, row) for bar, row in exchange.fills[seen:]]
-        seen = len(witness.fills)
-        if [head for head, _ in expected] != [head for head, _ in found]:
-            return f"bar {number}: fills\n{expected}\n{found}"
-        for (_, ours), (_, theirs) in zip(expected, found, strict=True):
-            if not all(close(a, b, case.cash) for a, b in zip(ours, theirs, strict=True)):
-                return f"bar {number}: numbers\n{ours}\n{theirs}"
-        for name in ("equity", "cash"):
-            if not close(getattr(witness, name), getattr(exchange, name), case.cash):
-                return f"bar {number}: {name} {getattr(witness, name)} {getattr(exchange, name)}"
-        for symbol, position in enumerate(witness.positions):
-            held = exchange.positions[symbol]
-            pairs = (
-                (position.quantity, held["quantity"]),
-                (position.entry, held["entry"]),
-                (position.margin, held["margin"]),
-            )
-            level = (witness.liquidation_price(symbol), held["liquidation_price"])
-            if not all(close(a, float(b), case.cash) for a, b in (*pairs, level)):
-                return f"bar {number}: position {symbol} {pairs} {level}"
-        if witness.ruined != exchange.ruined:
-            return f"bar {number}: ruin {witness.ruined} {exchange.ruined}"
+        part = fills_part(witness, exchange, seen, case.cash) or accounts_part(witness, exchange, case.cash)
+        if part:
+            return f"bar {number}: {part}"
     if len(witness.payments) != len(exchange.payments):
         return f"payments {len(witness.payments)} {len(exchange.payments)}"
+    return ""
+
+
+def fills_part(witness: WitnessAccount, exchange: ExchangeDesk, seen: int, scale: float) -> str:
+    """How the fills from number `seen` on differ."""
+    expected = [witness_fill(fill) for fill in witness.fills[seen:]]
+    found = [exchange_fill(bar, row) for bar, row in exchange.fills[seen:]]
+    if [head for head, _ in expected] != [head for head, _ in found]:
+        return f"fills\n{expected}\n{found}"
+    for (_, ours), (_, theirs) in zip(expected, found, strict=True):
+        if not all(close(a, b, scale) for a, b in zip(ours, theirs, strict=True)):
+            return f"numbers\n{ours}\n{theirs}"
+    return ""
+
+
+def accounts_part(witness: WitnessAccount, exchange: ExchangeDesk, scale: float) -> str:
+    """How the accounts and positions differ."""
+    for name in ("equity", "cash", "ruined"):
+        if not close(getattr(witness, name), getattr(exchange, name), scale):
+            return f"{name} {getattr(witness, name)} {getattr(exchange, name)}"
+    for symbol, position in enumerate(witness.positions):
+        held = exchange.positions[symbol]
+        ours = (position.quantity, position.entry, position.margin, witness.liquidation_price(symbol))
+        theirs = [float(held[name]) for name in ("quantity", "entry", "margin", "liquidation_price")]
+        if not all(close(a, b, scale) for a, b in zip(ours, theirs, strict=True)):
+            return f"position {symbol} {ours} {theirs}"
     return ""
 
 
