@@ -18,6 +18,7 @@ from markets.candles import FloatArray, IntArray
 from markets.market import Market
 from reports.curves import EquityCurve, keep_extremes
 from reports.palette import DASHES, LIGHT, LINES
+from reports.skill_path import SkillPath
 
 # By what the ticks are apart: years, months, days, hours, minutes, seconds.
 _DATES = ["%Y", "%b", "%d %b", "%H:%M", "%H:%M", "%S.%f"]
@@ -43,7 +44,9 @@ class Sheet:
     def panel(self, figure: Figure, bottom: float, top: float) -> Axes:
         """Axes between two heights, given in fractions of the figure, with room for the labels at the left."""
         left = 5.4 * self.text / self.width
-        axes = figure.add_axes((left, bottom, 0.985 - left, top - bottom), facecolor="none")
+        axes = figure.add_axes(
+            (left, bottom, 1.0 - 1.7 * self.text / self.width - left, top - bottom), facecolor="none"
+        )
         for side in axes.spines.values():
             side.set_visible(False)
         axes.grid(axis="y", color=LIGHT["rule"], linewidth=0.8)
@@ -58,6 +61,8 @@ class Sheet:
 
 WIDE = Sheet(1000, 450, text=13.0)
 NARROW = Sheet(380, 400, text=12.0, buckets=250)
+LOW = Sheet(1000, 280, text=13.0)
+LOW_NARROW = Sheet(380, 280, text=12.0, buckets=250)
 PICTURE = Sheet(1000, 560, text=12.5)
 
 
@@ -124,6 +129,19 @@ def draw_price(market: Market, trades: pd.DataFrame, sheet: Sheet, first: int, l
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _amount(value)))
     axes.set_xlim(dates[0], dates[-1])
     axes.margins(x=0.01)
+    return figure
+
+
+def draw_skill(path: SkillPath, sheet: Sheet) -> Figure:
+    """How the skill of a market's forecasts adds up over time, with that of the oracle where it is known."""
+    figure = sheet.figure()
+    axes = sheet.panel(figure, 3.4 * sheet.text / sheet.height, 1 - 2.3 * sheet.text / sheet.height)
+    for number, values in enumerate((path.forecast, path.oracle)):
+        if values is not None:
+            _line(axes, path.timestamp, values, sheet, zorder=4 - 0.1 * number, **_line_style(number))
+    axes.axhline(0.0, color=LIGHT["muted"], linewidth=0.8, zorder=1)
+    _label(axes, sheet, f"{path.symbol}, skill so far")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%".replace("-", "−")))  # noqa: RUF001
     return figure
 
 

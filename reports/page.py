@@ -15,7 +15,7 @@ from models.skill import Skill
 from reports import formats, tables
 from reports.catalogue import CATALOGUE
 from reports.curves import EquityCurve, equity_curve
-from reports.figures import MARKED_TRADES, NARROW, WIDE, draw_equity, draw_price
+from reports.figures import LOW, LOW_NARROW, MARKED_TRADES, NARROW, WIDE, draw_equity, draw_price, draw_skill
 from reports.images import render_svg
 from reports.metrics import Metrics
 from reports.palette import LINES
@@ -29,6 +29,7 @@ from reports.sentences import (
     skill_banner,
 )
 from reports.settings import collect_settings, provenance
+from reports.skill_path import SkillPath, skill_paths
 from reports.templating import render
 
 LATEST = 50
@@ -94,6 +95,7 @@ def render_page(findings: Findings) -> str:
         costs=tables.cost_table(result, run),
         skill_text=explain_skill(findings.skills, synthetic=result.synthetic),
         skill=tables.skill_table(findings.skills),
+        skill_paths=[_skill_path(path, number) for number, path in enumerate(skill_paths(result))],
         decisions=tables.decision_table(result.decisions),
         orders=tables.order_table(result.orders),
         breakdown=tables.breakdown_table(trades),
@@ -119,9 +121,24 @@ def draw_curves(curves: Mapping[str, EquityCurve], currency: str, name: str) -> 
     legend = [
         (label, LINES[number % len(LINES)], _SWATCHES[number % len(_SWATCHES)]) for number, label in enumerate(curves)
     ]
-    cash = formats.money(next(iter(curves.values())).cash)
-    caption = f"Equity at the mark price at each bar's close, after all costs; the level line is {cash} {currency}."
+    caption = "Equity at the mark price at each bar's close, after all costs; the level line is the starting cash."
     return Drawing(wide, narrow, caption, legend)
+
+
+def _skill_path(path: SkillPath, number: int) -> Drawing:
+    final = formats.percent(float(path.forecast[-1]), signed=True, decimals=3)
+    described = (
+        f"Line chart of the skill of the forecasts of {path.symbol} as it adds up over time, to {final} at the end."
+    )
+    wide, narrow = (
+        render_svg(draw_skill(path, sheet), f"skill{number}-{size}", described)
+        for size, sheet in (("wide", LOW), ("narrow", LOW_NARROW))
+    )
+    caption = (
+        "The line rises while the forecasts beat the expanding mean and falls while they do not; it ends at the skill."
+    )
+    names = ["forecasts", *(["oracle"] if path.oracle is not None else [])]
+    return Drawing(wide, narrow, caption, [(name, LINES[at], _SWATCHES[at]) for at, name in enumerate(names)])
 
 
 def _heading(findings: Findings, run: EquityCurve) -> dict[str, Any]:

@@ -48,28 +48,35 @@ def _skill_figures(one: Skill, *, named: bool) -> str:
     if not math.isfinite(one.skill):
         return f"{where}{one.count:,} forecasts have a known outcome."
     error = "smaller" if one.skill > 0.0 else "larger"
-    share = (
-        ""
-        if one.oracle_skill is None
-        else f" The oracle's would be {formats.percent(one.oracle_skill, decimals=3)} smaller."
-    )
     size = formats.percent(abs(one.skill), decimals=3)
     return (
         f"{where}Their squared error is {size} {error} than that of the mean of all earlier returns, over "
         f"{one.count:,} bars; chance alone does as well with probability {formats.probability(one.clark_west_p)} "
-        f"(Clark-West).{share}"
+        f"(Clark-West).{_oracle_share(one)}"
     )
+
+
+def _oracle_share(one: Skill) -> str:
+    if one.oracle_ratio is None:
+        return ""
+    if not math.isfinite(one.oracle_ratio):
+        return " Nothing in this market can be forecast: it was made so."
+    share = formats.percent(one.oracle_ratio, decimals=0)
+    return f" They reach {share} of the gain of the oracle, which knows how this market was made."
 
 
 def explain_skill(skills: Sequence[Skill], *, synthetic: bool) -> str:
     """What the skill figures are measured against."""
     text = (
         "The forecasts of the next bar's log return, all made out of sample, against three naive ones: always zero, "
-        "the mean of everything before, and an exponentially weighted mean. Skill = 1 - MSE / MSE of the naive one; above "
-        "zero is better. Returns are mostly noise: in a real market even half a percent is a lot."
+        "the mean of everything before, and an exponentially weighted mean. Skill = 1 - MSE / MSE of the naive one; "
+        "above zero is better. Returns are mostly noise: in a real market even half a percent is a lot."
     )
     if synthetic and any(one.oracle_skill is not None for one in skills):
-        text += " The oracle knows how this synthetic market was made: no forecast can do better in the long run."
+        text += (
+            " The oracle knows how this synthetic market was made. Its share that was reached is free of the luck of "
+            "the draw; the skills are not, so that over a short span a forecast can come out above the oracle."
+        )
     return text
 
 

@@ -190,10 +190,19 @@ def decision_table(decisions: pd.DataFrame) -> Table:
     counts = Counter(zip(decisions["signal"].astype(int), decisions["reason"].astype(str), strict=True))
     ordered = sorted(counts.items(), key=lambda item: (-item[0][0], -item[1], item[0][1]))
     rows = [
-        [Cell(sides[signal]), Cell(reason), Cell(formats.count(bars)), Cell(formats.percent(bars / len(decisions)))]
+        [
+            Cell(sides[signal]),
+            Cell(_because(reason)),
+            Cell(formats.count(bars)),
+            Cell(formats.percent(bars / len(decisions))),
+        ]
         for (signal, reason), bars in ordered
     ]
     return Table("Decisions at the close of every bar", ["Signal", "Because", "Bars", "Share"], rows, frozenset({0, 1}))
+
+
+def _because(reason: str) -> str:
+    return "the rule's conditions are met" if reason in ("long", "short") else reason
 
 
 def order_table(orders: pd.DataFrame) -> Table | None:

@@ -249,7 +249,8 @@ def _play(
 
 def _table(rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=list(columns))
-    frame["timestamp"] = pd.to_datetime(frame["timestamp"].to_numpy(dtype=np.int64), utc=True)
+    stamps = frame["timestamp"].to_numpy(dtype=np.int64).astype("datetime64[ns]")
+    frame["timestamp"] = pd.DatetimeIndex(stamps, tz="UTC")
     for name in set(columns) - {"timestamp", "symbol", "side", "reason", "status"}:
         frame[name] = frame[name].astype(float)
     return frame

@@ -1,0 +1,159 @@
+"""Runs side by side."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from result_factory import make_market, make_result, make_trades
+
+from backtests.result import Result
+from foundation.errors import CrossgateError, DataError, ParameterError
+from reports.comparison import compare
+from reports.report import write_report
+from strategies.parameters import RiskParams
+
+
+def run(name: str, every: int, leverage: float = 3.0, synthetic: bool = False) -> Result:
+    """A small run that trades every so many bars."""
+    market = make_market(bars=400, synthetic=synthetic)
+    return make_result(market, make_trades(400, every=every), name=name, risk=RiskParams(leverage=leverage))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two run folders that differ in leverage."""
+    base = tmp_path_factory.mktemp("runs")
+    write_report(run("slow", 40), base / "one", baselines={})
+    write_report(run("fast", 20, leverage=5.0), base / "two", baselines={})
+    return base
+
+
+@pytest.fixture
+def folders(written: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """Copies of the two run folders, to do with as a test likes."""
+    one, two = (shutil.copytree(written / name, tmp_path / name) for name in ("one", "two"))
+    return one, two
+
+
+def test_folders_and_results_compare_alike(folders: tuple[Path, Path]) -> None:
+    """A run folder gives the same metrics and settings as the Result that it was written from."""
+    from_folders = compare(*folders)
+    from_results = compare(run("slow", 40), run("fast", 20, leverage=5.0))
+    pd.testing.assert_frame_equal(from_folders.table, from_results.table)
+    pd.testing.assert_frame_equal(from_folders.differences, from_results.differences)
+    assert list(from_folders.table.columns) == ["slow", "fast"]
+    assert from_folders.table.loc["trades", :].to_list() == [9, 19]
+
+
+def test_settings_that_differ_are_named(folders: tuple[Path, Path]) -> None:
+    """Only the keys that differ appear, with the value of each run."""
+    assert compare(*folders).differences.to_dict("index") == {"risk.leverage": {"slow": "3.0", "fast": "5.0"}}
+
+
+def test_the_text_is_a_table(folders: tuple[Path, Path]) -> None:
+    """str() names the runs, the metrics, the settings that differ, and nothing is wider than its column."""
+    lines = str(compare(*folders)).splitlines()
+    assert lines[0].split() == ["slow", "fast"]
+    assert any(line.split() == ["Trades", "9", "19"] for line in lines)
+    assert any(line.split() == ["risk.leverage", "3.0", "5.0"] for line in lines)
+    assert len({len(line) for line in lines if line.startswith(("Trades", "Total return", "Fees"))}) == 1
+
+
+def test_equal_settings_are_said_to_be_equal() -> None:
+    """Two runs of the same settings say so, and runs of one name are told apart."""
+    text = str(compare(run("same", 40), run("same", 20)))
+    assert "settings: the same" in text
+    assert text.splitlines()[0].split() == ["same", "same", "#2"]
+
+
+def test_names_that_meet_take_the_name_of_their_folder(tmp_path: Path) -> None:
+    """Two folders of runs with one name are shown with the folder's name."""
+    for name in ("first", "second"):
+        write_report(run("same", 40), tmp_path / name, baselines={})
+    table = compare(tmp_path / "first", tmp_path / "second").table
+    assert list(table.columns) == ["same (first)", "same (second)"]
+
+
+def test_runs_that_do_not_match_are_warned_about() -> None:
+    """Other data, another span and a synthetic market are each said."""
+    long = make_result(make_market(bars=600, seed=4), make_trades(600), name="long")
+    text = str(compare(run("short", 40, synthetic=True), long))
+    assert "note: The runs were played on different market data." in text
+    assert "note: The runs cover different spans of time." in text
+    assert "synthetic market" in text
+    assert compare(run("a", 40), run("b", 20)).warnings == ()
+
+
+def test_the_page_overlays_the_curves(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    """`out` names an HTML file, or a folder for comparison.html; the page holds both curves and is reproducible."""
+    found = compare(*folders, out=tmp_path / "page.html")
+    assert found.path == tmp_path / "page.html"
+    text = found.path.read_text("utf-8")
+    assert "slow from" in text
+    assert "fast from" in text
+    assert "risk.leverage" in text
+    assert "http" not in text.replace("http-equiv", "")
+    again = compare(*folders, out=tmp_path / "somewhere")
+    assert again.path == tmp_path / "somewhere" / "comparison.html"
+    assert again.path.read_text("utf-8") == text
+
+
+def test_without_out_nothing_is_written(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    """A comparison writes only where it is told to."""
+    before = sorted(tmp_path.rglob("*"))
+    assert compare(*folders).path is None
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_single_run_is_not_compared() -> None:
+    """One run, or none, is an error that says what to do."""
+    with pytest.raises(ParameterError, match="name two run folders or more"):
+        compare(run("alone", 40))
+
+
+@pytest.mark.parametrize(
+    ("defect", "message"),
+    [
+        ("missing", "does not exist"),
+        ("file", "is no folder"),
+        ("empty", r"is no run folder: config\.toml is missing"),
+        ("json", r"metrics\.json: is damaged"),
+        ("record", r"run\.json: is damaged"),
+        ("toml", r"config\.toml: is damaged"),
+        ("parquet", r"equity\.parquet: is damaged"),
+        ("columns", r"equity\.parquet: is damaged"),
+        ("no bars", "holds no bars"),
+    ],
+)
+def test_a_folder_that_is_no_run_is_named(
+    defect: str, message: str, folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Every way in which a folder can fail to be a run is one line that names the file, and no page is written."""
+    one, bad = folders
+    match defect:
+        case "missing":
+            bad = tmp_path / "nowhere"
+        case "file":
+            bad = one / "metrics.json"
+        case "empty":
+            bad = tmp_path / "empty"
+            bad.mkdir()
+        case "json":
+            (bad / "metrics.json").write_text("{")
+        case "record":
+            (bad / "run.json").write_text(json.dumps({"name": "x"}))
+        case "toml":
+            (bad / "config.toml").write_text("= 1")
+        case "parquet":
+            (bad / "equity.parquet").write_bytes(b"PAR1")
+        case "columns":
+            pd.DataFrame({"timestamp": [1]}).to_parquet(bad / "equity.parquet")
+        case "no bars":
+            pd.read_parquet(bad / "equity.parquet").iloc[:0].to_parquet(bad / "equity.parquet")
+    with pytest.raises(CrossgateError, match=message) as caught:
+        compare(one, bad, out=tmp_path / "page.html")
+    assert isinstance(caught.value, DataError)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "page.html").exists()
