@@ -69,7 +69,7 @@ def explain_skill(skills: Sequence[Skill], *, synthetic: bool) -> str:
     """What the skill figures are measured against."""
     text = (
         "The forecasts of the next bar's log return, all made out of sample, against three naive ones: always zero, "
-        "the mean of everything before, and an exponentially weighted mean. Skill = 1 - MSE / MSE of the naive one; "
+        "the mean of everything before, and an exponentially weighted mean. Skill is 1 - MSE/MSE(naive): "
         "above zero is better. Returns are mostly noise: in a real market even half a percent is a lot."
     )
     if synthetic and any(one.oracle_skill is not None for one in skills):

@@ -136,7 +136,7 @@ def trade_table(trades: pd.DataFrame, caption: str, *, several: bool) -> Table:
         "Entry",
         "Exit",
     ]
-    heads += ["Profit", "of notional", "Fees", "Funding", "Exit by"]
+    heads += ["Profit", "of notional", "Fees", "Funding paid", "Exit by"]
     rows = []
     for number, trade in trades.iterrows():
         words = [str(trade["symbol"])] if several else []

@@ -44,7 +44,7 @@ def test_folders_and_results_compare_alike(folders: tuple[Path, Path]) -> None:
     pd.testing.assert_frame_equal(from_folders.table, from_results.table)
     pd.testing.assert_frame_equal(from_folders.differences, from_results.differences)
     assert list(from_folders.table.columns) == ["slow", "fast"]
-    assert from_folders.table.loc["trades", :].to_list() == [9, 19]
+    assert from_folders.table.T["trades"].to_list() == [9, 19]
 
 
 def test_settings_that_differ_are_named(folders: tuple[Path, Path]) -> None:

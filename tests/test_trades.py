@@ -48,7 +48,7 @@ def test_adding_and_reducing_average_the_prices() -> None:
     orders = [Trade(1, 1.0), Trade(3, 1.0), Trade(4, -1.0, "take_profit"), Trade(5, -1.0, "signal")]
     table = list_trades(make_result(make_market(RISING), orders))
     assert len(table) == 1
-    assert table.loc[0, ["quantity", "entry_price", "exit_price"]].tolist() == [2.0, 105.0, 125.0]
+    assert table[["quantity", "entry_price", "exit_price"]].to_numpy().tolist() == [[2.0, 105.0, 125.0]]
     assert table.loc[0, "profit"] == pytest.approx(40 - FEE_RATE * 460)
 
 
