@@ -104,6 +104,7 @@ class FuturesBroker(bt.BrokerBase):
             feed.symbol: FuturesCommission(commission=feed.market.contract.taker_fee, leverage=self.p.leverage)
             for feed in self.feeds
         }
+        self.clock = self.feeds[0].lines[0]
         self.ledger = Ledger([feed.symbol for feed in self.feeds], first.timestamp)
 
     # What a strategy asks ---------------------------------------------------------------------
@@ -116,7 +117,7 @@ class FuturesBroker(bt.BrokerBase):
         """The equity; of some feeds only, their unrealised profit plus posted margin."""
         if datas is None:
             return float(self.account["equity"][0])
-        now = self.position_history[:, len(self.feeds[0]) - 1]
+        now = self.position_history[:, len(self.clock) - 1]
         chosen = [self.symbols[data.symbol] for data in datas]
         return float((now["margin"] + now["unrealised"])[chosen].sum())
 
@@ -180,12 +181,12 @@ class FuturesBroker(bt.BrokerBase):
             self.account, self.positions, self.orders, self.settings, self.contracts, self.fills, self.payments
         )  # fmt: skip
         withdraw(desk, order.ref)
-        self._report_orders(len(self.feeds[0]) - 1)
+        self._report_orders(len(self.clock) - 1)
         return True
 
     def next(self) -> None:
         """Plays the bar that has just closed, then tells Backtrader what happened in it."""
-        i = len(self.feeds[0]) - 1
+        i = len(self.clock) - 1
         play_and_record(
             self.account, self.positions, self.orders, self.bars, i, self.settings,
             self.contracts, self.fills, self.payments, self.history, self.position_history,
@@ -240,7 +241,7 @@ class FuturesBroker(bt.BrokerBase):
         self.open_orders[order.ref] = order
         if self.account["ruined"][0]:
             self.orders[row]["status"], self.orders[row]["remark"] = records.REFUSED, records.RUIN
-            self._report_orders(len(self.feeds[0]) - 1)
+            self._report_orders(len(self.clock) - 1)
 
     def _on_tick(self, order: Any, kind: int, side: int, reduces: bool) -> float:
         """An order's price on the tick that is the worse one for the trader."""

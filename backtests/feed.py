@@ -43,7 +43,7 @@ class CandleFeed(bt.feed.DataBase):
     @property
     def open_time(self) -> int:
         """The open of the current bar, UTC nanoseconds."""
-        return int(self._stamps[len(self) - 1])
+        return int(self._stamps[len(self.lines[0]) - 1])
 
     def preload(self) -> None:
         """All bars are put into the lines at once."""

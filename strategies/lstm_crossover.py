@@ -94,8 +94,9 @@ class Decision(NamedTuple):
 
 @dataclass
 class Memory:
-    """What the strategy remembers of one symbol between two bars."""
+    """One symbol's lines, and what the strategy remembers of it between two bars."""
 
+    prices: tuple[Any, ...]
     fast: Any
     slow: Any
     atr: Any
@@ -137,9 +138,10 @@ class LSTMCrossover(bt.Strategy):
         exponential = self.crossover.average == "ema"
         self.memories = [
             Memory(
-                MovingAverage(data, period=self.crossover.fast, exponential=exponential),
-                MovingAverage(data, period=self.crossover.slow, exponential=exponential),
-                AverageTrueRange(data, period=self.risk.atr_bars),
+                (data.open, data.high, data.low, data.close, data.volume),
+                MovingAverage(data, period=self.crossover.fast, exponential=exponential).lines.average,
+                MovingAverage(data, period=self.crossover.slow, exponential=exponential).lines.average,
+                AverageTrueRange(data, period=self.risk.atr_bars).lines.atr,
             )
             for data in self.datas
         ]
@@ -163,19 +165,19 @@ class LSTMCrossover(bt.Strategy):
 
     def decide(self, data: Any, memory: Memory) -> Decision:
         """What is wanted at the close of this bar: long, short or, with signal 0, to hold."""
-        stamp, close = data.open_time, data.close[0]
-        bar = Bar(data.symbol, stamp, data.open[0], data.high[0], data.low[0], close, data.volume[0])
+        stamp = data.open_time
+        bar = Bar(data.symbol, stamp, *[line[0] for line in memory.prices])
         mean, sigma = self.ask(bar)
-        fast, slow = memory.fast.average[0], memory.slow.average[0]
+        fast, slow = memory.fast[0], memory.slow[0]
         side, memory.before, memory.age = averages.crossing_step(fast, slow, memory.before, memory.age)
         confirmed = averages.confirmation(side, memory.age, self.cross_bars)
         threshold = rules.threshold_return(
             self.crossover.threshold.amount, self.threshold_unit, self.broker.cost_rate(data), sigma
         )
         wanted = rules.signal(mean, threshold, confirmed, self.decider) if stamp >= self.p.start else 0
-        allowed = {"both": wanted, "long": max(wanted, 0), "short": min(wanted, 0)}[self.crossover.direction]
+        allowed = wanted if self.crossover.direction in ("both", "long" if wanted > 0 else "short") else 0
         reason = "averages not known yet" if math.isnan(slow) else self._reason(stamp, mean, threshold, wanted, allowed)
-        return Decision(stamp, close, mean, sigma, threshold, fast, slow, allowed, reason)
+        return Decision(stamp, bar.close, mean, sigma, threshold, fast, slow, allowed, reason)
 
     def _reason(self, stamp: int, mean: float, threshold: float, wanted: int, allowed: int) -> str:
         if wanted != allowed:
