@@ -1,0 +1,78 @@
+"""The speed of the parts on two years of hourly bars: `make bench`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import crossgate as cg
+from backtests.result import Result
+from markets.market import Market
+from models.features import compute_features, parse_columns
+from models.forecasts import Forecasts, ForecastSeries
+from models.parameters import FeatureParams
+
+Benchmark = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def market() -> Market:
+    """Two years of the demo market."""
+    return cg.demo_market()
+
+
+@pytest.fixture(scope="module")
+def forecasts(market: Market) -> Forecasts:
+    """Forecasts that know the truth, so that there is something to trade."""
+    stamps, oracle = market.candles.timestamp, market.oracle
+    assert oracle is not None
+    rows = len(stamps)
+    return Forecasts(
+        {market.symbol: ForecastSeries(stamps, oracle, np.full(rows, 0.005), stamps - 1, np.zeros(rows, np.int64))}
+    )
+
+
+def test_command_line_help(benchmark: Benchmark) -> None:
+    """`crossgate --help` in a fresh process."""
+    benchmark(subprocess.run, [sys.executable, "-m", "crossgate", "--help"], check=True, capture_output=True)
+
+
+def test_demo_market(benchmark: Benchmark) -> None:
+    """The demo market, made from its seed."""
+    benchmark(cg.demo_market)
+
+
+def test_load_market(benchmark: Benchmark, market: Market, tmp_path: Path) -> None:
+    """Candles read from parquet and checked."""
+    path = tmp_path / "candles.parquet"
+    market.candles.frame().to_parquet(path)
+    benchmark(cg.load_market, market.contract, path)
+
+
+def test_features(benchmark: Benchmark, market: Market) -> None:
+    """The five default features."""
+    benchmark(compute_features, market.candles, parse_columns(FeatureParams().columns))
+
+
+def test_one_training(benchmark: Benchmark) -> None:
+    """One model on nine months of hours, with the forecasts of the next three."""
+    market = cg.demo_market(bars=8760)
+    settings = {"scheme": "holdout", "train": "270d", "seeds": 1, "workers": 1, "cache": False}
+    benchmark.pedantic(cg.walk_forward, (market,), settings, rounds=3)  # type: ignore[attr-defined]
+
+
+def test_backtest(benchmark: Benchmark, market: Market, forecasts: Forecasts) -> None:
+    """A backtest on forecasts that are there already."""
+    benchmark(cg.backtest, market, forecasts)
+
+
+def test_report(benchmark: Benchmark, market: Market, forecasts: Forecasts, tmp_path: Path) -> None:
+    """The run folder of a backtest, baselines included."""
+    result: Result = cg.backtest(market, forecasts)
+    benchmark.pedantic(cg.write_report, (result, tmp_path / "run"), rounds=3)  # type: ignore[attr-defined]
