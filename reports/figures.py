@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.dates import HOURLY, MINUTELY, MONTHLY, AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -193,7 +193,9 @@ def _draw_trades(axes: Axes, trades: pd.DataFrame, *, small: bool) -> None:
 
 def _set_dates(axes: Axes, most: int) -> None:
     # matplotlib leaves these two classes without types.
-    locator = AutoDateLocator(minticks=3, maxticks=most)  # type: ignore[no-untyped-call]
+    locator = AutoDateLocator(minticks=2, maxticks=most)  # type: ignore[no-untyped-call]
+    # Without a step of twelve months there are spans of about two years for which it finds none, and warns.
+    locator.intervald[MONTHLY].append(12)
     formatter = ConciseDateFormatter(locator, formats=_DATES, offset_formats=_YEARS)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(formatter)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from result_factory import make_market, make_result, make_trades
 
 from reports.curves import equity_curve, keep_extremes
-from reports.figures import NARROW, WIDE, draw_equity, draw_price, draw_skill, picture_of
+from reports.figures import NARROW, WIDE, _set_dates, draw_equity, draw_price, draw_skill, picture_of
 from reports.images import render_png, render_svg
 from reports.metrics import measure_skill
 from reports.palette import DARK, LIGHT
@@ -25,6 +25,16 @@ def equity_figure(seed: int = 1) -> Figure:
     """An equity figure with two lines."""
     result = make_result(make_market(bars=3000, seed=seed), make_trades(3000, every=100))
     return draw_equity({"this run": equity_curve(result), "other": equity_curve(make_result())}, WIDE, currency="USDT")
+
+
+@pytest.mark.parametrize("most", [4, 6, 12])
+def test_every_span_of_time_has_a_readable_axis(most: int) -> None:
+    """From two days to eleven years the date axis finds its ticks without a warning, at most as many as fit."""
+    axes = Figure().add_subplot()
+    for days in (*range(2, 10), *range(10, 1200, 25), 4000):
+        axes.set_xlim(18_000.0, 18_000.0 + days)  # type: ignore[arg-type]
+        _set_dates(axes, most)
+        assert 1 <= len(axes.get_xticks()) <= most + 2
 
 
 def test_equal_figures_give_equal_bytes() -> None:
