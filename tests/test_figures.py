@@ -174,3 +174,20 @@ def test_text_stands_out_from_what_is_behind_it(colours: dict[str, str]) -> None
     for name, ground, least in grounds:
         light, dark = sorted((luminance(colours[name]), luminance(colours[ground])), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= least, (name, ground)
+
+
+@pytest.mark.parametrize("most", [4, 5, 8])
+@pytest.mark.parametrize("days", [0.1, 1, 10, 60, 400, 1000, 4000])
+def test_every_span_of_time_finds_its_ticks(most: int, days: float) -> None:
+    """From hours to a decade the dates are drawn without a warning, however few ticks there is room for."""
+    from matplotlib.figure import Figure
+
+    from reports.figures import _set_dates
+
+    start = np.datetime64("2020-03-05")
+    figure = Figure()
+    axes = figure.subplots()
+    axes.plot([start, start + np.timedelta64(int(days * 86_400), "s")], [0.0, 1.0])
+    _set_dates(axes, most)
+    figure.canvas.draw()
+    assert 1 <= len(axes.xaxis.get_majorticklocs()) <= most
