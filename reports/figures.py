@@ -193,9 +193,10 @@ def _draw_trades(axes: Axes, trades: pd.DataFrame, *, small: bool) -> None:
 
 def _set_dates(axes: Axes, most: int) -> None:
     # matplotlib leaves these two classes without types.
-    locator = AutoDateLocator(minticks=2, maxticks=most)  # type: ignore[no-untyped-call]
-    # Without a step of twelve months there are spans of about two years for which it finds none, and warns.
-    locator.intervald[MONTHLY].append(12)
+    locator = AutoDateLocator(minticks=min(3, most - 1), maxticks=most)  # type: ignore[no-untyped-call]
+    # Its own steps leave holes, in which it warns, where few ticks have to cover a span.
+    locator.intervald[MONTHLY] = locator.intervald[HOURLY] = [1, 2, 3, 4, 6, 12, 24]
+    locator.intervald[MINUTELY] = [1, 5, 15, 30, 60]
     formatter = ConciseDateFormatter(locator, formats=_DATES, offset_formats=_YEARS)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(formatter)
