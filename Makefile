@@ -42,6 +42,7 @@ test: check
 check: $(STAMP)
 	$(SAY) 'Linting (ruff)'
 	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
 	$(SAY) 'Checking types (mypy)'
 	@$(BIN)/mypy
 	$(SAY) 'Checking the import contracts'

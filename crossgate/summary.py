@@ -92,7 +92,7 @@ def market_record(config: Config, market: Market) -> dict[str, Any]:
 
 
 def comparison_record(comparison: Comparison) -> dict[str, Any]:
-    """The metrics of the compared runs by name, the settings that differ, the warnings, and the page if there is one."""
+    """The metrics of the compared runs by name, the settings that differ, the warnings, and the page, if any."""
     differences = comparison.differences
     return {
         "runs": {name: dict(run.metrics) for name, run in comparison.runs.items()},

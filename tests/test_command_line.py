@@ -143,11 +143,11 @@ def test_runs_are_compared(
 
 
 WRONG: dict[str, tuple[list[str], str]] = {
-    "a typo in a key": (["backtest", "--set", "risk.leverag=3"], 'risk.leverag = 3: is not a known key; did you mean "'),
+    "a typo in a key": (["backtest", "--set", "risk.leverag=3"], 'risk.leverag = 3: is not a known key; did you mean'),
     "a value out of range": (["backtest", "--set", "risk.leverage=0"], "risk.leverage = 0: should be greater than 0"),
     "a value without its unit": (["backtest", "--set", "risk.stop_loss=2"], 'a number with a unit, such as "2%"'),
     "more leverage than granted": (["backtest", "--set", "risk.leverage=101"], "risk.leverage = 101.0: is above"),
-    "an unknown table": (["check", DEMO, "--set", "walkforward.train=9d"], 'walkforward: is not a known table; did you mean "walk_f'),
+    "an unknown table": (["check", DEMO, "--set", "walkforward.train=9d"], 'walkforward: is not a known table; did'),
     "a missing config": (["check", "none.toml"], "none.toml: there is no such config"),
     "a missing data file": (["check", BTC, "--data", "none"], "none/ohlcv/binance_um_BTCUSDT_1h.parquet"),
     "too few candles": (["backtest", "--set", "market.bars=600"], "walk_forward.train"),
