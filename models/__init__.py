@@ -10,12 +10,15 @@ _EXPORTS = {
     "ForecastSeries": "forecasts",
     "Forecasts": "forecasts",
     "LSTMParams": "parameters",
-    "TrainedModel": "storage",
+    "Skill": "skill",
+    "TrainedModel": "trained",
     "WalkForwardParams": "parameters",
     "collect_forecasts": "forecasts",
     "forecast_skill": "skill",
+    "feature": "features",
     "load_model": "storage",
     "save_model": "storage",
+    "train_model": "trained",
     "walk_forward": "walkforward",
 }
 __all__ = sorted(_EXPORTS)

@@ -48,7 +48,14 @@ class FoldJob:
     def key(self) -> str:
         """The fingerprint of everything that the forecasts depend on, and of the source that makes them."""
         sample = self.sample
-        settings = [sample.first, self.last, self.gap, self.test_first, self.scaling, self.params.model_dump(mode="json")]
+        settings = [
+            sample.first,
+            self.last,
+            self.gap,
+            self.test_first,
+            self.scaling,
+            self.params.model_dump(mode="json"),
+        ]
         return fingerprint(sample.features, sample.target[: self.last], settings, self.seed, _source())
 
 

@@ -28,6 +28,7 @@ class FeatureKind:
     `warm_up(*periods)`: rows at the start that have no value. `memory(*periods)`: the bars, the
     current one included, that settle a value to 1e-9: over a tail of that length it comes out the
     same as over the whole series. Both raise ValueError for periods that make no sense together.
+    `relative`: the values are relative price changes, which grow with volatility.
     """
 
     name: str
@@ -35,6 +36,7 @@ class FeatureKind:
     warm_up: Callable[..., int]
     memory: Callable[..., int]
     least: int
+    relative: bool
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,18 @@ class Column:
         """The value at every bar, float64; NaN during the warm-up. Raises DataError for a hole after it."""
         values = np.array(self.kind.compute(candles, *self.periods), dtype=np.float64)
         if values.shape != candles.close.shape:
-            raise DataError(f"feature {self.name}", f"gave the shape {values.shape} for {len(candles)} bars", fix="one value a bar")
+            raise DataError(
+                f"feature {self.name}", f"gave the shape {values.shape} for {len(candles)} bars", fix="one value a bar"
+            )
         values[: self.warm_up] = np.nan
         wrong = ~np.isfinite(values[self.warm_up :])
         if wrong.any():
             row = self.warm_up + int(np.argmax(wrong))
-            raise DataError(f"feature {self.name}", f"is {values[row]} at row {row} of {candles.source}", fix="a longer warm_up, or mend it")
+            raise DataError(
+                f"feature {self.name}",
+                f"is {values[row]} at row {row} of {candles.source}",
+                fix="a longer warm_up, or mend it",
+            )
         return values
 
 
@@ -100,12 +108,17 @@ _KINDS: dict[str, FeatureKind] = {}
 
 
 def feature(
-    *, warm_up: Callable[..., int], memory: Callable[..., int], least: int = 2, name: str | None = None
+    *,
+    warm_up: Callable[..., int],
+    memory: Callable[..., int],
+    least: int = 2,
+    relative: bool = False,
+    name: str | None = None,
 ) -> Callable[[Compute], Compute]:
     """The decorator that registers a function of candles and periods as a feature of its name, or of another.
 
     Periods are whole numbers from `least` up; those with a default may be left out of a column's
-    name. For `warm_up` and `memory` see FeatureKind. The function must look at bars up to its own
+    name. For `warm_up` and `memory` see FeatureKind, as for `relative`. The function must look at bars up to its own
     row only: `tests/test_no_look_ahead.py` shows how to check that.
 
         @feature(warm_up=lambda bars: bars - 1, memory=lambda bars: bars)
@@ -114,7 +127,7 @@ def feature(
 
     def register(function: Compute) -> Compute:
         called = name or function.__name__
-        _KINDS[called] = FeatureKind(called, function, warm_up, memory, least)
+        _KINDS[called] = FeatureKind(called, function, warm_up, memory, least, relative)
         return function
 
     return register
@@ -134,9 +147,12 @@ def parse_column(text: str) -> Column:
         if not (number.isascii() and number.isdigit() and kind.least <= int(number) <= MAXIMUM_BARS):
             problem = f"has a number of bars that is not a whole number from {kind.least} to {MAXIMUM_BARS}"
             raise ParameterError("features.columns", problem, value=text, fix=example)
-    periods = tuple(int(number) for number in numbers) + tuple(parameter.default for parameter in wanted[len(numbers) :])
+    periods = tuple(int(number) for number in numbers) + tuple(
+        parameter.default for parameter in wanted[len(numbers) :]
+    )
     try:
-        kind.warm_up(*periods)
+        if kind.memory(*periods) <= kind.warm_up(*periods):
+            raise ValueError("is registered with a memory that is no longer than its warm_up")
     except ValueError as error:
         raise ParameterError("features.columns", str(error), value=text, fix=example) from None
     return Column(":".join([word, *map(str, periods)]), kind, periods)
@@ -165,11 +181,11 @@ def longest_memory(columns: Sequence[Column]) -> int:
 
 
 def settled(weight: float) -> int:
-    """The bars after which an exponential average has forgotten its start to 1e-11 of it.
+    """The bars after which an exponential average has forgotten its start to 1e-10 of it.
 
     `weight` is that of the newest value; the rest shrinks by 1 - weight with each bar.
     """
-    return math.ceil(math.log(1e-11) / math.log1p(-weight)) if weight < 1.0 else 1
+    return math.ceil(math.log(1e-10) / math.log1p(-weight)) if weight < 1.0 else 1
 
 
 def ema_memory(bars: int) -> int:
@@ -194,8 +210,9 @@ def _aligned(values: FloatArray, length: int) -> FloatArray:
 
 def _ratio(top: FloatArray, bottom: FloatArray, otherwise: float) -> FloatArray:
     """`top / bottom`, and a stated value where the bottom is zero."""
-    result = np.full(top.shape, otherwise)
-    return np.divide(top, bottom, out=result, where=bottom > 0.0)
+    result: FloatArray = np.full(top.shape, otherwise)
+    np.divide(top, bottom, out=result, where=bottom > 0.0)
+    return result
 
 
 def _scores(values: FloatArray, bars: int) -> FloatArray:
@@ -205,23 +222,25 @@ def _scores(values: FloatArray, bars: int) -> FloatArray:
     return _ratio(-centred.mean(axis=1), centred.std(axis=1), 0.0)
 
 
-@feature(name="return", warm_up=lambda bars: bars, memory=lambda bars: bars + 1, least=1)
+@feature(name="return", warm_up=lambda bars: bars, memory=lambda bars: bars + 1, least=1, relative=True)
 def log_return(candles: Candles, bars: int) -> FloatArray:
     """Log return over `bars`: log(close_t / close_{t - bars})."""
     logs = np.log(candles.close)
     return _aligned(logs[bars:] - logs[:-bars], len(candles)) if len(candles) > bars else np.full(len(candles), np.nan)
 
 
-@feature(warm_up=lambda bars: bars - 1, memory=lambda bars: bars)
+@feature(warm_up=lambda bars: bars - 1, memory=lambda bars: bars, relative=True)
 def sma_distance(candles: Candles, bars: int) -> FloatArray:
     """Log distance of the close from its simple average: log(close / SMA)."""
-    return np.log(candles.close / talib.SMA(candles.close, bars))
+    distance: FloatArray = np.log(candles.close / talib.SMA(candles.close, bars))
+    return distance
 
 
-@feature(warm_up=lambda bars: bars - 1, memory=ema_memory)
+@feature(warm_up=lambda bars: bars - 1, memory=ema_memory, relative=True)
 def ema_distance(candles: Candles, bars: int) -> FloatArray:
     """Log distance of the close from its exponential average: log(close / EMA)."""
-    return np.log(candles.close / talib.EMA(candles.close, bars))
+    distance: FloatArray = np.log(candles.close / talib.EMA(candles.close, bars))
+    return distance
 
 
 @feature(warm_up=lambda bars: bars, memory=wilder_memory)
@@ -238,16 +257,22 @@ def _macd_warm_up(fast: int, slow: int, signal: int) -> int:
     return slow + signal - 2
 
 
-@feature(warm_up=_macd_warm_up, memory=lambda fast, slow, signal: ema_memory(slow) + ema_memory(signal))
+def _macd_memory(fast: int, slow: int, signal: int) -> int:
+    return ema_memory(max(fast, slow)) + ema_memory(signal)
+
+
+@feature(warm_up=_macd_warm_up, memory=_macd_memory, relative=True)
 def macd(candles: Candles, fast: int = 12, slow: int = 26, signal: int = 9) -> FloatArray:
     """MACD histogram relative to the price: (EMA_fast - EMA_slow - its EMA_signal) / close."""
-    return np.asarray(talib.MACD(candles.close, fast, slow, signal)[2] / candles.close)
+    histogram: FloatArray = talib.MACD(candles.close, fast, slow, signal)[2] / candles.close
+    return histogram
 
 
-@feature(warm_up=lambda bars: bars, memory=wilder_memory)
+@feature(warm_up=lambda bars: bars, memory=wilder_memory, relative=True)
 def atr(candles: Candles, bars: int = 14) -> FloatArray:
     """Wilder's average true range relative to the price: ATR / close."""
-    return np.asarray(talib.ATR(candles.high, candles.low, candles.close, bars) / candles.close)
+    relative: FloatArray = talib.ATR(candles.high, candles.low, candles.close, bars) / candles.close
+    return relative
 
 
 @feature(warm_up=lambda bars: bars - 1, memory=lambda bars: bars)
@@ -260,7 +285,7 @@ def bollinger(candles: Candles, bars: int = 20) -> FloatArray:
     return _aligned(0.5 * _scores(candles.close, bars), len(candles))
 
 
-@feature(warm_up=lambda bars: bars - 1, memory=lambda bars: bars)
+@feature(warm_up=lambda bars: bars - 1, memory=lambda bars: bars, relative=True)
 def vwap_distance(candles: Candles, bars: int = 24) -> FloatArray:
     """Log distance of the close from the volume-weighted average of (high + low + close) / 3 over `bars`.
 

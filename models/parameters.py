@@ -27,7 +27,9 @@ class FeatureParams(Parameters):
 
     `columns` names features of models/features.py (or registered by the user) with their bars.
     `scaling`: `standard` (mean 0, deviation 1), `minmax` (from -1 to 1) or `robust` (median 0,
-    interquartile range 1), each fitted on training rows only.
+    interquartile range 1), each fitted on training rows only. With `units = "volatility"` features
+    that are relative price changes are first divided by the trailing volatility of their row, so that
+    they mean the same in calm and in wild times; `plain` leaves them as they are.
     """
 
     table: ClassVar[str] = "features"
@@ -36,6 +38,7 @@ class FeatureParams(Parameters):
         ("return:1", "ema_distance:20", "rsi:14", "atr:14", "vwap_distance:24"), min_length=1, description=_COLUMNS
     )
     scaling: Literal["standard", "minmax", "robust"] = Field("standard", description='"standard", "minmax" or "robust"')
+    units: Literal["volatility", "plain"] = Field("volatility", description='"volatility" or "plain"')
 
     def model_post_init(self, context: object) -> None:
         from models.features import parse_column
@@ -50,12 +53,13 @@ class LSTMParams(Parameters):
     """The network and its training.
 
     `head`: `coefficients` (mean = a(h) . x + b(h), coefficients that vary with the state h) or
-    `linear` (mean = b(h)). The target is the next log return over the trailing volatility, an
-    exponential average over `volatility_bars`. One step trains on `batch` random chunks of `chunk`
-    bars, each after `burn_in` bars that only warm the state. The last `validation` share of the
-    training rows chooses when to stop: every `check` steps; after `patience` steps without a better
-    loss training ends, and the best weights so far count. The state is run over `replay` bars before
-    the first forecast.
+    `linear` (mean = b(h)). `start`: training begins at the ridge `regression` of the target on the
+    inputs, or at `zero`; the linear head can only take over its constant. The target is the next log
+    return over the trailing volatility, an exponential average over `volatility_bars`. One step trains
+    on `batch` random chunks of `chunk` bars, each after `burn_in` bars that only warm the state. The
+    last `validation` share of the training rows chooses when to stop: every `check` steps; after
+    `patience` steps without a better loss training ends, and the best weights so far count. The state
+    is run over `replay` bars before the first forecast.
     """
 
     table: ClassVar[str] = "model"
@@ -63,18 +67,27 @@ class LSTMParams(Parameters):
     hidden: int = Field(32, ge=1, le=1024, description="size of the state, a whole number from 1 to 1024")
     layers: int = Field(1, ge=1, le=4, description="LSTM layers, a whole number from 1 to 4")
     head: Literal["coefficients", "linear"] = Field("coefficients", description='"coefficients" or "linear"')
+    start: Literal["regression", "zero"] = Field("regression", description='"regression" or "zero"')
     dropout: float = Field(0.0, ge=0, lt=1, description="a share of inputs and states from 0 to below 1")
     steps: int = Field(100, ge=1, le=100_000, description="training steps at most, a whole number from 1 to 100000")
     batch: int = Field(64, ge=1, le=4096, description="chunks in a step, a whole number from 1 to 4096")
     chunk: int = Field(128, ge=2, le=4096, description="bars with a loss in a chunk, a whole number from 2 to 4096")
     burn_in: int = Field(16, ge=0, le=4096, description="bars that warm a chunk's state, a whole number from 0 to 4096")
-    learning_rate: float = Field(3e-3, gt=0, le=1, description="the peak of the schedule, above 0 up to 1, such as 0.003")
+    learning_rate: float = Field(
+        3e-3, gt=0, le=1, description="the peak of the schedule, above 0 up to 1, such as 0.003"
+    )
     weight_decay: float = Field(0.01, ge=0, le=10, description="of AdamW, from 0 to 10, such as 0.01")
-    validation: float = Field(0.2, gt=0, le=0.5, description="a share of the training rows above 0 up to 0.5, such as 0.2")
-    check: int = Field(5, ge=1, le=10_000, description="steps between two looks at the validation loss, from 1 to 10000")
+    validation: float = Field(
+        0.2, gt=0, le=0.5, description="a share of the training rows above 0 up to 0.5, such as 0.2"
+    )
+    check: int = Field(
+        5, ge=1, le=10_000, description="steps between two looks at the validation loss, from 1 to 10000"
+    )
     patience: int = Field(40, ge=1, le=100_000, description="steps without a better validation loss, from 1 to 100000")
-    volatility_bars: int = Field(60, ge=2, le=5000, description="bars of the trailing volatility, from 2 to 5000")
-    replay: int = Field(128, ge=128, le=10_000, description="bars that warm the state before a forecast, from 128 to 10000")
+    volatility_bars: int = Field(32, ge=2, le=5000, description="bars of the trailing volatility, from 2 to 5000")
+    replay: int = Field(
+        128, ge=128, le=10_000, description="bars that warm the state before a forecast, from 128 to 10000"
+    )
 
 
 class WalkForwardParams(Parameters):
@@ -89,13 +102,15 @@ class WalkForwardParams(Parameters):
 
     table: ClassVar[str] = "walk_forward"
 
-    scheme: Literal["holdout", "expanding", "rolling"] = Field("expanding", description='"holdout", "expanding" or "rolling"')
+    scheme: Literal["holdout", "expanding", "rolling"] = Field(
+        "expanding", description='"holdout", "expanding" or "rolling"'
+    )
     train: Annotated[Quantity, Measured(_TIME)] = Field(Quantity(720.0, "d"), description='a duration such as "720d"')
     test: Annotated[Quantity, Measured(_TIME)] = Field(Quantity(90.0, "d"), description='a duration such as "90d"')
     seeds: int = Field(3, ge=1, le=100, description="models in the ensemble, a whole number from 1 to 100")
-    purge: int = Field(1, ge=1, le=10_000, description="bars, a whole number from 1 (the horizon of the label) to 10000")
+    purge: int = Field(
+        1, ge=1, le=10_000, description="bars, a whole number from 1 (the horizon of the label) to 10000"
+    )
     embargo: Annotated[str, BeforeValidator(_read_embargo)] = Field(
         "auto", description='"auto" (the longest memory of the features) or a duration such as "2d"'
     )
-
-

@@ -14,17 +14,20 @@ from models.parameters import FeatureParams, LSTMParams
 
 # The label of row t is known this many bars after t: it is the next bar's return.
 HORIZON = 1
+# A tenth of a basis point a bar, as a log return.
+LEAST_VOLATILITY = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Features, target and trailing volatility of one market, shape (bars,) or (bars, columns).
+    """Inputs, target and trailing volatility of one market, shape (bars,) or (bars, columns).
 
-    `features`: known at the close of bar t. `target`: log(close_{t+1} / close_t) / volatility_t, known
-    only at the close of bar t + 1; NaN where the next bar is unknown or cleaning touched it.
-    `volatility`: deviation of one bar's log return as known at t; NaN during its warm-up and while
-    the price has never moved. `usable`: rows on which a forecast can rest. `memory`: the longest
-    memory of the features, in bars. `source` names the candles in errors.
+    `features`: what the network is shown, known at the close of bar t, relative price changes in units
+    of volatility where FeatureParams says so; NaN during the warm-up. `target`: log(close_{t+1} /
+    close_t) / volatility_t, known only at the close of bar t + 1; NaN where the next bar is unknown or
+    cleaning touched it. `volatility`: deviation of one bar's log return as known at t; NaN during its
+    warm-up. `memory`: bars after which the past no longer matters to a row. `source` names the candles
+    in errors.
     """
 
     timestamp: IntArray
@@ -32,7 +35,6 @@ class Sample:
     features: Float32Array
     target: Float32Array
     volatility: FloatArray
-    warm_up: int
     memory: int
     source: str
 
@@ -42,28 +44,29 @@ class Sample:
     @property
     def first(self) -> int:
         """The first row on which a forecast can rest; the number of rows where there is none."""
-        ready = np.isfinite(self.volatility)
-        return max(self.warm_up, int(np.argmax(ready))) if ready.any() else len(self)
+        ready = np.isfinite(self.features).all(axis=1)
+        return int(np.argmax(ready)) if ready.any() else len(self)
 
     def rows(self, first: int, last: int) -> Sample:
         """The rows from `first` up to, not including, `last`."""
         names = ("timestamp", "features", "target", "volatility")
         arrays: dict[str, Any] = {name: getattr(self, name)[first:last] for name in names}
-        return Sample(**arrays, bar=self.bar, warm_up=max(0, self.warm_up - first), memory=self.memory, source=self.source)
+        return Sample(**arrays, bar=self.bar, memory=self.memory, source=self.source)
 
 
 def build_sample(candles: Candles, features: FeatureParams, model: LSTMParams) -> Sample:
     """The sample of some candles under these features and this model's volatility."""
     matrix = compute_features(candles, parse_columns(features.columns))
     volatility = trailing_volatility(candles.close, model.volatility_bars)
+    relative = np.array([column.kind.relative for column in matrix.columns]) & (features.units == "volatility")
+    units = np.where(relative[None, :], volatility[:, None], np.where(np.isnan(volatility), np.nan, 1.0)[:, None])
     return Sample(
         timestamp=candles.timestamp,
         bar=candles.bar,
-        features=matrix.values,
+        features=(matrix.values / units).astype(np.float32),
         target=next_return_target(candles, volatility),
         volatility=volatility,
-        warm_up=matrix.warm_up,
-        memory=matrix.memory,
+        memory=max(matrix.memory, volatility_memory(model.volatility_bars)),
         source=candles.source,
     )
 
@@ -71,15 +74,14 @@ def build_sample(candles: Candles, features: FeatureParams, model: LSTMParams) -
 def trailing_volatility(close: FloatArray, bars: int) -> FloatArray:
     """The deviation of one bar's log return as known at each bar: sqrt(EMA_bars(log return squared)).
 
-    The average starts from the mean of the first `bars` squares. NaN until then, and where it is zero.
+    The average starts from the mean of the first `bars` squares; NaN until then. Never below
+    LEAST_VOLATILITY: a price that stands still is assumed to be able to move.
     """
-    squares = np.square(np.diff(np.log(close), prepend=np.nan))
-    squares[0] = 0.0
-    variance = np.full(len(close), np.nan)
-    if len(close) > 1:
-        variance[1:] = talib.EMA(squares[1:], bars)
-    variance[~(variance > 0.0)] = np.nan
-    return np.sqrt(variance)
+    variance: FloatArray = np.full(len(close), np.nan)
+    if len(close) > bars:
+        variance[1:] = talib.EMA(np.square(np.diff(np.log(close))), bars)
+    deviation: FloatArray = np.sqrt(np.maximum(variance, LEAST_VOLATILITY**2))
+    return deviation
 
 
 def volatility_memory(bars: int) -> int:

@@ -27,7 +27,9 @@ class Fold(NamedTuple):
     trained_through: int
 
 
-def make_folds(timestamp: IntArray, bar: int, walk: WalkForwardParams, memory: int, source: str = "candles") -> list[Fold]:
+def make_folds(
+    timestamp: IntArray, bar: int, walk: WalkForwardParams, memory: int, source: str = "candles"
+) -> list[Fold]:
     """The folds over candles that open at `timestamp`; the tests follow each other without a hole.
 
     `memory`: the longest memory of the features, in bars. Raises DataError that says how many bars
@@ -36,12 +38,14 @@ def make_folds(timestamp: IntArray, bar: int, walk: WalkForwardParams, memory: i
     train, test = bars_in(walk.train, bar, "train"), bars_in(walk.test, bar, "test")
     count = len(timestamp)
     if count <= train:
-        problem = f"holds {count:,} bars; walk_forward.train = {walk.train} takes {train:,}, so at least {train + 1:,} are needed"
+        problem = f"holds {count:,} bars; walk_forward.train = {walk.train} needs at least {train + 1:,}"
         raise DataError(source, problem, fix="more candles, or a shorter walk_forward.train")
     left_out = walk.purge + embargo_bars(walk, bar, memory)
     if left_out >= train:
         problem = f"is no longer than purge and embargo, {left_out:,} bars of {duration(bar)}"
-        raise ParameterError("walk_forward.train", problem, value=str(walk.train), fix="a longer train or a shorter embargo")
+        raise ParameterError(
+            "walk_forward.train", problem, value=str(walk.train), fix="a longer train or a shorter embargo"
+        )
     folds = []
     for number, test_first in enumerate(range(train, count, test)):
         test_last = count if walk.scheme == "holdout" else min(test_first + test, count)
@@ -67,5 +71,10 @@ def bars_in(quantity: object, bar: int, field: str) -> int:
     """The whole bars in a duration of the walk-forward table; raises ParameterError where it holds none."""
     bars = nanoseconds(str(quantity)) // bar
     if bars < 1:
-        raise ParameterError(f"walk_forward.{field}", f"is shorter than one bar of {duration(bar)}", value=str(quantity), fix="make it longer")
+        raise ParameterError(
+            f"walk_forward.{field}",
+            f"is shorter than one bar of {duration(bar)}",
+            value=str(quantity),
+            fix="make it longer",
+        )
     return bars

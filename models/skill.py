@@ -82,13 +82,15 @@ def forecast_skill(market: Market, forecasts: Forecasts) -> Skill:
 
 def expanding_mean(returns: FloatArray) -> FloatArray:
     """The mean of all returns up to and including each one."""
-    return np.cumsum(returns) / np.arange(1, len(returns) + 1)
+    mean: FloatArray = np.cumsum(returns) / np.arange(1, len(returns) + 1)
+    return mean
 
 
 def ewma_mean(returns: FloatArray) -> FloatArray:
     """The exponentially weighted mean of the returns up to each one, span EWMA_BARS; the expanding one before that."""
-    smooth: FloatArray = talib.EMA(returns, EWMA_BARS)
-    return np.where(np.isnan(smooth), expanding_mean(returns), smooth)
+    smooth: FloatArray = talib.EMA(returns, EWMA_BARS) if len(returns) else returns
+    mean: FloatArray = np.where(np.isnan(smooth), expanding_mean(returns), smooth)
+    return mean
 
 
 def skill_score(y: FloatArray, f: FloatArray, base: FloatArray) -> float:
@@ -106,7 +108,8 @@ def correlation(x: FloatArray, y: FloatArray) -> float:
 
 def ranks(values: FloatArray) -> FloatArray:
     """The rank of each value, ties sharing their mean rank."""
-    return pd.Series(values).rank().to_numpy(dtype=np.float64)
+    ranked: FloatArray = pd.Series(values).rank().to_numpy(dtype=np.float64)
+    return ranked
 
 
 def pesaran_timmermann_p(forecast_up: BoolArray, outcome_up: BoolArray) -> float:
@@ -119,7 +122,9 @@ def pesaran_timmermann_p(forecast_up: BoolArray, outcome_up: BoolArray) -> float
         return math.nan
     right, x, y = (float(np.mean(part)) for part in (forecast_up == outcome_up, forecast_up, outcome_up))
     expected = y * x + (1.0 - y) * (1.0 - x)
-    of_expected = (2 * y - 1) ** 2 * x * (1 - x) / n + (2 * x - 1) ** 2 * y * (1 - y) / n + 4 * y * x * (1 - y) * (1 - x) / n**2
+    of_expected = (
+        (2 * y - 1) ** 2 * x * (1 - x) / n + (2 * x - 1) ** 2 * y * (1 - y) / n + 4 * y * x * (1 - y) * (1 - x) / n**2
+    )
     variance = expected * (1.0 - expected) / n - of_expected
     return upper_tail((right - expected) / math.sqrt(variance)) if variance > 0.0 else math.nan
 

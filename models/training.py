@@ -18,11 +18,12 @@ from foundation.errors import DataError, ParameterError
 from markets.candles import FloatArray
 from models.cache import FoldForecast, FoldJob, write_entry
 from models.features import Float32Array
-from models.network import ForecastNetwork, State
+from models.network import ForecastNetwork, State, bend
 from models.parameters import LSTMParams
 from models.samples import HORIZON, Sample
 from models.scaling import Scaler, fit_scaler
 
+RIDGE = 100.0
 Weights = Mapping[str, Float32Array]
 
 
@@ -67,7 +68,8 @@ def train_network(sample: Sample, last: int, gap: int, scaling: str, params: LST
 
     `gap`: rows left out between fit and validation rows, at least HORIZON. Bar `last` is the last one that
     touches the model. AdamW on the mean squared error at every bar of random chunks, one-cycle learning
-    rate, gradient norm at most 1; the weights with the lowest validation loss count. Equal arguments
+    rate, gradient norm at most 1; the weights with the lowest validation loss count, those of a zero
+    forecast and of the regression among them. Equal arguments
     give equal bits. Raises DataError that says how many bars are needed, ParameterError for a loss
     that is not finite.
     """
@@ -91,11 +93,11 @@ def split_rows(sample: Sample, last: int, gap: int, params: LSTMParams) -> Rows:
     check_first = last - round((last - first) * params.validation)
     rows = Rows(first, check_first - max(gap, HORIZON), check_first, last)
     if last - first < rows_needed(gap, params):
-        needed = max(sample.first, sample.warm_up) + rows_needed(gap, params)
+        needed = first + rows_needed(gap, params)
         raise DataError(
             sample.source,
-            f"has {last:,} bars to train on, and the model needs {needed:,}: warm-up of the features, chunks of model.burn_in"
-            f" + model.chunk bars, a gap of {gap:,}, and the validation rows",
+            f"has {last:,} bars to train on, and the model needs {needed:,}: warm-up of the features, chunks of"
+            f" model.burn_in + model.chunk bars, a gap of {gap:,}, and the validation rows",
             fix="more candles, a longer walk_forward.train, or a smaller model.chunk",
         )
     return rows
@@ -119,7 +121,9 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def forecast_means(network: ForecastNetwork, scaled: Float32Array, state: State | None = None) -> tuple[FloatArray, State]:
+def forecast_means(
+    network: ForecastNetwork, scaled: Float32Array, state: State | None = None
+) -> tuple[FloatArray, State]:
     """The standardised mean at every row of scaled features, in one pass, and the state after the last."""
     with one_thread(), torch.no_grad():
         mean, state = network(torch.from_numpy(scaled).unsqueeze(0), state)
@@ -141,27 +145,48 @@ def _fit(network: ForecastNetwork, inputs: Tensor, targets: Tensor, rows: Rows, 
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, params.learning_rate, total_steps=params.steps + 1)
     zero_loss = _squared_error(torch.zeros_like(check[1]), check[1]).item()
     best = _Best(copy.deepcopy(network.state_dict()), 0, zero_loss, zero_loss)
+    if params.start == "regression":
+        _start_at_regression(network, inputs[:fit_length], targets[:fit_length])
+        best = _better(network, best, 0, check)
     for step, chunks in enumerate(_random_chunks(inputs[:fit_length], targets[:fit_length], params, seed), start=1):
         _step(network, chunks, optimiser, params, step)
         schedule.step()
         if step % params.check and step < params.steps:
             continue
-        with torch.no_grad():
-            loss = _squared_error(network.eval()(check[0])[0], check[1]).item()
-        if loss < best.loss:
-            best = _Best(copy.deepcopy(network.state_dict()), step, loss, zero_loss)
+        best = _better(network, best, step, check)
         if step - best.steps >= params.patience:
             break
     return best
 
 
-def _step(network: ForecastNetwork, chunks: tuple[Tensor, Tensor], optimiser: Any, params: LSTMParams, step: int) -> None:
+def _better(network: ForecastNetwork, best: _Best, step: int, check: tuple[Tensor, Tensor]) -> _Best:
+    with torch.no_grad():
+        loss = _squared_error(network.eval()(check[0])[0], check[1]).item()
+    return (
+        best._replace(weights=copy.deepcopy(network.state_dict()), steps=step, loss=loss) if loss < best.loss else best
+    )
+
+
+def _start_at_regression(network: ForecastNetwork, inputs: Tensor, targets: Tensor) -> None:
+    """Puts the ridge regression of the targets on the bent inputs into the head; the penalty counts as RIDGE rows."""
+    known = ~torch.isnan(targets)
+    design = torch.cat([torch.ones(len(inputs), 1), bend(inputs)], dim=1)[known].double()
+    penalty = RIDGE * torch.eye(design.shape[1], dtype=torch.float64)
+    solved = torch.linalg.solve(design.T @ design + penalty, design.T @ targets[known].double())
+    network.start_from(float(solved[0]), solved[1:].float())
+
+
+def _step(
+    network: ForecastNetwork, chunks: tuple[Tensor, Tensor], optimiser: Any, params: LSTMParams, step: int
+) -> None:
     optimiser.zero_grad()
     loss = _squared_error(network.train()(chunks[0])[0], chunks[1])
     if not math.isfinite(loss.item()):
         problem = f"makes the training loss {loss.item()} at step {step}"
-        raise ParameterError("model.learning_rate", problem, value=params.learning_rate, fix="a lower one, or check the features")
-    loss.backward()
+        raise ParameterError(
+            "model.learning_rate", problem, value=params.learning_rate, fix="a lower one, or check the features"
+        )
+    torch.autograd.backward(loss)
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimiser.step()
 

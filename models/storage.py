@@ -1,0 +1,113 @@
+"""Storage of trained models: weights as safetensors with their settings as JSON, in one file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from foundation.errors import DataError, ParameterError
+from foundation.files import atomic_file
+from models.features import Float32Array
+from models.parameters import FeatureParams, LSTMParams
+from models.scaling import read_scaler
+from models.trained import SymbolModel, TrainedModel
+from models.training import TrainedNetwork
+
+FILE_NAME = "model.safetensors"
+FORMAT = 1
+# One metadata key only: the order of several is random, and with it the bytes of the file.
+_KEY = "crossgate"
+
+
+def save_model(model: TrainedModel, path: Path | str) -> Path:
+    """The file that a trained model was written to, whole or not at all; equal models give equal bytes.
+
+    `path` names the file (`*.safetensors`), or a folder that then holds `model.safetensors`.
+    """
+    tensors = {
+        f"{symbol}/{number}/{name}": np.ascontiguousarray(values)
+        for symbol, one in model.symbols.items()
+        for number, member in enumerate(one.members)
+        for name, values in member.weights.items()
+    }
+    record = {
+        "format": FORMAT,
+        "features": model.features.model_dump(mode="json"),
+        "model": model.model.model_dump(mode="json"),
+        "symbols": {symbol: _symbol_record(one) for symbol, one in model.symbols.items()},
+    }
+    file = _file(Path(path))
+    with atomic_file(file) as scratch:
+        safetensors.numpy.save_file(tensors, scratch, {_KEY: json.dumps(record, sort_keys=True)})
+    return file
+
+
+def load_model(path: Path | str) -> TrainedModel:
+    """The trained model in a file or folder that `save_model` wrote; raises DataError that names the file."""
+    file = _file(Path(path))
+    if not file.is_file():
+        raise DataError(file, "is not there", fix="train a model first, or mend the path")
+    try:
+        with safetensors.safe_open(file, framework="numpy") as opened:
+            record = json.loads((opened.metadata() or {})[_KEY])
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - it is no dict
+        if record["format"] != FORMAT:
+            raise DataError(file, f"has the format {record['format']}, this version reads {FORMAT}", fix="train anew")
+        return _read(record, tensors)
+    except (safetensors.SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise DataError(
+            file, f"is not a whole model file ({type(error).__name__})", fix="train and save anew"
+        ) from None
+    except ParameterError as error:
+        raise DataError(file, f"holds settings that this version does not know: {error}", fix="train anew") from None
+
+
+def _file(path: Path) -> Path:
+    return path if path.suffix == ".safetensors" else path / FILE_NAME
+
+
+def _symbol_record(one: SymbolModel) -> dict[str, Any]:
+    return {
+        "bar": one.bar,
+        "trained_through": one.trained_through,
+        "members": [_record(member) for member in one.members],
+    }
+
+
+def _record(member: TrainedNetwork) -> dict[str, Any]:
+    return {
+        "scaler": member.scaler.record(),
+        "deviation": member.deviation,
+        "steps": member.steps,
+        "loss": member.loss,
+        "zero_loss": member.zero_loss,
+    }
+
+
+def _read(record: Mapping[str, Any], tensors: Mapping[str, Float32Array]) -> TrainedModel:
+    features, model = FeatureParams(**record["features"]), LSTMParams(**record["model"])
+    symbols = {}
+    for symbol, one in record["symbols"].items():
+        members = []
+        for number, member in enumerate(one["members"]):
+            start = f"{symbol}/{number}/"
+            weights = {name.removeprefix(start): values for name, values in tensors.items() if name.startswith(start)}
+            members.append(_read_member(member, weights, model))
+        symbols[symbol] = SymbolModel(int(one["bar"]), int(one["trained_through"]), tuple(members))
+    return TrainedModel(features, model, symbols)
+
+
+def _read_member(record: Mapping[str, Any], weights: Mapping[str, Float32Array], model: LSTMParams) -> TrainedNetwork:
+    if not all(np.isfinite(values).all() for values in weights.values()):
+        raise ValueError("weights are not finite")
+    scaler = read_scaler(record["scaler"])
+    figures = {name: float(record[name]) for name in ("deviation", "loss", "zero_loss")}
+    member = TrainedNetwork(model, scaler, weights, steps=int(record["steps"]), **figures)
+    member.network()
+    return member

@@ -1,0 +1,189 @@
+"""Trained model: networks ready to forecast bars that came after their training, at once or bar by bar."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from foundation.errors import DataError, suggestion
+from foundation.parallel import run_all
+from markets.candles import Candles, FloatArray, duration, utc
+from markets.market import Market
+from models.features import parse_columns
+from models.forecasts import NO_FORECAST, Bar, Forecast, Forecasts, ForecastSeries
+from models.network import ForecastNetwork, State
+from models.parameters import FeatureParams, LSTMParams
+from models.samples import HORIZON, Sample, build_sample, volatility_memory
+from models.training import TrainedNetwork, forecast_means, train_network
+from models.walkforward import as_list, member_seeds
+
+
+@dataclass(frozen=True, eq=False)
+class SymbolModel:
+    """The ensemble of one symbol: its members, the bar length they know, and the close of the last bar they saw."""
+
+    bar: int
+    trained_through: int
+    members: tuple[TrainedNetwork, ...]
+
+    @property
+    def deviation(self) -> float:
+        """The mean deviation of the members' targets; with the trailing volatility it makes sigma."""
+        return float(np.mean([member.deviation for member in self.members]))
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """One ensemble per symbol. It forecasts bars later than its training only, and never learns again.
+
+    `forecasts` answers for whole markets; `forecast` is the same, stepped bar by bar (a Forecaster):
+    for each symbol it keeps a tail of bars as long as the inputs' memory, and the networks' state. A gap
+    in time, or a bar that is not later than the one before, starts it afresh. Bars before the end
+    of training, and the first `replay` bars with inputs after a fresh start, only warm the state.
+    """
+
+    features: FeatureParams
+    model: LSTMParams
+    symbols: Mapping[str, SymbolModel]
+    _steppers: dict[str, _Stepper] = field(default_factory=dict, repr=False)
+
+    def forecasts(self, markets: Market | Sequence[Market]) -> Forecasts:
+        """The forecasts for all bars of some markets that are later than the training.
+
+        Raises DataError where a symbol is unknown, the bars have another length, or none is late enough.
+        """
+        series = {market.symbol: self._series(market) for market in as_list(markets)}
+        return Forecasts(series, "trained LSTM")
+
+    def forecast(self, bar: Bar) -> Forecast:
+        """The forecast for the bar after `bar`; NO_FORECAST where it is not out of sample, or the state is cold."""
+        if bar.symbol not in self._steppers:
+            self._steppers[bar.symbol] = _Stepper(self._of(bar.symbol), self.features, self.model)
+        return self._steppers[bar.symbol].step(bar)
+
+    def reset(self) -> None:
+        """Forgets all bars that `forecast` was shown."""
+        self._steppers.clear()
+
+    def _of(self, symbol: str) -> SymbolModel:
+        if symbol not in self.symbols:
+            raise DataError("trained model", f"knows no symbol {symbol}", fix=suggestion(symbol, self.symbols))
+        return self.symbols[symbol]
+
+    def _series(self, market: Market) -> ForecastSeries:
+        candles, trained = market.candles, self._of(market.symbol)
+        if candles.bar != trained.bar:
+            problem = f"has bars of {duration(candles.bar)}, the model was trained on {duration(trained.bar)}"
+            raise DataError(candles.source, problem, fix="load candles of that length, or train anew")
+        sample = build_sample(candles, self.features, self.model)
+        after = int(np.searchsorted(candles.timestamp, trained.trained_through, side="right"))
+        first = max(after, sample.first + self.model.replay)
+        if first >= len(candles):
+            problem = (
+                f"ends at {utc(candles.timestamp[-1])} UTC: no bar is later than the training (through "
+                f"{utc(trained.trained_through)} UTC) and has {self.model.replay} bars with inputs before it"
+            )
+            raise DataError(candles.source, problem, fix="load later candles, and some before them")
+        mean, sigma = _whole(sample, trained)
+        rows = len(candles) - first
+        through = np.full(rows, trained.trained_through, np.int64)
+        return ForecastSeries(
+            candles.timestamp[first:], mean[first:], sigma[first:], through, np.zeros(rows, dtype=np.int64)
+        )
+
+
+def train_model(
+    markets: Market | Sequence[Market],
+    *,
+    model: LSTMParams | None = None,
+    features: FeatureParams | None = None,
+    seeds: int = 3,
+    seed: int = 0,
+    workers: int | None = None,
+) -> TrainedModel:
+    """The model trained on the whole span of each market, an ensemble of `seeds` networks per symbol.
+
+    Fit and validation rows lie as far apart as the inputs' memory. Raises DataError that says how many
+    bars are needed.
+    """
+    model, features = model or LSTMParams(), features or FeatureParams()
+    listed = as_list(markets)
+    samples = [build_sample(market.candles, features, model) for market in listed]
+    calls = [
+        (sample, len(sample) - HORIZON, HORIZON + sample.memory, features.scaling, model, member)
+        for sample in samples
+        for member in member_seeds(seed, seeds)
+    ]
+    symbols = ", ".join(market.symbol for market in listed)
+    members = iter(run_all(train_network, calls, f"Training models for {symbols}", workers))
+    trained = {
+        market.symbol: SymbolModel(
+            bar=sample.bar,
+            trained_through=int(sample.timestamp[-1]) + sample.bar,
+            members=tuple(next(members) for _ in range(seeds)),
+        )
+        for market, sample in zip(listed, samples, strict=True)
+    }
+    return TrainedModel(features, model, trained)
+
+
+def _whole(sample: Sample, trained: SymbolModel) -> tuple[FloatArray, FloatArray]:
+    """Mean and sigma at every row, the state run from the first row with inputs; NaN before it."""
+    means = np.full((len(trained.members), len(sample)), np.nan)
+    for member, row in zip(trained.members, means, strict=True):
+        inputs = member.scaler.apply(sample.features[sample.first :])
+        row[sample.first :], _ = forecast_means(member.network(), inputs)
+    return sample.volatility * means.mean(axis=0), sample.volatility * trained.deviation
+
+
+class _Stepper:
+    """One symbol's forecasts, bar by bar: a tail of bars and the state of every network."""
+
+    def __init__(self, trained: SymbolModel, features: FeatureParams, model: LSTMParams) -> None:
+        self._trained, self._features, self._model = trained, features, model
+        self._networks: list[ForecastNetwork] = [member.network() for member in trained.members]
+        memories = [column.memory for column in parse_columns(features.columns)]
+        self._tail: deque[Bar] = deque(maxlen=max(*memories, volatility_memory(model.volatility_bars)))
+        self._start_afresh()
+
+    def _start_afresh(self) -> None:
+        self._tail.clear()
+        self._states: list[State | None] = [None] * len(self._networks)
+        self._warmed = 0
+
+    def step(self, bar: Bar) -> Forecast:
+        if self._tail:
+            passed = bar.timestamp - self._tail[-1].timestamp
+            if 0 < passed < self._trained.bar:
+                problem = f"has bars of {duration(passed)}, the model was trained on {duration(self._trained.bar)}"
+                raise DataError(bar.symbol, problem, fix="show it candles of that length, or train anew")
+            if passed != self._trained.bar:
+                self._start_afresh()
+        self._tail.append(bar)
+        sample = build_sample(self._candles(), self._features, self._model)
+        row = sample.rows(len(sample) - 1, len(sample))
+        if row.first > 0:
+            return NO_FORECAST
+        mean = self._mean(row)
+        self._warmed += 1
+        if self._warmed <= self._model.replay or bar.timestamp <= self._trained.trained_through:
+            return NO_FORECAST
+        volatility = float(row.volatility[0])
+        return Forecast(volatility * mean, volatility * self._trained.deviation)
+
+    def _mean(self, row: Sample) -> float:
+        means = []
+        for number, member in enumerate(self._trained.members):
+            inputs = member.scaler.apply(row.features)
+            mean, self._states[number] = forecast_means(self._networks[number], inputs, self._states[number])
+            means.append(float(mean[0]))
+        return float(np.mean(means))
+
+    def _candles(self) -> Candles:
+        _, stamps, *columns = zip(*self._tail, strict=True)
+        opens, highs, lows, closes, volumes = (np.array(column, dtype=np.float64) for column in columns)
+        timestamp, source = np.array(stamps, np.int64), self._tail[-1].symbol
+        return Candles(timestamp, opens, highs, lows, closes, volumes, self._trained.bar, source=source)
