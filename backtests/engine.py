@@ -17,7 +17,6 @@ from backtests.ledger import table
 from backtests.parameters import AccountParams, CostParams
 from backtests.result import Result
 from foundation.errors import DataError, ParameterError
-from foundation.units import nanoseconds
 from markets.candles import IntArray, utc
 from markets.market import Market
 from models.forecasts import Forecaster, Forecasts, collect_forecasts
@@ -51,7 +50,8 @@ def backtest(
     markets = [market] if isinstance(market, Market) else list(market)
     asked = forecasts if isinstance(forecasts, Forecasts) else _collect(forecasts, markets)
     played = [_with_costs(one, costs) for one in _common_span(markets)]
-    _check_leverage(played, risk)
+    for one in played:
+        risk.check_leverage(one.contract)
     start = _first_bar(played[0], asked)
     first = int(np.searchsorted(played[0].candles.timestamp, start))
     notes = _notes(played, start, account)
@@ -105,16 +105,6 @@ def _common_span(markets: Sequence[Market]) -> list[Market]:
     return [one.rows(int(first), int(last) + 1) for one, (first, last) in zip(markets, rows, strict=True)]
 
 
-def _check_leverage(markets: Sequence[Market], risk: RiskParams) -> None:
-    for market in markets:
-        most = market.contract.maximum_leverage
-        if risk.leverage > most:
-            fix = f"write a number above 0 up to {most:g}"
-            raise ParameterError(
-                "risk.leverage", f"is above the maximum of {market.contract.key}", value=risk.leverage, fix=fix
-            )
-
-
 def _first_bar(market: Market, forecasts: Forecasts) -> int:
     """The open of the first bar of the span that has a forecast."""
     stamps = market.candles.timestamp
@@ -132,17 +122,14 @@ def _notes(markets: Sequence[Market], start: int, account: AccountParams) -> lis
     """What a reader must know first: stand-ins and missing funding; refuses the latter by default."""
     notes = []
     for market in markets:
-        candles, contract = market.candles, market.contract
+        candles = market.candles
         if market.synthetic:
             notes.append(f"{market.symbol} is a synthetic market: it says nothing about a real one")
-        end = int(candles.timestamp[-1]) + candles.bar
-        interval = nanoseconds(contract.funding_interval)
-        hole = (start, end) if market.funding is None else market.funding.missing(start, end, interval)
+        if account.missing_funding == "refuse":
+            market.check_funding(start)
+        hole = market.funding_hole(start)
         if hole is not None:
             where = f"{utc(hole[0])} to {utc(hole[1])} UTC"
-            if account.missing_funding == "refuse":
-                fix = 'add the settlements, choose other start and end, or set account.missing_funding = "zero"'
-                raise DataError(f"{market.symbol} funding", f"has no settlement from {where}", fix=fix)
             notes.append(f"{market.symbol} funding is missing, first from {where}; it was played as zero")
         _, stands_in = market.mark_bars()
         count = int(stands_in[candles.timestamp >= start].sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from backtests.parameters import AccountParams, CostParams
 from crossgate.tables import DemoParams, MarketParams, ModelParams, RunParams
 from crossgate.tree import TREE
 from foundation.errors import CrossgateError, DataError, ParameterError, suggestion
-from markets.contract import Contract
 from models.parameters import FeatureParams, WalkForwardParams
 from strategies.parameters import CrossoverParams, RiskParams
 
@@ -50,7 +49,8 @@ class Config:
 
     def __post_init__(self) -> None:
         contracts = [table.traded for table in self.market if isinstance(table, MarketParams)]
-        check_leverage(self.risk, contracts)
+        for contract in contracts:
+            self.risk.check_leverage(contract)
         symbols = [contract.symbol for contract in contracts]
         for symbol in symbols:
             if symbols.count(symbol) > 1:
@@ -68,18 +68,6 @@ class Config:
         markets = [table.model_dump(mode="json", exclude_none=True) for table in self.market]
         run = plain.pop("run")
         return {"run": run, "market": markets if len(markets) > 1 else markets[0], **plain}
-
-
-def check_leverage(risk: RiskParams, contracts: Iterable[Contract]) -> None:
-    """Raises ParameterError when `risk.leverage` is above what one of the contracts allows."""
-    for contract in contracts:
-        if risk.leverage > contract.maximum_leverage:
-            raise ParameterError(
-                "risk.leverage",
-                f"is above the maximum_leverage of {contract.key}",
-                value=risk.leverage,
-                fix=f"a number above 0, at most {contract.maximum_leverage:g}",
-            )
 
 
 def load_config(path: Path = DEMO_CONFIG, overrides: Sequence[str] = ()) -> Config:

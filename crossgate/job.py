@@ -8,11 +8,9 @@ from pathlib import Path
 
 import crossgate as cg
 from backtests.result import Result
-from crossgate.config import Config, check_leverage
+from crossgate.config import Config
 from crossgate.tables import DemoParams, MarketParams
-from foundation.errors import DataError, ParameterError
-from foundation.units import nanoseconds
-from markets.candles import utc
+from foundation.errors import ParameterError
 from markets.market import Market
 from models.forecasts import Forecaster
 from reports.report import check_folder as check_run_folder
@@ -46,13 +44,11 @@ def check_markets(config: Config, markets: Sequence[Market]) -> None:
     That is: a leverage above a contract's maximum, too few candles for a first test, and missing
     funding after it.
     """
-    check_leverage(config.risk, [market.contract for market in markets])
     for market in markets:
+        config.risk.check_leverage(market.contract)
         start = first_test(config, market)
-        hole = funding_hole(market, start)
-        if hole is not None and config.account.missing_funding == "refuse":
-            fix = 'add the settlements, choose other start and end, or set account.missing_funding = "zero"'
-            raise DataError(f"{market.symbol} funding", f"has no settlement from {_span(hole)} UTC", fix=fix)
+        if config.account.missing_funding == "refuse":
+            market.check_funding(start)
 
 
 def first_test(config: Config, market: Market) -> int:
@@ -69,14 +65,6 @@ def first_test(config: Config, market: Market) -> int:
     memory = longest_memory(parse_columns(config.features.columns))
     folds = make_folds(candles.timestamp, candles.bar, config.walk_forward, memory, candles.source)
     return int(candles.timestamp[folds[0].test_first])
-
-
-def funding_hole(market: Market, start: int) -> tuple[int, int] | None:
-    """The first stretch from `start` to the last candle's close that is too long without a settlement, or None."""
-    end = int(market.candles.timestamp[-1]) + market.candles.bar
-    if market.funding is None:
-        return start, end
-    return market.funding.missing(start, end, nanoseconds(market.contract.funding_interval))
 
 
 def make_forecasts(config: Config, markets: Sequence[Market]) -> Forecaster:
@@ -104,7 +92,3 @@ def _load(table: MarketParams | DemoParams, data: Path | None) -> Market:
     return cg.load_market(
         table.contract, table.candles, table.mark, table.funding, data=data, start=table.start, end=table.end
     )
-
-
-def _span(hole: tuple[int, int]) -> str:
-    return f"{utc(hole[0])} to {utc(hole[1])}"

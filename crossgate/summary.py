@@ -15,7 +15,7 @@ from rich.text import Text
 
 from backtests.result import Result
 from crossgate.config import Config
-from crossgate.job import first_test, funding_hole
+from crossgate.job import first_test
 from foundation.units import nanoseconds
 from markets.candles import utc
 from markets.market import Market
@@ -86,7 +86,7 @@ def market_record(config: Config, market: Market) -> dict[str, Any]:
         "first_test": utc(start),
         "bars_tested": int((candles.timestamp >= start).sum()),
         "settlements": 0 if market.funding is None else len(market.funding),
-        "funding_complete": funding_hole(market, start) is None,
+        "funding_complete": market.funding_hole(start) is None,
         "bars_without_mark": int(stands_in[candles.timestamp >= start].sum()),
     }
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from foundation.errors import DataError
 from foundation.fingerprint import fingerprint
-from markets.candles import BoolArray, Candles, FloatArray
+from foundation.units import nanoseconds
+from markets.candles import BoolArray, Candles, FloatArray, utc
 from markets.contract import Contract
 from markets.funding import Funding
 
@@ -105,3 +106,21 @@ class Market:
         within = held & ~on_open
         np.add.at(inside, row[within], self.funding.rate[within])
         return at_open, inside
+
+    def funding_hole(self, start: int) -> tuple[int, int] | None:
+        """The first stretch from `start` to the last close without a settlement that was due, or None.
+
+        UTC nanoseconds. Due is one in every `funding_interval` of the contract, at the latest.
+        """
+        end = int(self.candles.timestamp[-1]) + self.candles.bar
+        if self.funding is None:
+            return start, end
+        return self.funding.missing(start, end, nanoseconds(self.contract.funding_interval))
+
+    def check_funding(self, start: int) -> None:
+        """Raises DataError where a settlement that was due from `start` on is missing."""
+        hole = self.funding_hole(start)
+        if hole is not None:
+            fix = 'add the settlements, choose other start and end, or set account.missing_funding = "zero"'
+            where = f"{utc(hole[0])} to {utc(hole[1])} UTC"
+            raise DataError(f"{self.symbol} funding", f"has no settlement from {where}", fix=fix)

@@ -63,10 +63,11 @@ class ForecastSeries:
     model: IntArray
 
     def __post_init__(self) -> None:
-        for name, kind in (("timestamp", np.int64), ("mean", float), ("sigma", float), ("trained_through", np.int64), ("model", np.int64)):
-            array = np.array(getattr(self, name), dtype=kind)
-            if array.shape != (len(self.timestamp),):
-                raise DataError("forecasts", f"column {name} has {array.size} rows, timestamp has {len(self.timestamp)}")
+        rows = len(self.timestamp)
+        for name in ("timestamp", "mean", "sigma", "trained_through", "model"):
+            array = np.array(getattr(self, name), dtype=float if name in ("mean", "sigma") else np.int64)
+            if array.shape != (rows,):
+                raise DataError("forecasts", f"column {name} has {array.size} rows, timestamp has {rows}")
             array.setflags(write=False)
             object.__setattr__(self, name, array)
         if (np.diff(self.timestamp) <= 0).any():
@@ -142,7 +143,8 @@ def collect_forecasts(forecaster: Forecaster, market: Market, name: str = "forec
     """
     candles = market.candles
     columns = [getattr(candles, name).tolist() for name in ("timestamp", "open", "high", "low", "close", "volume")]
-    answers = np.array([forecaster.forecast(Bar(market.symbol, *row)) for row in zip(*columns, strict=True)], dtype=float)
+    bars = (Bar(market.symbol, *row) for row in zip(*columns, strict=True))
+    answers = np.array([forecaster.forecast(bar) for bar in bars], dtype=float)
     known = np.isfinite(answers).all(axis=1)
     if not known.any():
         raise DataError(name, f"gave no finite forecast for {market.symbol} on any of {len(candles)} bars")

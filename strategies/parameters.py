@@ -9,6 +9,7 @@ from pydantic import Field
 from foundation.errors import ParameterError
 from foundation.parameters import Parameters
 from foundation.units import Measured, Quantity
+from markets.contract import Contract
 
 _OFF = '"off", or a distance such as "2%" (of the entry price) or "2atr"'
 Distance = Annotated[Quantity | None, Measured(("%", "atr"), off=True)]
@@ -76,3 +77,12 @@ class RiskParams(Parameters):
             )
         if self.stop_loss is not None and self.stop_loss.unit == "%" and self.stop_loss.amount >= 100:
             raise ParameterError("risk.stop_loss", "should be below 100%", value=str(self.stop_loss), fix=_OFF)
+
+    def check_leverage(self, contract: Contract) -> None:
+        """Raises ParameterError when the leverage is above what a contract allows."""
+        most = contract.maximum_leverage
+        if self.leverage > most:
+            fix = f"a number above 0, at most {most:g}"
+            raise ParameterError(
+                "risk.leverage", f"is above the maximum of {contract.key}", value=self.leverage, fix=fix
+            )
