@@ -92,14 +92,15 @@ def train(
 ) -> None:
     """Train one model on all candles and save it."""
     from crossgate.config import load_config
-    from crossgate.job import train_model
+    from crossgate.job import train_job
 
-    record = train_model(load_config(config, overrides or ()), out, data)
+    record = train_job(load_config(config, overrides or ()), out, data)
     if as_json:
         _print_json(record)
     else:
-        print(f"trained on {record['bars']:,} bars through {record['trained_through']} UTC: {record['model']}")
-        print(f"query it with: crossgate backtest {config} --set model.load={record['model']}")
+        for symbol, trained in record["symbols"].items():
+            print(f"{symbol}: trained on {trained['bars']:,} bars, through {trained['trained_through']} UTC")
+        print(f"query it on later bars with: crossgate backtest {config} --set model.load={record['model']}")
 
 
 @app.command()

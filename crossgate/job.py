@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import crossgate as cg
 from backtests.result import Result
 from crossgate.config import Config
 from crossgate.tables import DemoParams, MarketParams
 from foundation.errors import ParameterError
+from markets.candles import utc
 from markets.market import Market
-from models.forecasts import Forecaster
+from models.forecasts import Forecasts
 from reports.report import check_folder as check_run_folder
+
+if TYPE_CHECKING:
+    from models.trained import TrainedModel
 
 
 def run_job(config: Config, folder: Path, data: Path | None = None) -> tuple[Result, Path]:
@@ -52,12 +58,9 @@ def check_markets(config: Config, markets: Sequence[Market]) -> None:
 
 
 def first_test(config: Config, market: Market) -> int:
-    """The open of the first bar that a model of the walk-forward may forecast from, UTC nanoseconds.
-
-    With `model.load` it is the first candle: the saved model knows where its training ended.
-    """
+    """The open of the first bar with a forecast: of the first test, or the first after a saved model's training."""
     if config.model.load is not None:
-        return int(market.candles.timestamp[0])
+        return saved_model(config).forecasts(market).start
     from models.features import longest_memory, parse_columns
     from models.schedule import make_folds
 
@@ -67,23 +70,58 @@ def first_test(config: Config, market: Market) -> int:
     return int(candles.timestamp[folds[0].test_first])
 
 
-def make_forecasts(config: Config, markets: Sequence[Market]) -> Forecaster:
-    """The walk-forward forecasts of a config, or its saved model, which is asked bar by bar."""
+def make_forecasts(config: Config, markets: Sequence[Market]) -> Forecasts:
+    """The walk-forward forecasts of a config, or those of its saved model."""
     if config.model.load is not None:
-        from models.storage import load_model
-
-        return load_model(Path(config.model.load))
+        return saved_model(config).forecasts(markets)
     return cg.walk_forward(markets, config.model.lstm, config.features, walk=config.walk_forward, seed=config.run.seed)
+
+
+def saved_model(config: Config) -> TrainedModel:
+    """The model that `model.load` names; raises ParameterError where the config asks for another one."""
+    from models.storage import load_model
+
+    trained = load_model(str(config.model.load))
+    for asked, saved in ((config.features, trained.features), (config.model.lstm, trained.model)):
+        values = saved.model_dump(mode="json")
+        for name, value in asked.model_dump(mode="json").items():
+            if value != values[name]:
+                problem = f"is not what {config.model.load} was trained with"
+                fix = f"write {json.dumps(values[name])}"
+                raise ParameterError(f"{asked.table}.{name}", problem, value=value, fix=fix)
+    return trained
+
+
+def train_job(config: Config, out: Path, data: Path | None = None) -> dict[str, Any]:
+    """What was saved at `out`: a model trained on all candles of a config, `walk_forward.seeds` networks a symbol."""
+    from models.storage import save_model
+    from models.trained import train_model
+
+    if out.is_file() and out.suffix != ".safetensors":
+        fix = "name a folder, or a file that ends in .safetensors"
+        raise ParameterError("out", "is a file", value=str(out), fix=fix)
+    check_reach(out)
+    markets = load_markets(config, data)
+    network, seeds = config.model.lstm, config.walk_forward.seeds
+    trained = train_model(markets, model=network, features=config.features, seeds=seeds, seed=config.run.seed)
+    symbols = {
+        one.symbol: {"bars": len(one.candles), "trained_through": utc(trained.symbols[one.symbol].trained_through)}
+        for one in markets
+    }
+    return {"model": str(save_model(trained, out)), "symbols": symbols}
 
 
 def check_folder(folder: Path) -> None:
     """Raises ParameterError when no run can be written to `folder`: it holds something else, or is out of reach."""
-    target = check_run_folder(folder)
-    parent = next(above for above in target.parents if above.exists())
+    check_run_folder(folder)
+    check_reach(folder)
+
+
+def check_reach(path: Path) -> None:
+    """Raises ParameterError when nothing can be written at `path`."""
+    parent = next(above for above in path.expanduser().resolve().parents if above.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise ParameterError(
-            "out", f"cannot be made in {parent}", value=str(folder), fix="name a folder you may write to"
-        )
+        raise ParameterError("out", f"cannot be made in {parent}", value=str(path), fix="name a place you may write to")
 
 
 def _load(table: MarketParams | DemoParams, data: Path | None) -> Market:

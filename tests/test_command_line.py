@@ -16,7 +16,7 @@ from crossgate.command_line import main
 
 TREE = Path(__file__).resolve().parent.parent
 SMALL = [
-    "--set", "market.bars=1500", "--set", "walk_forward.train=45d", "--set", "walk_forward.test=15d",
+    "--set", "market.bars=2000", "--set", "walk_forward.train=60d", "--set", "walk_forward.test=20d",
     "--set", "walk_forward.seeds=1", "--set", "model.steps=5",
 ]  # fmt: skip
 BTC = str(TREE / "backtests" / "configs" / "btcusdt_1h.toml")
@@ -115,14 +115,17 @@ def test_a_trained_model_can_be_queried(
     words = ["train", BTC, *small, "--set", "market.end=2022-03-15", "--out", "saved", "--json"]
     assert run(*words, monkeypatch=monkeypatch) == 0
     record = json.loads(capsys.readouterr().out)
-    assert record["model"] == "saved"
-    assert record["trained_through"] == "2022-03-15 00:00"
+    assert record["model"] == "saved/model.safetensors"
+    assert record["symbols"]["BTCUSDT"] == {"bars": 73 * 24, "trained_through": "2022-03-15 00:00"}
     assert {path.name for path in tmp_path.iterdir()} == {"saved"}
     words = ["backtest", BTC, *small, "--set", "model.load=saved", "--out", "run", "--json"]
     assert run(*words, monkeypatch=monkeypatch) == 0
     answer = capsys.readouterr()
     assert json.loads(answer.out)["bars"] == 2400 - 73 * 24 - 1
     assert "Training" not in answer.err
+    assert run(*words, "--set", "model.hidden=16", monkeypatch=monkeypatch) == 2
+    expected = "crossgate: model.hidden = 16: is not what saved was trained with; write 32\n"
+    assert capsys.readouterr().err == expected
 
 
 def test_runs_are_compared(

@@ -19,7 +19,7 @@ DOCUMENTS = sorted([*TREE.glob("*.md"), *TREE.glob("docs/**/*.md")])
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 # What turns the two years of an example into two months, so that it runs in a moment.
-SMALLER = {"cg.demo_market()": "cg.demo_market(bars=1500)", 'train="270d", test="90d"': 'train="45d", test="15d"'}
+SMALLER = {"cg.demo_market()": "cg.demo_market(bars=2000)", 'train="270d", test="90d"': 'train="60d", test="20d"'}
 
 
 class Example(NamedTuple):

@@ -16,7 +16,7 @@ from crossgate.job import run_job
 TREE = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted((TREE / "backtests" / "scripts").glob("*.py"))
 CONFIGS = sorted((TREE / "backtests" / "configs").glob("*.toml"))
-SMALL_WALK: dict[str, Any] = {"bars": 1500, "train": "45d", "test": "15d"}
+SMALL_WALK: dict[str, Any] = {"bars": 2000, "train": "60d", "test": "20d"}
 TINY: dict[str, dict[str, Any]] = {
     "compare_thresholds": SMALL_WALK,
     "demo_backtest": SMALL_WALK,
