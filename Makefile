@@ -37,7 +37,7 @@ backtest: $(STAMP)
 
 test: check
 	$(SAY) 'Running the tests'
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n auto --maxprocesses 8
 
 check: $(STAMP)
 	$(SAY) 'Linting (ruff)'

@@ -27,14 +27,14 @@ def equity_figure(seed: int = 1) -> Figure:
     return draw_equity({"this run": equity_curve(result), "other": equity_curve(make_result())}, WIDE, currency="USDT")
 
 
-@pytest.mark.parametrize("most", [4, 6, 12])
+@pytest.mark.parametrize("most", [4, 5, 8, 12])
 def test_every_span_of_time_has_a_readable_axis(most: int) -> None:
-    """From two days to eleven years the date axis finds its ticks without a warning, at most as many as fit."""
+    """From hours to a decade the date axis finds its ticks without a warning, at most as many as fit."""
     axes = Figure().add_subplot()
-    for days in (*range(2, 10), *range(10, 1200, 25), 4000):
+    for days in (0.1, 1.0, *range(2, 10), *range(10, 1200, 25), 4000):
         axes.set_xlim(18_000.0, 18_000.0 + days)  # type: ignore[arg-type]
         _set_dates(axes, most)
-        assert 1 <= len(axes.get_xticks()) <= most + 2
+        assert 1 <= len(axes.get_xticks()) <= 2 * most
 
 
 def test_equal_figures_give_equal_bytes() -> None:
@@ -174,20 +174,3 @@ def test_text_stands_out_from_what_is_behind_it(colours: dict[str, str]) -> None
     for name, ground, least in grounds:
         light, dark = sorted((luminance(colours[name]), luminance(colours[ground])), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= least, (name, ground)
-
-
-@pytest.mark.parametrize("most", [4, 5, 8])
-@pytest.mark.parametrize("days", [0.1, 1, 10, 60, 400, 1000, 4000])
-def test_every_span_of_time_finds_its_ticks(most: int, days: float) -> None:
-    """From hours to a decade the dates are drawn without a warning, however few ticks there is room for."""
-    from matplotlib.figure import Figure
-
-    from reports.figures import _set_dates
-
-    start = np.datetime64("2020-03-05")
-    figure = Figure()
-    axes = figure.subplots()
-    axes.plot([start, start + np.timedelta64(int(days * 86_400), "s")], [0.0, 1.0])
-    _set_dates(axes, most)
-    figure.canvas.draw()
-    assert 1 <= len(axes.xaxis.get_majorticklocs()) <= 2 * most
