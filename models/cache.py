@@ -72,7 +72,7 @@ def entry_path(key: str) -> Path:
 def read_entry(path: Path, rows: int) -> FoldForecast | None:
     """The forecasts in a file; None where it is absent or does not hold `rows` finite ones."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             means, deviation = np.asarray(arrays["means"], np.float64), float(arrays["deviation"])
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error):
         return None

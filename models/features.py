@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -28,7 +28,8 @@ class FeatureKind:
     `warm_up(*periods)`: rows at the start that have no value. `memory(*periods)`: the bars, the
     current one included, that settle a value to 1e-9: over a tail of that length it comes out the
     same as over the whole series. Both raise ValueError for periods that make no sense together.
-    `relative`: the values are relative price changes, which grow with volatility.
+    `relative`: the values are relative price changes, which grow with volatility. `periods`: their names
+    in order, each with its default, or None where it has to be written.
     """
 
     name: str
@@ -37,6 +38,7 @@ class FeatureKind:
     memory: Callable[..., int]
     least: int
     relative: bool
+    periods: Mapping[str, int | None]
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,9 @@ def feature(
 
     def register(function: Compute) -> Compute:
         called = name or function.__name__
-        _KINDS[called] = FeatureKind(called, function, warm_up, memory, least, relative)
+        wanted = list(inspect.signature(function).parameters.values())[1:]
+        periods = {one.name: None if one.default is one.empty else int(one.default) for one in wanted}
+        _KINDS[called] = FeatureKind(called, function, warm_up, memory, least, relative, periods)
         return function
 
     return register
@@ -139,17 +143,17 @@ def parse_column(text: str) -> Column:
     if word not in _KINDS:
         raise ParameterError("features.columns", "names no feature", value=text, fix=suggestion(word, _KINDS))
     kind = _KINDS[word]
-    wanted = list(inspect.signature(kind.compute).parameters.values())[1:]
-    example = f'write "{":".join([word, *(parameter.name for parameter in wanted)])}"'
-    if len(numbers) > len(wanted) or any(parameter.default is parameter.empty for parameter in wanted[len(numbers) :]):
-        raise ParameterError("features.columns", f"takes {len(wanted)} number(s) of bars", value=text, fix=example)
+    example = f'write "{":".join([word, *kind.periods])}"'
+    defaults = tuple(kind.periods.values())[len(numbers) :]
+    if len(numbers) > len(kind.periods) or None in defaults:
+        raise ParameterError(
+            "features.columns", f"takes {len(kind.periods)} number(s) of bars", value=text, fix=example
+        )
     for number in numbers:
         if not (number.isascii() and number.isdigit() and kind.least <= int(number) <= MAXIMUM_BARS):
             problem = f"has a number of bars that is not a whole number from {kind.least} to {MAXIMUM_BARS}"
             raise ParameterError("features.columns", problem, value=text, fix=example)
-    periods = tuple(int(number) for number in numbers) + tuple(
-        parameter.default for parameter in wanted[len(numbers) :]
-    )
+    periods = (*map(int, numbers), *(bars for bars in defaults if bars is not None))
     try:
         if kind.memory(*periods) <= kind.warm_up(*periods):
             raise ValueError("is registered with a memory that is no longer than its warm_up")

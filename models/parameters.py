@@ -10,7 +10,7 @@ from foundation.errors import ParameterError
 from foundation.parameters import Parameters
 from foundation.units import Measured, Quantity, parse_quantity
 
-_TIME = ("m", "h", "d", "w")
+DURATIONS = ("m", "h", "d", "w")
 _COLUMNS = 'a list of features with their bars, such as ["return:1", "ema_distance:20", "macd:12:26:9"]'
 
 
@@ -19,7 +19,7 @@ def _read_list(value: Any) -> Any:
 
 
 def _read_embargo(value: Any) -> Any:
-    return value if value == "auto" else str(parse_quantity(value, _TIME, positive=False))
+    return value if value == "auto" else str(parse_quantity(value, DURATIONS, positive=False))
 
 
 class FeatureParams(Parameters):
@@ -105,8 +105,10 @@ class WalkForwardParams(Parameters):
     scheme: Literal["holdout", "expanding", "rolling"] = Field(
         "expanding", description='"holdout", "expanding" or "rolling"'
     )
-    train: Annotated[Quantity, Measured(_TIME)] = Field(Quantity(720.0, "d"), description='a duration such as "720d"')
-    test: Annotated[Quantity, Measured(_TIME)] = Field(Quantity(90.0, "d"), description='a duration such as "90d"')
+    train: Annotated[Quantity, Measured(DURATIONS)] = Field(
+        Quantity(720.0, "d"), description='a duration such as "720d"'
+    )
+    test: Annotated[Quantity, Measured(DURATIONS)] = Field(Quantity(90.0, "d"), description='a duration such as "90d"')
     seeds: int = Field(3, ge=1, le=100, description="models in the ensemble, a whole number from 1 to 100")
     purge: int = Field(
         1, ge=1, le=10_000, description="bars, a whole number from 1 (the horizon of the label) to 10000"

@@ -6,9 +6,10 @@ import math
 from typing import NamedTuple
 
 from foundation.errors import DataError, ParameterError
-from foundation.units import nanoseconds
+from foundation.units import nanoseconds, parse_quantity
 from markets.candles import IntArray, duration
-from models.parameters import WalkForwardParams
+from models.parameters import DURATIONS, LSTMParams, WalkForwardParams
+from models.samples import HORIZON, Sample
 
 
 class Fold(NamedTuple):
@@ -25,6 +26,18 @@ class Fold(NamedTuple):
     test_first: int
     test_last: int
     trained_through: int
+
+
+class Rows(NamedTuple):
+    """Where training happens: rows [fit_first, fit_last) set the weights, [check_first, check_last) choose among them.
+
+    The label of the last fit row is known, and the memory of the features over, before `check_first`.
+    """
+
+    fit_first: int
+    fit_last: int
+    check_first: int
+    check_last: int
 
 
 def make_folds(
@@ -63,8 +76,10 @@ def embargo_bars(walk: WalkForwardParams, bar: int, memory: int) -> int:
 
     At least one, so that the last bar that touched a model closes before the first test bar opens.
     """
-    bars = memory if walk.embargo == "auto" else math.ceil(nanoseconds(walk.embargo) / bar)
-    return max(1, bars)
+    if walk.embargo == "auto":
+        return max(1, memory)
+    amount, unit = parse_quantity(walk.embargo, DURATIONS, positive=False)
+    return max(1, math.ceil(amount * nanoseconds(f"1{unit}") / bar))
 
 
 def bars_in(quantity: object, bar: int, field: str) -> int:
@@ -78,3 +93,26 @@ def bars_in(quantity: object, bar: int, field: str) -> int:
             fix="make it longer",
         )
     return bars
+
+
+def split_rows(sample: Sample, last: int, gap: int, params: LSTMParams) -> Rows:
+    """The fit and validation rows before `last`; raises DataError where they are too few."""
+    first = min(sample.first, last)
+    check_first = last - round((last - first) * params.validation)
+    rows = Rows(first, check_first - max(gap, HORIZON), check_first, last)
+    if last - first < rows_needed(gap, params):
+        needed = first + rows_needed(gap, params)
+        raise DataError(
+            sample.source,
+            f"has {last:,} bars to train on, and the model needs {needed:,}: warm-up of the features, chunks of"
+            f" model.burn_in + model.chunk bars, a gap of {gap:,}, and the validation rows",
+            fix="more candles, a longer walk_forward.train, or a smaller model.chunk",
+        )
+    return rows
+
+
+def rows_needed(gap: int, params: LSTMParams) -> int:
+    """The fewest usable training rows with which fit and validation rows can be told apart."""
+    fit = max(params.burn_in + params.chunk, params.replay)
+    share = params.validation
+    return 1 + math.ceil(max((fit + max(gap, HORIZON)) / (1.0 - share), params.chunk / share))

@@ -30,7 +30,8 @@ class Skill:
     `pesaran_timmermann_p`: of that share under independent signs, one-sided. `clark_west_p`: of f adding
     nothing to b, one-sided, with autocorrelation-robust variance. `oracle_skill`: of the true
     expectation g, and `oracle_ratio` = E[2fg - f^2] / E[g^2], 1 for f = g; None where g is unknown.
-    `evident`: skill above 0 and clark_west_p below 0.05. `verdict`: one line for people. What is
+    `evident`: skill above 0, against zero too (forecasting nothing is no skill, though it beats a noisy
+    mean), and clark_west_p below 0.05. `verdict`: one line for people. What is
     undefined (such as a correlation with a constant) is NaN.
     """
 
@@ -58,15 +59,15 @@ def forecast_skill(market: Market, forecasts: Forecasts) -> Skill:
     known = np.isfinite(mean[:-1]) & np.isfinite(expanding)
     y, f, b = returns[known], mean[:-1][known], expanding[known]
     g = None if market.oracle is None else market.oracle[:-1][known]
-    skill, clark_west = skill_score(y, f, b), clark_west_p(y, f, b)
-    evident = skill > 0.0 and clark_west < SIGNIFICANCE
+    skill, against_zero, clark_west = skill_score(y, f, b), skill_score(y, f, np.zeros(len(y))), clark_west_p(y, f, b)
+    evident = min(skill, against_zero) > 0.0 and clark_west < SIGNIFICANCE
     nonzero = (f != 0.0) & (y != 0.0)
     hits = np.sign(f[nonzero]) == np.sign(y[nonzero])
     return Skill(
         symbol=market.symbol,
         count=len(y),
         skill=skill,
-        skill_against_zero=skill_score(y, f, np.zeros(len(y))),
+        skill_against_zero=against_zero,
         skill_against_ewma=skill_score(y, f, ewma[known]),
         information_coefficient=correlation(f, y),
         rank_information_coefficient=correlation(ranks(f), ranks(y)),
@@ -108,7 +109,7 @@ def correlation(x: FloatArray, y: FloatArray) -> float:
 
 def ranks(values: FloatArray) -> FloatArray:
     """The rank of each value, ties sharing their mean rank."""
-    ranked: FloatArray = pd.Series(values).rank().to_numpy(dtype=np.float64)
+    ranked: FloatArray = np.asarray(pd.Series(values).rank())
     return ranked
 
 

@@ -14,14 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foundation.errors import DataError, ParameterError
+from foundation.errors import ParameterError
 from markets.candles import FloatArray
 from models.cache import FoldForecast, FoldJob, write_entry
 from models.features import Float32Array
 from models.network import ForecastNetwork, State, bend
 from models.parameters import LSTMParams
-from models.samples import HORIZON, Sample
+from models.samples import Sample
 from models.scaling import Scaler, fit_scaler
+from models.schedule import Rows, split_rows
 
 RIDGE = 100.0
 Weights = Mapping[str, Float32Array]
@@ -51,18 +52,6 @@ class TrainedNetwork:
         return network.eval()
 
 
-class Rows(NamedTuple):
-    """Where training happens: rows [fit_first, fit_last) set the weights, [check_first, check_last) choose among them.
-
-    The label of the last fit row is known, and the memory of the features over, before `check_first`.
-    """
-
-    fit_first: int
-    fit_last: int
-    check_first: int
-    check_last: int
-
-
 def train_network(sample: Sample, last: int, gap: int, scaling: str, params: LSTMParams, seed: int) -> TrainedNetwork:
     """The network that a seed leads to, trained on the sample's rows before `last`.
 
@@ -85,29 +74,6 @@ def train_network(sample: Sample, last: int, gap: int, scaling: str, params: LST
     weights = {name: values.numpy() for name, values in best.weights.items()}
     deviation = math.sqrt(float(np.nanmean(np.square(target, dtype=np.float64))))
     return TrainedNetwork(params, scaler, weights, deviation, best.steps, best.loss, best.zero_loss)
-
-
-def split_rows(sample: Sample, last: int, gap: int, params: LSTMParams) -> Rows:
-    """The fit and validation rows before `last`; raises DataError where they are too few."""
-    first = min(sample.first, last)
-    check_first = last - round((last - first) * params.validation)
-    rows = Rows(first, check_first - max(gap, HORIZON), check_first, last)
-    if last - first < rows_needed(gap, params):
-        needed = first + rows_needed(gap, params)
-        raise DataError(
-            sample.source,
-            f"has {last:,} bars to train on, and the model needs {needed:,}: warm-up of the features, chunks of"
-            f" model.burn_in + model.chunk bars, a gap of {gap:,}, and the validation rows",
-            fix="more candles, a longer walk_forward.train, or a smaller model.chunk",
-        )
-    return rows
-
-
-def rows_needed(gap: int, params: LSTMParams) -> int:
-    """The fewest usable training rows with which fit and validation rows can be told apart."""
-    fit = max(params.burn_in + params.chunk, params.replay)
-    share = params.validation
-    return 1 + math.ceil(max((fit + max(gap, HORIZON)) / (1.0 - share), params.chunk / share))
 
 
 @contextmanager

@@ -9,12 +9,13 @@ import numpy as np
 
 from foundation.errors import ParameterError
 from foundation.parallel import run_all
+from markets.candles import duration
 from markets.market import Market
 from models.cache import FoldForecast, FoldJob, entry_path, read_entry
 from models.forecasts import Forecasts, ForecastSeries
 from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
 from models.samples import Sample, build_sample
-from models.schedule import Fold, embargo_bars, make_folds
+from models.schedule import Fold, embargo_bars, make_folds, rows_needed
 
 
 def walk_forward(
@@ -36,7 +37,7 @@ def walk_forward(
     `scheme, train, test, seeds` override fields of `walk`. Every fold and seed is an independent piece
     of work, spread over `workers` processes (all cores by default); the number of them changes nothing.
     With `cache` the forecasts of each are kept on disk under a fingerprint of all they depend on, and a
-    second call trains nothing. Raises DataError that says how many bars are needed.
+    second call trains nothing. Raises DataError or ParameterError that says how many bars are needed.
 
     A row's mean is the mean over seeds; its model saw no bar from the row's own on.
     """
@@ -46,6 +47,8 @@ def walk_forward(
     listed = as_list(markets)
     samples = [build_sample(market.candles, features, model) for market in listed]
     plans = [make_folds(one.timestamp, one.bar, walk, one.memory, one.source) for one in samples]
+    for sample, folds in zip(samples, plans, strict=True):
+        _check_length(sample, folds[0], walk, model)
     jobs = [
         _job(sample, fold, walk, features.scaling, model, member)
         for sample, folds in zip(samples, plans, strict=True)
@@ -75,6 +78,16 @@ def member_seeds(seed: int, count: int) -> list[int]:
     if seed < 0:
         raise ParameterError("seed", "should be 0 or above", value=seed)
     return [int(np.random.SeedSequence([seed, member]).generate_state(1)[0]) for member in range(count)]
+
+
+def _check_length(sample: Sample, fold: Fold, walk: WalkForwardParams, model: LSTMParams) -> None:
+    gap = walk.purge + embargo_bars(walk, sample.bar, sample.memory)
+    needed = sample.first + rows_needed(gap, model) + fold.test_first - fold.train_last
+    if fold.test_first < needed:
+        problem = f"holds {fold.test_first:,} bars of {duration(sample.bar)}, and the model needs {needed:,}"
+        parts = f"{sample.first:,} of warm-up, twice {gap:,} of purge and embargo, the rest to fit and to validate"
+        fix = "a longer train, a shorter embargo or a smaller model.chunk"
+        raise ParameterError("walk_forward.train", f"{problem} ({parts})", value=str(walk.train), fix=fix)
 
 
 def _job(sample: Sample, fold: Fold, walk: WalkForwardParams, scaling: str, model: LSTMParams, seed: int) -> FoldJob:

@@ -1,0 +1,224 @@
+"""Walk-forward: out-of-sample forecasts, the same however they are made, and kept once made."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from planted_market import FEW, SHORT, TINY, other_after, planted_market
+
+import models.training
+from foundation.errors import DataError, ParameterError
+from markets.demo import demo_market
+from markets.market import Market
+from models.forecasts import Forecasts
+from models.parameters import WalkForwardParams
+from models.samples import build_sample
+from models.skill import Skill, forecast_skill
+from models.training import forecast_means, train_network
+from models.walkforward import member_seeds, walk_forward
+
+MARKET = planted_market()
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test starts with an empty cache of its own."""
+    monkeypatch.setenv("CROSSGATE_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The seeds that have been trained since the test began."""
+    seen: list[int] = []
+    honest = models.training.train_network
+
+    def counted(*arguments: object) -> object:
+        seen.append(arguments[-1])
+        return honest(*arguments)
+
+    monkeypatch.setattr(models.training, "train_network", counted)
+    return seen
+
+
+def forecast(market: Market = MARKET, **settings: object) -> Forecasts:
+    """A tiny walk-forward of two folds and two seeds, in this process."""
+    return walk_forward(market, TINY, FEW, **{"walk": SHORT, "workers": 1, **settings})
+
+
+def test_every_bar_after_the_first_training_has_a_forecast() -> None:
+    """Forecasts cover all candles after the first training span, each from a model that ended before it."""
+    made = forecast().series["TEST"]
+    assert np.array_equal(made.timestamp, MARKET.candles.timestamp[360:])
+    assert (np.isfinite(made.mean) & (made.sigma > 0)).all()
+    assert (made.trained_through < made.timestamp).all()
+    assert np.array_equal(made.model, np.repeat([0, 1], 240))
+
+
+def test_a_row_is_the_mean_over_seeds() -> None:
+    """A forecast is the members' mean times the trailing volatility, the state warmed before the test."""
+    made = forecast(walk=SHORT.replaced(scheme="holdout")).series["TEST"]
+    sample = build_sample(MARKET.candles, FEW, TINY)
+    gap = 1 + sample.memory
+    means, deviations = [], []
+    for seed in member_seeds(0, 2):
+        trained = train_network(sample, 360 - gap, gap, "standard", TINY, seed)
+        mean, _ = forecast_means(trained.network(), trained.scaler.apply(sample.features[360 - 128 :]))
+        means.append(mean[128:])
+        deviations.append(trained.deviation)
+    np.testing.assert_allclose(made.mean, sample.volatility[360:] * np.mean(means, axis=0), rtol=1e-12)
+    np.testing.assert_allclose(made.sigma, sample.volatility[360:] * np.mean(deviations), rtol=1e-12)
+
+
+def test_workers_change_nothing() -> None:
+    """One process or two, cached or not: the same bits."""
+    alone = forecast(cache=False)
+    together = forecast(cache=False, workers=2)
+    kept = forecast(cache=True)
+    assert alone.fingerprint == together.fingerprint == kept.fingerprint == forecast().fingerprint
+
+
+def test_seeds() -> None:
+    """Another seed gives another forecast; more members leave the first ones as they are."""
+    assert forecast(seed=1).fingerprint != forecast(seed=0).fingerprint
+    assert member_seeds(7, 5)[:3] == member_seeds(7, 3)
+    assert len(set(member_seeds(7, 5) + member_seeds(8, 5))) == 10
+
+
+def test_shortcuts_override_the_table() -> None:
+    """scheme, train, test and seeds as keywords count instead of the table's, and are checked like it."""
+    made = forecast(scheme="holdout", train="20d", seeds=1).series["TEST"]
+    assert len(made) == 360
+    assert set(made.model) == {0}
+    with pytest.raises(ParameterError, match=r"walk_forward\.scheme"):
+        forecast(scheme="sometimes")
+
+
+def test_a_second_call_trains_nothing(trainings: list[int]) -> None:
+    """The same question again is answered from disk."""
+    first = forecast()
+    assert len(trainings) == 4
+    assert forecast().fingerprint == first.fingerprint
+    assert len(trainings) == 4
+
+
+def test_only_what_changed_is_trained(trainings: list[int]) -> None:
+    """One more seed trains one model a fold, later candles train the folds they touch."""
+    forecast()
+    forecast(seeds=3)
+    assert len(trainings) == 4 + 2
+    forecast(other_after(MARKET, 700))
+    assert len(trainings) == 4 + 2 + 2
+
+
+def test_what_the_cache_depends_on(trainings: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other features, model settings, embargo, data or source train anew; other contracts do not."""
+    forecast(scheme="holdout", seeds=1)
+    settings = {"walk": SHORT.replaced(scheme="holdout", seeds=1), "workers": 1}
+    walk_forward(MARKET, TINY, FEW.replaced(scaling="robust"), **settings)
+    walk_forward(MARKET, TINY.replaced(hidden=5), FEW, **settings)
+    walk_forward(MARKET, TINY, FEW, **{**settings, "walk": settings["walk"].replaced(embargo="1d")})
+    walk_forward(other_after(MARKET, 100), TINY, FEW, **settings)
+    assert len(trainings) == 5
+    walk_forward(replace(MARKET, contract=MARKET.contract.replaced(taker_fee=0.01)), TINY, FEW, **settings)
+    assert len(trainings) == 5
+    monkeypatch.setattr("models.cache._source", lambda: ["another"])
+    walk_forward(MARKET, TINY, FEW, **settings)
+    assert len(trainings) == 6
+
+
+@pytest.mark.parametrize("damage", [b"", b"no archive", "truncated", "flipped"])
+def test_a_damaged_entry_is_trained_anew(damage: bytes | str, own_cache: Path, trainings: list[int]) -> None:
+    """An entry that is empty, not an archive, cut short or has a flipped bit is replaced, not believed."""
+    first = forecast(seeds=1)
+    for entry in own_cache.rglob("*.npz"):
+        whole = entry.read_bytes()
+        flipped = bytearray(whole)
+        flipped[400] ^= 0xFF
+        entry.write_bytes({"truncated": whole[:700], "flipped": bytes(flipped)}.get(str(damage), damage))
+    assert forecast(seeds=1).fingerprint == first.fingerprint
+    assert len(trainings) == 4
+    assert forecast(seeds=1).fingerprint == first.fingerprint
+    assert len(trainings) == 4
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the cache cannot be written the error says how to go on; without it all works."""
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("CROSSGATE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(DataError, match="set CROSSGATE_CACHE"):
+        forecast()
+    assert len(forecast(cache=False).series["TEST"]) == 480
+
+
+def test_several_markets() -> None:
+    """Each symbol has a model of its own, the same as if it were alone."""
+    other = planted_market(700, seed=2, symbol="OTHER")
+    both = forecast([MARKET, other])
+    assert both.series["TEST"].mean.tolist() == forecast().series["TEST"].mean.tolist()
+    assert both.series["OTHER"].mean.tolist() == forecast(other).series["OTHER"].mean.tolist()
+    with pytest.raises(ParameterError, match="different symbols"):
+        forecast([MARKET, MARKET])
+
+
+def test_too_little_data() -> None:
+    """Too few candles, or too short a train for the model, is an error that says how many are needed."""
+    with pytest.raises(DataError, match=r"holds 360 bars; walk_forward\.train = 15d needs at least 361"):
+        forecast(MARKET.rows(0, 360))
+    with pytest.raises(
+        ParameterError, match=r"walk_forward.train = '5d': holds 120 bars of 1h, and the model needs 282"
+    ):
+        forecast(train="5d")
+    with pytest.raises(ParameterError, match="seed = -1"):
+        forecast(seed=-1)
+
+
+def test_cached_forecasts_leave_torch_out(own_cache: Path) -> None:
+    """Neither `import models` nor forecasts from the cache import torch."""
+    forecast()
+    script = """
+import sys
+import models
+import models.parameters, models.skill
+assert "torch" not in sys.modules
+from planted_market import FEW, SHORT, TINY, planted_market
+market = planted_market()
+made = models.walk_forward(market, TINY, FEW, walk=SHORT)
+print(made.fingerprint, models.forecast_skill(market, made).count)
+assert "torch" not in sys.modules
+"""
+    tree = Path(__file__).resolve().parents[1]
+    paths = {"PYTHONPATH": f"{tree}:{tree / 'tests'}", "CROSSGATE_CACHE": str(own_cache)}
+    ran = subprocess.run(
+        [sys.executable, "-c", script], env=paths, cwd=tree, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.split() == [forecast().fingerprint, "479"]
+
+
+def demo_skill(predictability: float) -> Skill:
+    """The skill on the shipped demo market of one model set that is trained on its first year."""
+    market = demo_market(predictability=predictability)
+    made = walk_forward(market, walk=WalkForwardParams(scheme="holdout", train="365d"))
+    return forecast_skill(market, made)
+
+
+def test_demo_market_with_predictability() -> None:
+    """On the demo market the forecasts come near the oracle's skill, and that is evident."""
+    skill = demo_skill(0.02)
+    assert skill.evident
+    assert skill.oracle_ratio is not None
+    assert skill.oracle_ratio > 0.65
+
+
+def test_demo_market_without_predictability() -> None:
+    """On the same market with nothing to know no skill is evident."""
+    skill = demo_skill(0.0)
+    assert not skill.evident
+    assert skill.skill < 0.001
+    assert "no evident skill" in skill.verdict
