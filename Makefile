@@ -8,6 +8,9 @@ STAMP  := $(VENV)/.installed
 EXTRAS := dev
 SAY     = @printf '\n==> %s\n'
 
+# A folder of published numbers; tests/test_golden.py holds the arithmetic to them where there is one.
+export CROSSGATE_GOLDEN ?= ../shared/golden
+
 export UV_FIND_LINKS   ?= $(shell printf '%s' "$$PIP_FIND_LINKS" | tr -s ' ' ',')
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 ifeq ($(strip $(UV_FIND_LINKS)),)
