@@ -136,5 +136,5 @@ def enter_inside(desk: Desk, bar: Row, s: int) -> None:
             reference = min(order.price, bar.open) if order.side > 0 else max(order.price, bar.open)
             price, fee_rate = reference, contract.maker_fee
         if trade(desk, k, price, reference, fee_rate):
-            desk.positions[s].entered = 1
+            desk.positions[s].entered_at = reference
         wake_children(desk)

@@ -39,7 +39,7 @@ def play_bar(
     if state.ruined:
         return
     for s in range(len(positions)):
-        positions[s].entered = 0
+        positions[s].entered_at = 0.0
         settle_funding(desk, s, bars[s, i].mark_open, bars[s, i].funding_open)
     for s in range(len(positions)):
         gap_at_open(desk, bars[s, i], s)

@@ -98,7 +98,7 @@ def exit_inside(desk: Desk, bar: Row, s: int) -> None:
     if side == 0:
         return
     best, tick = bar.high if side > 0 else bar.low, desk.contracts[s].tick
-    targets_count = position.entered == 0 and bar.blocked == 0
+    targets_count = position.entered_at == 0.0 and bar.blocked == 0
     if targets_count and favourable_first(desk.settings[0].intrabar, side, bar.open, bar.high, bar.low, tick):
         take_targets(desk, s, best, through)
     meet_adverse(desk, bar, s)
@@ -110,9 +110,11 @@ def exit_inside(desk: Desk, bar: Row, s: int) -> None:
 def meet_adverse(desk: Desk, bar: Row, s: int) -> None:
     """The nearer of stop (on last prices) and liquidation (on mark prices) acts, until none is reached.
 
-    The open can worsen their price only for a position that was there at the open.
+    Each fills at its level, or at the price from which the bar went on when that is worse already: the
+    open, or where a limit or stop order entered inside the bar.
     """
     position, tick = desk.positions[s], desk.contracts[s].tick
+    start = position.entered_at if position.entered_at > 0.0 else bar.open
     while position.quantity != 0.0:
         side = direction(position.quantity)
         worst, worst_mark = (bar.low, bar.mark_low) if side > 0 else (bar.high, bar.mark_high)
@@ -122,10 +124,10 @@ def meet_adverse(desk: Desk, bar: Row, s: int) -> None:
         liquidated = level > 0.0 and reaches(-side, worst_mark, level, tick)
         if stopped and (not liquidated or reaches(side, desk.orders[k].price, level, tick)):
             stop = desk.orders[k].price
-            reference = stop if position.entered else stop_fill(-side, stop, bar.open)
+            reference = stop_fill(-side, stop, start)
             fill_exit(desk, k, reference, desk.settings[0].slippage)
         elif liquidated:
-            liquidate(desk, s, level if position.entered else bar.open, desk.settings[0].slippage)
+            liquidate(desk, s, start, desk.settings[0].slippage)
         else:
             return
 

@@ -54,7 +54,8 @@ ACCOUNT = np.dtype(
     + _fields(BYTE, "ruined")
     + _fields(WHOLE, "orders fills payments events")
 )
-POSITION = np.dtype(_fields(REAL, "quantity entry margin liquidation_price") + _fields(BYTE, "entered"))
+# `entered_at`: the price at which a limit or stop order entered inside the bar that is played, else 0.
+POSITION = np.dtype(_fields(REAL, "quantity entry margin liquidation_price entered_at"))
 ORDER = np.dtype(
     _fields(WHOLE, "id parent symbol")
     + _fields(BYTE, "kind side reduce_only status reason remark")

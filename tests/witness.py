@@ -64,7 +64,7 @@ class WitnessAccount(WitnessBooks):
         self._market_orders()
         entered = self._resting_entries()
         for symbol in everyone:
-            self._inside(symbol, symbol in entered)
+            self._inside(symbol, entered.get(symbol))
         for symbol in everyone:
             self._pay_funding(symbol, "inside", bars[symbol].mark_close, bars[symbol].funding_inside)
             self._bankrupt_at_close(symbol)
@@ -113,9 +113,9 @@ class WitnessAccount(WitnessBooks):
             for order in self._live(symbol, lambda o: o.kind == "market" and not o.reduce_only):
                 self._net(order, self.bars[symbol].open)
 
-    def _resting_entries(self) -> set[int]:
-        """Between steps 3 and 4: limit and stop orders that may open; the symbols that they entered."""
-        entered: set[int] = set()
+    def _resting_entries(self) -> dict[int, float]:
+        """Between steps 3 and 4: limit and stop orders that may open; the symbols that they entered, and where."""
+        entered: dict[int, float] = {}
         for symbol, bar in enumerate(self.bars):
             if bar.blocked:
                 continue
@@ -128,10 +128,10 @@ class WitnessAccount(WitnessBooks):
                 else:
                     continue
                 if self._net(order, at):
-                    entered.add(symbol)
+                    entered[symbol] = at
         return entered
 
-    def _inside(self, symbol: int, entered: bool) -> None:
+    def _inside(self, symbol: int, entered: float | None) -> None:
         """Step 4: adverse and favourable levels inside the bar.
 
         A target does not count on the bar in which a limit or stop order entered.
@@ -142,18 +142,19 @@ class WitnessAccount(WitnessBooks):
         favourable_first = self.intrabar == "favourable" or (
             self.intrabar == "nearer_extreme" and (favourable_way - adverse_way) / tick < -TOLERANCE
         )
-        if favourable_first and not entered:
+        if favourable_first and entered is None:
             self._favourable(symbol)
         self._adverse(symbol, entered)
-        if not favourable_first and not entered:
+        if not favourable_first and entered is None:
             self._favourable(symbol)
 
-    def _adverse(self, symbol: int, entered: bool) -> None:
+    def _adverse(self, symbol: int, entered: float | None) -> None:
         """The nearer of stop (last price) and liquidation (mark), until nothing more is touched.
 
-        Each fills at its level, or at the open when that is worse and the position was there by then.
+        Each fills at its level, or at the open, or where the bar was entered, when that is worse.
         """
         bar, tick = self.bars[symbol], self.contracts[symbol].tick
+        start = bar.open if entered is None else entered
         while side := self.positions[symbol].side:
             long = side > 0
             stops = [] if bar.blocked else self._stops_reached(symbol, bar.low if long else bar.high)
@@ -161,12 +162,12 @@ class WitnessAccount(WitnessBooks):
                 level = self.liquidation_price(symbol)
                 nearer = rises_to if long else falls_to
                 if not stops or not nearer(stops[0].price, level, tick):
-                    self._liquidate(symbol, level if entered else bar.open)
+                    self._liquidate(symbol, start)
                     return
             if not stops:
                 return
-            worse = min(bar.open, stops[0].price) if long else max(bar.open, stops[0].price)
-            self._reduce_by(stops[0], stops[0].price if entered else worse)
+            worse = min(start, stops[0].price) if long else max(start, stops[0].price)
+            self._reduce_by(stops[0], worse)
 
     def _favourable(self, symbol: int) -> None:
         """Targets inside the bar, nearest first, each at its limit."""
