@@ -61,13 +61,10 @@ def first_test(config: Config, market: Market) -> int:
     """The open of the first bar with a forecast: of the first test, or the first after a saved model's training."""
     if config.model.load is not None:
         return saved_model(config).forecasts(market).start
-    from models.features import longest_memory, parse_columns
-    from models.schedule import make_folds
+    from models.walkforward import plan_folds
 
-    candles = market.candles
-    memory = longest_memory(parse_columns(config.features.columns))
-    folds = make_folds(candles.timestamp, candles.bar, config.walk_forward, memory, candles.source)
-    return int(candles.timestamp[folds[0].test_first])
+    _, folds = plan_folds(market, config.model.lstm, config.features, config.walk_forward)
+    return int(market.candles.timestamp[folds[0].test_first])
 
 
 def make_forecasts(config: Config, markets: Sequence[Market]) -> Forecasts:

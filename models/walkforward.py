@@ -45,23 +45,30 @@ def walk_forward(
     overrides = {"scheme": scheme, "train": train, "test": test, "seeds": seeds}
     walk = walk.replaced(**{name: value for name, value in overrides.items() if value is not None})
     listed = as_list(markets)
-    samples = [build_sample(market.candles, features, model) for market in listed]
-    plans = [make_folds(one.timestamp, one.bar, walk, one.memory, one.source) for one in samples]
-    for sample, folds in zip(samples, plans, strict=True):
-        _check_length(sample, folds[0], walk, model)
+    plans = [plan_folds(market, model, features, walk) for market in listed]
     jobs = [
         _job(sample, fold, walk, features.scaling, model, member)
-        for sample, folds in zip(samples, plans, strict=True)
+        for sample, folds in plans
         for fold in folds
         for member in member_seeds(seed, walk.seeds)
     ]
     symbols = ", ".join(market.symbol for market in listed)
     made = iter(_run(jobs, f"Training models for {symbols}", workers, cache))
     series = {}
-    for market, sample, folds in zip(listed, samples, plans, strict=True):
+    for market, (sample, folds) in zip(listed, plans, strict=True):
         parts = [_ensemble(sample, fold, [next(made) for _ in range(walk.seeds)]) for fold in folds]
         series[market.symbol] = _joined(parts)
     return Forecasts(series, f"LSTM, {walk.scheme} walk-forward, {walk.seeds} seed(s)")
+
+
+def plan_folds(
+    market: Market, model: LSTMParams, features: FeatureParams, walk: WalkForwardParams
+) -> tuple[Sample, list[Fold]]:
+    """The sample of a market and its folds, before anything trains; raises where there are too few bars."""
+    sample = build_sample(market.candles, features, model)
+    folds = make_folds(sample.timestamp, sample.bar, walk, sample.memory, sample.source)
+    _check_length(sample, folds[0], walk, model)
+    return sample, folds
 
 
 def as_list(markets: Market | Sequence[Market]) -> list[Market]:

@@ -157,6 +157,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "a missing config": (["check", "none.toml"], "none.toml: there is no such config"),
     "a missing data file": (["check", BTC, "--data", "none"], "none/ohlcv/binance_um_BTCUSDT_1h.parquet"),
     "too few candles": (["backtest", "--set", "market.bars=600"], "walk_forward.train"),
+    "too short a training": (["check", DEMO, "--set", "walk_forward.train=20d"], "walk_forward.train = '20d': holds"),
     "a folder that holds something else": (["backtest", "--out", str(TREE)], "out = "),
     "a run in a file": (["backtest", "--out", str(TREE / "LICENSE")], "out = "),
     "a saved model that is missing": (["backtest", "--set", "model.load=none"], "none"),
