@@ -18,7 +18,7 @@ from backtests.parameters import AccountParams, CostParams
 from backtests.result import Result
 from foundation.errors import DataError, ParameterError
 from markets.candles import IntArray, utc
-from markets.market import Market
+from markets.market import Market, common_span
 from models.forecasts import Forecaster, Forecasts, collect_forecasts
 from strategies.lstm_crossover import Decision, LSTMCrossover
 from strategies.parameters import CrossoverParams, RiskParams
@@ -49,7 +49,7 @@ def backtest(
     account, costs = account or AccountParams(), costs or CostParams()
     markets = [market] if isinstance(market, Market) else list(market)
     asked = forecasts if isinstance(forecasts, Forecasts) else _collect(forecasts, markets)
-    played = [_with_costs(one, costs) for one in _common_span(markets)]
+    played = [_with_costs(one, costs) for one in common_span(markets)]
     for one in played:
         risk.check_leverage(one.contract)
     start = _first_bar(played[0], asked)
@@ -81,28 +81,6 @@ def _with_costs(market: Market, costs: CostParams) -> Market:
     named = {name: getattr(costs, name) for name in ("taker_fee", "maker_fee", "liquidation_fee")}
     given = {name: value for name, value in named.items() if value is not None}
     return replace(market, contract=market.contract.replaced(**given)) if given else market
-
-
-def _common_span(markets: Sequence[Market]) -> list[Market]:
-    """The markets cut to the bars that all of them have; they must have one bar length and currency."""
-    if not markets:
-        raise ParameterError("market", "is missing", fix="hand in at least one Market")
-    lead = markets[0]
-    for one in markets[1:]:
-        if one.candles.bar != lead.candles.bar:
-            raise DataError(
-                one.symbol, f"has another bar length than {lead.symbol}", fix="use candles of one bar length"
-            )
-        if one.contract.settlement != lead.contract.settlement:
-            raise DataError(
-                one.symbol, f"settles in {one.contract.settlement}, {lead.symbol} in {lead.contract.settlement}"
-            )
-    start = max(int(one.candles.timestamp[0]) for one in markets)
-    end = min(int(one.candles.timestamp[-1]) for one in markets)
-    if start > end:
-        raise DataError("markets", "have no bar in common", fix="choose markets that overlap in time")
-    rows = [np.searchsorted(one.candles.timestamp, (start, end)) for one in markets]
-    return [one.rows(int(first), int(last) + 1) for one, (first, last) in zip(markets, rows, strict=True)]
 
 
 def _first_bar(market: Market, forecasts: Forecasts) -> int:

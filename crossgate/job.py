@@ -14,7 +14,7 @@ from crossgate.config import Config
 from crossgate.tables import DemoParams, MarketParams
 from foundation.errors import ParameterError
 from markets.candles import utc
-from markets.market import Market
+from markets.market import Market, common_span
 from models.forecasts import Forecasts
 from reports.report import check_folder as check_run_folder
 
@@ -50,7 +50,7 @@ def check_markets(config: Config, markets: Sequence[Market]) -> None:
     That is: a leverage above a contract's maximum, too few candles for a first test, and missing
     funding after it.
     """
-    for market in markets:
+    for market in common_span(markets):
         config.risk.check_leverage(market.contract)
         start = first_test(config, market)
         if config.account.missing_funding == "refuse":

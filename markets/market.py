@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from foundation.errors import DataError
+from foundation.errors import DataError, ParameterError
 from foundation.fingerprint import fingerprint
 from foundation.units import nanoseconds
 from markets.candles import BoolArray, Candles, FloatArray, utc
@@ -124,3 +125,37 @@ class Market:
             fix = 'add the settlements, choose other start and end, or set account.missing_funding = "zero"'
             where = f"{utc(hole[0])} to {utc(hole[1])} UTC"
             raise DataError(f"{self.symbol} funding", f"has no settlement from {where}", fix=fix)
+
+
+def common_span(markets: Sequence[Market]) -> list[Market]:
+    """The markets cut to the bars that all of them have.
+
+    Raises ParameterError for none, and DataError where they differ in bar length or currency, name a
+    symbol twice or have no bar in common.
+    """
+    if not markets:
+        raise ParameterError("market", "is missing", fix="hand in at least one Market")
+    lead = markets[0]
+    for one in markets[1:]:
+        if one.symbol == lead.symbol:
+            raise DataError(one.symbol, "is named twice", fix="hand in one market a symbol")
+        if one.candles.bar != lead.candles.bar:
+            raise DataError(
+                one.symbol, f"has another bar length than {lead.symbol}", fix="use candles of one bar length"
+            )
+        if one.contract.settlement != lead.contract.settlement:
+            raise DataError(
+                one.symbol, f"settles in {one.contract.settlement}, {lead.symbol} in {lead.contract.settlement}"
+            )
+    start = max(int(one.candles.timestamp[0]) for one in markets)
+    end = min(int(one.candles.timestamp[-1]) for one in markets)
+    if start > end:
+        raise DataError("markets", "have no bar in common", fix="choose markets that overlap in time")
+    rows = [np.searchsorted(one.candles.timestamp, (start, end)) for one in markets]
+    cut = [one.rows(int(first), int(last) + 1) for one, (first, last) in zip(markets, rows, strict=True)]
+    for one in cut[1:]:
+        if not np.array_equal(one.candles.timestamp, cut[0].candles.timestamp):
+            raise DataError(
+                one.symbol, f"has bars that open at other times than {lead.symbol}'s", fix="use one bar grid"
+            )
+    return cut

@@ -184,7 +184,8 @@ def test_a_mark_that_the_last_price_stands_in_for_is_said() -> None:
 def test_leverage_above_the_contract_s_maximum_is_refused() -> None:
     """The line names the key, the value and the limit."""
     over = wild_market(9, 100, maximum_leverage=20.0)
-    with pytest.raises(ParameterError, match=r"risk\.leverage = 25\.0: is above the maximum of test:TEST; .* at most 20"):
+    said = r"risk\.leverage = 25\.0: is above the maximum of test:TEST; .* at most 20"
+    with pytest.raises(ParameterError, match=said):
         backtest(over, forecasts(over, noise(100, 9)), RULE, RiskParams(leverage=25.0))
 
 
