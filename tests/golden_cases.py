@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from markets.tiers import MarginTiers, read_margin_tiers
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "golden"
@@ -103,8 +105,10 @@ def read_rules(folder: Path = FOLDER) -> set[str]:
 @cache
 def reference_tables() -> list[MarginTiers]:
     """The bracket tables that rows about tiers refer to by symbol and vintage."""
-    path = next(path for path in (FOLDER / TIERS, BESIDE / TIERS) if path.is_file())
-    return read_margin_tiers(path)
+    for path in (FOLDER / TIERS, BESIDE / TIERS):
+        if path.is_file():
+            return read_margin_tiers(path)
+    pytest.skip(f"no bracket tables at {FOLDER / TIERS}: rows about them cannot run")
 
 
 def tiers_of(row: Row) -> MarginTiers:

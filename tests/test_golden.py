@@ -26,6 +26,17 @@ def evaluate(row: Row) -> float:
     return float(MAP[row.rule](row))
 
 
+def soft_disagreements(rows: list[Row]) -> list[str]:
+    """The rows of numbers that no source prints and the project does not reproduce; nothing fails for them."""
+    found = []
+    for row in rows:
+        try:
+            found += disagreements([row])
+        except (KeyError, StopIteration, TypeError, ValueError, ZeroDivisionError) as error:
+            found.append(f"{row.id}: {error!r}")
+    return found
+
+
 def disagreements(rows: list[Row]) -> list[str]:
     """The rows that the project does not reproduce, with both numbers."""
     found = []
@@ -72,6 +83,7 @@ def test_a_wrong_number_is_a_disagreement(rows: list[Row]) -> None:
     wrong = replace(row, expected=row.expected + 1.0)
     assert disagreements([row]) == []
     assert row.id in disagreements([wrong])[0]
+    assert soft_disagreements([replace(row, inputs={})])[0].startswith(f"{row.id}: ")
 
 
 def test_most_of_the_verified_numbers_run(rows: list[Row]) -> None:
@@ -79,7 +91,7 @@ def test_most_of_the_verified_numbers_run(rows: list[Row]) -> None:
     hard = [row for row in rows if row.kind == "hard"]
     run = [row for row in hard if row.rule in MAP]
     soft = [row for row in rows if row.kind == "soft" and row.rule in MAP]
-    missed = disagreements(soft)
+    missed = soft_disagreements(soft)
     kinds = Counter(row.kind for row in rows)
     print(f"{len(run)} of {len(hard)} verified rows run; {len(soft) - len(missed)} of {len(soft)} derived ones agree")
     print(

@@ -215,7 +215,7 @@ def test_a_planted_fault_is_caught_by_a_published_number(fault: Fault, monkeypat
     monkeypatch.setattr(fault.module, fault.function, fault.faulty)
     caught = disagreements(rows)
     if not caught and not BESIDE.is_dir():
-        pytest.skip(f"{FOLDER} holds no number of {fault.witness} that could notice: set CROSSGATE_GOLDEN")
+        pytest.skip(f"no published number at {FOLDER} could notice: set CROSSGATE_GOLDEN to a folder with cases/*.csv")
     assert caught, f"no number of {fault.witness} notices that {fault.mistake}"
     print(f"{fault.module.__name__}.{fault.function}: caught by {len(caught)} of {len(rows)}, such as {caught[0]}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -42,8 +43,8 @@ def make_tiers(scale: float = 1.0, date: str = "2021-06-01") -> MarginTiers:
 @cache
 def every_table() -> tuple[MarginTiers, ...]:
     """The worked example and every table of the folders of recorded data that are there."""
-    data = Path(__file__).resolve().parents[2] / "shared" / "data" / "margin"
-    files = [*sorted(data.glob("*.csv")), *(f for f in {FOLDER / TIERS, BESIDE / TIERS} if f.is_file())]
+    data = Path(os.environ.get("CROSSGATE_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+    files = [*sorted(data.glob("margin/*.csv")), *(f for f in {FOLDER / TIERS, BESIDE / TIERS} if f.is_file())]
     return (make_tiers(), make_tiers(1e-4), *(table for file in files for table in read_margin_tiers(file)))
 
 
