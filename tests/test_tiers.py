@@ -36,8 +36,9 @@ def reckoned(floors: tuple[float, ...], rates: tuple[float, ...]) -> list[float]
 def make_tiers(scale: float = 1.0, date: str = "2021-06-01") -> MarginTiers:
     """The brackets of the worked example, or the same in coin at a scale."""
     floors, caps = tuple(f * scale for f in FLOORS), [c * scale for c in CAPS]
-    arrays = (np.array(values) for values in (floors, caps, RATES, LEVERAGES, reckoned(floors, RATES)))
-    return MarginTiers("ETHUSDT", date, *arrays)
+    columns = (floors, caps, RATES, LEVERAGES, reckoned(floors, RATES))
+    lower, upper, rates, leverages, amounts = (np.array(values, dtype=np.float64) for values in columns)
+    return MarginTiers("ETHUSDT", date, lower, upper, rates, leverages, amounts)
 
 
 @cache
@@ -60,7 +61,8 @@ def test_a_bracket_holds_its_cap_and_not_its_floor() -> None:
     assert tiers.maximum_leverage(10e3 + 0.01) == 75.0
     assert tiers.maximum_leverage(10e6) == 4.0
     assert tiers.maximum_leverage(10e6 + 1.0) == 0.0
-    assert (tiers.maintenance_rate(3e6), tiers.maintenance_amount(3e6)) == (0.10, pytest.approx(135_365.0))
+    assert tiers.maintenance_rate(3e6) == 0.10
+    assert tiers.maintenance_amount(3e6) == pytest.approx(135_365.0)
 
 
 def test_maintenance_margin_has_no_jump_at_any_edge() -> None:
