@@ -19,7 +19,7 @@ MARKET, LIMIT, STOP = 0, 1, 2
 # Order statuses. Sleeping: waits for the fill of its parent. Those after LIVE are final.
 SLEEPING, LIVE, FILLED, CANCELLED, REFUSED = 0, 1, 2, 3, 4
 # Why an order was filled, by the row's number in this tuple.
-FILL_REASONS = ("order", "entry", "signal", "stop_loss", "take_profit", "liquidation")
+FILL_REASONS = ("order", "entry", "signal", "stop_loss", "take_profit", "liquidation", "time_exit")
 LIQUIDATION = FILL_REASONS.index("liquidation")
 # Why an order was refused, shrunk or cancelled, by number.
 ORDER_REMARKS = (

@@ -11,10 +11,13 @@ import backtrader as bt
 import numpy as np
 
 from foundation.errors import ParameterError
-from models.forecasts import Bar, Forecaster
+from models.forecasts import Bar, Forecast, Forecaster
 from strategies import averages, rules
 from strategies.parameters import CrossoverParams, RiskParams
+from strategies.plan import SITUATION, entry_size, offset, offset_rate, risk_record
 
+# The bar of an exit that has not happened.
+NEVER = -1_000_000_000
 THRESHOLD_UNITS = ("bps", "cost", "sigma")
 
 
@@ -100,11 +103,13 @@ class Memory:
     fast: Any
     slow: Any
     atr: Any
+    forecast: tuple[float, float] = (math.nan, math.nan)
     before: int = 0
     age: int = averages.NO_CROSS
     barred: int = 0
+    entered: int = 0
+    left: int = NEVER
     entries: list[Any] = field(default_factory=list)
-    exits: list[Any] = field(default_factory=list)
 
 
 def _defaults(*tables: type[CrossoverParams] | type[RiskParams]) -> tuple[tuple[str, Any], ...]:
@@ -149,8 +154,9 @@ class LSTMCrossover(bt.Strategy):
         self.decider = rules.DECIDERS.index(self.crossover.rule)
         self.cross_bars = self.crossover.cross_bars if self.crossover.confirmation == "cross" else 0
         self.threshold_unit = THRESHOLD_UNITS.index(self.crossover.threshold.unit)
-        distances = (self.risk.stop_loss, self.risk.take_profit)
-        self.needs_atr = any(distance is not None and distance.unit == "atr" for distance in distances)
+        self.sigma_band = self.crossover.sigma_band
+        self.plan = risk_record(self.risk)
+        self.situation = np.zeros(1, dtype=SITUATION)
         self.ask: Callable[[Bar], Any] = self.p.forecaster.forecast
 
     def prenext(self) -> None:
@@ -167,7 +173,7 @@ class LSTMCrossover(bt.Strategy):
         """What is wanted at the close of this bar: long, short or, with signal 0, to hold."""
         stamp = data.open_time
         bar = Bar(data.symbol, stamp, *[line[0] for line in memory.prices])
-        mean, sigma = self.ask(bar)
+        mean, sigma = memory.forecast = self.ask(bar)
         fast, slow = memory.fast[0], memory.slow[0]
         side, memory.before, memory.age = averages.crossing_step(fast, slow, memory.before, memory.age)
         confirmed = averages.confirmation(side, memory.age, self.cross_bars)
@@ -175,22 +181,28 @@ class LSTMCrossover(bt.Strategy):
             self.crossover.threshold.amount, self.threshold_unit, self.broker.cost_rate(data), sigma
         )
         wanted = rules.signal(mean, threshold, confirmed, self.decider) if stamp >= self.p.start else 0
+        if not self.sigma_band[0] <= sigma <= self.sigma_band[1] and self.decider < 2:
+            wanted = 0
         allowed = wanted if self.crossover.direction in ("both", "long" if wanted > 0 else "short") else 0
-        reason = "averages not known yet" if math.isnan(slow) else self._reason(stamp, mean, threshold, wanted, allowed)
+        reason = self._reason(bar, Forecast(mean, sigma), threshold, wanted, allowed)
+        if math.isnan(slow):
+            reason = "averages not known yet"
         return Decision(stamp, bar.close, mean, sigma, threshold, fast, slow, allowed, reason)
 
-    def _reason(self, stamp: int, mean: float, threshold: float, wanted: int, allowed: int) -> str:
+    def _reason(self, bar: Bar, forecast: Forecast, threshold: float, wanted: int, allowed: int) -> str:
         if wanted != allowed:
             return "direction not traded"
         if allowed:
             return "long" if allowed > 0 else "short"
-        if stamp < self.p.start:
+        if bar.timestamp < self.p.start:
             return "before the start"
         if self.decider == 2:
             return "averages confirm nothing"
-        if math.isnan(mean):
+        if math.isnan(forecast.mean):
             return "no forecast"
-        return "not confirmed" if rules.forecast_side(mean, threshold) else "below threshold"
+        if not self.sigma_band[0] <= forecast.sigma <= self.sigma_band[1]:
+            return "volatility outside its band"
+        return "not confirmed" if rules.forecast_side(forecast.mean, threshold) else "below threshold"
 
     def act(self, data: Any, memory: Memory, wanted: int) -> str:
         """Gives the orders for a wanted side; returns why nothing was done about one, else ''."""
@@ -201,59 +213,65 @@ class LSTMCrossover(bt.Strategy):
         position = self.getposition(data)
         held = int(math.copysign(1, position.size)) if position.size else 0
         step = rules.action(wanted, held, memory.barred, self.crossover.on_opposite == "reverse")
-        if step in (rules.OPEN, rules.REVERSE) and self.needs_atr and math.isnan(memory.atr[0]):
-            return "average true range not known yet"
+        if step == rules.HOLD and held and 0 < self.risk.maximum_bars <= len(data) - memory.entered + 1:
+            memory.entries = [self.close(data, reason="time_exit", reduce_only=True)]
+            return "held for its longest time"
+        if step == rules.OPEN and len(data) - memory.left < self.risk.cooldown_bars:
+            return "cooling down after an exit"
         if step in (rules.CLOSE, rules.REVERSE):
             memory.entries = [self.close(data, reason="signal", reduce_only=True)]
             if step == rules.CLOSE:
                 memory.barred = wanted
         if step in (rules.OPEN, rules.REVERSE):
-            self.enter(data, memory, wanted)
+            return self.enter(data, memory, wanted)
         return "barred after an exit" if wanted and wanted == memory.barred and not held else ""
 
-    def enter(self, data: Any, memory: Memory, side: int) -> None:
-        """A market order at the next open, with its stop and target priced from the fill."""
-        size = self.size(data, memory, side)
+    def enter(self, data: Any, memory: Memory, side: int) -> str:
+        """A market order at the next open, its stop and target priced from the fill; or why there is none."""
+        plan, now = self.plan[0], self.look(data, memory, side)[0]
+        size = float(entry_size(plan, now))
+        exits = {}
+        for reason, name in (("stop_loss", "stop"), ("take_profit", "target")):
+            rate = offset_rate(plan[f"{name}_rate"], plan[f"{name}_sigma"], now["sigma"])
+            price = offset(plan[f"{name}_atr"], now["atr"])
+            if rate or price:
+                exits[reason] = {"offset_rate": float(rate), "offset": float(price)}
+        if math.isnan(size + sum(sum(one.values()) for one in exits.values())):
+            return "size or exits not known yet"
         if size <= 0.0:
-            return
-        atr = memory.atr[0]
-        exits = []
-        for distance, reason in ((self.risk.stop_loss, "stop_loss"), (self.risk.take_profit, "take_profit")):
-            if distance is not None:
-                percent = distance.unit == "%"
-                exits.append(
-                    (reason, {"offset_rate": distance.amount / 100} if percent else {"offset": distance.amount * atr})
-                )
-        order = self.buy if side > 0 else self.sell
-        leave = self.sell if side > 0 else self.buy
+            return "no equity to trade"
+        order, leave = (self.buy, self.sell) if side > 0 else (self.sell, self.buy)
         entry = order(data=data, size=size, reason="entry", leverage=self.risk.leverage, transmit=not exits)
         memory.entries.append(entry)
-        for reason, offset in exits:
+        for reason, distance in exits.items():
             kind = bt.Order.Stop if reason == "stop_loss" else bt.Order.Limit
-            last = reason == exits[-1][0]
-            leave(data=data, size=size, exectype=kind, parent=entry, transmit=last, reason=reason, **offset)
+            last = reason == list(exits)[-1]
+            leave(data=data, size=size, exectype=kind, parent=entry, transmit=last, reason=reason, **distance)
+        return ""
 
-    def size(self, data: Any, memory: Memory, side: int) -> float:
-        """The quantity to open, from the equity that is left when an opposite position is closed."""
-        price, cost = data.close[0], self.broker.cost_rate(data)
-        closing = abs(self.getposition(data).size) * price * cost
-        equity = self.broker.getvalue() / len(self.datas) - closing
-        most = rules.size_by_leverage(
-            equity, price * (1.0 + side * self.broker.slippage), self.risk.leverage, self.broker.fee_rate(data)
-        )
-        if self.risk.sizing == "leverage" or self.risk.stop_loss is None:
-            return float(most)
-        stop = self.risk.stop_loss
-        rate, multiple = (stop.amount / 100, 0.0) if stop.unit == "%" else (0.0, stop.amount)
-        distance = rules.exit_distance(price, rate, multiple, memory.atr[0])
-        return float(min(most, rules.size_by_risk(equity, price, distance, self.risk.risk_per_trade, cost, side)))
+    def look(self, data: Any, memory: Memory, side: int) -> Any:
+        """The situation that sizes rest on; its equity is what is left when an opposite position is closed."""
+        price, now = data.close[0], self.situation
+        closing = abs(self.getposition(data).size) * price * self.broker.cost_rate(data)
+        now["equity"] = self.broker.getvalue() / len(self.datas) - closing
+        now["price"], now["side"], now["atr"] = price, side, memory.atr[0]
+        now["fee_rate"], now["slippage"] = self.broker.fee_rate(data), self.broker.slippage
+        now["mean"], now["sigma"] = memory.forecast
+        now["bars_per_year"] = data.market.bars_per_year
+        return now
 
     def notify_order(self, order: Any) -> None:
-        """Forgets entries that are done; after a stop, target or liquidation bars that side until the signal ends."""
+        """Keeps what the next decisions need; an exit that was not asked for bars its side until the signal ends."""
         if order.alive():
             return
         memory = self.by_symbol[order.data.symbol]
         memory.entries = [entry for entry in memory.entries if entry.ref != order.ref]
-        ended = order.info.get("reason") in ("stop_loss", "take_profit", "liquidation")
-        if ended and order.status == order.Completed:
+        reason = order.info.get("reason")
+        if order.status != order.Completed:
+            return
+        if reason == "entry":
+            memory.entered = len(order.data)
+            return
+        memory.left = len(order.data)
+        if reason in ("stop_loss", "take_profit", "liquidation", "time_exit"):
             memory.barred = -1 if order.isbuy() else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -11,8 +12,12 @@ from foundation.parameters import Parameters
 from foundation.units import Measured, Quantity
 from markets.contract import Contract
 
-_OFF = '"off", or a distance such as "2%" (of the entry price) or "2atr"'
-Distance = Annotated[Quantity | None, Measured(("%", "atr"), off=True)]
+_OFF = '"off", or a distance such as "2%" (of the entry price), "10%margin" (of the margin), "2atr" or "2sigma"'
+_SIGMA = '"off", or a deviation of the next bar\'s log return such as "20bps"'
+Distance = Annotated[Quantity | None, Measured(("%", "%margin", "atr", "sigma"), off=True)]
+Deviation = Annotated[Quantity | None, Measured(("bps",), off=True)]
+# How sizes come about, by number in compiled code.
+SIZINGS = ("leverage", "risk", "fraction", "forecast_volatility", "atr_volatility", "kelly")
 
 
 class CrossoverParams(Parameters):
@@ -21,6 +26,7 @@ class CrossoverParams(Parameters):
     Long when the forecast is above the threshold and the fast average above the slow one; short the
     mirror; else hold, which keeps the position. Units of the threshold: `bps` (1/10,000 log return),
     `cost` (a round trip of taker fee and slippage), `sigma` (the forecast's standard deviation).
+    With `minimum_sigma` or `maximum_sigma` there is no signal while the forecast's sigma lies outside.
     `rule` chooses what decides; the single ones and `buy_and_hold` serve as baselines.
     """
 
@@ -40,6 +46,8 @@ class CrossoverParams(Parameters):
         "reverse", description='"reverse" or "close", on the opposite signal'
     )
     direction: Literal["both", "long", "short"] = Field("both", description='"both", "long" or "short"')
+    minimum_sigma: Deviation = Field(None, description=_SIGMA)
+    maximum_sigma: Deviation = Field(None, description=_SIGMA)
     rule: Literal["confirmed", "forecast", "crossover", "buy_and_hold"] = Field(
         "confirmed", description='"confirmed" (forecast and averages), "forecast", "crossover" or "buy_and_hold"'
     )
@@ -47,36 +55,59 @@ class CrossoverParams(Parameters):
     def model_post_init(self, context: object) -> None:
         if self.slow <= self.fast:
             raise ParameterError("strategy.slow", f"should be above strategy.fast = {self.fast}", value=self.slow)
+        least, most = self.sigma_band
+        if least >= most:
+            fix = "a larger one, or off"
+            problem = f"should be above strategy.minimum_sigma = {self.minimum_sigma}"
+            raise ParameterError("strategy.maximum_sigma", problem, value=str(self.maximum_sigma), fix=fix)
+
+    @property
+    def sigma_band(self) -> tuple[float, float]:
+        """The least and the largest sigma at which signals count, as log returns; 0 and infinity when off."""
+        least, most = self.minimum_sigma, self.maximum_sigma
+        return (0.0 if least is None else least.amount / 1e4), (math.inf if most is None else most.amount / 1e4)
 
 
 class RiskParams(Parameters):
     """How much to trade and when to get out.
 
-    `sizing = "leverage"`: notional = leverage x equity. `sizing = "risk"`: the loss at the stop, with
-    a round trip of fees, is `risk_per_trade` x equity; never above leverage x equity. Distances are
-    measured from the fill price of the entry; `atr` is the average true range over `atr_bars` bars at the
-    close of the deciding bar.
+    The notional of a position, before it is capped at leverage x equity and rounded down to the lot:
+    `leverage`: leverage x equity. `risk`: so much that the loss at the stop, with a round trip of
+    fees and slippage, is `risk_per_trade` x equity. `fraction`: `fraction` of equity as margin.
+    `forecast_volatility`, `atr_volatility`: so much that its yearly volatility is `target_volatility`
+    of equity, from the forecast's sigma or from the average true range taken as one bar's deviation.
+    `kelly`: `kelly_share` of mean / sigma^2 of the forecast, as a multiple of equity.
+
+    Distances are measured from the fill price of the entry: `%` of it, `%margin` (the price move that
+    loses that part of the margin), `atr` (average true range over `atr_bars` bars) or `sigma` (of the
+    forecast) at the close of the deciding bar. A position is closed at the open after it was held for
+    `maximum_bars` closes, and no entry is made in the `cooldown_bars` after an exit (a
+    reversal is one step and is not held up); 0 switches each off.
     """
 
     table: ClassVar[str] = "risk"
 
-    sizing: Literal["leverage", "risk"] = Field("risk", description='"leverage" or "risk"')
+    sizing: Literal["leverage", "risk", "fraction", "forecast_volatility", "atr_volatility", "kelly"] = Field(
+        "risk", description=f"one of {', '.join(SIZINGS)}"
+    )
     risk_per_trade: float = Field(0.01, gt=0, le=1, description="a fraction of equity above 0 up to 1, such as 0.01")
     leverage: float = Field(3.0, gt=0, le=1000, description="a number above 0, at most the contract's maximum_leverage")
+    fraction: float = Field(0.25, gt=0, le=1, description="a fraction of equity above 0 up to 1, such as 0.25")
+    target_volatility: float = Field(0.3, gt=0, le=10, description="a yearly deviation above 0 up to 10, such as 0.3")
+    kelly_share: float = Field(0.25, gt=0, le=1, description="a share above 0 up to 1, such as 0.25")
     stop_loss: Distance = Field(Quantity(2.0, "atr"), description=_OFF)
     take_profit: Distance = Field(Quantity(4.0, "atr"), description=_OFF)
     atr_bars: int = Field(14, ge=1, le=1000, description="bars of the average true range, from 1 to 1000")
+    maximum_bars: int = Field(0, ge=0, le=1_000_000, description="bars, a whole number from 0 (off) to 1000000")
+    cooldown_bars: int = Field(0, ge=0, le=1_000_000, description="bars, a whole number from 0 (off) to 1000000")
 
     def model_post_init(self, context: object) -> None:
         if self.sizing == "risk" and self.stop_loss is None:
-            raise ParameterError(
-                "risk.stop_loss",
-                'is needed by risk.sizing = "risk"',
-                value="off",
-                fix='write a distance such as "2atr", or sizing = "leverage"',
-            )
-        if self.stop_loss is not None and self.stop_loss.unit == "%" and self.stop_loss.amount >= 100:
-            raise ParameterError("risk.stop_loss", "should be below 100%", value=str(self.stop_loss), fix=_OFF)
+            fix = 'write a distance such as "2atr", or sizing = "leverage"'
+            raise ParameterError("risk.stop_loss", 'is needed by risk.sizing = "risk"', value="off", fix=fix)
+        stop = self.stop_loss
+        if stop is not None and stop.unit in ("%", "%margin") and stop.amount >= 100:
+            raise ParameterError("risk.stop_loss", "should be below 100%", value=str(stop), fix=_OFF)
 
     def check_leverage(self, contract: Contract) -> None:
         """Raises ParameterError when the leverage is above what a contract allows."""

@@ -63,12 +63,6 @@ def threshold_return(amount: float, unit: int, cost_rate: float, sigma: float) -
 
 
 @rule
-def exit_distance(price: float, rate: float, atr_multiple: float, atr: float) -> float:
-    """The distance of a stop or target from a price: a fraction of it plus a multiple of the ATR."""
-    return price * rate + atr_multiple * atr
-
-
-@rule
 def size_by_leverage(equity: float, price: float, leverage: float, fee_rate: float) -> float:
     """The quantity whose margin and entry fee take the whole equity: `equity / (price / L + price * fee)`."""
     return max(0.0, equity) / (price / leverage + price * max(fee_rate, 0.0))

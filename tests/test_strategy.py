@@ -100,7 +100,7 @@ def test_a_distance_in_atr_needs_an_atr() -> None:
     risk = PLAIN.replaced(stop_loss="2atr", atr_bars=5)
     result = play(rising(8), [0.002] * 8, risk=risk)
     assert trades(result) == [(6, "buy", "entry")]
-    assert result.decisions["reason"].tolist()[1] == "average true range not known yet"
+    assert result.decisions["reason"].tolist()[1] == "size or exits not known yet"
 
 
 def test_a_direction_that_is_not_traded_is_recorded_as_such() -> None:
@@ -180,3 +180,62 @@ def test_stepping_and_whole_array_averages_decide_the_same(average: str) -> None
         tables.append(cerebro.run(runonce=once, preload=once)[0].broker.ledger.tables()[0])
     assert len(tables[0]) > 10
     assert tables[0].equals(tables[1])
+
+
+@pytest.mark.parametrize("bars", [1, 3])
+def test_a_position_is_closed_after_its_longest_time(bars: int) -> None:
+    """Entered at the open of bar 4, held for so many closes, closed at the next open; the side is barred then."""
+    result = play(rising(10), [0, 0, 0, *[0.002] * 7], risk=PLAIN.replaced(maximum_bars=bars))
+    assert trades(result) == [(4, "buy", "entry"), (4 + bars, "sell", "time_exit")]
+    assert result.decisions["reason"].tolist()[4 + bars] == "barred after an exit"
+
+
+def test_no_entry_while_an_exit_cools_down() -> None:
+    """Stopped on bar 4, signal gone on bar 5 and back from bar 6: five bars of cooldown put the entry on bar 10."""
+    rows = [*rising(4), (104, 104.5, 95, 104.5), *rising(7, 104.5)]
+    means = [0, 0, 0.002, 0.002, 0.002, 0, *[0.002] * 6]
+    free = play(rows, means, risk=PLAIN.replaced(stop_loss="5%"))
+    cooled = play(rows, means, risk=PLAIN.replaced(stop_loss="5%", cooldown_bars=5))
+    assert [bar for bar, _, reason in trades(free) if reason == "entry"] == [3, 7]
+    assert [bar for bar, _, reason in trades(cooled) if reason == "entry"] == [3, 10]
+    assert cooled.decisions["reason"].tolist()[6:9] == ["cooling down after an exit"] * 3
+
+
+def test_signals_count_only_inside_the_volatility_band() -> None:
+    """With sigma 1 % a band from 120 bps up, or up to 80 bps, trades nothing; one around it trades."""
+    for band, entries in (
+        ({"minimum_sigma": "120bps"}, 0),
+        ({"maximum_sigma": "80bps"}, 0),
+        ({"minimum_sigma": "80bps"}, 1),
+    ):
+        result = play(rising(8), [0.002] * 8, RULE.replaced(**band))
+        assert len(result.fills) == entries
+        assert (result.decisions["reason"].iloc[-1] == "volatility outside its band") == (entries == 0)
+
+
+@pytest.mark.parametrize(
+    ("sizing", "settings", "notional"),
+    [
+        ("fraction", {"fraction": 0.2, "leverage": 2.0}, 400.0),
+        ("forecast_volatility", {"target_volatility": 0.5, "leverage": 5.0}, 1000.0 * 0.5 / (0.01 * np.sqrt(8760))),
+        ("atr_volatility", {"target_volatility": 0.5, "leverage": 5.0}, 1000.0 * 0.5 / (1 / 104 * np.sqrt(8760))),
+        ("kelly", {"kelly_share": 0.05, "leverage": 5.0}, 1000.0 * 0.05 * 0.002 / 0.01**2),
+        ("kelly", {"kelly_share": 1.0, "leverage": 2.0}, 2000.0),
+    ],
+)
+def test_every_sizing_gives_the_notional_it_says(sizing: str, settings: Any, notional: float) -> None:
+    """Equity 1,000, price 104, sigma 1 %, average true range 1, forecast 0.2 %; capped at leverage x equity."""
+    risk = PLAIN.replaced(sizing=sizing, **settings)
+    fill = play([*rising(4), *flat(3, 104)], [0, 0, 0, 0.002, 0, 0, 0], risk=risk).fills.iloc[0]
+    assert fill["quantity"] * fill["price"] == pytest.approx(notional, rel=0.001)
+
+
+@pytest.mark.parametrize(
+    ("distance", "level"), [("5%", 98.8), ("10%margin", 98.8), ("2sigma", 101.92), ("3atr", 101.0)]
+)
+def test_stops_in_every_unit(distance: str, level: float) -> None:
+    """From a fill at 104 with leverage 2, sigma 1 % and an average true range of 1."""
+    rows = [*rising(4), (104, 104, 104, 104), (104, 104, 90, 95), (95, 95, 95, 95)]
+    risk = PLAIN.replaced(stop_loss=distance, leverage=2.0)
+    fill = play(rows, [0, 0, 0, 0.002, 0, 0, 0], risk=risk, tick=0.01).fills.iloc[1]
+    assert fill["price"] == pytest.approx(level)

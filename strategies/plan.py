@@ -1,0 +1,90 @@
+"""The plan of a trade: how much to open, and how far away its stop and target stand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from foundation.compilation import rule
+from strategies.parameters import SIZINGS, Distance, RiskParams
+from strategies.rules import size_by_leverage, size_by_risk
+from strategies.sizing import annual_volatility, size_by_fraction, size_by_kelly, size_by_volatility
+
+Records = npt.NDArray[Any]
+# One record of such an array; its fields are known to compiled code only.
+Row = Any
+
+REAL, WHOLE = np.float64, np.int64
+# Distances: `rate` of the entry price, plus `atr` average true ranges, plus `sigma` forecast deviations; 0 is off.
+RISK = np.dtype(
+    [("sizing", WHOLE)]
+    + [(name, REAL) for name in ("risk_per_trade", "leverage", "fraction", "target_volatility", "kelly_share")]
+    + [(f"{level}_{name}", REAL) for level in ("stop", "target") for name in ("rate", "atr", "sigma")]
+)
+SITUATION = np.dtype(
+    [(name, REAL) for name in ("equity", "price", "side", "fee_rate", "slippage")]
+    + [(name, REAL) for name in ("atr", "mean", "sigma", "bars_per_year")]
+)
+
+
+def risk_record(risk: RiskParams) -> Records:
+    """One RISK record of the parameters, as compiled code takes them."""
+    record = np.zeros(1, dtype=RISK)
+    record["sizing"] = SIZINGS.index(risk.sizing)
+    for name in ("risk_per_trade", "leverage", "fraction", "target_volatility", "kelly_share"):
+        record[name] = getattr(risk, name)
+    for name, distance in (("stop", risk.stop_loss), ("target", risk.take_profit)):
+        for unit, amount in _parts(distance, risk.leverage).items():
+            record[f"{name}_{unit}"] = amount
+    return record
+
+
+def _parts(distance: Distance, leverage: float) -> dict[str, float]:
+    if distance is None:
+        return {}
+    match distance.unit:
+        case "%":
+            return {"rate": distance.amount / 100.0}
+        case "%margin":
+            return {"rate": distance.amount / 100.0 / leverage}
+        case unit:
+            return {unit: distance.amount}
+
+
+@rule
+def offset_rate(rate: float, sigma_multiple: float, sigma: float) -> float:
+    """The part of a distance that is a fraction of the entry price: a fixed one, plus forecast deviations."""
+    return rate if sigma_multiple == 0.0 else rate + sigma_multiple * sigma
+
+
+@rule
+def offset(atr_multiple: float, atr: float) -> float:
+    """The part of a distance that is in price: average true ranges."""
+    return 0.0 if atr_multiple == 0.0 else atr_multiple * atr
+
+
+@rule
+def entry_size(risk: Row, now: Row) -> float:
+    """The quantity to open in a situation; never more than the margin and fee that the equity can pay.
+
+    NaN where something it rests on is not known: the average true range, or the forecast.
+    """
+    most = size_by_leverage(now.equity, now.price * (1.0 + now.side * now.slippage), risk.leverage, now.fee_rate)
+    quantity = most
+    if risk.sizing == 1:
+        distance = now.price * offset_rate(risk.stop_rate, risk.stop_sigma, now.sigma) + offset(risk.stop_atr, now.atr)
+        cost_rate = now.fee_rate + now.slippage
+        quantity = size_by_risk(now.equity, now.price, distance, risk.risk_per_trade, cost_rate, now.side)
+    elif risk.sizing == 2:
+        quantity = size_by_fraction(now.equity, now.price, risk.fraction, risk.leverage)
+    elif risk.sizing == 3:
+        volatility = annual_volatility(now.sigma, now.bars_per_year)
+        quantity = size_by_volatility(now.equity, now.price, 1.0, risk.target_volatility, volatility)
+    elif risk.sizing == 4:
+        volatility = annual_volatility(now.atr / now.price, now.bars_per_year)
+        quantity = size_by_volatility(now.equity, now.price, 1.0, risk.target_volatility, volatility)
+    elif risk.sizing == 5:
+        quantity = size_by_kelly(now.equity, now.price, now.mean, now.sigma, risk.kelly_share, risk.leverage)
+    return most if quantity > most else quantity
