@@ -11,9 +11,9 @@ import numpy as np
 from backtests import records
 from backtests.exchange import play_and_record, withdraw
 from backtests.feed import CandleFeed
-from backtests.fills import tick_down, tick_up
 from backtests.ledger import Ledger
 from foundation.errors import CrossgateError, DataError, ParameterError
+from markets.filters import round_down, round_up
 
 _KINDS = {bt.Order.Market: records.MARKET, bt.Order.Limit: records.LIMIT, bt.Order.Stop: records.STOP}
 
@@ -249,7 +249,7 @@ class FuturesBroker(bt.BrokerBase):
         if kind == records.MARKET or not price:
             return 0.0
         up = side < 0 if kind == records.LIMIT or reduces else side > 0
-        return float(tick_up(price, tick) if up else tick_down(price, tick))
+        return float(round_up(price, tick) if up else round_down(price, tick))
 
     def _notify(self, order: Any) -> None:
         self.notifications.append(order.clone())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backtests.fills import reaches, slipped, stop_fill, tick_down, tick_up, whole_lots
+from backtests.fills import reaches, slipped, stop_fill
 from backtests.positions import close_position, finish, free_cash, open_position
 from backtests.records import (
     BELOW_LOT,
@@ -24,6 +24,7 @@ from backtests.records import (
     Row,
 )
 from foundation.compilation import rule
+from markets.filters import round_down, round_up
 
 
 @rule
@@ -31,11 +32,11 @@ def reduce_by_order(desk: Desk, k: int, price: float, reference: float, fee_rate
     """An order that may also open first closes what stands against it; what is left of it may open."""
     order = desk.orders[k]
     contract, held = desk.contracts[order.symbol], abs(desk.positions[order.symbol].quantity)
-    quantity = min(whole_lots(order.quantity, contract.lot), held)
+    quantity = min(round_down(order.quantity, contract.lot), held)
     if quantity <= 0.0:
         finish(desk, order, REFUSED, BELOW_LOT)
         return
-    order.quantity = whole_lots(order.quantity - quantity, contract.lot)
+    order.quantity = round_down(order.quantity - quantity, contract.lot)
     if order.quantity <= 0.0:
         order.filled, order.fill_price = quantity, price
         finish(desk, order, FILLED, 0)
@@ -50,11 +51,11 @@ def enter(desk: Desk, k: int, price: float, reference: float, fee_rate: float) -
     if order.leverage > contract.maximum_leverage:
         finish(desk, order, REFUSED, LEVERAGE)
         return
-    quantity, remark = whole_lots(order.quantity, contract.lot), 0
+    quantity, remark = round_down(order.quantity, contract.lot), 0
     unit = price / order.leverage + price * max(fee_rate, 0.0)
     free = max(0.0, free_cash(desk))
     if quantity * unit > free:
-        quantity, remark = whole_lots(free / unit, contract.lot), SHRUNK
+        quantity, remark = round_down(free / unit, contract.lot), SHRUNK
     if quantity < contract.lot * 0.5:
         finish(desk, order, REFUSED, BELOW_LOT)
     elif quantity < contract.minimum_quantity:
@@ -108,7 +109,7 @@ def price_child(child: Row, side: int, entry: float, tick: float) -> None:
         return
     away = -side if child.kind == STOP else side
     level = entry * (1.0 + away * child.offset_rate) + away * child.offset
-    child.price = max(tick, tick_up(level, tick) if side > 0 else tick_down(level, tick))
+    child.price = max(tick, round_up(level, tick) if side > 0 else round_down(level, tick))
 
 
 @rule

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from backtests.fills import favourable_first, reaches, slipped, stop_fill, whole_lots
+from backtests.fills import favourable_first, reaches, slipped, stop_fill
 from backtests.positions import close_position, direction, finish, liquidate
 from backtests.records import BELOW_LOT, CANCELLED, FILLED, LIMIT, LIQUIDATION, LIVE, REFUSED, SIBLING, STOP, Desk, Row
 from foundation.compilation import rule
+from markets.filters import round_down
 from markets.margin import bankruptcy_price, profit
 
 
@@ -51,7 +52,7 @@ def fill_exit(desk: Desk, k: int, reference: float, slippage: float) -> None:
     """A reducing order fills: a limit as maker at the reference price, any other as taker with slippage."""
     order = desk.orders[k]
     contract, position = desk.contracts[order.symbol], desk.positions[order.symbol]
-    quantity = min(whole_lots(order.quantity, contract.lot), abs(position.quantity))
+    quantity = min(round_down(order.quantity, contract.lot), abs(position.quantity))
     if quantity <= 0.0:
         finish(desk, order, REFUSED, BELOW_LOT)
         return

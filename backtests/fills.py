@@ -1,15 +1,11 @@
-"""What fills, at which price and in which quantity: ticks, lots, slippage and touch."""
+"""What fills, and at which price: touch, slippage, gaps and the order of extremes in a bar."""
 
 from __future__ import annotations
-
-import math
 
 from foundation.compilation import rule
 
 # Two prices closer than this fraction of a tick are one price; doubles cannot hold ticks exactly.
 TICK_TOLERANCE = 1e-6
-# A quantity this close below a whole number of lots is that number.
-LOT_TOLERANCE = 1e-6
 
 
 @rule
@@ -22,30 +18,6 @@ def reaches(side: int, price: float, level: float, tick: float) -> bool:
 def slipped(price: float, side: int, slippage: float) -> float:
     """The price of a taker fill: worse by `slippage`, a fraction, for a buy (side +1) or a sell (-1)."""
     return price * (1.0 + side * slippage)
-
-
-@rule
-def whole_lots(quantity: float, lot: float) -> float:
-    """The largest multiple of the lot that is not above the quantity."""
-    return math.floor(quantity / lot + LOT_TOLERANCE) * lot
-
-
-@rule
-def nearest_lot(quantity: float, lot: float) -> float:
-    """The multiple of the lot nearest to a quantity that should already be one."""
-    return round(quantity / lot) * lot
-
-
-@rule
-def tick_up(price: float, tick: float) -> float:
-    """The lowest multiple of the tick that is not below the price."""
-    return math.ceil(price / tick - TICK_TOLERANCE) * tick
-
-
-@rule
-def tick_down(price: float, tick: float) -> float:
-    """The highest multiple of the tick that is not above the price."""
-    return math.floor(price / tick + TICK_TOLERANCE) * tick
 
 
 @rule

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from backtests.fills import liquidation_fill, nearest_lot, slipped
+from backtests.fills import liquidation_fill, slipped
 from backtests.records import CANCELLED, CLOSED, LIQUIDATION, LIVE, Desk, Row
 from foundation.compilation import rule
+from markets.filters import round_nearest
 from markets.margin import (
     average_entry,
     bankruptcy_price,
@@ -62,7 +63,7 @@ def open_position(desk: Desk, order: Row, quantity: float, price: float, referen
     signed = order.side * quantity
     fee = trading_fee(quantity, price, fee_rate)
     position.entry = average_entry(position.quantity, position.entry, signed, price)
-    position.quantity = nearest_lot(position.quantity + signed, contract.lot)
+    position.quantity = round_nearest(position.quantity + signed, contract.lot)
     position.margin += initial_margin(quantity, price, order.leverage)
     desk.account[0].cash -= fee
     reprice(position, contract)
@@ -97,7 +98,7 @@ def close_position(
         charge = min(trading_fee(quantity, price, contract.liquidation_fee), max(0.0, left - fee))
     desk.account[0].cash += realised - fee - charge
     position.margin -= released
-    position.quantity = nearest_lot(position.quantity - side * quantity, contract.lot)
+    position.quantity = round_nearest(position.quantity - side * quantity, contract.lot)
     if position.quantity == 0.0:
         position.entry, position.margin = 0.0, 0.0
     reprice(position, contract)

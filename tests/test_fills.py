@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backtests import fills
+from markets import filters
 
 
 @pytest.mark.parametrize(
@@ -35,16 +36,16 @@ def test_levels_compare_in_ticks_not_in_doubles() -> None:
 @given(lots=st.integers(0, 10**9), lot=st.sampled_from((0.001, 0.01, 0.1, 1.0, 10.0)), part=st.floats(0, 0.999))
 def test_quantities_round_down_to_whole_lots(lots: int, lot: float, part: float) -> None:
     """n lots and a part are n lots, and n lots as a double are not n - 1."""
-    assert fills.whole_lots((lots + part) * lot, lot) == pytest.approx(lots * lot)
-    assert fills.nearest_lot(fills.whole_lots(lots * lot, lot), lot) == fills.whole_lots(lots * lot, lot)
+    assert filters.round_down((lots + part) * lot, lot) == pytest.approx(lots * lot)
+    assert filters.round_nearest(filters.round_down(lots * lot, lot), lot) == filters.round_down(lots * lot, lot)
 
 
 @given(ticks=st.integers(1, 10**7), tick=st.sampled_from((0.01, 0.1, 0.5)), part=st.floats(0.001, 0.999))
 def test_prices_round_to_the_next_tick_up_or_down(ticks: int, tick: float, part: float) -> None:
     """A price on a tick stays; one between ticks goes to the one asked for."""
-    assert fills.tick_up(ticks * tick, tick) == fills.tick_down(ticks * tick, tick) == pytest.approx(ticks * tick)
-    assert fills.tick_up((ticks + part) * tick, tick) == pytest.approx((ticks + 1) * tick)
-    assert fills.tick_down((ticks + part) * tick, tick) == pytest.approx(ticks * tick)
+    assert filters.round_up(ticks * tick, tick) == filters.round_down(ticks * tick, tick) == pytest.approx(ticks * tick)
+    assert filters.round_up((ticks + part) * tick, tick) == pytest.approx((ticks + 1) * tick)
+    assert filters.round_down((ticks + part) * tick, tick) == pytest.approx(ticks * tick)
 
 
 def test_slippage_is_always_against_the_trader() -> None:
