@@ -1,0 +1,113 @@
+"""Damage that leaves every cell a number: lost decimal points, repeated stretches, exchanged columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from markets.candles import BoolArray, FloatArray, IntArray, duration, utc
+from markets.quality import order_of, time_order
+from markets.readers.reading import Defect
+
+_PRICES = ("open", "high", "low", "close")
+_BLOCK = 32
+_REFETCH = "fetch the file anew and keep it away from spreadsheets"
+
+
+def find_damage(columns: Mapping[str, Any], place: Callable[[int], str]) -> list[Defect]:
+    """The damage of a table of bars that no single cell gives away; `place` names a row in its file.
+
+    A price counts as one that lost its decimal point where it stands a power of ten away from the
+    median of the 32 bars around it. Rows count as repeated where two or more in a row equal, in
+    every price and the volume, rows at other times; flat bars and bars without volume do not count.
+    Open and close count as exchanged where the closes continue the opens before them instead of
+    the other way round.
+    """
+    found = _lost_points(columns, place)
+    if "volume" in columns and not found:
+        found += _repeated(columns, place)
+    return found or _exchanged(columns)
+
+
+def _lost_points(columns: Mapping[str, Any], place: Callable[[int], str]) -> list[Defect]:
+    prices = np.stack([columns[name] for name in _PRICES], axis=1)
+    rows = len(prices)
+    padded = np.full((-(-rows // _BLOCK) * _BLOCK, 4), np.nan)
+    padded[:rows] = np.where(prices > 0, prices, np.nan)
+    blocks = padded.reshape(-1, _BLOCK * 4)
+    blocks = np.where(np.isnan(blocks), np.inf, blocks)
+    known = np.isfinite(blocks).sum(axis=1)
+    level = np.sort(blocks, axis=1)[np.arange(len(blocks)), np.maximum(known - 1, 0) // 2]
+    around = np.repeat(level, _BLOCK)[:rows]
+    suspect = np.flatnonzero((prices.max(axis=1) > around * 5) | (prices.min(axis=1) < around / 5))
+    if suspect.size == 0:
+        return []
+    with np.errstate(divide="ignore", invalid="ignore"):
+        powers = np.log10(prices[suspect] / around[suspect, None])
+    nearest = np.rint(powers)
+    lost: BoolArray = np.isfinite(powers) & (nearest != 0) & (np.abs(powers - nearest) < 0.15) & (np.abs(powers) > 0.9)
+    if not lost.any():
+        return []
+    cells = int(lost.sum())
+    first, column = (int(part[0]) for part in np.nonzero(lost))
+    row = int(suspect[first])
+    problem = (
+        f"{place(row)}: {_PRICES[column]} is {prices[row, column]:.12g} where prices stand near {around[row]:.6g}: it "
+        f"lost its decimal point, as in a spreadsheet ({cells:,} prices in {int(lost.any(axis=1).sum()):,} rows)"
+    )
+    return [Defect("lost decimal points", problem, _REFETCH, int(lost.any(axis=1).sum()))]
+
+
+def _repeated(columns: Mapping[str, Any], place: Callable[[int], str]) -> list[Defect]:
+    stamps: IntArray = columns["timestamp"]
+    volume: FloatArray = columns["volume"]
+    rows = time_order(stamps, order_of(stamps))
+    by_volume = rows[np.argsort(volume[rows], kind="stable")]
+    one, other = by_volume[:-1], by_volume[1:]
+    same = (volume[one] == volume[other]) & (volume[one] > 0) & (stamps[one] != stamps[other])
+    one, other = one[same], other[same]
+    for name in _PRICES:
+        equal = columns[name][one] == columns[name][other]
+        one, other = one[equal], other[equal]
+    moved = columns["high"][other] > columns["low"][other]
+    one, other = one[moved], other[moved]
+    if len(one) < 2:
+        return []
+    later = np.argsort(stamps[other], kind="stable")
+    one, other = one[later], other[later]
+    lag = stamps[other] - stamps[one]
+    position = np.empty(len(rows), dtype=np.int64)
+    position[rows] = np.arange(len(rows))
+    follows = (np.diff(lag) == 0) & (np.diff(position[other]) == 1)
+    in_run = np.append(follows, False) | np.insert(follows, 0, False)
+    if not in_run.any():
+        return []
+    first = int(np.argmax(in_run))
+    row, source, total = int(other[first]), int(one[first]), int(in_run.sum())
+    problem = (
+        f"{place(row)}: the bar of {utc(stamps[row])} repeats that of {utc(stamps[source])} ({place(source)}) in every "
+        f"price and volume, {duration(int(lag[first]))} apart ({total:,} rows so)"
+    )
+    return [Defect("repeated rows", problem, _REFETCH, total)]
+
+
+def _exchanged(columns: Mapping[str, Any]) -> list[Defect]:
+    stamps: IntArray = columns["timestamp"]
+    rows = time_order(stamps, order_of(stamps))
+    opens, closes = columns["open"][rows], columns["close"][rows]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        onward = np.abs(np.log(opens[1:] / closes[:-1]))
+        crosswise = np.abs(np.log(closes[1:] / opens[:-1]))
+    known = np.isfinite(onward) & np.isfinite(crosswise)
+    if np.count_nonzero(known) < 20:
+        return []
+    ahead, across = float(np.median(onward[known])), float(np.median(crosswise[known]))
+    if across * 3 >= ahead:
+        return []
+    problem = (
+        f"its closes continue the opens before them ({across:.2g} apart) better than its opens the closes "
+        f"({ahead:.2g}): open and close stand in each other's columns, or time runs backwards"
+    )
+    return [Defect("exchanged columns", problem, "check the header and the stamps", len(stamps))]
