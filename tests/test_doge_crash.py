@@ -70,7 +70,8 @@ def play(market: Market, when: pd.Timestamp, side: int, leverage: float) -> Any:
         (CRASH, 1, 1.63, None), (CRASH, 1, 2, 21), (CRASH, 1, 5, 21), (CRASH, 1, 10, 21), (CRASH, 1, 20, 21),
         (CRASH, 1, 50, 21), (CRASH, -1, 2, None), (CRASH, -1, 10, None), (CRASH, -1, 50, None), (CRASH, -1, 75, 21),
         (REBOUND, -1, 2, None), (REBOUND, -1, 5, None), (REBOUND, -1, 10, 23), (REBOUND, -1, 20, 22),
-        (REBOUND, -1, 50, 22), (REBOUND, 1, 2, None), (REBOUND, 1, 10, None), (REBOUND, 1, 20, 22), (REBOUND, 1, 50, 22),
+        (REBOUND, -1, 50, 22), (REBOUND, 1, 2, None), (REBOUND, 1, 10, None), (REBOUND, 1, 20, 22),
+        (REBOUND, 1, 50, 22),
     ],
 )  # fmt: skip
 def test_liquidations_follow_the_mark(doge: Market, when: Any, side: int, leverage: float, hour: int | None) -> None:
