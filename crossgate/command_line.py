@@ -1,4 +1,4 @@
-"""The command line: `crossgate backtest | check | train | compare`."""
+"""The command line: `crossgate backtest | check | train | compare | data`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from crossgate import data_commands
 from foundation.errors import CrossgateError
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(data_commands.app, name="data")
 
 Overrides = Annotated[
     list[str] | None,

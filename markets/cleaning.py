@@ -7,18 +7,27 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import pandas as pd
 from pydantic import Field
 
 from foundation.errors import DataError, LookAheadError, ParameterError
 from foundation.parameters import Parameters
-from markets.candles import BoolArray, Candles, FloatArray, IntArray, duration, utc
-from markets.funding import Funding
-from markets.quality import order_of, time_order
+from markets.candles import BoolArray, Candles, IntArray, duration, utc
+from markets.funding import MINUTE, Funding
+from markets.quality import check_funding, order_of, time_order
+from markets.repairs import outlier_scores, replacement
 
 Repair = Literal["error", "forward_fill", "mean", "interpolate"]
 _PRICES = ("open", "high", "low", "close")
 _CLEAR_CONFLICT = 0.01
+_HELD = 3
+_WORDS = {
+    "missing": "misses a row",
+    "not_a_number": "has a cell that is empty or not finite",
+    "nonpositive": "has a price that is not above zero",
+    "ohlc": "breaks low <= open, close <= high",
+    "outliers": "scores above outlier_score",
+}
+_DAY = 86_400_000_000_000
 
 
 class CleaningParams(Parameters):
@@ -31,7 +40,9 @@ class CleaningParams(Parameters):
 
     table: ClassVar[str] = "cleaning"
 
-    missing: Repair = Field("error", description="bars without a row: error, forward_fill, mean or interpolate")
+    missing: Literal[Repair, "keep"] = Field(
+        "error", description="bars without a row: error, forward_fill, mean or interpolate; keep, for funding alone"
+    )
     duplicates: Literal["error", "drop_duplicate"] = Field(
         "error", description="rows of one stamp: error, or drop_duplicate, which keeps the first in the file"
     )
@@ -69,6 +80,10 @@ class Cleaned:
     looks_ahead: bool
     source: str
 
+    def funding(self) -> Funding:
+        """The rates as Funding, checked once more; its stamps are rounded to the minute."""
+        return Funding(self.columns["timestamp"], self.columns["funding_rate"], self.source)
+
     def candles(self) -> Candles:
         """The bars as Candles, checked once more. Raises LookAheadError where interpolation went into them."""
         if self.looks_ahead:
@@ -102,7 +117,7 @@ def clean_candles(
     work.sort()
     work.drop_duplicates()
     work.lay_grid(bar)
-    work.mark_bad()
+    work.mend()
     return work.finish()
 
 
@@ -112,33 +127,18 @@ def clean_funding(
     *,
     source: str = "funding",
     place: Callable[[int], str] | None = None,
-) -> Funding:
-    """A table of rates in time order, one for each stamp, or a DataError. Rates are never filled in."""
+) -> Cleaned:
+    """A table of rates in time order, one for each stamp, or a DataError. Rates are never filled in.
+
+    A hole is a step longer than the commonest that does not hold for three settlements in a row
+    (venues change their interval); `missing = keep` leaves it, and a backtest that needs it says so.
+    """
     chosen = params or CleaningParams()
     work = _Work(dict(columns), chosen, source, place or (lambda row: f"row {row}"))
     work.sort()
     work.drop_duplicates()
-    return Funding(work.columns["timestamp"], work.columns["funding_rate"], source)
-
-
-def outlier_scores(columns: Mapping[str, Any], window: int) -> FloatArray:
-    """The robust score of each bar against the bars before it: how far it stands out, in deviations.
-
-    excursion(t) = max |ln(price(t) / median of the five closes before t)| over its four prices;
-    score(t) = (excursion(t) - median) / (1.4826 * median absolute deviation), both over the `window`
-    bars before t. 0 until half a window has gone by. A real crash scores as high as a bad print.
-    """
-    close = pd.Series(columns["close"])
-    level = close.rolling(5, min_periods=1).median().shift(1).to_numpy()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        excursion = np.max([np.abs(np.log(columns[name] / level)) for name in _PRICES], axis=0)
-    series = pd.Series(excursion)
-    middle = series.rolling(window, min_periods=window // 2).median().shift(1)
-    spread = (series - middle).abs().rolling(window, min_periods=window // 2).median().shift(1) * 1.4826
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scores = ((series - middle) / spread.clip(lower=1e-6)).to_numpy()
-    known: FloatArray = np.nan_to_num(scores, nan=0.0)
-    return known
+    work.check_holes()
+    return work.finish()
 
 
 def _refuse_interpolation(params: CleaningParams, purpose: str) -> None:
@@ -176,7 +176,7 @@ class _Work:
             self.notes.append("its rows stand newest first and were turned round")
         elif self.params.order == "error":
             row = int(np.argmax(_against_the_run(stamps))) + 1
-            raise self._error("is in mixed order", row, "choose order = sort, or fetch the file again")
+            raise self._error("is in mixed order", row, "choose order=sort, or fetch the file again")
         else:
             self.notes.append("its rows stood in mixed order and were sorted")
         self._keep(time_order(stamps, order))
@@ -189,7 +189,7 @@ class _Work:
         row, total = int(np.argmax(again)), int(again.sum())
         if self.params.duplicates == "error":
             problem = f"has {total:,} rows whose stamp another row has, the first"
-            raise self._error(problem, row, "choose duplicates = drop_duplicate, which keeps the first in the file")
+            raise self._error(problem, row, "choose duplicates=drop_duplicate, which keeps the first in the file")
         start = np.maximum.accumulate(np.where(again, 0, np.arange(len(stamps))))
         kept = self._first_in_file(start)
         differs = self._conflicts(kept, again)
@@ -199,6 +199,24 @@ class _Work:
             f"{total:,} rows of a stamp that another row has were dropped; {int(differs.sum()):,} of them differed"
         )
         self._keep(np.unique(kept))
+
+    def check_holes(self) -> None:
+        """Refuses funding with holes, or notes them where they are to be kept."""
+        stamps: IntArray = self.columns["timestamp"]
+        report = check_funding(self.columns, None if len(stamps) > 1 else 1)
+        self.bar = report.bar
+        steps = np.rint(np.diff(stamps) / MINUTE).astype(np.int64) * MINUTE
+        held = _run_lengths(steps) >= _HELD
+        wide = (steps > self.bar) & ~held
+        if not wide.any():
+            return
+        row = int(np.argmax(np.where(wide, steps, 0)))
+        problem = (
+            f"has {int(wide.sum()):,} hole(s), the longest of {int(steps[row]) / _DAY:.3g} days after the settlement"
+        )
+        if self.params.missing != "keep":
+            raise self._error(problem, row, "fetch it, or choose missing=keep")
+        self.notes.append(f"{problem} at {utc(stamps[row])} UTC, and keeps them")
 
     def lay_grid(self, bar: int | None) -> None:
         stamps: IntArray = self.columns["timestamp"]
@@ -215,9 +233,9 @@ class _Work:
             return
         missing = steps[wide] // self.bar - 1
         first, longest = int(np.argmax(wide)), int(missing.max())
-        total = f"{int(missing.sum()):,} bars of {duration(self.bar)} are missing in {len(missing):,} gaps"
-        if self.params.missing == "error":
-            fix = "fetch them, or choose missing = forward_fill or mean"
+        total = f"misses {int(missing.sum()):,} bar(s) of {duration(self.bar)} in {len(missing):,} gap(s)"
+        if self.params.missing in ("error", "keep"):
+            fix = "fetch them, or choose missing=forward_fill or mean"
             raise self._error(
                 f"{total}, the first gap of {int(steps[first]) // self.bar - 1:,} after the bar", first, fix
             )
@@ -228,73 +246,76 @@ class _Work:
             raise self._error(problem, first, fix)
         self._spread(stamps)
 
-    def mark_bad(self) -> None:
-        """Repairs bar by bar whatever cannot stand: empty cells, impossible prices, outliers, added bars."""
+    def mend(self) -> None:
+        """Repairs whatever cannot stand: bars added for missing ones, empty cells, impossible prices, outliers."""
+        self._trim()
+        added = self.rows < 0
         names = [name for name in (*_PRICES, "volume") if name in self.columns]
-        added = self.rows < 0
-        empty = ~np.all([np.isfinite(self.columns[name]) for name in names], axis=0) & ~added
-        self._trim(empty | added)
-        added = self.rows < 0
-        empty = ~np.all([np.isfinite(self.columns[name]) for name in names], axis=0) & ~added
-        self._mend("missing", added, "")
-        self._mend("not_a_number", empty, "has a cell that is empty or not finite")
-        prices = [self.columns[name] for name in _PRICES]
-        self._mend(
-            "nonpositive", np.any([values <= 0 for values in prices], axis=0), "has a price that is not above zero"
-        )
+        empty = ~np.all([np.isfinite(self.columns[name]) for name in names], axis=0)
+        below = np.any([self.columns[name] <= 0 for name in _PRICES], axis=0)
         if "volume" in self.columns and (self.columns["volume"] < 0).any():
             raise self._error(
                 "has a negative volume", int(np.argmax(self.columns["volume"] < 0)), "fetch the row again"
             )
-        self._mend_ranges()
+        bad = {"missing": added, "not_a_number": empty & ~added, "nonpositive": below & ~empty}
+        bad["ohlc"] = self._impossible() & ~below & ~empty
+        self._replace(bad)
         if self.params.outliers != "keep":
             scores = outlier_scores(self.columns, self.params.outlier_window)
-            what = f"scores above {self.params.outlier_score:g} robust deviations"
-            self._mend("outliers", (scores > self.params.outlier_score) & ~self.touched, what)
+            self._replace({"outliers": (scores > self.params.outlier_score) & ~self.touched})
 
     def finish(self) -> Cleaned:
-        notes = [f"{kind}: {count:,} bars" for kind, count in self.counts.items()]
+        notes = [f"{kind}: {count:,} bar(s)" for kind, count in self.counts.items()]
         return Cleaned(
             self.columns, self.touched, self.bar, self.counts, (*self.notes, *notes), self.looks_ahead, self.source
         )
 
-    def _mend_ranges(self) -> None:
+    def _impossible(self) -> BoolArray:
+        """The bars that break low <= open, close <= high, after opens were clipped where that was chosen."""
         o, h, lo, c = (self.columns[name] for name in _PRICES)
-        wrong = (h < np.maximum(o, c)) | (lo > np.minimum(o, c)) | (h < lo)
-        if self.params.ohlc == "clip_open" and wrong.any():
-            only_open = wrong & (lo <= c) & (c <= h)
-            self.columns["open"] = np.where(only_open, np.clip(o, lo, h), o)
-            self.touched |= only_open
-            self.counts["ohlc: clip_open"] = int(only_open.sum())
-            wrong &= ~only_open
-        self._mend("ohlc", wrong, "breaks low <= open, close <= high")
+        wrong: BoolArray = (h < np.maximum(o, c)) | (lo > np.minimum(o, c)) | (h < lo)
+        if self.params.ohlc != "clip_open" or not wrong.any():
+            return wrong
+        only_open = wrong & (lo <= c) & (c <= h) & (lo > 0)
+        self.columns["open"] = np.where(only_open, np.clip(o, lo, h), o)
+        self.touched |= only_open
+        self.counts["ohlc: clip_open"] = int(only_open.sum())
+        return wrong & ~only_open
 
-    def _mend(self, defect: str, bad: BoolArray, what: str) -> None:
-        repair: str = getattr(self.params, defect)
-        if not bad.any():
+    def _replace(self, bad: dict[str, BoolArray]) -> None:
+        """Replaces the bars of each defect by its repair; only bars of no defect, or repaired ones, go into it."""
+        chosen: dict[str, BoolArray] = {}
+        for defect, rows in bad.items():
+            if not rows.any():
+                continue
+            repair: str = getattr(self.params, defect)
+            row, total = int(np.argmax(rows)), int(rows.sum())
+            if repair in ("error", "clip_open"):
+                other = "clip_open" if defect == "ohlc" else "mean"
+                fix = f"fetch the row again, or choose {defect}=forward_fill or {other}"
+                raise self._error(f"{_WORDS[defect]} in {total:,} bar(s), the first", row, fix)
+            if row == 0:
+                problem = f"{_WORDS[defect]} in its first bar"
+                raise self._error(problem, 0, "cut off that bar: nothing before it could replace it")
+            chosen[repair] = chosen.get(repair, np.zeros(len(rows), dtype=np.bool_)) | rows
+            self.counts[f"{defect}: {repair}"] = total
+        if not chosen:
             return
-        if repair in ("error", "clip_open"):
-            row = int(np.argmax(bad))
-            fix = f"fetch the row again, or choose {defect} = forward_fill or mean"
-            raise self._error(f"{what} in {int(bad.sum()):,} bars, the first", row, fix)
-        if bad[0]:
-            raise self._error(
-                f"{what or 'is missing'} in its first bar", 0, "cut off that bar: nothing before it could replace it"
-            )
-        self.looks_ahead |= repair == "interpolate"
-        value = _REPAIRS[repair](self.columns["close"], bad, self.params.mean_window)
+        self.looks_ahead |= "interpolate" in chosen
+        every = np.any(list(chosen.values()), axis=0)
+        value = replacement(self.columns["close"], chosen, self.params.mean_window)
         for name in _PRICES:
-            self.columns[name] = np.where(bad, value, self.columns[name])
+            self.columns[name] = np.where(every, value, self.columns[name])
         if "volume" in self.columns:
-            self.columns["volume"] = np.where(bad, 0.0, self.columns["volume"])
-        self.touched = self.touched | bad
-        self.counts[f"{defect}: {repair}"] = int(bad.sum())
+            self.columns["volume"] = np.where(every, 0.0, self.columns["volume"])
+        self.touched = self.touched | every
 
-    def _trim(self, bad: BoolArray) -> None:
+    def _trim(self) -> None:
         """Leaves out leading bars without numbers, where they may be repaired: nothing stands before them."""
-        if not bad[0] or self.params.not_a_number == "error":
+        bad = ~np.isfinite(self.columns["close"])
+        if not bad[0] or bad.all() or self.params.not_a_number == "error":
             return
-        first = int(np.argmax(~bad)) if not bad.all() else len(bad) - 1
+        first = int(np.argmax(~bad))
         self.notes.append(f"the first {first:,} bar(s) have empty cells and nothing before them, and were left out")
         self._keep(np.arange(first, len(bad)))
 
@@ -354,31 +375,16 @@ def _against_the_run(stamps: IntArray) -> BoolArray:
     return against
 
 
+def _run_lengths(steps: IntArray) -> IntArray:
+    """For each step how many equal ones stand in a row around it."""
+    if steps.size == 0:
+        return steps
+    changes = np.flatnonzero(np.diff(steps) != 0) + 1
+    edges = np.concatenate(([0], changes, [len(steps)]))
+    lengths = np.diff(edges)
+    return np.repeat(lengths, lengths)
+
+
 def _commonest(values: IntArray) -> int:
     found, counts = np.unique(values, return_counts=True)
     return int(found[np.argmax(counts)])
-
-
-def _forward(close: FloatArray, bad: BoolArray, _window: int) -> FloatArray:
-    last = np.maximum.accumulate(np.where(bad, 0, np.arange(len(close))))
-    return close[last]
-
-
-def _trailing_mean(close: FloatArray, bad: BoolArray, window: int) -> FloatArray:
-    """The mean of the `window` closes before each bad bar, those filled in before it among them."""
-    filled = close.copy()
-    for row in np.flatnonzero(bad):
-        filled[row] = filled[max(row - window, 0) : row].mean()
-    return filled
-
-
-def _straight_line(close: FloatArray, bad: BoolArray, _window: int) -> FloatArray:
-    good = np.flatnonzero(~bad)
-    return np.interp(np.arange(len(close)), good, close[good])
-
-
-_REPAIRS: Mapping[str, Callable[[FloatArray, BoolArray, int], FloatArray]] = {
-    "forward_fill": _forward,
-    "mean": _trailing_mean,
-    "interpolate": _straight_line,
-}

@@ -83,7 +83,7 @@ class QualityReport:
     def lines(self) -> list[str]:
         """The report as people read it, one fact a line."""
         said = [
-            f"{self.rows:,} rows of {duration(self.bar)}, {utc(self.first)} to {utc(self.last)} UTC, order {self.order}",
+            f"{self.rows:,} rows of {duration(self.bar)}, {utc(self.first)} to {utc(self.last)} UTC, {self.order}",
             f"missing {self.missing:,} of {self.expected:,}, in {self.gaps:,} gaps{self._largest_gap()}",
             f"duplicates {self.duplicates:,}, off the grid {self.off_grid:,}",
         ]

@@ -1,7 +1,8 @@
 """The market store: a data folder with `ohlcv/`, `mark/`, `funding/` and `margin/`, read strictly.
 
 A candle or mark file holds `timestamp, open, high, low, close, volume` (a mark file needs no
-volume), a funding file `timestamp, funding_rate`. A bar's timestamp is its OPEN.
+volume), a funding file `timestamp, funding_rate`. A bar's timestamp is its OPEN. A column `touched`
+flags the bars that cleaning changed.
 """
 
 from __future__ import annotations
@@ -86,8 +87,10 @@ def _locate(folder: Path, name: str | Path) -> Path:
 
 def _read_candles(path: Path, span: tuple[int | None, int | None], *, volume: bool = True) -> Candles:
     needed = ("timestamp", *_PRICES, "volume") if volume else ("timestamp", *_PRICES)
-    columns = read_table(path, needed)
+    columns = read_table(path, needed, ("touched",))
     source, stamps = str(path), columns["timestamp"]
+    if "touched" in columns:
+        columns["touched"] = columns["touched"] != 0
     if not volume:
         columns["volume"] = np.zeros(len(stamps))
     check_order(stamps, source)

@@ -9,11 +9,17 @@ import numpy as np
 
 from markets.candles import BoolArray, FloatArray, IntArray, duration, utc
 from markets.quality import order_of, time_order
-from markets.readers.reading import Defect
+from markets.readers.reading import Defect, Reading
 
 _PRICES = ("open", "high", "low", "close")
 _BLOCK = 32
 _REFETCH = "fetch the file anew and keep it away from spreadsheets"
+
+
+def find_defects(reading: Reading) -> list[Defect]:
+    """All damage for which a file is refused: what its reader noticed and what its bars give away, gravest first."""
+    found = [] if reading.kind == "funding" else find_damage(reading.columns, reading.place)
+    return [*found, *reading.defects]
 
 
 def find_damage(columns: Mapping[str, Any], place: Callable[[int], str]) -> list[Defect]:

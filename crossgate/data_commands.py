@@ -1,0 +1,177 @@
+"""The commands about data: `crossgate data import | check`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from foundation.errors import CrossgateError, ParameterError
+
+app = typer.Typer(help="Read, check and clean market data files.", no_args_is_help=True, rich_markup_mode=None)
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of candles, mark prices or funding.")]
+Format = Annotated[str, typer.Option("--format", help="The format; auto tells it by the file and says why.")]
+Kind = Annotated[str, typer.Option("--kind", help="auto, candles, mark or funding.")]
+Columns = Annotated[
+    str | None,
+    typer.Option("--columns", metavar="OURS=THEIRS,...", help="Column names, such as timestamp=Date,close=Last."),
+]
+Stamps = Annotated[str, typer.Option("--stamps", help="Whether bars are stamped at their open or close; else auto.")]
+Offset = Annotated[
+    float | None, typer.Option("--utc-offset", metavar="HOURS", help="Hours that the stamps are ahead of UTC.")
+]
+Repairs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--repair", metavar="DEFECT=POLICY", help="What to do about a defect, such as missing=forward_fill; else error."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
+
+
+@app.command("import")
+def import_data(
+    files: Files,
+    format: Format = "auto",  # noqa: A002
+    symbol: Annotated[
+        str | None, typer.Option("--symbol", metavar="VENUE:SYMBOL", help="Else as the files say.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="The data folder; else $CROSSGATE_DATA, else ./data.")
+    ] = None,
+    kind: Kind = "auto",
+    columns: Columns = None,
+    stamps: Stamps = "auto",
+    utc_offset: Offset = None,
+    repair: Repairs = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Write over a file that holds other rows.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put files into the data folder as parquet, or refuse them with the first defect."""
+    from markets.readers.importing import import_files
+    from markets.store import resolve_data_folder
+
+    done = import_files(
+        files,
+        out or resolve_data_folder(),
+        format=format,
+        symbol=symbol,
+        options=_options(kind, columns, stamps, utc_offset),
+        cleaning=_cleaning(repair),
+        replace=replace,
+    )
+    if as_json:
+        _print_json({"imported": [{**asdict(one), "path": str(one.path)} for one in done]})
+        return
+    for one in done:
+        touched = f", {one.touched:,} touched" if one.touched else ""
+        typer.echo(f"{one.path}: {one.state}, {one.rows:,} rows of {one.bar}, {one.first} to {one.last} UTC{touched}")
+        for note in one.notes:
+            typer.echo(f"  {note}")
+
+
+@app.command()
+def check(
+    files: Files,
+    format: Format = "auto",  # noqa: A002
+    kind: Kind = "auto",
+    columns: Columns = None,
+    stamps: Stamps = "auto",
+    utc_offset: Offset = None,
+    repair: Repairs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print what is in files and what is wrong with it; write nothing."""
+    options, cleaning = _options(kind, columns, stamps, utc_offset), _cleaning(repair)
+    records, unread = [], 0
+    for path in files:
+        try:
+            records.append(check_file(path, format, options, cleaning))
+        except CrossgateError as error:
+            unread += 1
+            records.append({"file": str(path), "error": str(error)})
+    if as_json:
+        _print_json({"files": records})
+    else:
+        for record in records:
+            _print_record(record)
+    if unread:
+        raise typer.Exit(2)
+
+
+def check_file(path: Path, format: str, options: Any, cleaning: Any) -> dict[str, Any]:  # noqa: A002
+    """What was read from a file, its quality, and whether an import would take it."""
+    from markets.readers.damage import find_defects
+    from markets.readers.importing import check_reading, clean
+    from markets.readers.registry import read_file
+
+    reading = read_file(path, format, options)
+    report = check_reading(reading)
+    refusal = None
+    try:
+        clean(reading, cleaning)
+    except CrossgateError as error:
+        refusal = str(error).removeprefix(f"{reading.source}: ")
+    return {
+        "file": str(path),
+        "format": reading.format,
+        "reason": reading.reason,
+        "kind": reading.kind,
+        "symbol": reading.symbol,
+        "quality": report.record(),
+        "lines": report.lines(),
+        "notes": list(reading.notes),
+        "defects": [{"name": defect.name, "problem": defect.problem} for defect in find_defects(reading)],
+        "refused": refusal,
+    }
+
+
+def _print_record(record: dict[str, Any]) -> None:
+    if "error" in record:
+        typer.echo(f"crossgate: {record['error']}", err=True)
+        return
+    typer.echo(f"{record['file']}: {record['kind']}, read as {record['format']} because {record['reason']}")
+    for line in record["lines"]:
+        typer.echo(f"  {line}")
+    for note in record["notes"]:
+        typer.echo(f"  note: {note}")
+    for defect in record["defects"]:
+        typer.echo(f"  damage: {defect['problem']}")
+    typer.echo(f"  import refuses it: {record['refused']}" if record["refused"] else "  import takes it")
+
+
+def _options(kind: str, columns: str | None, stamps: str, utc_offset: float | None) -> Any:
+    from markets.readers.reading import ReadOptions
+
+    named = {}
+    for pair in (columns or "").split(",") if columns else []:
+        ours, equals, theirs = pair.partition("=")
+        if not (ours and equals and theirs):
+            raise ParameterError(
+                "columns", "is no pair OURS=THEIRS", value=pair, fix="such as timestamp=Date,close=Last"
+            )
+        named[ours.strip()] = theirs.strip()
+    return ReadOptions(kind, named, stamps, utc_offset)
+
+
+def _cleaning(repairs: list[str] | None) -> Any:
+    from markets.cleaning import CleaningParams
+
+    chosen: dict[str, Any] = {}
+    for pair in repairs or []:
+        defect, equals, policy = pair.partition("=")
+        if not equals:
+            raise ParameterError("repair", "is no pair DEFECT=POLICY", value=pair, fix="such as missing=forward_fill")
+        try:
+            chosen[defect.strip()] = json.loads(policy)
+        except ValueError:
+            chosen[defect.strip()] = policy.strip()
+    return CleaningParams(**chosen)
+
+
+def _print_json(record: dict[str, Any]) -> None:
+    typer.echo(json.dumps(record, indent=2, allow_nan=False))
