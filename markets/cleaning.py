@@ -280,7 +280,8 @@ class _Work:
         self.columns["open"] = np.where(only_open, np.clip(o, lo, h), o)
         self.touched |= only_open
         self.counts["ohlc: clip_open"] = int(only_open.sum())
-        return wrong & ~only_open
+        left: BoolArray = wrong & ~only_open
+        return left
 
     def _replace(self, bad: dict[str, BoolArray]) -> None:
         """Replaces the bars of each defect by its repair; only bars of no defect, or repaired ones, go into it."""

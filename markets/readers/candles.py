@@ -41,7 +41,7 @@ def quote_volume_defects(
     """The rows whose mean price, quote volume / volume, lies outside their low..high.
 
     Holds for linear contracts and spot; an inverse contract counts contracts of some USD against
-    coins, volume * size / quote volume, with a size of 1, 10 or 100 USD. The tolerance is one
+    coins, volume * size / quote volume, with a size of 10 or 100 USD. The tolerance is one
     thousandth of the price, and what the volume's own rounding can do.
     """
     volume = columns["volume"] if base_volume is None else base_volume
@@ -57,7 +57,7 @@ def quote_volume_defects(
     if not 0.5 < scale < 2.0:
         np.divide(volume, quote_volume, out=ratio, where=traded)
         typical = float(np.median(ratio[traded] / close[traded]))
-        size = min((1.0, 10.0, 100.0), key=lambda size: abs(np.log(typical * size)))
+        size = min((10.0, 100.0), key=lambda size: abs(np.log(typical * size)))
         if not 0.5 < typical * size < 2.0:
             return [_no_price(raw)]
         price = ratio * size

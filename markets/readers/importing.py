@@ -84,7 +84,7 @@ def import_files(
     for (target, reading, cleaned, table, readings), state in zip(ready, states, strict=True):
         if state != "unchanged":
             with atomic_file(target) as scratch:
-                pq.write_table(table, scratch, compression="zstd")
+                pq.write_table(table, scratch, compression="zstd", write_page_checksum=True)
         sources = tuple(Path(one.source).name for one in readings)
         done.append(_imported(target, reading, cleaned, state, sources))
     return done

@@ -55,6 +55,10 @@ def _kind(raw: RawTable, options: ReadOptions) -> Kind:
     has = {name: bool(options.columns.get(name) or _find(raw, name)) for name in ("close", "volume", "funding_rate")}
     if has["funding_rate"] and not has["close"]:
         return "funding"
+    other = [name for name in raw.names if name.strip().lower().startswith("vol")]
+    if other and not has["volume"]:
+        fix = f'name one of them, such as --columns "volume={other[0]}", or say --kind mark'
+        raise DataError(raw.path, f"has volumes under other names ({', '.join(other)})", fix=fix)
     return "candles" if has["volume"] else "mark"
 
 

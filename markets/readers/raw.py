@@ -110,6 +110,8 @@ def _read_csv(content: Content) -> RawTable:
     line = heads[skipped].strip(b"\r")
     delimiter = max((",", ";", "\t"), key=lambda mark: line.count(mark.encode()))
     header = not any(_NUMBER.match(cell.strip()) for cell in line.split(delimiter.encode()))
+    if header and body.count(b"\n") <= skipped:
+        raise DataError(content.path, "holds a header and no rows", fix="export it again, with data")
     table = _parse_csv(content.path, body, skipped, delimiter, header)
     names = tuple(table.column_names) if header else tuple(str(k) for k in range(table.num_columns))
     first = skipped + 1 + header
@@ -117,8 +119,6 @@ def _read_csv(content: Content) -> RawTable:
     if table.num_rows != lines - skipped - header:
         problem = f"has {lines - skipped - header} lines of data but reads as {table.num_rows} rows"
         raise DataError(content.path, problem, fix="look for a stray quotation mark or line end, or fetch it again")
-    if table.num_rows == 0:
-        raise DataError(content.path, "holds a header and no rows", fix="export it again, with data")
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise DataError(content.path, f'has two columns named "{twice[0]}"', fix="rename one of them")
@@ -158,7 +158,11 @@ def _parse_csv(path: Path, body: bytes, skipped: int, delimiter: str, header: bo
             strings_can_be_null=True,
             check_utf8=True,
         )
-        return pyarrow.csv.read_csv(pa.py_buffer(body), read, parse, convert)
+        try:
+            return pyarrow.csv.read_csv(pa.py_buffer(body), read, parse, convert)
+        except pa.ArrowException:
+            read.use_threads = False  # only then does the error name its row
+            return pyarrow.csv.read_csv(pa.py_buffer(body), read, parse, convert)
     except _DAMAGE as error:
         reason = (str(error) or type(error).__name__).strip().splitlines()[0]
         known = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", reason)

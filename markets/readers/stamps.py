@@ -16,6 +16,7 @@ from markets.readers.raw import RawTable
 HOUR = 3600 * SECOND
 _EARLIEST = 1_230_768_000  # 2009-01-01: there was no crypto market before Bitcoin
 _LATEST = 4_102_444_800  # 2100-01-01
+_NEVER_BEFORE, _NEVER_AFTER = np.datetime64("1971-01-01"), np.datetime64("2200-01-01")
 _UNITS = {"seconds": 1, "milliseconds": 1_000, "microseconds": 1_000_000, "nanoseconds": 1_000_000_000}
 _FORMATS = ("%Y-%m-%d %I-%p", "%Y-%m-%d %H:%M:%S", "%Y.%m.%d %H:%M", "%Y%m%d %H:%M:%S", "%Y%m%d %H:%M")
 NO_ZONE = "its stamps name no time zone and are read as UTC"
@@ -57,9 +58,9 @@ def read_dates(cells: pa.ChunkedArray) -> IntArray:
         left = np.flatnonzero(stamps == 0)
         if left.size == 0:
             break
-        parsed_form = pd.to_datetime(texts.iloc[left], format=form, errors="coerce").astype("datetime64[ns]")
-        known = parsed_form.notna().to_numpy()
-        stamps[left[known]] = parsed_form.to_numpy()[known].astype(np.int64)
+        seconds = pd.to_datetime(texts.iloc[left], format=form, errors="coerce").to_numpy().astype("datetime64[s]")
+        known = ~np.isnat(seconds) & (seconds > _NEVER_BEFORE) & (seconds < _NEVER_AFTER)
+        stamps[left[known]] = seconds[known].astype(np.int64) * SECOND
     return stamps
 
 
