@@ -159,9 +159,10 @@ def order_of(stamps: IntArray) -> str:
     """How stamps stand: rising, falling or mixed; equal neighbours break neither."""
     if len(stamps) < 2:
         return "rising"
-    if bool((stamps[1:] >= stamps[:-1]).all()):
+    steps = np.diff(stamps)
+    if bool((steps >= 0).all()):
         return "rising"
-    return "falling" if bool((stamps[1:] <= stamps[:-1]).all()) else "mixed"
+    return "falling" if bool((steps <= 0).all()) else "mixed"
 
 
 def time_order(stamps: IntArray, order: str) -> IntArray:
@@ -171,14 +172,15 @@ def time_order(stamps: IntArray, order: str) -> IntArray:
 
 def _count_stamps(stamps: IntArray, bar: int | None, order: str) -> dict[str, Any]:
     steps = np.diff(stamps)
-    length = bar or _commonest(steps[steps > 0])
+    level = len(steps) > 0 and steps[0] > 0 and bool((steps == steps[0]).all())
+    length = bar or (int(steps[0]) if level else _commonest(steps[steps > 0]))
     if length <= 0:
         raise DataError("table", "holds one stamp only, so its bar length is unknown", fix="hand in two bars or more")
     first, last = int(stamps[0]), int(stamps[-1])
     counts: dict[str, Any] = {"rows": len(stamps), "bar": length, "first": first, "last": last, "order": order}
     counts["expected"] = (last - first) // length + 1
     counts |= {"missing": 0, "gaps": 0, "largest_gap": 0, "largest_gap_at": None, "duplicates": 0, "off_grid": 0}
-    if bool((steps == length).all()):
+    if level and length == steps[0]:
         return counts
     phases = stamps % length
     beside = phases != _commonest(phases)
@@ -231,20 +233,20 @@ def _count_block(
     total: dict[str, int], best: dict[str, Any], block: list[FloatArray], level: BoolArray, start: int
 ) -> None:
     o, h, lo, c = block
-    top, bottom = np.maximum(o, c), np.minimum(o, c)
-    wrong = (h < top) | (lo > bottom) | (h < lo)
-    total["ohlc_violations"] += int(np.count_nonzero(wrong))
-    if not np.isfinite(o + h + lo + c).all():
+    wrong = (h < np.maximum(o, c)) | (lo > np.minimum(o, c))
+    violations = int(np.count_nonzero(wrong))
+    total["ohlc_violations"] += violations
+    if not np.isfinite(o.sum() + h.sum() + lo.sum() + c.sum()):
         finite = np.isfinite(o) & np.isfinite(h) & np.isfinite(lo) & np.isfinite(c)
         total["not_a_number"] += int(np.count_nonzero(~finite))
-    if not np.minimum(bottom, np.minimum(h, lo)).min() > 0:
+    if violations or not lo.min() > 0:
         total["nonpositive"] += int(np.count_nonzero((o <= 0) | (h <= 0) | (lo <= 0) | (c <= 0)))
     np.equal(h, lo, out=level)
     if level.any():
         level &= (o == c) & (o == h)
         total["flat"] += int(np.count_nonzero(level))
     with np.errstate(divide="ignore", invalid="ignore"):
-        _keep_largest(best, "largest_range", h / lo, start, 1.0)
+        _keep_largest(best, "largest_range", h / lo, start)
 
 
 def _count_steps(
@@ -255,17 +257,25 @@ def _count_steps(
     if last.size == 0:
         return
     with np.errstate(divide="ignore", invalid="ignore"):
-        total["jumps"] += int(np.count_nonzero(np.abs(opens[1:] / last - 1.0) > JUMP))
-        _keep_largest(best, "largest_return", np.abs(closes[1:] / last - 1.0), start + 1, 0.0)
+        jumps = opens[1:] / last
+        if not (jumps.max() <= 1 + JUMP / 2 and jumps.min() >= 1 - JUMP / 2):
+            total["jumps"] += int(np.count_nonzero(np.abs(jumps - 1.0) > JUMP))
+        returns = closes[1:] / last
+        most = best["largest_return"][0]
+        if not (returns.max() - 1.0 <= most and 1.0 - returns.min() <= most):
+            _keep_largest(best, "largest_return", np.abs(returns - 1.0) + 1.0, start + 1)
 
 
-def _keep_largest(best: dict[str, Any], name: str, values: FloatArray, start: int, less: float) -> None:
+def _keep_largest(best: dict[str, Any], name: str, values: FloatArray, start: int) -> None:
+    """Keeps the largest of some ratios, less one, where it is beyond the one kept; infinite ones do not count."""
+    if values.max() - 1.0 <= best[name][0]:
+        return
     row = int(np.argmax(values))
     if not np.isfinite(values[row]):
         values = np.where(np.isfinite(values), values, -np.inf)
         row = int(np.argmax(values))
-    if values[row] - less > best[name][0]:
-        best[name] = (float(values[row] - less), start + row)
+    if values[row] - 1.0 > best[name][0]:
+        best[name] = (float(values[row] - 1.0), start + row)
 
 
 def _longest_run(level: BoolArray) -> tuple[int, int]:

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,7 +24,6 @@ from markets.readers.importing import clean
 
 PRICES = ["open", "high", "low", "close"]
 HOUR = 3_600_000_000_000
-FOLDERS = ("ohlcv", "mark", "funding", "raw")
 
 # The reason, in part, why a file is refused before or while it is cleaned; all others import as they are.
 REFUSED = {
@@ -179,10 +179,9 @@ def independent(name: str) -> Callable[[Path], pd.DataFrame]:
 
 
 def recorded(folder: Path) -> list[str]:
-    """The names of all recorded files of bars and rates."""
-    return sorted(
-        path.relative_to(folder).as_posix() for part in FOLDERS for path in (folder / part).rglob("*") if path.is_file()
-    )
+    """The names of the recorded files of bars and rates that the documents speak of."""
+    text = (Path(__file__).resolve().parent.parent / "docs" / "data.md").read_text("utf-8")
+    return sorted(name for name in re.findall(r"^\| `([^`]+/[^`]+)`", text, re.MULTILINE) if (folder / name).is_file())
 
 
 def test_recorded_files_read_as_independent_code_does(data_folder: Path) -> None:

@@ -17,7 +17,7 @@ from foundation.errors import DataError, ParameterError
 from foundation.files import atomic_file
 from markets.candles import duration, utc
 from markets.cleaning import Cleaned, CleaningParams, clean_candles, clean_funding
-from markets.quality import QualityReport, check_candles, check_funding
+from markets.quality import QualityReport, check_candles, check_funding, order_of
 from markets.readers.damage import find_defects
 from markets.readers.reading import Reading, ReadOptions, join_readings
 from markets.readers.registry import read_file
@@ -76,7 +76,7 @@ def import_files(
     ready = []
     for (kind, name, _), readings in groups.items():
         reading = join_readings(readings)
-        cleaned = clean(reading, chosen)
+        cleaned = clean(reading, _for_joined(readings, chosen))
         target = Path(out) / _FOLDERS[kind] / f"{name}{_suffix(kind, cleaned.bar)}.parquet"
         ready.append((target, reading, cleaned, _table(reading, cleaned), readings))
     states = [_state(target, table, replace) for target, _, _, table, _ in ready]
@@ -112,6 +112,12 @@ def check_reading(reading: Reading) -> QualityReport:
         return check_funding(reading.columns) if reading.kind == "funding" else check_candles(reading.columns)
     except DataError as error:
         raise DataError(reading.source, str(error).removeprefix("table: ")) from None
+
+
+def _for_joined(readings: list[Reading], params: CleaningParams) -> CleaningParams:
+    """The choices for joined files: rows of several files may be sorted, if each file is in order itself."""
+    ordered = all(order_of(reading.columns["timestamp"]) != "mixed" for reading in readings)
+    return params.replaced(order="sort") if len(readings) > 1 and ordered else params
 
 
 def _imported(target: Path, reading: Reading, cleaned: Cleaned, state: str, sources: tuple[str, ...]) -> Imported:
