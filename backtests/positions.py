@@ -89,6 +89,7 @@ def close_position(
     bankruptcy = bankruptcy_price(position.quantity, position.entry, position.margin)
     if side * (price - bankruptcy) < 0.0:
         price, reason = bankruptcy, LIQUIDATION
+        reference = max(reference, bankruptcy) if side > 0 else min(reference, bankruptcy)
     realised = profit(side * quantity, position.entry, price)
     released = position.margin * share
     left = max(0.0, released + realised)

@@ -26,12 +26,13 @@ def witness_fill(fill: Any) -> tuple[Any, ...]:
     """What must agree of a witness's fill."""
     liquidated = fill.reason == "liquidation"
     numbers = (fill.quantity, fill.price, fill.fee, fill.liquidation_fee, fill.realised_pnl, fill.position, fill.cash)
+    numbers = (*numbers, fill.slippage)
     return (fill.bar, fill.symbol, fill.order or 0, fill.side, liquidated, fill.opens), numbers
 
 
 def exchange_fill(bar: int, row: Any) -> tuple[Any, ...]:
     """What must agree of the exchange's fill."""
-    names = ("quantity", "price", "fee", "liquidation_fee", "realised_pnl", "position", "cash")
+    names = ("quantity", "price", "fee", "liquidation_fee", "realised_pnl", "position", "cash", "slippage")
     head = (bar, int(row["symbol"]), int(row["order"]), int(row["side"]), int(row["reason"]) == LIQUIDATION)
     return (*head, bool(row["opening"])), tuple(float(row[name]) for name in names)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from simple_market import HOUR, START, forecasts, market, walk
+from simple_market import HOUR, START, flat, forecasts, market, walk
 
 from backtests import AccountParams, CostParams, Result, backtest, run_baselines
 from foundation.errors import DataError, LookAheadError, ParameterError
@@ -16,6 +16,7 @@ from markets.funding import Funding
 from markets.market import Market
 from models.forecasts import Bar, Forecast, Forecasts, ForecastSeries
 from strategies import CrossoverParams, RiskParams
+from strategies.averages import moving_average
 
 RULE = CrossoverParams(fast=5, slow=12, threshold="5bps")
 COSTS = CostParams(slippage_bps=2.0)
@@ -209,6 +210,57 @@ def test_several_markets_share_one_account() -> None:
     assert len(result.positions) == 2 * len(result.equity)
 
 
+def test_markets_of_one_account_have_equal_parts_of_it() -> None:
+    """At full leverage the first of two markets leaves the second its half, and neither is shrunk."""
+    pair = [market(flat(60), symbol="ONE"), market(flat(60), symbol="TWO")]
+    series = {one.symbol: forecasts(one, np.full(60, 0.01)).series[one.symbol] for one in pair}
+    rule, full = (
+        CrossoverParams(rule="forecast", threshold="1bps"),
+        RiskParams(sizing="leverage", leverage=2.0, stop_loss="off"),
+    )
+    result = backtest(
+        pair, Forecasts(series), rule, full.replaced(take_profit="off"), costs=CostParams(slippage_bps=0.0)
+    )
+    notional = result.fills["quantity"] * result.fills["price"]
+    assert notional.tolist() == [pytest.approx(10_000.0, rel=1e-3)] * 2
+    assert result.totals.shrunk == 0
+
+
+def test_the_averages_of_the_first_bar_played_know_the_whole_history() -> None:
+    """They equal those over every earlier candle to the last digits, although only some of them are replayed."""
+    over = wild_market(15, 2500)
+    result = backtest(
+        over, forecasts(over, noise(2500, 15), first=2400), CrossoverParams(fast=20, slow=50), costs=COSTS
+    )
+    whole = moving_average(over.candles.close.copy(), 50, True)[2400:]
+    np.testing.assert_allclose(result.decisions["slow"], whole, rtol=1e-13)
+
+
+def test_the_totals_are_sums_of_the_tables() -> None:
+    """Fees, funding paid, slippage and charges in the totals are those of the fills and payments, with their signs."""
+    over = wild_market(16)
+    result = backtest(over, forecasts(over, noise(600, 16)), RULE, costs=COSTS)
+    assert result.totals.funding == result.funding["payment"].sum() != 0.0
+    assert result.totals.fees == result.fills["fee"].sum() > 0.0
+    assert result.totals.slippage == result.fills["slippage"].sum() > 0.0
+    market_fills = result.fills[result.fills["reason"].isin(["entry", "signal", "stop_loss"])]
+    worse = 2e-4 / (1 + 2e-4 * np.where(market_fills["side"] == "buy", 1, -1))
+    np.testing.assert_allclose(
+        market_fills["slippage"], market_fills["quantity"] * market_fills["price"] * worse, rtol=1e-9
+    )
+
+
+def test_forecasts_of_other_values_have_another_fingerprint() -> None:
+    """The fingerprint names the content: one value changed in the last digit changes it."""
+    over = wild_market(17, 100)
+    means = noise(100, 17)
+    other = means.copy()
+    other[50] = np.nextafter(other[50], 1.0)
+    assert (
+        forecasts(over, means).fingerprint == forecasts(over, means).fingerprint != forecasts(over, other).fingerprint
+    )
+
+
 def test_baselines_play_the_same_bars_with_the_same_costs() -> None:
     """Buy and hold buys once at leverage 1; each single rule trades without the other."""
     over = wild_market(13)
@@ -218,6 +270,16 @@ def test_baselines_play_the_same_bars_with_the_same_costs() -> None:
     assert len(baselines["buy and hold"].fills) == 1
     assert all(one.start == result.start and len(one.equity) == len(result.equity) for one in baselines.values())
     assert len(baselines["LSTM alone"].fills) > len(result.fills)
+    assert all(one.costs == result.costs and one.account == result.account for one in baselines.values())
+
+
+def test_no_baseline_trades_before_the_first_forecast() -> None:
+    """Rules that need no forecast wait for it too: their first order is decided at the first bar played."""
+    over = wild_market(14)
+    result = backtest(over, forecasts(over, noise(600, 14), first=300), RULE, costs=COSTS)
+    for name, one in run_baselines(result).items():
+        assert len(one.fills) > 0, name
+        assert one.fills["timestamp"].min() > one.equity["timestamp"].iloc[0], name
 
 
 def test_playing_forecasts_never_loads_torch() -> None:

@@ -137,7 +137,20 @@ def test_size_never_exceeds_leverage_times_equity() -> None:
     risk = RiskParams(sizing="risk", risk_per_trade=0.5, leverage=2, stop_loss="0.5%", take_profit=None, atr_bars=1)
     result = play([*rising(4), *flat(3, 104)], [0, 0, 0, 0.002, 0, 0, 0], risk=risk)
     fill = result.fills.iloc[0]
-    assert fill["quantity"] * fill["price"] == pytest.approx(2000.0, rel=0.02)
+    assert fill["quantity"] * fill["price"] == pytest.approx(2000.0, rel=0.001)
+    assert result.totals.shrunk == 0
+
+
+def test_a_reversal_at_full_leverage_keeps_back_what_closing_costs() -> None:
+    """At an unchanged price the new position is as large as cash allows, and the venue need not shrink it."""
+    rows = [*rising(4), *flat(2, 104), (104, 104, 103, 103), (103, 103, 102, 102), *flat(3, 102)]
+    over = market(rows, taker_fee=0.001)
+    risk = PLAIN.replaced(leverage=3.0)
+    result = backtest(over, forecasts(over, [0, 0, 0, 0.002, 0, 0, 0, -0.002, 0, 0, 0]), RULE, risk, costs=NO_COSTS)
+    assert [kind for _, _, kind in trades(result)] == ["entry", "signal", "entry"]
+    assert result.totals.shrunk == 0
+    spent = result.equity["margin"].iloc[-1] / result.equity["cash"].iloc[-1]
+    assert spent == pytest.approx(1.0, abs=0.001)
 
 
 def test_parameters_are_checked_when_the_strategy_is_built() -> None:
