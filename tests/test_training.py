@@ -9,7 +9,9 @@ import pytest
 import torch
 from planted_market import FEW, TINY, planted_market
 
+import models.training
 from foundation.errors import DataError, ParameterError
+from models.network import ForecastNetwork
 from models.parameters import FeatureParams, LSTMParams
 from models.samples import LEAST_VOLATILITY, Sample, build_sample, trailing_volatility
 from models.schedule import rows_needed, split_rows
@@ -140,3 +142,41 @@ def test_gaps_in_the_target_carry_no_loss() -> None:
     holed[650:690] = np.nan
     sample: Sample = replace(SAMPLE, target=holed)
     assert np.isfinite(train_network(sample, 700, 60, "standard", tiny(start="zero"), 1).loss)
+
+
+def test_validation_rows_only_choose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scaler, deviation and the regression at the start rest on fit rows: other validation rows change none of them."""
+    rows = split_rows(SAMPLE, 700, 60, TINY)
+    other = replace(SAMPLE, features=SAMPLE.features.copy(), target=SAMPLE.target.copy())
+    other.features[rows.fit_last :] *= 3.0
+    other.target[rows.fit_last :] *= -3.0
+    regressions: list[list[np.ndarray]] = []
+    honest = models.training.ForecastNetwork.start_from
+
+    def seen(network: ForecastNetwork, bias: float, slopes: torch.Tensor) -> None:
+        regressions.append([np.array(bias), slopes.numpy().copy()])
+        honest(network, bias, slopes)
+
+    monkeypatch.setattr(models.training.ForecastNetwork, "start_from", seen)
+    one, two = (train_network(sample, 700, 60, "standard", TINY, 1) for sample in (SAMPLE, other))
+    assert np.array_equal(one.scaler.centre, two.scaler.centre)
+    assert np.array_equal(one.scaler.spread, two.scaler.spread)
+    assert one.deviation == two.deviation
+    assert all(np.array_equal(a, b) for a, b in zip(*regressions, strict=True))
+    assert one.zero_loss != two.zero_loss
+
+
+def test_training_stops_when_patience_is_over() -> None:
+    """On noise the best weights come early, and no more than `patience` further steps are spent."""
+    noise = replace(SAMPLE, target=np.random.default_rng(0).normal(size=len(SAMPLE)).astype(np.float32))
+    steps: list[int] = []
+    honest = models.training._step
+
+    def counted(*arguments: object) -> None:
+        steps.append(1)
+        honest(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models.training, "_step", counted)
+        trained = train_network(noise, 700, 60, "standard", tiny(steps=400, check=5, patience=20), 1)
+    assert len(steps) == trained.steps + 20 < 400

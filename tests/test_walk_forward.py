@@ -62,15 +62,20 @@ def test_every_bar_after_the_first_training_has_a_forecast() -> None:
 
 def test_a_row_is_the_mean_over_seeds() -> None:
     """A forecast is the members' mean times the trailing volatility, the state warmed before the test."""
-    made = forecast(walk=SHORT.replaced(scheme="holdout")).series["TEST"]
-    sample = build_sample(MARKET.candles, FEW, TINY)
+    market, model = planted_market(trend=0.6), TINY.replaced(start="zero", steps=40, check=20)
+    made = walk_forward(market, model, FEW, walk=SHORT.replaced(scheme="holdout"), workers=1).series["TEST"]
+    sample = build_sample(market.candles, FEW, model)
     gap = 1 + sample.memory
     means, deviations = [], []
     for seed in member_seeds(0, 2):
-        trained = train_network(sample, 360 - gap, gap, "standard", TINY, seed)
-        mean, _ = forecast_means(trained.network(), trained.scaler.apply(sample.features[360 - 128 :]))
+        trained = train_network(sample, 360 - gap, gap, "standard", model, seed)
+        inputs = trained.scaler.apply(sample.features[360 - 128 :])
+        mean, _ = forecast_means(trained.network(), inputs)
+        cold, _ = forecast_means(trained.network(), inputs[128:])
+        assert not np.array_equal(mean[128:], cold), "a state that does not matter would hide a missing warm-up"
         means.append(mean[128:])
         deviations.append(trained.deviation)
+    assert not np.array_equal(*means), "equal members would hide a missing one"
     np.testing.assert_allclose(made.mean, sample.volatility[360:] * np.mean(means, axis=0), rtol=1e-12)
     np.testing.assert_allclose(made.sigma, sample.volatility[360:] * np.mean(deviations), rtol=1e-12)
 
