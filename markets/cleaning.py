@@ -96,6 +96,7 @@ class Cleaned:
         return Candles(**columns, bar=self.bar, touched=self.touched, source=self.source)
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def clean_candles(
     columns: Mapping[str, Any],
     params: CleaningParams | None = None,
@@ -121,6 +122,7 @@ def clean_candles(
     return work.finish()
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def clean_funding(
     columns: Mapping[str, Any],
     params: CleaningParams | None = None,

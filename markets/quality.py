@@ -109,6 +109,7 @@ class QualityReport:
         return f" (largest {self.largest_gap:,} bars after {_at(self.largest_gap_at)})" if self.gaps else ""
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def check_candles(table: Mapping[str, Any] | pd.DataFrame, bar: int | None = None) -> QualityReport:
     """The quality of a table of price bars, with or without a volume; the table is not changed.
 

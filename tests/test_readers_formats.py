@@ -88,6 +88,47 @@ def test_archive_without_volume_is_mark(tmp_path: Path) -> None:
         read_file(put(tmp_path, "b.csv", archive(bars)), options=ReadOptions(kind="mark"))
 
 
+def test_inverse_contracts_are_checked_too(tmp_path: Path) -> None:
+    """A COIN-M file counts contracts of 100 USD against coins: its mean price is checked like any other."""
+    bars = make_bars()
+    lines = [line.split(",") for line in archive(bars).decode().split()]
+    for k, cells in enumerate(lines[1:]):
+        cells[7] = f"{bars['volume'][k] * 100 / bars['close'][k]:.8f}"
+    good = put(tmp_path, "BTCUSD_PERP-1h-2024-01.csv", "\n".join(",".join(cells) for cells in lines))
+    assert same(clean(read_file(good)).columns, bars)
+    assert read_file(good).symbol == "BTCUSD_PERP"
+    lines[9][7] = "1.0"
+    bad = put(tmp_path, "BTCUSD_PERP-1h-2024-02.csv", "\n".join(",".join(cells) for cells in lines))
+    with pytest.raises(DataError, match=r"line 10: quote volume / volume is .* outside its low..high"):
+        clean(read_file(bad))
+
+
+def test_archive_of_funding(tmp_path: Path) -> None:
+    """The archive's funding files are read by the names of their columns."""
+    rows = [f"{(START + k * 8 * HOUR) // 10**6 + k % 3},8,0.0001" for k in range(9)]
+    text = "\n".join(["calc_time,funding_interval_hours,last_funding_rate", *rows, ""])
+    reading = read_file(put(tmp_path, "BTCUSDT-fundingRate-2024-01.csv", text))
+    assert (reading.kind, reading.symbol, len(clean(reading).funding())) == ("funding", "BTCUSDT", 9)
+
+
+def test_text_as_other_programs_write_it(tmp_path: Path) -> None:
+    """Windows line ends, quoted cells, a byte order mark, semicolons and tabs read to the same bars."""
+    text = plain(make_bars()).decode()
+    quoted = "\n".join(",".join(f'"{cell}"' for cell in line.split(",")) for line in text.splitlines())
+    variants = [text.replace("\n", "\r\n"), "\ufeff" + text, text.replace(",", ";"), text.replace(",", "\t"), quoted]
+    for number, variant in enumerate(variants):
+        assert same(clean(read_file(put(tmp_path, f"{number}.csv", variant))).columns, make_bars()), number
+
+
+def test_a_table_without_a_header_needs_its_columns_named(tmp_path: Path) -> None:
+    """Columns without names are counted from 0, and can be named so."""
+    path = put(tmp_path, "a.csv", plain(make_bars()).split(b"\n", 1)[1])
+    with pytest.raises(DataError, match="6 columns without a header"):
+        read_file(path)
+    named = {name: str(k) for k, name in enumerate(COLUMNS)}
+    assert same(clean(read_file(path, options=ReadOptions(columns=named))).columns, make_bars())
+
+
 def test_archive_columns_may_stand_in_any_order(tmp_path: Path) -> None:
     """With a header, columns are taken by name."""
     lines = [line.split(",") for line in archive(make_bars()).decode().split()]

@@ -12,6 +12,7 @@ from markets.candles import BoolArray, FloatArray, IntArray
 from markets.readers.raw import RawTable
 from markets.readers.reading import Defect, Kind, Part, Reading
 
+_MANY = 50_000
 PRICES = ("open", "high", "low", "close")
 
 
@@ -35,6 +36,7 @@ def make_reading(
     return Reading(str(raw.path), kind, format_name, reason, columns, parts, tuple(said), tuple(defects), **rest)
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def quote_volume_defects(
     raw: RawTable, columns: dict[str, Any], quote_volume: FloatArray, base_volume: FloatArray | None = None
 ) -> list[Defect]:
@@ -62,7 +64,7 @@ def quote_volume_defects(
             return [_no_price(raw)]
         price = ratio * size
     rows = np.flatnonzero(traded & ((price > columns["high"] * 1.001) | (price < columns["low"] * 0.999)))
-    slack = 1e-3 + rounding(volume[rows]) / volume[rows] + rounding(quote_volume[rows]) / quote_volume[rows]
+    slack = 1e-3 + rounding(volume, rows) / volume[rows] + rounding(quote_volume, rows) / quote_volume[rows]
     beyond = (price[rows] > columns["high"][rows] * (1 + slack)) | (price[rows] < columns["low"][rows] * (1 - slack))
     outside = np.zeros(len(volume), dtype=np.bool_)
     outside[rows[beyond]] = True
@@ -78,12 +80,21 @@ def quote_volume_defects(
     return found
 
 
-def rounding(values: FloatArray) -> FloatArray:
-    """The step that each number may have been rounded to: 0.01 for one of two decimals, 1 for a whole one."""
-    steps = np.full(len(values), 1e-9)
+def rounding(values: FloatArray, rows: IntArray) -> FloatArray:
+    """The step that the numbers around each row were rounded to: 0.01 where they carry two decimals.
+
+    The median over the 65 rows around it, as exports of unlike precision are joined in some files; 0
+    for more rows than a file of mere rounding could have.
+    """
+    if len(rows) > _MANY:
+        return np.zeros(len(rows))
+    around = np.clip(rows[:, None] + np.arange(-32, 33), 0, len(values) - 1)
+    near = values[around]
+    steps = np.full(near.shape, 1e-9)
     for decimals in range(8, -1, -1):
-        steps[np.isclose(values, np.round(values, decimals), rtol=1e-13, atol=0)] = 10.0**-decimals
-    return steps
+        steps[np.isclose(near, np.round(near, decimals), rtol=1e-13, atol=0)] = 10.0**-decimals
+    typical: FloatArray = np.median(steps, axis=1)
+    return typical
 
 
 def stamp_defect(raw: RawTable, wrong: BoolArray, what: str, fix: str) -> list[Defect]:

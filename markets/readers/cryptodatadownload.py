@@ -68,6 +68,7 @@ def _volume_names(raw: RawTable) -> tuple[str, str]:
     return found[0], found[1]
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def _straighten(
     raw: RawTable, columns: dict[str, Any], quote: FloatArray, notes: list[str]
 ) -> tuple[FloatArray, FloatArray]:

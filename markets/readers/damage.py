@@ -22,6 +22,7 @@ def find_defects(reading: Reading) -> list[Defect]:
     return [*found, *reading.defects]
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def find_damage(columns: Mapping[str, Any], place: Callable[[int], str]) -> list[Defect]:
     """The damage of a table of bars that no single cell gives away; `place` names a row in its file.
 

@@ -70,11 +70,12 @@ def import_files(
     groups: dict[tuple[str, str, str], list[Reading]] = {}
     for path in paths:
         reading = read_file(path, format, options)
-        for defect in find_defects(reading):
-            raise defect.error(reading.source)
         groups.setdefault((reading.kind, _name(reading, symbol), _length(reading)), []).append(reading)
     ready = []
     for (kind, name, _), readings in groups.items():
+        if len(readings) > 1:
+            for one in readings:
+                refuse_damage(one)
         reading = join_readings(readings)
         cleaned = clean(reading, _for_joined(readings, chosen))
         target = Path(out) / _FOLDERS[kind] / f"{name}{_suffix(kind, cleaned.bar)}.parquet"
@@ -92,8 +93,7 @@ def import_files(
 
 def clean(reading: Reading, params: CleaningParams | None = None) -> Cleaned:
     """A reading in time order, whole and possible, or a DataError that names the first defect."""
-    for defect in find_defects(reading):
-        raise defect.error(reading.source)
+    refuse_damage(reading)
     if reading.kind == "quotes":
         fix = "say --kind mark to keep the middle of bid and ask as the mark price"
         raise DataError(reading.source, "holds quotes: neither trades nor the venue's mark price", fix=fix)
@@ -104,6 +104,12 @@ def clean(reading: Reading, params: CleaningParams | None = None) -> Cleaned:
     else:
         cleaned.candles()
     return cleaned
+
+
+def refuse_damage(reading: Reading) -> None:
+    """Raises DataError for the gravest damage of a reading, if there is any."""
+    for defect in find_defects(reading):
+        raise defect.error(reading.source)
 
 
 def check_reading(reading: Reading) -> QualityReport:

@@ -43,6 +43,8 @@ def read(raw: RawTable, options: ReadOptions, reason: str) -> Reading:
         raise DataError(raw.path, f'has no column "{missing}" among its columns ({held})', fix=fix)
     stamps, notes = read_stamps(raw, names["timestamp"])
     stamps = in_utc(stamps, notes, options.utc_offset)
+    if kind == "mark" and options.kind == "auto" and "mark" not in raw.name.lower():
+        notes.append("it has no volume, so its bars are read as mark prices")
     stamped_at = "open" if options.stamps == "auto" or kind == "funding" else options.stamps
     stamps = to_open(raw, stamps, stamped_at, notes)
     columns = {"timestamp": stamps, **{name: raw.numbers(own) for name, own in names.items() if name != "timestamp"}}
