@@ -123,13 +123,17 @@ def touched_inside(order: Row, bar: Row, through: int, tick: float) -> bool:
 
 @rule
 def enter_inside(desk: Desk, bar: Row, s: int) -> None:
-    """Step 4, entries: resting limit and stop orders that may open fill where the bar reaches them."""
+    """Step 4, entries: resting limit and stop orders that open or add fill where the bar reaches them.
+
+    One that stands against the position is an exit, and takes its turn with the others.
+    """
     contract = desk.contracts[s]
     for k in range(desk.account[0].orders):
         order = desk.orders[k]
         if order.symbol != s or order.status != LIVE or order.reduce_only or order.kind == MARKET:
             continue
-        if bar.blocked or not touched_inside(order, bar, desk.settings[0].through, contract.tick):
+        against = order.side * desk.positions[s].quantity < 0.0
+        if against or bar.blocked or not touched_inside(order, bar, desk.settings[0].through, contract.tick):
             continue
         reference = stop_fill(order.side, order.price, bar.open)
         price, fee_rate = slipped(reference, order.side, desk.settings[0].slippage), contract.taker_fee

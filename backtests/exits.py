@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backtests.entries import wake_children
 from backtests.fills import favourable_first, reaches, slipped, stop_fill
 from backtests.positions import close_position, direction, finish, liquidate
 from backtests.records import BELOW_LOT, CANCELLED, FILLED, LIMIT, LIQUIDATION, LIVE, REFUSED, SIBLING, STOP, Desk, Row
@@ -12,14 +13,14 @@ from markets.margin import bankruptcy_price, profit
 
 @rule
 def nearest_exit(desk: Desk, s: int, kind: int, side: int) -> int:
-    """The row of the live reducing order of a kind that the price meets first, or -1.
+    """The row of the live order of a kind against a position that the price meets first, or -1.
 
     `side` is the position's. A long's nearest stop is the highest, its nearest target the lowest.
     """
     found, toward = -1, side if kind == STOP else -side
     for k in range(desk.account[0].orders):
         order = desk.orders[k]
-        if order.status != LIVE or order.symbol != s or order.kind != kind or order.reduce_only == 0:
+        if order.status != LIVE or order.symbol != s or order.kind != kind:
             continue
         if order.side == -side and (found < 0 or toward * (order.price - desk.orders[found].price) > 0.0):
             found = k
@@ -49,7 +50,10 @@ def gap_at_open(desk: Desk, bar: Row, s: int) -> None:
 
 @rule
 def fill_exit(desk: Desk, k: int, reference: float, slippage: float) -> None:
-    """A reducing order fills: a limit as maker at the reference price, any other as taker with slippage."""
+    """An order against a position fills: a limit as maker at the reference price, any other as taker with slippage.
+
+    What is left of one that may also open stays; it can open from the next bar on.
+    """
     order = desk.orders[k]
     contract, position = desk.contracts[order.symbol], desk.positions[order.symbol]
     quantity = min(round_down(order.quantity, contract.lot), abs(position.quantity))
@@ -59,10 +63,16 @@ def fill_exit(desk: Desk, k: int, reference: float, slippage: float) -> None:
     maker = order.kind == LIMIT
     price = reference if maker else slipped(reference, order.side, slippage)
     fee_rate = contract.maker_fee if maker else contract.taker_fee
-    order.filled, order.fill_price = quantity, price
-    finish(desk, order, FILLED, 0)
-    cancel_siblings(desk, k)
+    rest = 0.0 if order.reduce_only else round_down(order.quantity - quantity, contract.lot)
+    if rest > 0.0:
+        order.quantity = rest
+    else:
+        order.filled, order.fill_price = quantity, price
+        finish(desk, order, FILLED, 0)
+        cancel_siblings(desk, k)
     close_position(desk, order.id, order.symbol, quantity, price, reference, fee_rate, order.reason)
+    if order.status == FILLED:
+        wake_children(desk)
 
 
 @rule

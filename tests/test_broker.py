@@ -281,3 +281,41 @@ def test_backtrader_s_own_position_and_profit_agree_with_the_exchange(seed: int)
     assert float(strategy.broker.positions["quantity"][0]) == 0.0
     net = sum(trade.pnlcomm for trade in strategy.trades)
     assert net == pytest.approx(strategy.broker.getvalue() - 10_000.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("enter", "leave", "stop", "target", "worst"),
+    [("buy", "sell", 95.0, 105.0, (100, 106, 94, 100)), ("sell", "buy", 105.0, 95.0, (100, 106, 94, 100))],
+)
+def test_a_plain_limit_that_closes_takes_its_turn_after_the_stop(
+    enter: str, leave: str, stop: float, target: float, worst: Any
+) -> None:
+    """Exits given by hand are played like those of a bracket: with both in the bar the stop acts, or liquidation."""
+
+    def give(strategy: Any) -> None:
+        getattr(strategy, enter)(size=1)
+        getattr(strategy, leave)(size=1, exectype=bt.Order.Stop, price=stop, reduce_only=True)
+
+    def take(strategy: Any) -> None:
+        getattr(strategy, leave)(size=1, exectype=bt.Order.Limit, price=target)
+
+    strategy = run(market([*flat(3), worst, *flat(2)]), {0: give, 1: take})
+    assert [row[2] for row in fills(strategy)] == [100.0, stop]
+    deep = (100, 130, 70, 100)
+    liquidated = run(market([*flat(3), deep, *flat(2)]), {0: lambda s: getattr(s, enter)(size=1, leverage=20), 1: take})
+    assert fills(liquidated)[1][3] == "liquidation"
+
+
+def test_what_is_left_of_a_plain_order_opens_from_the_next_bar_on() -> None:
+    """A sell limit of 3 against a long of 1 closes it, and opens a short of 2 only when a later bar reaches it."""
+    rows = [*flat(3), (100, 106, 100, 100), (100, 104, 100, 100), (100, 106, 100, 100)]
+    strategy = run(
+        market(rows), {0: lambda s: s.buy(size=1), 1: lambda s: s.sell(size=3, exectype=bt.Order.Limit, price=105)}
+    )
+    assert fills(strategy) == [
+        ("buy", 1.0, 100.0, "order"),
+        ("sell", 1.0, 105.0, "order"),
+        ("sell", 2.0, 105.0, "order"),
+    ]
+    assert [stamp.hour for stamp in strategy.broker.ledger.tables()[0]["timestamp"]] == [1, 3, 5]
+    assert strategy.getposition().size == -2.0

@@ -90,11 +90,11 @@ class WitnessAccount(WitnessBooks):
             return
         stops = self._stops_reached(symbol, bar.open)
         for stop in stops:
-            if stop.state == "live":
+            if stop.state == "live" and self.positions[symbol].side:
                 self._reduce_by(stop, bar.open)
         if not stops:
             for target in self._targets_reached(symbol, bar.open):
-                if target.state == "live":
+                if target.state == "live" and self.positions[symbol].side:
                     self._reduce_by(target, target.price)
 
     def _market_orders(self) -> None:
@@ -120,6 +120,8 @@ class WitnessAccount(WitnessBooks):
             if bar.blocked:
                 continue
             for order in self._live(symbol, lambda o: o.kind != "market" and not o.reduce_only):
+                if order.side == -self.positions[symbol].side:
+                    continue  # an exit: it takes its turn with the stops and targets
                 buys = order.side > 0
                 if order.kind == "limit" and self._limit_reached(order, bar.low if buys else bar.high):
                     at = min(bar.open, order.price) if buys else max(bar.open, order.price)
@@ -174,7 +176,7 @@ class WitnessAccount(WitnessBooks):
         bar, long = self.bars[symbol], self.positions[symbol].side > 0
         if not bar.blocked:
             for target in self._targets_reached(symbol, bar.high if long else bar.low):
-                if target.state == "live":
+                if target.state == "live" and self.positions[symbol].side:
                     self._reduce_by(target, target.price)
 
     def _bankrupt_at_close(self, symbol: int) -> None:
@@ -216,11 +218,11 @@ class WitnessAccount(WitnessBooks):
     def _stops_reached(self, symbol: int, price: float) -> list[WitnessOrder]:
         """The position's live stops that the price has reached, nearest first."""
         side = self.positions[symbol].side
-        stops = self._live(symbol, lambda o: o.kind == "stop" and o.reduce_only and o.side == -side)
+        stops = self._live(symbol, lambda o: o.kind == "stop" and o.side == -side)
         return sorted((o for o in stops if self._stop_reached(o, price)), key=lambda o: -side * o.price)
 
     def _targets_reached(self, symbol: int, price: float) -> list[WitnessOrder]:
         """The position's live targets that the price has reached, nearest first."""
         side = self.positions[symbol].side
-        targets = self._live(symbol, lambda o: o.kind == "limit" and o.reduce_only and side == -o.side)
+        targets = self._live(symbol, lambda o: o.kind == "limit" and o.side == -side)
         return sorted((o for o in targets if self._limit_reached(o, price)), key=lambda o: side * o.price)

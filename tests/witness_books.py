@@ -84,7 +84,7 @@ class WitnessBooks:
         """Take an order at the close of a bar; it is first seen on the next one."""
         if order.id in self.orders or order.side not in (-1, 1) or not order.quantity > 0:
             raise ValueError(f"not a usable order: {order}")
-        order = replace(order, state="live", filled=0.0, fill_price=0.0)
+        order = replace(order, state="live", filled=0.0, opened=0.0, fill_price=0.0)
         self.orders[order.id] = order
         if self.ruined:
             self._end(order, "refused", "account is ruined")
@@ -122,7 +122,7 @@ class WitnessBooks:
                 self._end(child, "cancelled", why)
 
     def _wake_children(self, parent: WitnessOrder) -> None:
-        """Children become live at once, priced from the parent's fill, for what the parent filled."""
+        """Children become live at once, priced from the parent's fill, for what the parent opened."""
         held = self.positions[parent.symbol]
         tick = self.contracts[parent.symbol].tick
         for child in sorted(self.orders.values(), key=lambda order: order.id):
@@ -132,7 +132,7 @@ class WitnessBooks:
                 self._end(child, "cancelled", "nothing to reduce")
                 continue
             child.state = "live"
-            child.quantity = min(parent.filled, abs(held.quantity))
+            child.quantity = min(parent.opened, abs(held.quantity))
             if child.offset_rate > 0 or child.offset > 0:
                 away = parent.side if child.kind == "limit" else -parent.side
                 raw = parent.fill_price * (1 + away * child.offset_rate) + away * child.offset
@@ -244,6 +244,7 @@ class WitnessBooks:
         self.cash -= fee
         self._set_quantity(order.symbol, p.quantity + order.side * quantity)
         order.filled += quantity
+        order.opened += quantity
         order.fill_price = price
         slip = abs(price - reference)
         self._record(order.symbol, order, order.side, quantity, price, order.tag, True, fee, 0.0, 0.0, slip)

@@ -70,6 +70,7 @@ class WitnessOrder:
     tag: str = "order"
     state: str = "live"
     filled: float = 0.0
+    opened: float = 0.0
     fill_price: float = 0.0
 
 
