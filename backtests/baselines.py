@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from backtests.engine import backtest
 from backtests.result import Result
+from foundation.progress import progress
 from strategies.parameters import RiskParams
 
 
@@ -24,5 +25,5 @@ def run_baselines(result: Result) -> dict[str, Result]:
             result.markets, result.forecasts, result.strategy.replaced(rule=rule), risk,
             result.account, result.costs, name=name,
         )
-        for name, (rule, risk) in variants.items()
+        for name, (rule, risk) in progress(variants.items(), "Playing the simpler rules", len(variants))
     }  # fmt: skip

@@ -12,8 +12,10 @@ from backtests import records
 from backtests.exchange import play_and_record, withdraw
 from backtests.feed import CandleFeed
 from backtests.ledger import Ledger
-from foundation.errors import CrossgateError, DataError, ParameterError
+from backtests.parameters import AccountParams, CostParams
+from foundation.errors import CrossgateError, DataError, ParameterError, suggestion
 from markets.filters import round_down, round_up
+from strategies.parameters import RiskParams
 
 _KINDS = {bt.Order.Market: records.MARKET, bt.Order.Limit: records.LIMIT, bt.Order.Stop: records.STOP}
 
@@ -59,6 +61,9 @@ class FuturesBroker(bt.BrokerBase):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        AccountParams(cash=float(self.p.cash), intrabar=self.p.intrabar, limit_fill=self.p.limit_fill)
+        CostParams(slippage_bps=float(self.p.slippage_bps))
+        RiskParams(leverage=float(self.p.leverage))
         self.startingcash = self.p.cash
         self.slippage: float = self.p.slippage_bps / 1e4
         self.notifications: deque[Any] = deque()
@@ -212,8 +217,23 @@ class FuturesBroker(bt.BrokerBase):
             asked = " with ".join([order.getordername(), *unplayed])
             fix = "Market, Limit, Stop or a bracket of them"
             raise ParameterError("order", "is not a kind this broker plays", value=asked, fix=fix)
+        self._check_keywords(order, options)
         order.addinfo(**options)
         return self.submit(order)
+
+    def _check_keywords(self, order: Any, options: dict[str, Any]) -> None:
+        """Raises ParameterError for a keyword of this broker that says nothing it can play."""
+        leverage, reason = options.get("leverage", 1.0), options.get("reason", "order")
+        if not leverage > 0:
+            raise ParameterError("leverage", "should be above 0", value=leverage)
+        if reason not in records.FILL_REASONS:
+            raise ParameterError(
+                "reason", "is not a reason of a fill", value=reason, fix=suggestion(reason, records.FILL_REASONS)
+            )
+        for name in ("offset_rate", "offset"):
+            if name in options and (order.parent is None or not options[name] >= 0):
+                fix = "the exits of a bracket take 0 or more, measured from the fill of their parent"
+                raise ParameterError(name, "cannot be used here", value=options[name], fix=fix)
 
     def _place(self, order: Any) -> None:
         """Writes an order to the exchange, where the next bar will find it."""

@@ -16,7 +16,7 @@ from backtests.feed import CandleFeed
 from backtests.ledger import table
 from backtests.parameters import AccountParams, CostParams
 from backtests.result import Result
-from foundation.errors import DataError, ParameterError
+from foundation.errors import DataError, ParameterError, suggestion
 from markets.candles import IntArray, utc
 from markets.market import Market, common_span
 from models.forecasts import Forecaster, Forecasts, collect_forecasts
@@ -52,9 +52,11 @@ def backtest(
     played = [_with_costs(one, costs) for one in common_span(markets)]
     for one in played:
         risk.check_leverage(one.contract)
+        if one.symbol not in asked.series:
+            raise DataError("forecasts", f"hold none for {one.symbol}", fix=suggestion(one.symbol, asked.series))
     start = _first_bar(played[0], asked)
     first = int(np.searchsorted(played[0].candles.timestamp, start))
-    notes = _notes(played, start, account)
+    notes = [*_notes(played, start, account), *asked.notes]
     warm_up = WARM_UP_AVERAGES * max(strategy.slow, risk.atr_bars)
     fed = [one.rows(max(0, first - warm_up), len(one.candles)) for one in played]
     cerebro, decisions = _cerebro(fed, asked, strategy, risk, account, costs, start)
@@ -72,9 +74,7 @@ def backtest(
 def _collect(forecaster: Forecaster, markets: Sequence[Market]) -> Forecasts:
     if not isinstance(forecaster, Forecaster):
         raise ParameterError("forecasts", "should be Forecasts or have a method forecast(bar)", value=forecaster)
-    name = type(forecaster).__name__
-    series = {one.symbol: collect_forecasts(forecaster, one, name).series[one.symbol] for one in markets}
-    return Forecasts(series, name)
+    return collect_forecasts(forecaster, markets, type(forecaster).__name__)
 
 
 def _with_costs(market: Market, costs: CostParams) -> Market:

@@ -73,11 +73,12 @@ def check(config: ConfigPath, overrides: Overrides = None, data: Data = None, as
     from crossgate.config import load_config
     from crossgate.job import check_markets, load_markets
     from crossgate.summary import market_record, print_markets
+    from markets.market import common_span
 
     settings = load_config(config, overrides or ())
     markets = load_markets(settings, data)
     check_markets(settings, markets)
-    records = [market_record(settings, market) for market in markets]
+    records = [market_record(settings, market) for market in common_span(markets)]
     if as_json:
         _print_json({"config": str(config), "markets": records})
     else:
@@ -87,7 +88,9 @@ def check(config: ConfigPath, overrides: Overrides = None, data: Data = None, as
 @app.command()
 def train(
     config: ConfigPath,
-    out: Annotated[Path, typer.Option("--out", metavar="PATH", help="Where the trained model goes.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="PATH", help="Where the model goes; else runs/NAME.safetensors.")
+    ] = None,
     overrides: Overrides = None,
     data: Data = None,
     as_json: AsJson = False,
@@ -96,7 +99,8 @@ def train(
     from crossgate.config import load_config
     from crossgate.job import train_job
 
-    record = train_job(load_config(config, overrides or ()), out, data)
+    settings = load_config(config, overrides or ())
+    record = train_job(settings, out or Path("runs") / f"{settings.run.name}.safetensors", data)
     if as_json:
         _print_json(record)
     else:

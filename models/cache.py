@@ -24,10 +24,12 @@ class FoldForecast(NamedTuple):
     """What one model forecasts in one fold: `means` (test rows,), standardised; and its `deviation`.
 
     With the trailing volatility v_t: expected log return = v_t x mean_t, sigma = v_t x deviation.
+    `steps`: the training steps after which its weights were best; 0 where training never helped.
     """
 
     means: FloatArray
     deviation: float
+    steps: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,17 +76,18 @@ def read_entry(path: Path, rows: int) -> FoldForecast | None:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             means, deviation = np.asarray(arrays["means"], np.float64), float(arrays["deviation"])
+            steps = int(arrays["steps"])
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error):
         return None
     whole = means.shape == (rows,) and bool(np.isfinite(means).all()) and 0.0 < deviation < np.inf
-    return FoldForecast(means, deviation) if whole else None
+    return FoldForecast(means, deviation, steps) if whole else None
 
 
 def write_entry(path: Path, made: FoldForecast) -> None:
     """Keeps forecasts in a file that appears whole or not at all."""
     try:
         with atomic_file(path) as scratch:
-            np.savez(scratch, means=made.means, deviation=np.float64(made.deviation))
+            np.savez(scratch, means=made.means, deviation=np.float64(made.deviation), steps=np.int64(made.steps))
     except OSError as error:
         fix = "set CROSSGATE_CACHE to a folder that can be written, or pass cache=False"
         raise DataError(path, f"cannot be written ({error.strerror})", fix=fix) from None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -89,11 +90,12 @@ class Forecasts:
     """Forecasts for one or several symbols, keyed by symbol and timestamp, never by position.
 
     They are a Forecaster themselves: `forecast(bar)` looks the bar up and answers NO_FORECAST for
-    a bar they do not hold. `name` says what made them, for reports.
+    a bar they do not hold. `name` says what made them, `notes` what a reader must know of them, for reports.
     """
 
     series: Mapping[str, ForecastSeries]
     name: str = "forecasts"
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -135,19 +137,34 @@ class Forecasts:
         return self.series[symbol]
 
 
-def collect_forecasts(forecaster: Forecaster, market: Market, name: str = "forecaster") -> Forecasts:
-    """The forecasts of any forecaster, asked bar by bar so that it cannot see a later one.
+def collect_forecasts(
+    forecaster: Forecaster, markets: Market | Sequence[Market], name: str = "forecaster"
+) -> Forecasts:
+    """The forecasts of any forecaster, shown the bars of all markets in the order of time: it sees no later one.
 
     Each row counts as trained through the bar before it: a forecaster may learn as it goes.
-    Bars for which it answers NaN are left out. Raises DataError when it never answers.
+    Bars for which it answers NaN are left out. Raises DataError when it never answers for a market.
     """
-    candles = market.candles
-    columns = [getattr(candles, name).tolist() for name in ("timestamp", "open", "high", "low", "close", "volume")]
-    bars = (Bar(market.symbol, *row) for row in zip(*columns, strict=True))
-    answers = np.array([forecaster.forecast(bar) for bar in bars], dtype=float)
-    known = np.isfinite(answers).all(axis=1)
-    if not known.any():
-        raise DataError(name, f"gave no finite forecast for {market.symbol} on any of {len(candles)} bars")
-    stamps = candles.timestamp[known]
-    series = ForecastSeries(stamps, answers[known, 0], answers[known, 1], stamps - 1, np.zeros(len(stamps), np.int64))
-    return Forecasts({market.symbol: series}, name)
+    listed = [markets] if isinstance(markets, Market) else list(markets)
+    bars = [bar for market in listed for bar in _bars(market)]
+    # Bars that open together are shown in the order of the markets; the sort is stable.
+    bars.sort(key=lambda bar: bar.timestamp)
+    answers: dict[str, list[tuple[int, float, float]]] = {market.symbol: [] for market in listed}
+    for bar in bars:
+        mean, sigma = forecaster.forecast(bar)
+        if math.isfinite(mean) and math.isfinite(sigma):
+            answers[bar.symbol].append((bar.timestamp, mean, sigma))
+    series = {}
+    for symbol, rows in answers.items():
+        if not rows:
+            raise DataError(name, f"gave no finite forecast for any bar of {symbol}")
+        stamps = np.array([row[0] for row in rows], dtype=np.int64)
+        means, sigmas = np.array([row[1:] for row in rows]).T
+        series[symbol] = ForecastSeries(stamps, means, sigmas, stamps - 1, np.zeros(len(rows), np.int64))
+    return Forecasts(series, name)
+
+
+def _bars(market: Market) -> Iterator[Bar]:
+    names = ("timestamp", "open", "high", "low", "close", "volume")
+    columns = [getattr(market.candles, name).tolist() for name in names]
+    return (Bar(market.symbol, *row) for row in zip(*columns, strict=True))

@@ -193,7 +193,7 @@ def run_job(job: FoldJob, entry: Path | None) -> FoldForecast:
     trained = train_network(job.sample, job.last, job.gap, job.scaling, job.params, job.seed)
     warm = max(job.sample.first, job.test_first - job.params.replay)
     means, _ = forecast_means(trained.network(), trained.scaler.apply(job.sample.features[warm:]))
-    made = FoldForecast(means[job.test_first - warm :], trained.deviation)
+    made = FoldForecast(means[job.test_first - warm :], trained.deviation, trained.steps)
     if entry is not None:
         write_entry(entry, made)
     return made

@@ -53,12 +53,13 @@ def walk_forward(
         for member in member_seeds(seed, walk.seeds)
     ]
     symbols = ", ".join(market.symbol for market in listed)
-    made = iter(_run(jobs, f"Training models for {symbols}", workers, cache))
+    results = _run(jobs, f"Training models for {symbols}", workers, cache)
+    made = iter(results)
     series = {}
     for market, (sample, folds) in zip(listed, plans, strict=True):
         parts = [_ensemble(sample, fold, [next(made) for _ in range(walk.seeds)]) for fold in folds]
         series[market.symbol] = _joined(parts)
-    return Forecasts(series, f"LSTM, {walk.scheme} walk-forward, {walk.seeds} seed(s)")
+    return Forecasts(series, f"LSTM, {walk.scheme} walk-forward, {walk.seeds} seed(s)", _notes(results))
 
 
 def plan_folds(
@@ -95,6 +96,17 @@ def _check_length(sample: Sample, fold: Fold, walk: WalkForwardParams, model: LS
         parts = f"{sample.first:,} of warm-up, twice {gap:,} of purge and embargo, the rest to fit and to validate"
         fix = "a longer train, a shorter embargo or a smaller model.chunk"
         raise ParameterError("walk_forward.train", f"{problem} ({parts})", value=str(walk.train), fix=fix)
+
+
+def _notes(results: list[FoldForecast]) -> tuple[str, ...]:
+    """What the forecasts of a walk-forward do not show: how many networks training never made better."""
+    idle = sum(result.steps == 0 for result in results)
+    if not idle:
+        return ()
+    return (
+        f"{idle} of {len(results)} networks were best before any training step on their validation rows: "
+        "they forecast by the plain regression (or the zero) that training starts from",
+    )
 
 
 def _job(sample: Sample, fold: Fold, walk: WalkForwardParams, scaling: str, model: LSTMParams, seed: int) -> FoldJob:

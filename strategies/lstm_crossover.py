@@ -183,17 +183,20 @@ class LSTMCrossover(bt.Strategy):
         wanted = rules.signal(mean, threshold, confirmed, self.decider) if stamp >= self.p.start else 0
         if not self.sigma_band[0] <= sigma <= self.sigma_band[1] and self.decider < 2:
             wanted = 0
-        allowed = wanted if self.crossover.direction in ("both", "long" if wanted > 0 else "short") else 0
-        reason = self._reason(bar, Forecast(mean, sigma), threshold, wanted, allowed)
+        reason = self._reason(bar, Forecast(mean, sigma), threshold, wanted)
         if math.isnan(slow):
             reason = "averages not known yet"
-        return Decision(stamp, bar.close, mean, sigma, threshold, fast, slow, allowed, reason)
+        return Decision(stamp, bar.close, mean, sigma, threshold, fast, slow, wanted, reason)
 
-    def _reason(self, bar: Bar, forecast: Forecast, threshold: float, wanted: int, allowed: int) -> str:
-        if wanted != allowed:
+    def trades(self, side: int) -> bool:
+        """Whether positions on a side are opened; one on the other side is closed by its signal all the same."""
+        return side == 0 or self.crossover.direction in ("both", "long" if side > 0 else "short")
+
+    def _reason(self, bar: Bar, forecast: Forecast, threshold: float, wanted: int) -> str:
+        if not self.trades(wanted):
             return "direction not traded"
-        if allowed:
-            return "long" if allowed > 0 else "short"
+        if wanted:
+            return "long" if wanted > 0 else "short"
         if bar.timestamp < self.p.start:
             return "before the start"
         if self.decider == 2:
@@ -212,7 +215,10 @@ class LSTMCrossover(bt.Strategy):
             return "waits for an order"
         position = self.getposition(data)
         held = int(math.copysign(1, position.size)) if position.size else 0
-        step = rules.action(wanted, held, memory.barred, self.crossover.on_opposite == "reverse")
+        traded = self.trades(wanted)
+        step = rules.action(wanted, held, memory.barred, self.crossover.on_opposite == "reverse" and traded)
+        if step == rules.OPEN and not traded:
+            return ""
         if step == rules.HOLD and held and 0 < self.risk.maximum_bars <= len(data) - memory.entered + 1:
             memory.entries = [self.close(data, reason="time_exit", reduce_only=True)]
             return "held for its longest time"

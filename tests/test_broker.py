@@ -319,3 +319,24 @@ def test_what_is_left_of_a_plain_order_opens_from_the_next_bar_on() -> None:
     ]
     assert [stamp.hour for stamp in strategy.broker.ledger.tables()[0]["timestamp"]] == [1, 3, 5]
     assert strategy.getposition().size == -2.0
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"leverage": -5}, "leverage = -5: should be above 0"),
+        ({"reason": "stop_los"}, "reason = 'stop_los': is not a reason of a fill; did you mean \"stop_loss\""),
+        ({"offset": 2.0}, "offset = 2.0: cannot be used here"),
+    ],
+)
+def test_keywords_the_broker_cannot_play_are_refused(keywords: dict[str, Any], message: str) -> None:
+    """A leverage below zero, an unknown reason or a distance without an entry stops the run with one line."""
+    with pytest.raises(ParameterError, match=message):
+        run(market(flat(3)), {0: lambda s: s.buy(size=1, **keywords)})
+
+
+@pytest.mark.parametrize("wrong", [{"cash": -5.0}, {"leverage": 0.0}, {"intrabar": "worst"}, {"slippage_bps": -1.0}])
+def test_an_account_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+    """The broker checks its own settings as a config would."""
+    with pytest.raises(ParameterError):
+        FuturesBroker(**wrong)

@@ -292,3 +292,40 @@ def test_playing_forecasts_never_loads_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+class Peeker:
+    """Remembers every close it was shown, and forecasts the market that it was shown less of."""
+
+    def __init__(self) -> None:
+        self.closes: dict[int, float] = {}
+        self.answers = 0
+
+    def forecast(self, bar: Bar) -> Forecast:
+        later = self.closes.get(bar.timestamp + HOUR)
+        self.closes[bar.timestamp] = bar.close
+        self.answers += later is not None
+        return Forecast(0.01 if later is not None and later > bar.close else -0.01, 0.01)
+
+
+def test_a_forecaster_of_several_markets_is_shown_them_side_by_side() -> None:
+    """No bar of one market is shown before an earlier bar of another: what comes later is never known."""
+    pair = [wild_market(18, 80, symbol="ONE"), wild_market(18, 80, symbol="TWO")]
+    peeker = Peeker()
+    backtest(pair, peeker, RULE, costs=COSTS)
+    assert len(peeker.closes) == 80
+    assert peeker.answers == 0
+
+
+def test_forecasts_of_another_symbol_are_refused() -> None:
+    """One line names the symbol without forecasts and those that have some."""
+    over, other = wild_market(19, 60), wild_market(19, 60, symbol="OTHER")
+    with pytest.raises(DataError, match="forecasts: hold none for OTHER; known: TEST"):
+        backtest(other, forecasts(over, noise(60, 19)), RULE)
+
+
+def test_what_must_be_known_of_the_forecasts_is_in_the_notes() -> None:
+    """Notes that come with the forecasts stand in the result."""
+    over = wild_market(20, 60)
+    given = Forecasts(forecasts(over, noise(60, 20)).series, "noted", ("half of them are guesses",))
+    assert "half of them are guesses" in backtest(over, given, RULE).notes

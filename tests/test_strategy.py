@@ -252,3 +252,13 @@ def test_stops_in_every_unit(distance: str, level: float) -> None:
     risk = PLAIN.replaced(stop_loss=distance, leverage=2.0)
     fill = play(rows, [0, 0, 0, 0.002, 0, 0, 0], risk=risk, tick=0.01).fills.iloc[1]
     assert fill["price"] == pytest.approx(level)
+
+
+@pytest.mark.parametrize("on_opposite", ["reverse", "close"])
+def test_a_signal_that_is_not_traded_still_closes_the_other_side(on_opposite: str) -> None:
+    """Long only: the short signal closes the long at the next open, and opens nothing."""
+    rows = rising(5) + rising(6, 105, -1)
+    rule = RULE.replaced(direction="long", on_opposite=on_opposite)
+    result = play(rows, [0, 0, 0.002, 0, 0, 0, *[-0.002] * 5], rule)
+    assert [kind for _, _, kind in trades(result)] == ["entry", "signal"]
+    assert result.equity["position"].iloc[-1] == 0.0
