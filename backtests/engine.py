@@ -23,8 +23,10 @@ from models.forecasts import Forecaster, Forecasts, collect_forecasts
 from strategies.lstm_crossover import Decision, LSTMCrossover
 from strategies.parameters import CrossoverParams, RiskParams
 
-# After this many times the longest average, its start no longer shows in a double.
+# After this many times the longest average, its start shows in the last digits of a double at most.
 WARM_UP_AVERAGES = 20
+# An account that has fallen to this part of its starting cash can hardly trade any more.
+AS_GOOD_AS_RUINED = 0.05
 
 
 def backtest(
@@ -65,10 +67,20 @@ def backtest(
     ruined = bool(cerebro.broker.account["ruined"][0])
     if ruined:
         notes.append("the account was ruined: equity reached zero and stayed there")
+    notes += _losses(tables, account)
     return Result(
         name=name, markets=tuple(played), forecasts=asked, strategy=strategy, risk=risk, account=account, costs=costs,
         start=start, notes=tuple(notes), ruined=ruined, config=config or {}, **tables,
     )  # fmt: skip
+
+
+def _losses(tables: dict[str, Any], account: AccountParams) -> list[str]:
+    """What a reader must know of the run itself: liquidations, and an account that is as good as ruined."""
+    count, least = tables["totals"].liquidations, float(tables["equity"]["equity"].min()) / account.cash
+    notes = [f"{count} positions were liquidated"] if count > 1 else ["a position was liquidated"] * count
+    if least < AS_GOOD_AS_RUINED:
+        notes.append(f"the account fell to {least:.2%} of its starting cash: it is as good as ruined")
+    return notes
 
 
 def _collect(forecaster: Forecaster, markets: Sequence[Market]) -> Forecasts:

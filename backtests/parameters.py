@@ -21,7 +21,7 @@ class AccountParams(Parameters):
 
     table: ClassVar[str] = "account"
 
-    cash: float = Field(10_000.0, gt=0, description="the starting balance in the settlement currency, above 0")
+    cash: float = Field(10_000.0, ge=1, description="the starting balance in the settlement currency, at least 1")
     margin: Literal["isolated"] = Field(
         "isolated", description='"isolated": a position can lose no more than its posted margin'
     )

@@ -40,6 +40,12 @@ def main() -> None:
     except CrossgateError as error:
         print(f"crossgate: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        # A file that cannot be reached is for the user to mend; other faults are ours and keep their traceback.
+        if error.filename is None:
+            raise
+        print(f"crossgate: {error.filename}: {(error.strerror or 'cannot be used').lower()}", file=sys.stderr)
+        sys.exit(2)
 
 
 @app.command()

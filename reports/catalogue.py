@@ -52,7 +52,7 @@ CATALOGUE = {
     "average_profit": Entry("Average trade", _signed_money, "mean profit of closed trades, after fees"),
     "average_bars_held": Entry("Bars held, average", _bars, "of closed trades"),
     "fees": Entry("Fees", formats.money, "trading fees paid"),
-    "funding": Entry("Funding", formats.money, "net funding paid; below zero when received"),
+    "funding": Entry("Funding paid", formats.money, "net funding paid; below zero when received"),
     "slippage": Entry("Slippage", formats.money, "already inside the fill prices"),
     "liquidations": Entry("Liquidations", formats.count, "positions that the venue closed"),
     "liquidation_charges": Entry("Liquidation charges", formats.money, "clearance charges of liquidations"),

@@ -48,11 +48,12 @@ def _skill_figures(one: Skill, *, named: bool) -> str:
     if not math.isfinite(one.skill):
         return f"{where}{one.count:,} forecasts have a known outcome."
     error = "smaller" if one.skill > 0.0 else "larger"
+    zero = " They do no better than a forecast of zero." if one.skill > 0.0 >= one.skill_against_zero else ""
     size = formats.percent(abs(one.skill), decimals=3)
     return (
         f"{where}Their squared error is {size} {error} than that of the mean of all earlier returns, over "
-        f"{one.count:,} bars; chance alone does as well with probability {formats.probability(one.clark_west_p)} "
-        f"(Clark-West).{_oracle_share(one)}"
+        f"{one.count:,} bars; the Clark-West test against that mean gives p = {formats.probability(one.clark_west_p)}."
+        f"{zero}{_oracle_share(one)}"
     )
 
 
@@ -61,6 +62,10 @@ def _oracle_share(one: Skill) -> str:
         return ""
     if not math.isfinite(one.oracle_ratio):
         return " Nothing in this market can be forecast: it was made so."
+    if one.oracle_skill is not None and one.skill > 2.0 * max(one.oracle_skill, 0.0) + 0.01:
+        return " That is far more than can be known in this market, which was made so: the forecasts look ahead."
+    if one.oracle_ratio < 0.0:
+        return " They lose against a forecast of zero; the oracle, which knows how this market was made, gains."
     share = formats.percent(one.oracle_ratio, decimals=0)
     return f" They reach {share} of the gain of the oracle, which knows how this market was made."
 

@@ -85,7 +85,7 @@ def cost_table(result: Result, curve: EquityCurve) -> Table:
         ("Slippage, inside the fill prices", -totals.slippage),
         ("Profit at fill prices", gross),
         ("Trading fees", -totals.fees),
-        ("Funding, net", -totals.funding),
+        ("Funding received (paid below zero)", -totals.funding),
         ("Liquidation charges", -totals.liquidation_charges),
         ("Change of equity", change),
     ]

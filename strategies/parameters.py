@@ -110,10 +110,12 @@ class RiskParams(Parameters):
             raise ParameterError("risk.stop_loss", "should be below 100%", value=str(stop), fix=_OFF)
 
     def check_leverage(self, contract: Contract) -> None:
-        """Raises ParameterError when the leverage is above what a contract allows."""
-        most = contract.maximum_leverage
+        """Raises ParameterError for a leverage above what a contract allows, or one that its maintenance eats up."""
+        most, maintained = contract.maximum_leverage, 1.0 / contract.maintenance_rate
         if self.leverage > most:
-            fix = f"a number above 0, at most {most:g}"
-            raise ParameterError(
-                "risk.leverage", f"is above the maximum of {contract.key}", value=self.leverage, fix=fix
-            )
+            problem, fix = f"is above the maximum of {contract.key}", f"a number above 0, at most {most:g}"
+            raise ParameterError("risk.leverage", problem, value=self.leverage, fix=fix)
+        if self.leverage >= maintained:
+            problem = f"posts no more margin than {contract.key} asks for maintenance"
+            fix = f"a number above 0, below {maintained:g}"
+            raise ParameterError("risk.leverage", problem, value=self.leverage, fix=fix)

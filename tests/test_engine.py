@@ -329,3 +329,22 @@ def test_what_must_be_known_of_the_forecasts_is_in_the_notes() -> None:
     over = wild_market(20, 60)
     given = Forecasts(forecasts(over, noise(60, 20)).series, "noted", ("half of them are guesses",))
     assert "half of them are guesses" in backtest(over, given, RULE).notes
+
+
+def test_an_account_that_is_as_good_as_ruined_is_said_to_be() -> None:
+    """Liquidated with all its cash posted, it has little left: both stand in the notes, and so does the count."""
+    rows = [*flat(3), (100, 100, 50, 50), *flat(4, 50)]
+    over = market(rows, liquidation_fee=0.03)
+    risk = RiskParams(sizing="leverage", leverage=20.0, stop_loss="off", take_profit="off", atr_bars=1)
+    rule = CrossoverParams(rule="forecast", threshold="1bps")
+    result = backtest(over, forecasts(over, [0, 0.01, *[0] * 6]), rule, risk, costs=CostParams(slippage_bps=0.0))
+    assert "a position was liquidated" in result.notes
+    assert any("as good as ruined" in note for note in result.notes)
+    assert not any("liquidated" in note for note in backtest(over, forecasts(over, [0.0] * 8), rule, risk).notes)
+
+
+def test_a_leverage_that_maintenance_eats_up_is_refused() -> None:
+    """At 5 % maintenance 20x posts no more than the maintenance margin: such a position is gone at once."""
+    over = wild_market(21, 60, maintenance_rate=0.05, maximum_leverage=50.0)
+    with pytest.raises(ParameterError, match=r"risk\.leverage = 20\.0: posts no more margin .* below 20"):
+        backtest(over, forecasts(over, noise(60, 21)), RULE, RiskParams(leverage=20.0))

@@ -267,7 +267,7 @@ def test_the_costs_lead_from_the_profit_to_the_change_of_equity(tmp_path: Path) 
     section = page[page.index('id="costs"') : page.index('id="skill"')]
     number: Callable[[str], float] = lambda text: float(text.replace("−", "-").replace(",", ""))  # noqa: E731, RUF001
     rows = {label: number(value) for label, value in re.findall(r'row">([^<]+)</th><td[^>]*>([^<]+)</td>', section)}
-    parts = ("Profit at fill prices", "Trading fees", "Funding, net", "Liquidation charges")
+    parts = ("Profit at fill prices", "Trading fees", "Funding received (paid below zero)", "Liquidation charges")
     assert sum(rows[name] for name in parts) == pytest.approx(rows["Change of equity"], abs=0.03)
     assert rows["Profit before slippage"] + rows["Slippage, inside the fill prices"] == pytest.approx(
         rows[parts[0]], abs=0.02
