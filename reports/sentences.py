@@ -52,7 +52,8 @@ def _skill_figures(one: Skill, *, named: bool) -> str:
     size = formats.percent(abs(one.skill), decimals=3)
     return (
         f"{where}Their squared error is {size} {error} than that of the mean of all earlier returns, over "
-        f"{one.count:,} bars; the p-value of the Clark-West test against that mean is {formats.probability(one.clark_west_p)}."
+        f"{one.count:,} bars; the Clark-West test against that mean has the p-value "
+        f"{formats.probability(one.clark_west_p)}."
         f"{zero}{_oracle_share(one)}"
     )
 
