@@ -177,3 +177,17 @@ def test_a_planted_fault_is_seen(fault: type[ExchangeDesk]) -> None:
     plain = {"intrabar": "adverse", "limit_fill": "touch", "slippage_bps": 1.0}
     lives = (grow(seed, 2, 40, weather, ORDER_KINDS, 0.5, plain) for seed in range(40))
     assert any(first_difference(life, fault) for life in lives)
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_funding_inside_a_bar_takes_no_more_than_the_margin(side: int) -> None:
+    """12 of funding inside a bar on 10 of margin: taken over at that close, by both accounts, for a loss of 10."""
+    flat = dict.fromkeys(("open", "high", "low", "close", "mark_open", "mark_high", "mark_low", "mark_close"), 100.0)
+    bars = [WitnessBar(**flat), WitnessBar(**flat, funding_inside=side * 0.12)]
+    order = WitnessOrder(1, 0, "market", side, 1.0, leverage=10.0)
+    for account in (WitnessAccount([WitnessContract()], 1000.0), ExchangeDesk([WitnessContract()], 1000.0)):
+        account.submit(order)
+        for bar in bars:
+            account.play([bar])
+        assert account.equity == pytest.approx(990.0)
+        assert len(account.fills) == 2
