@@ -125,5 +125,6 @@ def _load(table: MarketParams | DemoParams, data: Path | None) -> Market:
     if isinstance(table, DemoParams):
         return cg.demo_market(table.seed, table.bars, table.predictability)
     return cg.load_market(
-        table.contract, table.candles, table.mark, table.funding, data=data, start=table.start, end=table.end
-    )
+        table.contract, table.candles, table.mark, table.funding,
+        data=data, start=table.start, end=table.end, finer=table.finer,
+    )  # fmt: skip

@@ -76,6 +76,11 @@ class MarketParams(Parameters):
     candles: str = Field(min_length=1, description=_FILE)
     mark: str | None = Field(None, min_length=1, description=f"{_FILE}; left out, the last price stands in")
     funding: str | None = Field(None, min_length=1, description=_FILE)
+    finer: str | None = Field(
+        None,
+        min_length=1,
+        description=f"{_FILE}; shorter candles of the same contract, which say what came first in a bar",
+    )
     start: Time = Field(None, description=_DAY)
     end: Time = Field(None, description=_DAY)
 

@@ -11,9 +11,12 @@ import numpy as np
 from foundation.errors import DataError, ParameterError
 from foundation.fingerprint import fingerprint
 from foundation.units import nanoseconds
-from markets.candles import BoolArray, Candles, FloatArray, utc
+from markets.candles import BoolArray, Candles, FloatArray, IntArray, duration, utc
 from markets.contract import Contract
 from markets.funding import Funding
+
+# Finer candles that disagree with more than this part of the candles are those of another contract.
+MOST_DISAGREEMENT = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,9 +24,12 @@ class Market:
     """One contract with its candles, mark candles and funding stamps.
 
     `mark`: candles of the mark price, of any bar length, or None; see `mark_bars`.
-    `funding`: settlements, or None. `synthetic`: made by a generator, and called so wherever it shows.
+    `finer`: shorter candles of the same contract, or None; they say what came first inside a candle,
+    see `finer_bars`. `funding`: settlements, or None. `synthetic`: made by a generator, and called so
+    wherever it shows.
     `oracle`: the true expected log return of the NEXT bar at each bar, or None; only a synthetic
-    market knows it, and no model is ever shown it.
+    market knows it, and no model is ever shown it. Raises DataError for finer candles whose bars do not
+    divide the candles, lie off their grid or are those of another contract.
     """
 
     contract: Contract
@@ -32,8 +38,11 @@ class Market:
     funding: Funding | None = None
     synthetic: bool = False
     oracle: FloatArray | None = None
+    finer: Candles | None = None
 
     def __post_init__(self) -> None:
+        if self.finer is not None:
+            _check_finer(self.candles, self.finer)
         if self.oracle is None:
             return
         oracle = np.array(self.oracle, dtype=np.float64)
@@ -63,12 +72,20 @@ class Market:
                 parts += [candles.volume, candles.touched]
         if self.funding is not None:
             parts += [self.funding.timestamp, self.funding.rate]
+        if self.finer is not None:
+            finer = self.finer
+            parts += ["finer", finer.timestamp, finer.open, finer.high, finer.low, finer.close, finer.touched]
         return fingerprint(*parts)
 
     def rows(self, first: int, last: int) -> Market:
         """The market over the candle rows from `first` up to, not including, `last`."""
         oracle = None if self.oracle is None else self.oracle[first:last]
-        return replace(self, candles=self.candles.rows(first, last), oracle=oracle)
+        candles, finer = self.candles.rows(first, last), None
+        if self.finer is not None:
+            start, end = int(candles.timestamp[0]), int(candles.timestamp[-1]) + candles.bar
+            held = [int(row) for row in np.searchsorted(self.finer.timestamp, (start, end))]
+            finer = self.finer.rows(*held) if held[0] < held[1] else None
+        return replace(self, candles=candles, oracle=oracle, finer=finer)
 
     def mark_bars(self) -> tuple[FloatArray, BoolArray]:
         """Mark prices on the candles' grid, shape (bars, 4): open, high, low, close; and a flag.
@@ -76,23 +93,27 @@ class Market:
         Where the mark is missing, or its bars are longer than the candles, the last price stands
         in and the flag is True. Finer mark bars are joined into the candle that holds all of them.
         """
-        candles = self.candles
-        bars = np.column_stack((candles.open, candles.high, candles.low, candles.close))
-        stands_in = np.ones(len(candles), dtype=np.bool_)
-        mark = self.mark
-        if mark is None or mark.bar > candles.bar or candles.bar % mark.bar:
-            return bars, stands_in
-        parts = candles.bar // mark.bar
-        first = np.searchsorted(mark.timestamp, candles.timestamp)
-        whole = first + parts <= len(mark)
-        whole &= mark.timestamp[np.minimum(first, len(mark) - 1)] == candles.timestamp
-        at = first[whole]
-        window = at[:, None] + np.arange(parts)[None, :]
-        bars[whole] = np.column_stack(
-            (mark.open[at], mark.high[window].max(axis=1), mark.low[window].min(axis=1), mark.close[at + parts - 1])
-        )
-        stands_in[whole] = False
-        return bars, stands_in
+        bars, mark = _prices(self.candles), self.mark
+        if mark is None or mark.bar > self.candles.bar or self.candles.bar % mark.bar:
+            return bars, np.ones(len(bars), dtype=np.bool_)
+        joined, _, whole = _joined(self.candles, mark)
+        bars[whole] = joined[whole]
+        return bars, ~whole
+
+    def finer_bars(self) -> tuple[IntArray, BoolArray]:
+        """The row of `finer` that opens with each candle, and whether the finer candles count there.
+
+        They count where all of a candle is held, nothing was touched by cleaning, and their first open,
+        extremes and last close are the candle's to a millionth of a tick. Raises DataError for none.
+        """
+        if self.finer is None:
+            raise DataError(self.candles.source, "has no finer candles", fix="hand in finer = ...")
+        joined, first, whole = _joined(self.candles, self.finer)
+        touched = np.concatenate(([0], np.cumsum(self.finer.touched)))
+        last = np.minimum(first + self.candles.bar // self.finer.bar, len(self.finer))
+        clean = ~self.candles.touched & (touched[last] == touched[np.minimum(first, last)])
+        apart = np.abs(joined - _prices(self.candles)).max(axis=1)
+        return first, whole & clean & (apart <= 1e-6 * self.contract.tick)
 
     def funding_bars(self) -> tuple[FloatArray, FloatArray]:
         """Funding rates on the candles' grid: those stamped at a bar's open, those inside the bar."""
@@ -125,6 +146,50 @@ class Market:
             fix = 'add the settlements, choose other start and end, or set account.missing_funding = "zero"'
             where = f"{utc(hole[0])} to {utc(hole[1])} UTC"
             raise DataError(f"{self.symbol} funding", f"has no settlement from {where}", fix=fix)
+
+
+def _prices(candles: Candles) -> FloatArray:
+    return np.column_stack((candles.open, candles.high, candles.low, candles.close))
+
+
+def _joined(candles: Candles, finer: Candles) -> tuple[FloatArray, IntArray, BoolArray]:
+    """Finer bars joined on the candles' grid: prices as in `mark_bars`, the first row of each, and where all are held.
+
+    Prices are NaN where a candle is not held as a whole.
+    """
+    parts = candles.bar // finer.bar
+    first = np.searchsorted(finer.timestamp, candles.timestamp)
+    whole = first + parts <= len(finer)
+    whole &= finer.timestamp[np.minimum(first, len(finer) - 1)] == candles.timestamp
+    at = first[whole]
+    window = at[:, None] + np.arange(parts)[None, :]
+    joined = np.full((len(candles), 4), np.nan)
+    joined[whole] = np.column_stack(
+        (finer.open[at], finer.high[window].max(axis=1), finer.low[window].min(axis=1), finer.close[at + parts - 1])
+    )
+    return joined, first, whole
+
+
+def _check_finer(candles: Candles, finer: Candles) -> None:
+    """Raises DataError for finer candles that cannot be those of the candles."""
+    lengths = f"{duration(finer.bar)} for candles of {duration(candles.bar)}"
+    if finer.bar >= candles.bar or candles.bar % finer.bar:
+        fix = "finer candles are shorter, and a whole number of them makes a candle"
+        raise DataError(finer.source, f"has bars of {lengths}", fix=fix)
+    if (int(finer.timestamp[0]) - int(candles.timestamp[0])) % finer.bar:
+        problem = f"has bars that open off the grid of {candles.source}, first at {utc(finer.timestamp[0])} UTC"
+        raise DataError(finer.source, problem, fix="use one grid of stamps")
+    joined, _, whole = _joined(candles, finer)
+    known = whole & ~candles.touched
+    beyond = np.abs(joined - _prices(candles)).max(axis=1) > 1e-9 * candles.high
+    apart = known & beyond
+    if apart.sum() > MOST_DISAGREEMENT * known.sum():
+        row = int(np.argmax(apart))
+        problem = (
+            f"does not make the candles of {candles.source} on {int(apart.sum()):,} of {int(known.sum()):,} bars, "
+            f"first at {utc(candles.timestamp[row])} UTC"
+        )
+        raise DataError(finer.source, problem, fix="name the finer candles of the same contract and price")
 
 
 def common_span(markets: Sequence[Market]) -> list[Market]:

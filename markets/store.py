@@ -33,13 +33,15 @@ def load_market(
     data: str | Path | None = None,
     start: str | None = None,
     end: str | None = None,
+    finer: str | Path | None = None,
 ) -> Market:
     """The market of one contract, read from parquet files and checked row by row.
 
-    `contract`: a registered key `venue:symbol`, or a Contract. `candles`, `mark`, `funding`: paths,
-    relative to the data folder (see `resolve_data_folder`). The market holds the candles that open
-    at or after `start` and before `end` (`2021-01-01` or ISO time, UTC where it names no zone);
-    rows outside that span are not checked beyond their order. Mark and funding are read whole.
+    `contract`: a registered key `venue:symbol`, or a Contract. `candles`, `mark`, `funding`, `finer`
+    (shorter candles of the same contract): paths, relative to the data folder (see
+    `resolve_data_folder`). The market holds the candles, and finer ones, that open at or after `start`
+    and before `end` (`2021-01-01` or ISO time, UTC where it names no zone); rows outside that span are
+    not checked beyond their order. Mark and funding are read whole.
     The bar length is read off the stamps. Raises DataError or ParameterError; repairs nothing.
     """
     traded = find_contract(contract) if isinstance(contract, str) else contract
@@ -49,7 +51,9 @@ def load_market(
     marks = None if mark is None else _read_candles(_locate(folder, mark), (None, None), volume=False)
     if marks is not None:
         _check_same_contract(bars, marks)
-    return Market(traded, bars, marks, None if funding is None else _read_funding(_locate(folder, funding)))
+    settlements = None if funding is None else _read_funding(_locate(folder, funding))
+    shorter = None if finer is None else _read_candles(_locate(folder, finer), span)
+    return Market(traded, bars, marks, settlements, finer=shorter)
 
 
 def resolve_data_folder(data: str | Path | None = None) -> Path:
