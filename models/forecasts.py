@@ -35,6 +35,9 @@ class Forecast(NamedTuple):
     sigma: float
 
 
+# The columns of a series: those that every one has, and those that one may have.
+COLUMNS = ("timestamp", "mean", "sigma", "trained_through", "model")
+EXTRAS = ("members", "degrees_of_freedom", "quantiles")
 NO_FORECAST = Forecast(float("nan"), float("nan"))
 
 
@@ -55,6 +58,11 @@ class ForecastSeries:
     `trained_through`: the close of the last bar that touched the model of that row in ANY way
     (label, early stopping, scaling), UTC nanoseconds; raises LookAheadError where it is not earlier
     than the row. `model`: the number of the model (fold) that made the row.
+
+    What a forecast may say besides, each None where it does not: `members`, shape (rows, seeds): the
+    mean of each network of an ensemble. `degrees_of_freedom`, shape (rows,): of a Student t whose
+    standard deviation is sigma (above 2); None, or infinity in a row, is a Gaussian. `quantiles`, shape
+    (rows, levels): of the next return at the probabilities `levels`, which rise; NaN in rows without.
     """
 
     timestamp: IntArray
@@ -62,15 +70,27 @@ class ForecastSeries:
     sigma: FloatArray
     trained_through: IntArray
     model: IntArray
+    members: FloatArray | None = None
+    degrees_of_freedom: FloatArray | None = None
+    levels: tuple[float, ...] = ()
+    quantiles: FloatArray | None = None
 
     def __post_init__(self) -> None:
         rows = len(self.timestamp)
-        for name in ("timestamp", "mean", "sigma", "trained_through", "model"):
+        for name in COLUMNS:
             array = np.array(getattr(self, name), dtype=float if name in ("mean", "sigma") else np.int64)
             if array.shape != (rows,):
                 raise DataError("forecasts", f"column {name} has {array.size} rows, timestamp has {rows}")
             array.setflags(write=False)
             object.__setattr__(self, name, array)
+        for name in EXTRAS:
+            if getattr(self, name) is not None:
+                array = np.array(getattr(self, name), dtype=float)
+                if len(array) != rows:
+                    raise DataError("forecasts", f"{name} have {len(array)} rows, timestamp has {rows}")
+                array.setflags(write=False)
+                object.__setattr__(self, name, array)
+        self._check_extras()
         if (np.diff(self.timestamp) <= 0).any():
             raise DataError("forecasts", "are not in rising time order without duplicates")
         seen = self.timestamp <= self.trained_through
@@ -83,6 +103,17 @@ class ForecastSeries:
 
     def __len__(self) -> int:
         return len(self.timestamp)
+
+    def _check_extras(self) -> None:
+        freedom, quantiles = self.degrees_of_freedom, self.quantiles
+        if freedom is not None and not (freedom > 2.0).all():
+            raise DataError("forecasts", "hold degrees of freedom that are not above 2", fix="sigma must exist")
+        if (quantiles is None) != (not self.levels) or (
+            quantiles is not None and quantiles.shape != (len(self), len(self.levels))
+        ):
+            raise DataError("forecasts", "need one column of quantiles for each of their levels")
+        if quantiles is not None and ((np.diff(self.levels) <= 0.0).any() or (np.diff(quantiles, axis=1) < 0.0).any()):
+            raise DataError("forecasts", "hold levels or quantiles that do not rise from left to right")
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +133,9 @@ class Forecasts:
         """The fingerprint of every value in every series."""
         parts: list[object] = []
         for symbol, one in sorted(self.series.items()):
-            parts += [symbol, one.timestamp, one.mean, one.sigma, one.trained_through, one.model]
+            parts += [symbol, *(getattr(one, name) for name in COLUMNS)]
+            parts += [part for name in EXTRAS if (part := getattr(one, name)) is not None]
+            parts += one.levels
         return fingerprint(*parts)
 
     @property

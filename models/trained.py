@@ -87,11 +87,15 @@ class TrainedModel:
                 f"{utc(trained.trained_through)} UTC) and has {self.model.replay} bars with inputs before it"
             )
             raise DataError(candles.source, problem, fix="load later candles, and some before them")
-        mean, sigma = _whole(sample, trained)
+        members, sigma = _whole(sample, trained)
         rows = len(candles) - first
-        through = np.full(rows, trained.trained_through, np.int64)
         return ForecastSeries(
-            candles.timestamp[first:], mean[first:], sigma[first:], through, np.zeros(rows, dtype=np.int64)
+            timestamp=candles.timestamp[first:],
+            mean=members.mean(axis=1)[first:],
+            sigma=sigma[first:],
+            trained_through=np.full(rows, trained.trained_through, np.int64),
+            model=np.zeros(rows, dtype=np.int64),
+            members=members[first:],
         )
 
 
@@ -131,12 +135,12 @@ def train_model(
 
 
 def _whole(sample: Sample, trained: SymbolModel) -> tuple[FloatArray, FloatArray]:
-    """Mean and sigma at every row, the state run from the first row with inputs; NaN before it."""
+    """Each member's mean (rows, members) and sigma, the state run from the first row with inputs; NaN before it."""
     means = np.full((len(trained.members), len(sample)), np.nan)
     for member, row in zip(trained.members, means, strict=True):
         inputs = member.scaler.apply(sample.features[sample.first :])
         row[sample.first :], _ = forecast_means(member.network(), inputs)
-    return sample.volatility * means.mean(axis=0), sample.volatility * trained.deviation
+    return sample.volatility[:, None] * means.T, sample.volatility * trained.deviation
 
 
 class _Stepper:

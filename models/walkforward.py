@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from foundation.parallel import run_all
 from markets.candles import duration
 from markets.market import Market
 from models.cache import FoldForecast, FoldJob, entry_path, read_entry
-from models.forecasts import Forecasts, ForecastSeries
+from models.forecasts import COLUMNS, Forecasts, ForecastSeries
 from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
 from models.samples import Sample, build_sample
 from models.schedule import Fold, embargo_bars, make_folds, rows_needed
@@ -131,16 +132,19 @@ def _run(jobs: list[FoldJob], description: str, workers: int | None, cache: bool
 
 def _ensemble(sample: Sample, fold: Fold, members: list[FoldForecast]) -> ForecastSeries:
     volatility = sample.volatility[fold.test_first : fold.test_last]
-    rows = len(volatility)
+    rows, means = len(volatility), [member.means for member in members]
     return ForecastSeries(
         timestamp=sample.timestamp[fold.test_first : fold.test_last],
-        mean=volatility * np.mean([member.means for member in members], axis=0),
+        mean=volatility * np.mean(means, axis=0),
         sigma=volatility * np.mean([member.deviation for member in members]),
         trained_through=np.full(rows, fold.trained_through, np.int64),
         model=np.full(rows, fold.number, np.int64),
+        members=volatility[:, None] * np.transpose(means),
     )
 
 
 def _joined(parts: list[ForecastSeries]) -> ForecastSeries:
-    names = ("timestamp", "mean", "sigma", "trained_through", "model")
-    return ForecastSeries(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in (*COLUMNS, "members")
+    }
+    return ForecastSeries(**columns)

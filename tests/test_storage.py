@@ -85,6 +85,8 @@ def test_stepping_equals_batch(trained: TrainedModel, first: int) -> None:
     assert np.abs((whole.mean - stepped.mean) / whole.sigma).max() <= 1e-6
     assert np.abs(whole.sigma - stepped.sigma).max() <= 1e-9
     assert np.ptp(whole.mean) > 0.0
+    assert whole.members is not None
+    np.testing.assert_allclose(whole.members.mean(axis=1), whole.mean, rtol=1e-12)
 
 
 def test_stepping_equals_batch_with_many_features() -> None:

@@ -78,6 +78,8 @@ def test_a_row_is_the_mean_over_seeds() -> None:
     assert not np.array_equal(*means), "equal members would hide a missing one"
     np.testing.assert_allclose(made.mean, sample.volatility[360:] * np.mean(means, axis=0), rtol=1e-12)
     np.testing.assert_allclose(made.sigma, sample.volatility[360:] * np.mean(deviations), rtol=1e-12)
+    assert made.members is not None
+    np.testing.assert_array_equal(made.members, sample.volatility[360:, None] * np.transpose(means))
 
 
 def test_workers_change_nothing() -> None:
