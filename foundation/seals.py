@@ -1,0 +1,77 @@
+"""Seals: the last stretch of data, kept shut until everything is decided, and opened once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from foundation.errors import CrossgateError, ParameterError
+from foundation.trials import Span, TrialLedger
+
+
+class SealedError(CrossgateError):
+    """Data that is sealed, and was asked for without opening the seal."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What opened a seal: the content (fingerprint) of the settings it was opened for, and their name."""
+
+    span: Span
+    content: str
+    name: str
+
+
+def seal(ledger: TrialLedger, span: Span) -> None:
+    """Seals a contract from `span.first` on; `span.last` says how far its data reached then.
+
+    A contract can be sealed again from a later moment, when new data has come, never from an earlier one:
+    what lies before has been seen. Raises ParameterError for that.
+    """
+    current = sealed_from(ledger, span.contract)
+    if current is not None and span.first < current:
+        problem = "is sealed from a later moment already, and what lies before that has been seen"
+        raise ParameterError("seal", problem, value=span.contract, fix="seal the data that comes next")
+    if current != span.first:
+        ledger.append("seal", {"span": list(span)})
+
+
+def sealed_from(ledger: TrialLedger, contract: str) -> int | None:
+    """The open of a contract's first sealed bar, UTC nanoseconds; None where nothing is sealed."""
+    found = [Span(*body["span"]).first for body in ledger.bodies("seal") if body["span"][0] == contract]
+    return max(found) if found else None
+
+
+def check_sealed(ledger: TrialLedger, spans: Iterable[Span]) -> None:
+    """Raises SealedError where a span reaches into data that is sealed."""
+    for span in spans:
+        first = sealed_from(ledger, span.contract)
+        if first is not None and span.last >= first:
+            fix = "end the run before it, or open the seal, once, when everything is decided"
+            raise SealedError(f"{span.contract}: its last stretch is sealed; {fix}")
+
+
+def open_seal(ledger: TrialLedger, span: Span, content: str, name: str) -> tuple[Opening, ...]:
+    """The openings of a contract's seal before this one, oldest first; none of them means that it was unbroken.
+
+    The ledger remembers each. The same content opens it as often as it likes: that shows nothing new.
+    Raises ParameterError where nothing is sealed.
+    """
+    first = sealed_from(ledger, span.contract)
+    if first is None:
+        raise ParameterError("seal", "nothing is sealed", value=span.contract, fix="seal its last stretch first")
+    before = openings(ledger, span.contract)
+    if all(one.content != content for one in before):
+        ledger.append("opening", {"span": [span.contract, first, span.last], "content": content, "name": name})
+    return tuple(one for one in before if one.content != content)
+
+
+def openings(ledger: TrialLedger, contract: str) -> tuple[Opening, ...]:
+    """Every opening of the current seal of a contract, oldest first."""
+    first = sealed_from(ledger, contract)
+    return tuple(_opening(body) for body in ledger.bodies("opening") if body["span"][:2] == [contract, first])
+
+
+def _opening(body: dict[str, Any]) -> Opening:
+    return Opening(Span(*body["span"]), str(body["content"]), str(body["name"]))

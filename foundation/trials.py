@@ -1,0 +1,285 @@
+"""Trial ledger: every setting that was tried on a stretch of data, so that the best one is judged by all of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from foundation.errors import DataError, ParameterError
+from foundation.files import atomic_file
+from foundation.fingerprint import fingerprint
+from foundation.locks import sole_writer
+
+FloatArray = npt.NDArray[np.float64]
+Kind = Literal["backtest", "sweep", "tune", "model search"]
+KINDS: tuple[Kind, ...] = ("backtest", "sweep", "tune", "model search")
+# The digest that the first record follows.
+ORIGIN = "0" * 64
+
+
+class Span(NamedTuple):
+    """A stretch of one contract: `contract` as venue:symbol, the opens of its first and last bar, UTC nanoseconds."""
+
+    contract: str
+    first: int
+    last: int
+
+    def overlaps(self, other: Span) -> bool:
+        """Whether both are of one contract and share a moment."""
+        return self.contract == other.contract and self.first <= other.last and other.first <= self.last
+
+
+class Head(NamedTuple):
+    """Where a ledger ended: how many records it held, and the digest of the last one."""
+
+    records: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Trials that were made together: settings played, or models trained, over some spans.
+
+    `grid`: what was varied, as JSON can hold it. `content`: the fingerprint of everything that the
+    trials depend on; equal content is the same batch made again, and counts once. `trials`: how many there
+    were. `mean`, `variance` (of the population), `best`: of their Sharpe ratios per bar, not annualised,
+    over the trials that have one (`rated`); NaN where none has.
+    """
+
+    kind: Kind
+    spans: tuple[Span, ...]
+    grid: Mapping[str, Any]
+    content: str
+    trials: int
+    rated: int
+    mean: float
+    variance: float
+    best: float
+
+
+@dataclass(frozen=True)
+class Tried:
+    """All that was tried on some spans: the trials of every batch that shares a contract and a moment with them.
+
+    `trials`, `rated`, `mean`, `variance`, `best`: as in Batch, pooled over the `batches`.
+    """
+
+    trials: int
+    rated: int
+    mean: float
+    variance: float
+    best: float
+    batches: tuple[Batch, ...]
+
+
+def batch_of(
+    kind: Kind, spans: Sequence[Span], grid: Mapping[str, Any], content: str, sharpe: npt.ArrayLike, trials: int = 0
+) -> Batch:
+    """A batch with the moments of its trials' Sharpe ratios (per bar); those that are not finite are not rated.
+
+    `trials`: how many were made where `sharpe` does not hold one value each, such as a search that pruned.
+    """
+    ratios = np.asarray(sharpe, dtype=np.float64).ravel()
+    rated = ratios[np.isfinite(ratios)]
+    some = len(rated) > 0
+    return Batch(
+        kind,
+        tuple(spans),
+        grid,
+        content,
+        max(trials, len(ratios)),
+        len(rated),
+        float(rated.mean()) if some else math.nan,
+        float(rated.var()) if some else math.nan,
+        float(rated.max()) if some else math.nan,
+    )
+
+
+class TrialLedger:
+    """The ledger in a folder: a file of records, each chained to the one before by its digest.
+
+    `folder`: else `$CROSSGATE_LEDGER`, else the user's data folder, where no `rm -r runs` reaches it. Writers
+    take turns, readers wait for nobody, and a writer that is killed leaves the records as they were.
+    The digest of a record covers the one before it, so what is changed or lost inside breaks the chain, and
+    what is cut off at the end shows against any later `Head` that was kept elsewhere.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = ledger_home() if folder is None else folder.expanduser()
+        self.path = self.folder / "trials.jsonl"
+
+    def record(self, batch: Batch, blocks: FloatArray | None = None) -> Head:
+        """The head after a batch is written; a batch whose content the ledger holds already changes nothing.
+
+        `blocks`: sums of returns per trial and block of time, shape (trials, blocks), kept in a file of
+        their own. Raises ParameterError for a batch that says nothing, DataError for a broken ledger.
+        """
+        _check(batch, blocks)
+        return self._append("batch", _plain(batch), blocks)
+
+    def batches(self) -> list[Batch]:
+        """The batches in the order they were written; raises DataError for a broken ledger."""
+        return [_batch(body) for body in self.bodies("batch")]
+
+    def tried(self, spans: Iterable[Span]) -> Tried:
+        """Everything that was tried on the contracts and times of some spans, however little they overlap.
+
+        One more bar, or another start, is the same data to a trial: it is not new evidence.
+        """
+        asked = list(spans)
+        found = [one for one in self.batches() if any(a.overlaps(b) for a in asked for b in one.spans)]
+        return _pooled(found)
+
+    def blocks(self, content: str) -> FloatArray | None:
+        """The block sums of the batch with a content, shape (trials, blocks); None where it kept none.
+
+        Raises DataError where the file is missing or is not the one that was recorded.
+        """
+        for line in self._records():
+            if line["body"].get("content") == content and line["blocks"]:
+                return self._read_blocks(line["blocks"])
+        return None
+
+    def head(self) -> Head:
+        """Where the ledger ends now; raises DataError for a broken ledger."""
+        return _head(list(self._records()))
+
+    def holds(self, head: Head) -> bool:
+        """Whether the ledger still has every record up to a head that was kept elsewhere, unchanged."""
+        if head.records == 0:
+            return head.digest == ORIGIN
+        records = list(self._records())
+        return len(records) >= head.records and records[head.records - 1]["digest"] == head.digest
+
+    def bodies(self, sort: str) -> list[dict[str, Any]]:
+        """What the records of one sort hold, in their order; raises DataError for a broken ledger."""
+        return [line["body"] for line in self._records() if line["sort"] == sort]
+
+    def append(self, sort: str, body: Mapping[str, Any]) -> Head:
+        """The head after a record of another sort than a batch, such as the opening of a seal, is written."""
+        return self._append(sort, dict(body), None)
+
+    def _append(self, sort: str, body: dict[str, Any], blocks: FloatArray | None) -> Head:
+        with sole_writer(self.folder / "trials.lock", "recording trials"):
+            self._mend()
+            records = list(self._records())
+            if sort == "batch" and any(one["sort"] == sort and _same(one["body"], body) for one in records):
+                return _head(records)
+            before = _head(records)
+            kept = "" if blocks is None else self._write_blocks(blocks)
+            line: dict[str, Any] = {"sort": sort, "body": body, "blocks": kept, "previous": before.digest}
+            digest = line["digest"] = _digest(line)
+            with self.path.open("ab") as file:
+                file.write(json.dumps(line, sort_keys=True).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            return Head(before.records + 1, digest)
+
+    def _mend(self) -> None:
+        """Cuts off the half line of a writer that was killed: its record was never reported as written."""
+        text = self.path.read_bytes() if self.path.exists() else b""
+        whole = text.rfind(b"\n") + 1
+        if whole < len(text):
+            with self.path.open("r+b") as file:
+                file.truncate(whole)
+
+    def _records(self) -> Iterator[dict[str, Any]]:
+        """The records, each checked against the one before it."""
+        text = self.path.read_bytes() if self.path.exists() else b""
+        previous = ORIGIN
+        for number, line in enumerate(text[: text.rfind(b"\n") + 1].splitlines(), 1):
+            try:
+                record = json.loads(line)
+                sound = record["previous"] == previous and record["digest"] == _digest(record)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                sound = False
+            if not sound:
+                fix = "put back a copy of the ledger; what was tried before it cannot be told any more"
+                raise DataError(self.path, f"record {number} is not as it was written", fix=fix)
+            previous = record["digest"]
+            yield record
+
+    def _write_blocks(self, blocks: FloatArray) -> str:
+        name = fingerprint(blocks)
+        path = self.folder / "blocks" / f"{name}.npy"
+        if not path.exists():
+            with atomic_file(path) as scratch, scratch.open("wb") as file:
+                np.save(file, blocks, allow_pickle=False)
+        return name
+
+    def _read_blocks(self, name: str) -> FloatArray:
+        path = self.folder / "blocks" / f"{name}.npy"
+        try:
+            blocks: FloatArray = np.load(path, allow_pickle=False)
+        except (OSError, ValueError):
+            raise DataError(path, "cannot be read", fix="put back a copy of the ledger's folder") from None
+        if fingerprint(blocks) != name:
+            raise DataError(path, "is not as it was written", fix="put back a copy of the ledger's folder")
+        return blocks
+
+
+def ledger_home() -> Path:
+    """The folder of the ledger: `$CROSSGATE_LEDGER`, else the user's data folder."""
+    named = os.environ.get("CROSSGATE_LEDGER")
+    if named:
+        return Path(named).expanduser()
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "crossgate" / "trials"
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    content = {name: value for name, value in record.items() if name != "digest"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _head(records: Sequence[Mapping[str, Any]]) -> Head:
+    return Head(len(records), str(records[-1]["digest"])) if records else Head(0, ORIGIN)
+
+
+def _same(body: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(body[name] == other[name] for name in ("kind", "content", "trials"))
+
+
+def _check(batch: Batch, blocks: FloatArray | None) -> None:
+    if batch.kind not in KINDS:
+        raise ParameterError("kind", "is no kind of trials", value=batch.kind, fix=f"one of {', '.join(KINDS)}")
+    if batch.trials < 1 or not batch.spans:
+        raise ParameterError("batch", "holds no trial on any contract", value=batch.trials)
+    if any(span.first > span.last for span in batch.spans):
+        raise ParameterError("batch.spans", "end before they begin", value=batch.spans)
+    if blocks is not None and (blocks.ndim != 2 or len(blocks) > batch.trials):
+        raise ParameterError("blocks", f"should have a row a trial, {batch.trials} at most", value=blocks.shape)
+
+
+def _plain(batch: Batch) -> dict[str, Any]:
+    """A batch as JSON can hold it: moments that are not known are null."""
+    plain = {**asdict(batch), "spans": [list(span) for span in batch.spans], "grid": dict(batch.grid)}
+    for name in ("mean", "variance", "best"):
+        plain[name] = plain[name] if math.isfinite(plain[name]) else None
+    return plain
+
+
+def _batch(body: Mapping[str, Any]) -> Batch:
+    known = {name: math.nan if body[name] is None else body[name] for name in ("mean", "variance", "best")}
+    return Batch(**{**body, **known, "spans": tuple(Span(*span) for span in body["spans"])})
+
+
+def _pooled(batches: Sequence[Batch]) -> Tried:
+    """The moments of all trials together: within each batch, and between their means."""
+    trials = sum(one.trials for one in batches)
+    rated = [one for one in batches if one.rated]
+    count = sum(one.rated for one in rated)
+    if not count:
+        return Tried(trials, 0, math.nan, math.nan, math.nan, tuple(batches))
+    mean = sum(one.rated * one.mean for one in rated) / count
+    variance = sum(one.rated * (one.variance + (one.mean - mean) ** 2) for one in rated) / count
+    return Tried(trials, count, mean, variance, max(one.best for one in rated), tuple(batches))

@@ -1,0 +1,67 @@
+"""Seals: the last stretch of data is looked at once, and the ledger remembers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from foundation.errors import ParameterError
+from foundation.seals import SealedError, check_sealed, open_seal, openings, seal, sealed_from
+from foundation.trials import Span, TrialLedger
+
+BTC = "binance_usdm:BTCUSDT"
+LAST = Span(BTC, 500, 600)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> TrialLedger:
+    """A ledger in which BTC is sealed from 500 on."""
+    made = TrialLedger(tmp_path)
+    seal(made, LAST)
+    return made
+
+
+def test_sealed_data_is_refused(ledger: TrialLedger) -> None:
+    """A span that reaches one bar into the sealed stretch is refused; one that ends before it is not."""
+    check_sealed(ledger, [Span(BTC, 0, 499), Span("binance_usdm:ETHUSDT", 0, 900)])
+    with pytest.raises(SealedError, match="its last stretch is sealed"):
+        check_sealed(ledger, [Span(BTC, 0, 500)])
+
+
+def test_an_opening_is_remembered(ledger: TrialLedger) -> None:
+    """The first opening finds the seal unbroken; another one is told of the first."""
+    assert open_seal(ledger, LAST, "settings a", "first") == ()
+    (before,) = open_seal(ledger, LAST, "settings b", "second")
+    assert (before.content, before.name) == ("settings a", "first")
+    assert len(openings(ledger, BTC)) == 2
+
+
+def test_the_same_settings_open_a_seal_once(ledger: TrialLedger) -> None:
+    """A run that is made again shows nothing new, and is not counted."""
+    assert open_seal(ledger, LAST, "settings a", "first") == ()
+    assert open_seal(ledger, LAST, "settings a", "again") == ()
+    assert len(openings(ledger, BTC)) == 1
+
+
+def test_a_seal_moves_forward_only(ledger: TrialLedger) -> None:
+    """What comes after is sealed anew, with no opening yet; what lies before cannot be sealed any more."""
+    open_seal(ledger, LAST, "settings a", "first")
+    seal(ledger, Span(BTC, 700, 800))
+    assert sealed_from(ledger, BTC) == 700
+    assert openings(ledger, BTC) == ()
+    with pytest.raises(ParameterError, match="from a later moment"):
+        seal(ledger, Span(BTC, 500, 800))
+
+
+def test_sealing_twice_is_sealing_once(ledger: TrialLedger) -> None:
+    """The same seal again writes nothing."""
+    head = ledger.head()
+    seal(ledger, LAST)
+    assert ledger.head() == head
+
+
+def test_nothing_sealed_has_no_seal_to_open(tmp_path: Path) -> None:
+    """A contract that was never sealed says so."""
+    with pytest.raises(ParameterError, match="nothing is sealed"):
+        open_seal(TrialLedger(tmp_path), LAST, "settings", "first")
