@@ -14,10 +14,11 @@ Records = npt.NDArray[Any]
 # One record of such an array; its fields are known to compiled code only.
 Row = Any
 
-# Order kinds.
-MARKET, LIMIT, STOP = 0, 1, 2
+# Order kinds. A stop-limit that has been triggered is a LIMIT from then on.
+MARKET, LIMIT, STOP, STOP_LIMIT, CLOSE = range(5)
+ORDER_KINDS = ("market", "limit", "stop", "stop_limit", "close")
 # Order statuses. Sleeping: waits for the fill of its parent. Those after LIVE are final.
-SLEEPING, LIVE, FILLED, CANCELLED, REFUSED = 0, 1, 2, 3, 4
+SLEEPING, LIVE, FILLED, CANCELLED, REFUSED, EXPIRED = range(6)
 # Why an order was filled, by the row's number in this tuple.
 FILL_REASONS = ("order", "entry", "signal", "stop_loss", "take_profit", "liquidation", "time_exit")
 LIQUIDATION = FILL_REASONS.index("liquidation")
@@ -35,10 +36,14 @@ ORDER_REMARKS = (
     "entry not filled",
     "account ruined",
     "cancelled by the strategy",
+    "other order of the bracket ended",
+    "other order of the OCO group ended",
+    "no longer valid",
 )
-(_, LEVERAGE, BELOW_LOT, BELOW_QUANTITY, BELOW_NOTIONAL, SHRUNK, NOTHING, CLOSED, SIBLING, ENTRY, RUIN, WITHDRAWN) = (
-    range(12)
+LEVERAGE, BELOW_LOT, BELOW_QUANTITY, BELOW_NOTIONAL, SHRUNK, NOTHING, CLOSED, SIBLING, ENTRY, RUIN, WITHDRAWN = range(
+    1, 12
 )
+BRACKET, GROUP, OVERDUE = range(12, 15)
 INTRABAR = ("adverse", "favourable", "nearer_extreme")
 LIMIT_FILL = ("touch", "through")
 
@@ -56,10 +61,18 @@ ACCOUNT = np.dtype(
 )
 # `entered_at`: the price at which a limit or stop order entered inside the bar that is played, else 0.
 POSITION = np.dtype(_fields(REAL, "quantity entry margin liquidation_price entered_at"))
+# `price`: the limit, or the level that triggers a stop; `limit`: the limit of a stop-limit, which takes the
+# place of the price when it is triggered (the level is then kept here). `trail_amount`, `trail_rate`: how
+# far from the close a stop follows it, in price or as a fraction of the close; 0: it stays.
+# `group`: orders of one number cancel each other; 0: none. `expires`: the first bar on which it is no longer
+# valid; 0: never. `due`: the bar at whose close a CLOSE order fills. `waits`: 1 from a trigger inside a bar
+# to that bar's close. `tied`: 1 when what ends with it has ended too. `cash`, `position`: the account when
+# it ended.
 ORDER = np.dtype(
-    _fields(WHOLE, "id parent symbol")
-    + _fields(BYTE, "kind side reduce_only status reason remark")
-    + _fields(REAL, "quantity price leverage filled fill_price offset_rate offset")
+    _fields(WHOLE, "id parent symbol group expires due")
+    + _fields(BYTE, "kind side reduce_only status reason remark waits tied")
+    + _fields(REAL, "quantity price limit leverage filled fill_price offset_rate offset")
+    + _fields(REAL, "trail_amount trail_rate cash position")
 )
 BAR = np.dtype(
     _fields(REAL, "open high low close mark_open mark_high mark_low mark_close funding_open funding_inside")
