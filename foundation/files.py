@@ -39,7 +39,10 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_file(target: Path) -> Iterator[Path]:
-    """A scratch path whose file takes the place of `target` when the block ends without an error."""
+    """A scratch path whose file takes the place of `target` when the block ends without an error.
+
+    The file has reached the disk before it takes that place, and so has the place when the block has ended.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
     os.close(handle)
@@ -47,10 +50,21 @@ def atomic_file(target: Path) -> Iterator[Path]:
     try:
         scratch.chmod(0o644)
         yield scratch
+        sync(scratch)
         scratch.replace(target)
+        sync(target.parent)
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
+
+
+def sync(path: Path) -> None:
+    """Returns when what was written to a file, or the names in a folder, would outlast a loss of power."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _replace_folder(scratch: Path, target: Path) -> None:

@@ -104,7 +104,7 @@ def check_bars(columns: Mapping[str, Any], bar: int, source: str, first_row: int
         raise DataError(source, f"has a bar length of {bar} ns", fix="a bar is longer than zero")
     check_order(stamps, source, first_row)
     _check_grid(stamps, bar, source, first_row)
-    _check_prices(columns, source, first_row)
+    check_prices(columns, source, first_row)
 
 
 def check_order(stamps: IntArray, source: str, first_row: int = 0) -> None:
@@ -134,7 +134,8 @@ def _check_grid(stamps: IntArray, bar: int, source: str, first_row: int) -> None
         raise DataError(source, problem, fix="fetch the missing bars, or choose start and end on one side of the gap")
 
 
-def _check_prices(columns: Mapping[str, Any], source: str, first_row: int) -> None:
+def check_prices(columns: Mapping[str, Any], source: str, first_row: int = 0) -> None:
+    """Raises DataError at the first price or volume that cannot be, or bar that breaks low <= open, close <= high."""
     stamps = columns["timestamp"]
     for name in (*_PRICES, "volume"):
         values: FloatArray = columns[name]
