@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
+from types import MappingProxyType
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -14,10 +16,16 @@ from foundation.errors import DataError, LookAheadError, suggestion
 from foundation.fingerprint import fingerprint
 from markets.candles import FloatArray, IntArray, utc
 from markets.market import Market
+from models.inputs import as_inputs, series_names
+
+NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
 class Bar(NamedTuple):
-    """One finished candle, as a forecaster is shown it. `timestamp` is its OPEN, UTC nanoseconds."""
+    """One finished candle, as a forecaster is shown it. `timestamp` is its OPEN, UTC nanoseconds.
+
+    `known`: what is joined to it by name, as public at its close, such as `funding_rate`; may be left out.
+    """
 
     symbol: str
     timestamp: int
@@ -26,6 +34,7 @@ class Bar(NamedTuple):
     low: float
     close: float
     volume: float
+    known: Mapping[str, float] = NOTHING
 
 
 class Forecast(NamedTuple):
@@ -179,7 +188,7 @@ def collect_forecasts(
     Bars for which it answers NaN are left out. Raises DataError when it never answers for a market.
     """
     listed = [markets] if isinstance(markets, Market) else list(markets)
-    bars = [bar for market in listed for bar in _bars(market)]
+    bars = [bar for market in listed for bar in market_bars(market)]
     # Bars that open together are shown in the order of the markets; the sort is stable.
     bars.sort(key=lambda bar: bar.timestamp)
     answers: dict[str, list[tuple[int, float, float]]] = {market.symbol: [] for market in listed}
@@ -197,7 +206,13 @@ def collect_forecasts(
     return Forecasts(series, name)
 
 
-def _bars(market: Market) -> Iterator[Bar]:
-    names = ("timestamp", "open", "high", "low", "close", "volume")
-    columns = [getattr(market.candles, name).tolist() for name in names]
-    return (Bar(market.symbol, *row) for row in zip(*columns, strict=True))
+def market_bars(market: Market, names: Sequence[str] | None = None) -> Iterator[Bar]:
+    """The bars of a market one by one, with the joined series of some names, by default with all it has."""
+    names = series_names(market) if names is None else names
+    inputs = as_inputs(market, names)
+    columns = [getattr(inputs, name).tolist() for name in ("timestamp", "open", "high", "low", "close", "volume")]
+    joined = zip(*(inputs.known[name].tolist() for name in names), strict=True) if names else repeat(())
+    for (stamp, *prices), values in zip(zip(*columns, strict=True), joined, strict=False):
+        opened, high, low, close, volume = prices
+        known = dict(zip(names, values, strict=True)) if names else NOTHING
+        yield Bar(market.symbol, stamp, opened, high, low, close, volume, known)

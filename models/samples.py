@@ -9,6 +9,7 @@ import numpy as np
 import talib
 
 from markets.candles import Candles, FloatArray, IntArray
+from markets.market import Market
 from models.features import Float32Array, compute_features, ema_memory, parse_columns
 from models.parameters import FeatureParams, LSTMParams
 
@@ -54,9 +55,10 @@ class Sample:
         return Sample(**arrays, bar=self.bar, memory=self.memory, source=self.source)
 
 
-def build_sample(candles: Candles, features: FeatureParams, model: LSTMParams) -> Sample:
-    """The sample of some candles under these features and this model's volatility."""
-    matrix = compute_features(candles, parse_columns(features.columns))
+def build_sample(source: Market | Candles, features: FeatureParams, model: LSTMParams) -> Sample:
+    """The sample of a market, or of candles alone, under these features and this model's volatility."""
+    candles = source.candles if isinstance(source, Market) else source
+    matrix = compute_features(source, parse_columns(features.columns))
     volatility = trailing_volatility(candles.close, model.volatility_bars)
     relative = np.array([column.kind.relative for column in matrix.columns]) & (features.units == "volatility")
     units = np.where(relative[None, :], volatility[:, None], np.where(np.isnan(volatility), np.nan, 1.0)[:, None])

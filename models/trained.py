@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,13 +9,14 @@ import numpy as np
 
 from foundation.errors import DataError, suggestion
 from foundation.parallel import run_all
-from markets.candles import Candles, FloatArray, duration, utc
+from markets.candles import FloatArray, duration, utc
 from markets.market import Market
-from models.features import parse_columns
+from models.features import Float32Array
 from models.forecasts import NO_FORECAST, Bar, Forecast, Forecasts, ForecastSeries
 from models.network import ForecastNetwork, State
 from models.parameters import FeatureParams, LSTMParams
-from models.samples import HORIZON, Sample, build_sample, volatility_memory
+from models.samples import HORIZON, Sample, build_sample
+from models.stepping import SampleStepper
 from models.training import TrainedNetwork, forecast_means, train_network
 from models.walkforward import as_list, member_seeds
 
@@ -40,7 +40,7 @@ class TrainedModel:
     """One ensemble per symbol. It forecasts bars later than its training only, and never learns again.
 
     `forecasts` answers for whole markets; `forecast` is the same, stepped bar by bar (a Forecaster):
-    for each symbol it keeps a tail of bars as long as the inputs' memory, and the networks' state. A gap
+    for each symbol it keeps the state of the features and of the networks. A gap
     in time, or a bar that is not later than the one before, starts it afresh. Bars before the end
     of training, and the first `replay` bars with inputs after a fresh start, only warm the state.
     """
@@ -78,7 +78,7 @@ class TrainedModel:
         if candles.bar != trained.bar:
             problem = f"has bars of {duration(candles.bar)}, the model was trained on {duration(trained.bar)}"
             raise DataError(candles.source, problem, fix="load candles of that length, or train anew")
-        sample = build_sample(candles, self.features, self.model)
+        sample = build_sample(market, self.features, self.model)
         after = int(np.searchsorted(candles.timestamp, trained.trained_through, side="right"))
         first = max(after, sample.first + self.model.replay)
         if first >= len(candles):
@@ -115,7 +115,7 @@ def train_model(
     """
     model, features = model or LSTMParams(), features or FeatureParams()
     listed = as_list(markets)
-    samples = [build_sample(market.candles, features, model) for market in listed]
+    samples = [build_sample(market, features, model) for market in listed]
     calls = [
         (sample, len(sample) - HORIZON, HORIZON + sample.memory, features.scaling, model, member)
         for sample in samples
@@ -144,50 +144,42 @@ def _whole(sample: Sample, trained: SymbolModel) -> tuple[FloatArray, FloatArray
 
 
 class _Stepper:
-    """One symbol's forecasts, bar by bar: a tail of bars and the state of every network."""
+    """One symbol's forecasts, bar by bar: the state of its features and of every network."""
 
     def __init__(self, trained: SymbolModel, features: FeatureParams, model: LSTMParams) -> None:
-        self._trained, self._features, self._model = trained, features, model
+        self._trained, self._model = trained, model
         self._networks: list[ForecastNetwork] = [member.network() for member in trained.members]
-        memories = [column.memory for column in parse_columns(features.columns)]
-        self._tail: deque[Bar] = deque(maxlen=max(*memories, volatility_memory(model.volatility_bars)))
+        self._inputs = SampleStepper(features, model, trained.bar)
         self._start_afresh()
 
     def _start_afresh(self) -> None:
-        self._tail.clear()
+        self._inputs.reset()
+        self._last: int | None = None
         self._states: list[State | None] = [None] * len(self._networks)
         self._warmed = 0
 
     def step(self, bar: Bar) -> Forecast:
-        if self._tail:
-            passed = bar.timestamp - self._tail[-1].timestamp
+        if self._last is not None:
+            passed = bar.timestamp - self._last
             if 0 < passed < self._trained.bar:
                 problem = f"has bars of {duration(passed)}, the model was trained on {duration(self._trained.bar)}"
                 raise DataError(bar.symbol, problem, fix="show it candles of that length, or train anew")
             if passed != self._trained.bar:
                 self._start_afresh()
-        self._tail.append(bar)
-        sample = build_sample(self._candles(), self._features, self._model)
-        row = sample.rows(len(sample) - 1, len(sample))
-        if row.first > 0:
+        self._last = bar.timestamp
+        shown = self._inputs.step(bar)
+        if not np.isfinite(shown.features).all():
             return NO_FORECAST
-        mean = self._mean(row)
+        mean = self._mean(shown.features[None, :])
         self._warmed += 1
         if self._warmed <= self._model.replay or bar.timestamp <= self._trained.trained_through:
             return NO_FORECAST
-        volatility = float(row.volatility[0])
-        return Forecast(volatility * mean, volatility * self._trained.deviation)
+        return Forecast(shown.volatility * mean, shown.volatility * self._trained.deviation)
 
-    def _mean(self, row: Sample) -> float:
+    def _mean(self, row: Float32Array) -> float:
         means = []
         for number, member in enumerate(self._trained.members):
-            inputs = member.scaler.apply(row.features)
+            inputs = member.scaler.apply(row)
             mean, self._states[number] = forecast_means(self._networks[number], inputs, self._states[number])
             means.append(float(mean[0]))
         return float(np.mean(means))
-
-    def _candles(self) -> Candles:
-        _, stamps, *columns = zip(*self._tail, strict=True)
-        opens, highs, lows, closes, volumes = (np.array(column, dtype=np.float64) for column in columns)
-        timestamp, source = np.array(stamps, np.int64), self._tail[-1].symbol
-        return Candles(timestamp, opens, highs, lows, closes, volumes, self._trained.bar, source=source)

@@ -67,7 +67,7 @@ def plan_folds(
     market: Market, model: LSTMParams, features: FeatureParams, walk: WalkForwardParams
 ) -> tuple[Sample, list[Fold]]:
     """The sample of a market and its folds, before anything trains; raises where there are too few bars."""
-    sample = build_sample(market.candles, features, model)
+    sample = build_sample(market, features, model)
     folds = make_folds(sample.timestamp, sample.bar, walk, sample.memory, sample.source)
     _check_length(sample, folds[0], walk, model)
     return sample, folds
