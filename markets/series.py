@@ -20,7 +20,7 @@ from typing import Any, get_args
 import numpy as np
 
 from foundation.errors import DataError, ParameterError, suggestion
-from foundation.lock import exclusive
+from foundation.locks import PATIENCE, sole_writer
 from markets.candles import SECOND, duration, utc
 from markets.funding import MINUTE
 from markets.manifest import Manifest, Origin, Part, Revision, read_manifest, write_manifest
@@ -110,7 +110,7 @@ def append_rows(
     source: str,
     fetched_at: int,
     revise: bool = False,
-    wait_seconds: float = 60.0,
+    wait_seconds: float = PATIENCE,
 ) -> Appended:
     """What was added to a series of the data folder `folder`, known there already, or revised: all of it or nothing.
 
@@ -126,8 +126,7 @@ def append_rows(
     if len(rows["timestamp"]) == 0:
         return Appended(0, 0, 0)
     home = key.home(folder)
-    home.mkdir(parents=True, exist_ok=True)
-    with exclusive(home / "_lock", wait_seconds=wait_seconds):
+    with sole_writer(home / "_lock", f"an append to {key}", patience=wait_seconds):
         manifest = read_manifest(home) or Manifest(asdict(key))
         _remove_strays(home, manifest)
         append = _Append(home, key, manifest)

@@ -95,5 +95,5 @@ def next_return_target(candles: Candles, volatility: FloatArray) -> Float32Array
     """The next bar's log return over the trailing volatility; NaN where it is unknown or artificial."""
     target = np.full(len(candles), np.nan)
     target[:-1] = np.diff(np.log(candles.close)) / volatility[:-1]
-    target[:-1][candles.touched[1:]] = np.nan
+    target[:-1][candles.touched[:-1] | candles.touched[1:]] = np.nan
     return target.astype(np.float32)

@@ -22,6 +22,8 @@ SIGNIFICANCE = 0.05
 class Skill:
     """How forecasts of one market did, over the bars that have one and whose next return is known.
 
+    Bars that cleaning touched do not count, neither as the bar of a forecast nor as its outcome.
+
     With y the next log return, f the forecast and b the expanding mean (of all returns known by then,
     from the first candle): `skill` = 1 - MSE(f) / MSE(b); `skill_against_zero` and `skill_against_ewma`
     the same against a forecast of zero and the exponentially weighted mean. `information_coefficient`
@@ -56,7 +58,8 @@ def forecast_skill(market: Market, forecasts: Forecasts) -> Skill:
     mean, _ = forecasts.on(market)
     returns = np.diff(np.log(market.candles.close))
     expanding, ewma = np.append(np.nan, expanding_mean(returns)[:-1]), np.append(np.nan, ewma_mean(returns)[:-1])
-    known = np.isfinite(mean[:-1]) & np.isfinite(expanding)
+    repaired = market.candles.touched[:-1] | market.candles.touched[1:]
+    known = np.isfinite(mean[:-1]) & np.isfinite(expanding) & ~repaired
     y, f, b = returns[known], mean[:-1][known], expanding[known]
     g = None if market.oracle is None else market.oracle[:-1][known]
     skill, against_zero, clark_west = skill_score(y, f, b), skill_score(y, f, np.zeros(len(y))), clark_west_p(y, f, b)

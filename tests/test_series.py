@@ -52,7 +52,7 @@ def same(rows: dict[str, Any], other: dict[str, Any]) -> bool:
 
 def files(folder: Path) -> dict[str, bytes]:
     """Every file below a folder with its bytes, without the lock."""
-    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != "_lock"]
+    paths = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("_lock")]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,6 +56,18 @@ def test_skill_against_the_expanding_mean() -> None:
     assert skill.skill_against_zero == pytest.approx(1 - np.mean((y - f[:-1]) ** 2) / np.mean(y**2), abs=1e-12)
     assert skill.information_coefficient == pytest.approx(np.corrcoef(f[:-1], y)[0, 1])
     assert skill.directional_accuracy == pytest.approx(np.mean((f[:-1] > 0) == (y > 0)))
+
+
+def test_bars_that_cleaning_touched_do_not_count() -> None:
+    """Neither the forecast made at a repaired bar nor the return into one is measured; the rest is as it was."""
+    f = 0.5 * oracle()[200:]
+    repaired = np.zeros(3000, dtype=np.bool_)
+    repaired[[1000, 1001, 2000]] = True
+    market = replace(MARKET, candles=replace(MARKET.candles, touched=repaired))
+    skill = forecast_skill(market, series(f, 200, market))
+    rows = np.setdiff1d(np.arange(200, 2999), [999, 1000, 1001, 1999, 2000])
+    assert skill.count == 2799 - 5
+    assert skill.information_coefficient == pytest.approx(np.corrcoef(f[rows - 200], RETURNS[rows])[0, 1])
 
 
 def test_bars_without_a_forecast_do_not_count() -> None:

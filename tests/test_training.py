@@ -39,13 +39,13 @@ def test_target() -> None:
 
 
 def test_target_of_a_touched_bar() -> None:
-    """The return into a bar that cleaning touched is no label."""
+    """Neither the return into a bar that cleaning touched nor the one out of it is a label."""
     candles = planted_market().candles
     touched = np.zeros(len(candles), dtype=np.bool_)
     touched[300] = True
     target = build_sample(replace(candles, touched=touched), FEW, TINY).target
-    assert np.isnan(target[299])
-    assert np.isfinite(target[[298, 300]]).all()
+    assert np.isnan(target[[299, 300]]).all()
+    assert np.isfinite(target[[298, 301]]).all()
 
 
 def test_volatility_of_a_still_price() -> None:
