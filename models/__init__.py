@@ -4,6 +4,8 @@ from foundation.lazy import lazy_exports
 
 _EXPORTS = {
     "Bar": "forecasts",
+    "Calibration": "calibration",
+    "CalibrationParams": "calibration",
     "FeatureParams": "parameters",
     "Forecast": "forecasts",
     "Forecaster": "forecasts",
@@ -23,6 +25,7 @@ _EXPORTS = {
     "save_model": "storage",
     "train_model": "trained",
     "walk_forward": "walkforward",
+    "with_intervals": "calibration",
 }
 __all__ = sorted(_EXPORTS)
 __getattr__ = lazy_exports(__name__, _EXPORTS)

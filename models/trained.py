@@ -11,6 +11,7 @@ from foundation.errors import DataError, suggestion
 from foundation.parallel import run_all
 from markets.candles import FloatArray, duration, utc
 from markets.market import Market
+from models.calibration import with_intervals
 from models.features import Float32Array
 from models.forecasts import NO_FORECAST, Bar, Forecast, Forecasts, ForecastSeries
 from models.network import ForecastNetwork, State
@@ -55,8 +56,9 @@ class TrainedModel:
 
         Raises DataError where a symbol is unknown, the bars have another length, or none is late enough.
         """
-        series = {market.symbol: self._series(market) for market in as_list(markets)}
-        return Forecasts(series, "trained LSTM")
+        listed = as_list(markets)
+        series = {market.symbol: self._series(market) for market in listed}
+        return with_intervals(Forecasts(series, "trained LSTM"), listed)
 
     def forecast(self, bar: Bar) -> Forecast:
         """The forecast for the bar after `bar`; NO_FORECAST where it is not out of sample, or the state is cold."""

@@ -13,6 +13,7 @@ from foundation.parallel import run_all
 from markets.candles import duration
 from markets.market import Market
 from models.cache import FoldForecast, FoldJob, entry_path, read_entry
+from models.calibration import with_intervals
 from models.forecasts import COLUMNS, Forecasts, ForecastSeries
 from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
 from models.samples import Sample, build_sample
@@ -40,7 +41,8 @@ def walk_forward(
     With `cache` the forecasts of each are kept on disk under a fingerprint of all they depend on, and a
     second call trains nothing. Raises DataError or ParameterError that says how many bars are needed.
 
-    A row's mean is the mean over seeds; its model saw no bar from the row's own on.
+    A row's mean is the mean over seeds; its model saw no bar from the row's own on. Its quantiles are a conformal
+    interval around the mean, as wide as the errors of earlier rows say.
     """
     model, features, walk = model or LSTMParams(), features or FeatureParams(), walk or WalkForwardParams()
     overrides = {"scheme": scheme, "train": train, "test": test, "seeds": seeds}
@@ -60,7 +62,8 @@ def walk_forward(
     for market, (sample, folds) in zip(listed, plans, strict=True):
         parts = [_ensemble(sample, fold, [next(made) for _ in range(walk.seeds)]) for fold in folds]
         series[market.symbol] = _joined(parts)
-    return Forecasts(series, f"LSTM, {walk.scheme} walk-forward, {walk.seeds} seed(s)", _notes(results))
+    made_of = Forecasts(series, f"LSTM, {walk.scheme} walk-forward, {walk.seeds} seed(s)", _notes(results))
+    return with_intervals(made_of, listed)
 
 
 def plan_folds(
