@@ -13,6 +13,7 @@ from backtests.result import Result
 from crossgate.config import Config
 from crossgate.tables import DemoParams, MarketParams
 from foundation.errors import ParameterError
+from foundation.trials import TrialLedger
 from markets.candles import utc
 from markets.market import Market, common_span
 from models.forecasts import Forecasts
@@ -29,6 +30,7 @@ def run_job(config: Config, folder: Path, data: Path | None = None) -> tuple[Res
     trains. Raises ParameterError or DataError, and then has written nothing.
     """
     check_folder(folder)
+    check_ledger(TrialLedger())
     markets = load_markets(config, data)
     check_markets(config, markets)
     forecasts = make_forecasts(config, markets)
@@ -112,6 +114,19 @@ def check_folder(folder: Path) -> None:
     """Raises ParameterError when no run can be written to `folder`: it holds something else, or is out of reach."""
     check_run_folder(folder)
     check_reach(folder)
+
+
+def check_ledger(ledger: TrialLedger) -> None:
+    """Raises DataError or ParameterError when a trial could not be put down in the ledger."""
+    ledger.head()
+    try:
+        ledger.folder.mkdir(parents=True, exist_ok=True)
+        reachable = os.access(ledger.folder, os.W_OK)
+    except OSError:
+        reachable = False
+    if not reachable:
+        fix = "name a folder you may write to"
+        raise ParameterError("$CROSSGATE_LEDGER", "cannot be written to", value=str(ledger.folder), fix=fix)
 
 
 def check_reach(path: Path) -> None:

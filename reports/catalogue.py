@@ -20,6 +20,14 @@ def _signed_percent(value: float | None) -> str:
     return formats.percent(value, signed=True)
 
 
+def _fine_percent(value: float | None) -> str:
+    return formats.percent(value, decimals=3)
+
+
+def _fine_signed(value: float | None) -> str:
+    return formats.percent(value, signed=True, decimals=3)
+
+
 def _signed_money(value: float | None) -> str:
     return formats.money(value, signed=True)
 
@@ -40,6 +48,12 @@ CATALOGUE = {
     "calmar": Entry("Calmar", formats.ratio, "yearly growth over the deepest drawdown"),
     "max_drawdown": Entry("Deepest drawdown", formats.percent, "largest fall from a peak of equity"),
     "max_drawdown_bars": Entry("Longest drawdown, bars", formats.count, "longest stretch below an earlier peak"),
+    "time_under_water": Entry("Time under water", formats.percent, "share of bars below an earlier peak of equity"),
+    "skewness": Entry("Skewness", formats.ratio, "of bar returns"),
+    "kurtosis": Entry("Kurtosis", formats.ratio, "of bar returns; 3 for a normal distribution"),
+    "value_at_risk": Entry("Value at risk, 5 %", _fine_percent, "the loss of equity that 5 % of the bars exceed"),
+    "expected_shortfall": Entry("Expected shortfall, 5 %", _fine_percent, "the mean loss of the worst 5 % of bars"),
+    "tail_ratio": Entry("Tail ratio", formats.ratio, "95 % quantile of bar returns over the size of the 5 % one"),
     "exposure": Entry("Time in the market", formats.percent, "share of bars with a position at the close"),
     "turnover": Entry(
         "Turnover a year", lambda value: _times(value), "traded notional in 365 days over average equity"
@@ -50,6 +64,14 @@ CATALOGUE = {
     "win_rate": Entry("Win rate", formats.percent, "share of closed trades with a profit after fees"),
     "profit_factor": Entry("Profit factor", formats.ratio, "profits of winning over losses of losing trades"),
     "average_profit": Entry("Average trade", _signed_money, "mean profit of closed trades, after fees"),
+    "payoff_ratio": Entry("Payoff ratio", formats.ratio, "mean winning over mean losing trade"),
+    "expectancy": Entry("Expectancy", _fine_signed, "mean profit of closed trades over the entry's notional"),
+    "longest_winning_streak": Entry("Longest winning streak", formats.count, "trades with a profit, one after another"),
+    "longest_losing_streak": Entry(
+        "Longest losing streak", formats.count, "trades without a profit, one after another"
+    ),
+    "long_profit": Entry("Profit of long trades", _signed_money, "of closed trades, after fees, before funding"),
+    "short_profit": Entry("Profit of short trades", _signed_money, "of closed trades, after fees, before funding"),
     "average_bars_held": Entry("Bars held, average", _bars, "of closed trades"),
     "fees": Entry("Fees", formats.money, "trading fees paid"),
     "funding": Entry("Funding paid", formats.money, "net funding paid; below zero when received"),
@@ -60,15 +82,16 @@ CATALOGUE = {
     "shrunk": Entry("Shrunk orders", formats.count, "orders cut down to the free margin"),
     "skill": Entry(
         "Forecast skill",
-        lambda value: formats.percent(value, signed=True, decimals=3),
+        _fine_signed,
         "1 - MSE / MSE of the expanding mean",
     ),
     "bars": Entry("Bars", formats.count, "bars played"),
 }
 SIDE_BY_SIDE = (
     "final_equity", "total_return", "cagr", "volatility", "sharpe", "sortino", "max_drawdown", "max_drawdown_bars",
-    "exposure", "turnover", "trades", "win_rate", "profit_factor", "average_profit", "average_bars_held", "fees",
-    "funding", "slippage", "liquidations", "skill",
+    "time_under_water", "skewness", "value_at_risk", "expected_shortfall", "tail_ratio", "exposure", "turnover",
+    "trades", "win_rate", "payoff_ratio", "profit_factor", "average_profit", "expectancy", "average_bars_held",
+    "longest_losing_streak", "long_profit", "short_profit", "fees", "funding", "slippage", "liquidations", "skill",
 )  # fmt: skip
 
 

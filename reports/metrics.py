@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from backtests.result import Result
+from markets.candles import BoolArray, FloatArray
 from models.skill import Skill, forecast_skill
 from reports.curves import EquityCurve, equity_curve
+from reports.evidence import sharpe_moments
 from reports.trades import list_trades
 
 Metrics = dict[str, Any]
@@ -63,8 +65,11 @@ def curve_metrics(curve: EquityCurve, *, traded: bool = True) -> Metrics:
     With r the per-bar returns and n the bars of 365 days: `cagr` = (1 + total_return)^(n / bars) - 1,
     `volatility` = std(r) sqrt(n), `sharpe` = mean(r) / std(r) sqrt(n), `sortino` = mean(r) /
     sqrt(mean(min(r, 0)^2)) sqrt(n), `calmar` = cagr / max_drawdown; std with one degree of freedom
-    less. `max_drawdown_bars`: the longest stretch of bars below an earlier peak. Ratios are None
-    when nothing was traded.
+    less. `max_drawdown_bars`: the longest stretch of bars below an earlier peak; `time_under_water`: the share of
+    bars below one. `skewness`, `kurtosis` (raw, 3 for a normal): of r. `value_at_risk`, `expected_shortfall`: the loss
+    that 5 % of the bars exceed, the 5 % quantile of r below zero, and the mean loss of the bars at or beyond it.
+    `tail_ratio`: the 95 % quantile of r over the size of the 5 % one. Ratios and tails are None when nothing was
+    traded.
     """
     returns, year = curve.returns, curve.bars_per_year
     mean, deviation = float(returns.mean()), float(returns.std(ddof=1)) if len(returns) > 1 else 0.0
@@ -81,6 +86,20 @@ def curve_metrics(curve: EquityCurve, *, traded: bool = True) -> Metrics:
         "calmar": growth / deepest if traded and deepest > 0.0 and growth is not None else None,
         "max_drawdown": deepest,
         "max_drawdown_bars": curve.longest_drawdown,
+        "time_under_water": float((curve.drawdown > 0.0).mean()),
+        **_tails(returns, traded=traded),
+    }
+
+
+def _tails(returns: FloatArray, *, traded: bool) -> Metrics:
+    low, high = (float(np.quantile(returns, share)) for share in (0.05, 0.95))
+    moments = sharpe_moments(returns) if traded else None
+    return {
+        "skewness": None if moments is None else moments.skewness,
+        "kurtosis": None if moments is None else moments.kurtosis,
+        "value_at_risk": -low if traded else None,
+        "expected_shortfall": -float(returns[returns <= low].mean()) if traded else None,
+        "tail_ratio": high / -low if traded and low < 0.0 else None,
     }
 
 
@@ -119,7 +138,28 @@ def _trade_metrics(trades: pd.DataFrame) -> Metrics:
         "largest_profit": float(profits.max()) if some else None,
         "largest_loss": float(profits.min()) if some else None,
         "average_bars_held": float(closed["bars_held"].mean()) if some else None,
+        **_edge(closed, wins, losses),
     }
+
+
+def _edge(closed: pd.DataFrame, wins: FloatArray, losses: FloatArray) -> Metrics:
+    """What a trade earns: `expectancy` is the mean profit as a fraction of the entry's notional."""
+    won = closed["profit"].to_numpy(dtype=np.float64) > 0.0
+    both = len(wins) > 0 and len(losses) > 0
+    return {
+        "payoff_ratio": float(wins.mean()) / -float(losses.mean()) if both else None,
+        "expectancy": float(closed["rate"].mean()) if len(closed) else None,
+        "longest_winning_streak": _longest(won),
+        "longest_losing_streak": _longest(~won),
+        "long_profit": float(closed.loc[closed["side"] == "long", "profit"].sum()),
+        "short_profit": float(closed.loc[closed["side"] == "short", "profit"].sum()),
+    }
+
+
+def _longest(marks: BoolArray) -> int:
+    """The longest run of true values."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], marks.astype(np.int8), [0]))))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
 
 
 def _win_rate(closed: pd.DataFrame) -> float | None:

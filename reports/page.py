@@ -14,6 +14,8 @@ from markets.market import Market
 from models.skill import Skill
 from reports import formats, tables
 from reports.catalogue import CATALOGUE
+from reports.certainty import Certainty
+from reports.certainty_table import certainty_table, explain_certainty
 from reports.curves import EquityCurve, equity_curve
 from reports.figures import LOW, LOW_NARROW, MARKED_TRADES, NARROW, WIDE, draw_equity, draw_price, draw_skill
 from reports.images import render_svg
@@ -37,9 +39,9 @@ MOST_TRADES = 1000
 ZOOM_TRADES = 30
 _SWATCHES = ("", "6 2.5", "1.6 2", "8 2.5 2 2.5", "4 1.5 1.5 1.5")
 _CONTENTS = {
-    "equity": "Equity", "baselines": "Simpler rules", "price": "Price and trades", "months": "Months", "costs": "Costs",
-    "skill": "Forecast skill", "decisions": "Decisions", "trades": "Trades", "assumptions": "Assumptions",
-    "settings": "Settings",
+    "equity": "Equity", "certainty": "How sure", "baselines": "Simpler rules", "price": "Price and trades",
+    "months": "Months", "costs": "Costs", "skill": "Forecast skill", "decisions": "Decisions", "trades": "Trades",
+    "assumptions": "Assumptions", "settings": "Settings",
 }  # fmt: skip
 
 
@@ -64,6 +66,7 @@ class Findings:
     metrics: Metrics
     trades: pd.DataFrame
     skills: Sequence[Skill]
+    certainty: Certainty
     baselines: Mapping[str, Result]
     baseline_metrics: Mapping[str, Metrics]
 
@@ -86,6 +89,8 @@ def render_page(findings: Findings) -> str:
         **_heading(findings, run),
         contents=list(_CONTENTS.items()),
         equity=draw_curves(curves, result.settlement, "equity"),
+        certainty_text=explain_certainty(findings.certainty),
+        certainty=certainty_table(findings.certainty, findings.metrics, run),
         baselines_text=explain_baselines(findings.baselines),
         baselines=tables.side_by_side(metrics, "The same bars, cash and costs"),
         traded=traded,

@@ -13,6 +13,8 @@ import tomli_w
 from backtests.result import Result
 from foundation.errors import ParameterError
 from foundation.files import atomic_folder
+from foundation.trials import TrialLedger
+from reports.certainty import Certainty, assess
 from reports.images import render_png
 from reports.metrics import compute_metrics, measure_skill
 from reports.settings import collect_settings, provenance
@@ -20,20 +22,28 @@ from reports.trades import list_trades
 
 TABLES = ("decisions", "fills", "equity", "positions", "funding", "orders", "trades")
 FILES = (
-    "config.toml", "metrics.json", "run.json", "equity.png", "report.html", *(f"{name}.parquet" for name in TABLES),
+    "config.toml", "metrics.json", "run.json", "trials.json", "equity.png", "report.html",
+    *(f"{name}.parquet" for name in TABLES),
 )  # fmt: skip
 
 
-def write_report(result: Result, folder: str | Path, *, baselines: Mapping[str, Result] | None = None) -> Path:
+def write_report(
+    result: Result,
+    folder: str | Path,
+    *,
+    baselines: Mapping[str, Result] | None = None,
+    ledger: TrialLedger | None = None,
+) -> Path:
     """The path of report.html in a run folder that is written whole or not at all.
 
-    The folder holds config.toml, metrics.json, run.json (fingerprints and versions), the tables of the run as
-    parquet, equity.png and report.html; no time of day stands in any of them, so equal runs give equal
-    bytes. An earlier run in the folder is replaced; raises ParameterError for a folder that holds
-    anything else. `baselines` are run here when they are not handed in.
+    The folder holds config.toml, metrics.json, run.json (fingerprints and versions), trials.json, the tables of the
+    run as parquet, equity.png and report.html; no time of day stands in any of them, so equal runs give equal
+    bytes, apart from what trials.json and the page say of other trials. An earlier run in the folder is replaced;
+    raises ParameterError for a folder that holds anything else. `baselines` are run here when they are not handed
+    in. The run is put down as a trial in the `ledger`, by default the one of `ledger_home`.
     """
     target = check_folder(folder)
-    findings = _find(result, baselines)
+    findings = _find(result, baselines, ledger or TrialLedger())
     with atomic_folder(target) as scratch:
         _write_findings(findings, scratch)
     return target / "report.html"
@@ -52,7 +62,7 @@ def check_folder(folder: str | Path) -> Path:
     return target
 
 
-def _find(result: Result, baselines: Mapping[str, Result] | None) -> Any:
+def _find(result: Result, baselines: Mapping[str, Result] | None, ledger: TrialLedger) -> Any:
     from backtests.baselines import run_baselines
     from reports.page import Findings
 
@@ -63,6 +73,7 @@ def _find(result: Result, baselines: Mapping[str, Result] | None) -> Any:
         metrics=compute_metrics(result, skills),
         trades=list_trades(result),
         skills=skills,
+        certainty=assess(result, ledger),
         baselines=others,
         baseline_metrics={
             name: compute_metrics(one, skills if one.strategy.rule == "forecast" else ())
@@ -76,10 +87,12 @@ def _write_findings(findings: Any, folder: Path) -> None:
     from reports.page import render_page
 
     result = findings.result
-    metrics = {**findings.metrics, "baselines": findings.baseline_metrics}
+    certainty: Certainty = findings.certainty
+    metrics = {**findings.metrics, "certainty": certainty.own_record(), "baselines": findings.baseline_metrics}
     (folder / "config.toml").write_text(tomli_w.dumps(collect_settings(result)), "utf-8")
     (folder / "metrics.json").write_text(write_json(metrics), "utf-8")
     (folder / "run.json").write_text(write_json(provenance(result)), "utf-8")
+    (folder / "trials.json").write_text(write_json(certainty.trial_record()), "utf-8")
     for name in TABLES:
         table: pd.DataFrame = findings.trades if name == "trades" else getattr(result, name)
         table.to_parquet(folder / f"{name}.parquet", index=False)

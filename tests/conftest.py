@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,14 @@ from markets.demo import demo_market
 # No deadline: the first call of a compiled rule takes a while. Derandomised: a failure is a failure again.
 settings.register_profile("crossgate", deadline=None, derandomize=True)
 settings.load_profile("crossgate")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests try is put down in a ledger of their own, never in the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CROSSGATE_LEDGER", str(tmp_path_factory.mktemp("trials")))
+        yield
 
 
 @pytest.fixture(scope="session")

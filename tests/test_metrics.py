@@ -160,3 +160,63 @@ def test_months_compound_to_the_total_return() -> None:
     assert int(np.isfinite(months).sum()) == 27
     january = equity[30] / 100 - 1
     assert table.loc[2023, 1] == pytest.approx(january)
+
+
+def test_tails_and_ratios_agree_with_empyrical() -> None:
+    """On 3,000 random days ratios, drawdown and tails are those of empyrical, with 365 days a year."""
+    import empyrical
+
+    random = np.random.default_rng(8)
+    equity = 100.0 * np.cumprod(1.0 + random.standard_t(4, 3000) * 0.01 + 0.0004)
+    made = curve(*equity)
+    found, returns = curve_metrics(made), made.returns
+    assert found["volatility"] == pytest.approx(empyrical.annual_volatility(returns, annualization=365))
+    assert found["sharpe"] == pytest.approx(empyrical.sharpe_ratio(returns, annualization=365))
+    assert found["sortino"] == pytest.approx(empyrical.sortino_ratio(returns, annualization=365))
+    assert found["calmar"] == pytest.approx(empyrical.calmar_ratio(returns, annualization=365))
+    assert found["cagr"] == pytest.approx(empyrical.cagr(returns, annualization=365))
+    assert found["max_drawdown"] == pytest.approx(-empyrical.max_drawdown(returns))
+    assert found["tail_ratio"] == pytest.approx(empyrical.tail_ratio(returns))
+    assert found["value_at_risk"] == pytest.approx(-empyrical.value_at_risk(returns, 0.05))
+    assert found["expected_shortfall"] == pytest.approx(-empyrical.conditional_value_at_risk(returns, 0.05), rel=2e-3)
+
+
+def test_skewness_and_kurtosis_agree_with_scipy() -> None:
+    """The moments of bar returns are scipy's, the kurtosis raw."""
+    from scipy import stats
+
+    made = curve(*(100.0 * np.cumprod(1.0 + np.random.default_rng(2).gamma(2.0, 0.01, 500) - 0.02)))
+    found = curve_metrics(made)
+    assert found["skewness"] == pytest.approx(stats.skew(made.returns))
+    assert found["kurtosis"] == pytest.approx(stats.kurtosis(made.returns, fisher=False))
+
+
+def test_tails_worked_out_by_hand() -> None:
+    """Of 100 daily returns the five worst are -10 to -6 %: below the 5 % quantile lie all of them."""
+    returns = [*(-0.1 + 0.01 * k for k in range(5)), *[0.01] * 95]
+    found = curve_metrics(curve(*(100.0 * np.cumprod(1.0 + np.array(returns)))))
+    assert found["expected_shortfall"] == pytest.approx(0.08)
+    assert found["value_at_risk"] == pytest.approx(0.06 - 0.07 * 0.95)
+    below = 100.0 * np.cumprod(1.0 + np.array(returns))
+    assert found["time_under_water"] == np.mean(below < np.maximum.accumulate(np.append(100.0, below))[1:])
+
+
+def test_nothing_traded_has_no_tails() -> None:
+    """Without a trade there is no risk to state."""
+    found = curve_metrics(curve(100.0, 100.0, 100.0), traded=False)
+    assert [found[name] for name in ("skewness", "value_at_risk", "expected_shortfall", "tail_ratio")] == [None] * 4
+    assert found["time_under_water"] == 0.0
+
+
+def test_streaks_and_payoff_worked_out_by_hand() -> None:
+    """Profits +2 +4 -1 -1 -2 +3: payoff 3 over 4/3, streaks of 2 and 3, and each side's profit apart."""
+    from reports.metrics import _trade_metrics
+
+    profits, sides = [2.0, 4.0, -1.0, -1.0, -2.0, 3.0], ["long", "short", "long", "short", "short", "long"]
+    day = pd.Timestamp("2024-01-01", tz="UTC")
+    trades = pd.DataFrame({"profit": profits, "side": sides, "closed": day, "rate": [one / 100 for one in profits]})
+    found = _trade_metrics(trades.assign(bars_held=1))
+    assert found["payoff_ratio"] == pytest.approx(3.0 / (4.0 / 3.0))
+    assert (found["longest_winning_streak"], found["longest_losing_streak"]) == (2, 3)
+    assert (found["long_profit"], found["short_profit"]) == (4.0, 1.0)
+    assert found["expectancy"] == pytest.approx(5.0 / 600.0)

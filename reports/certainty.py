@@ -1,0 +1,105 @@
+"""Certainty: how far the figures of a run can be relied on, given its length and all that was tried on its data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from backtests.result import Result
+from foundation.fingerprint import fingerprint
+from foundation.trials import Head, Span, TrialLedger, Tried, batch_of
+from markets.market import Market
+from reports.bootstrap import Intervals, bootstrap_intervals
+from reports.curves import EquityCurve, equity_curve
+from reports.evidence import (
+    SharpeMoments,
+    deflated_sharpe,
+    expected_best_sharpe,
+    luck_variance,
+    minimum_track_length,
+    probabilistic_sharpe,
+    sharpe_moments,
+)
+
+# Fewer rated trials than this do not tell how much trials vary.
+KNOWN_TRIALS = 10
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """What is known of a run's Sharpe ratio beyond its value; ratios are yearly, probabilities from 0 to 1.
+
+    `intervals`: 95 % ranges by the stationary bootstrap. `probabilistic`: that the true ratio is above zero.
+    `track_bars`: bars it takes to be 95 % confident of that, infinity for a ratio at or below zero. `trials`: all that
+    the ledger holds for these contracts and times, this run included. `lucky`: the ratio that the best of so many
+    would show without any skill. `deflated`: the probability that the true ratio is above that. `head`: where
+    the ledger ended. All but `trials` and `head` are None for a run whose equity never moved.
+    """
+
+    intervals: Intervals | None
+    probabilistic: float | None
+    track_bars: float | None
+    trials: int
+    lucky: float | None
+    deflated: float | None
+    head: Head
+
+    def own_record(self) -> dict[str, Any]:
+        """What rests on the run alone, as JSON can hold it."""
+        found, names = self.intervals, ("sharpe", "cagr", "max_drawdown")
+        ranges = {} if found is None else {name: list(getattr(found, name)) for name in names}
+        return {
+            "interval_level": 0.95,
+            "intervals": ranges,
+            "mean_block_bars": None if found is None else found.block,
+            "probabilistic_sharpe": self.probabilistic,
+            "minimum_track_bars": self.track_bars if self.track_bars and math.isfinite(self.track_bars) else None,
+        }
+
+    def trial_record(self) -> dict[str, Any]:
+        """What rests on the ledger too, as JSON can hold it."""
+        return {
+            "ledger_records": self.head.records,
+            "ledger_digest": self.head.digest,
+            "trials": self.trials,
+            "lucky_sharpe": self.lucky,
+            "deflated_sharpe": self.deflated,
+        }
+
+
+def assess(result: Result, ledger: TrialLedger) -> Certainty:
+    """The certainty of a run, which is put down in the ledger as one more trial; the same run counts once."""
+    curve = equity_curve(result)
+    moments = sharpe_moments(curve.returns) if len(result.fills) else None
+    spans = [span_of(market, result) for market in result.markets]
+    ratio = math.nan if moments is None else moments.sharpe
+    head = ledger.record(batch_of("backtest", spans, {"name": result.name}, content_of(result), [ratio]))
+    return _weigh(curve, moments, ledger.tried(spans), head)
+
+
+def span_of(market: Market, result: Result) -> Span:
+    """The stretch of a contract that a run was played on; every synthetic market is a contract of its own."""
+    key = f"{market.contract.key} {market.fingerprint}" if market.synthetic else market.contract.key
+    return Span(key, result.start, int(result.equity["timestamp"].iloc[-1].as_unit("ns").value))
+
+
+def content_of(result: Result) -> str:
+    """The fingerprint of all that a run's equity depends on: data, forecasts and settings, not its name."""
+    tables = [one.model_dump(mode="json") for one in (result.strategy, result.risk, result.account, result.costs)]
+    return fingerprint([market.fingerprint for market in result.markets], result.forecasts.fingerprint, tables)
+
+
+def _weigh(curve: EquityCurve, moments: SharpeMoments | None, tried: Tried, head: Head) -> Certainty:
+    if moments is None:
+        return Certainty(None, None, None, tried.trials, None, None, head)
+    variance = tried.variance if tried.rated >= KNOWN_TRIALS else luck_variance(moments)
+    return Certainty(
+        bootstrap_intervals(curve.returns, curve.bars_per_year),
+        probabilistic_sharpe(moments),
+        minimum_track_length(moments),
+        tried.trials,
+        expected_best_sharpe(variance, tried.trials) * math.sqrt(curve.bars_per_year),
+        deflated_sharpe(moments, variance, tried.trials),
+        head,
+    )

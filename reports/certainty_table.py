@@ -1,0 +1,68 @@
+"""What the certainty of a run looks like on a page: a table of ranges and odds, and a sentence about them."""
+
+from __future__ import annotations
+
+import math
+
+from reports import formats
+from reports.bootstrap import Interval
+from reports.catalogue import CATALOGUE
+from reports.certainty import Certainty
+from reports.curves import EquityCurve
+from reports.metrics import Metrics
+from reports.tables import Cell, Table
+
+_ODDS = {
+    "probabilistic": (
+        "Odds of a true Sharpe above 0",
+        "probabilistic Sharpe ratio of Bailey and Lopez de Prado (2012): by the run's length, skewness and kurtosis",
+    ),
+    "deflated": (
+        "Odds of more than luck among all trials",
+        "deflated Sharpe ratio of Bailey and Lopez de Prado (2014): that the true ratio is above what the best of "
+        "all trials would show without any skill",
+    ),
+}
+
+
+def certainty_table(certainty: Certainty, metrics: Metrics, curve: EquityCurve) -> Table:
+    """The headline figures with their ranges, then the odds that they are not luck."""
+    rows = []
+    for name in ("sharpe", "cagr", "max_drawdown"):
+        entry, found = CATALOGUE[name], certainty.intervals
+        ends = [formats.NONE] * 2 if found is None else [entry.write(end) for end in _interval(certainty, name)]
+        rows.append([Cell(entry.label, title=entry.meaning), Cell(entry.write(metrics[name])), *map(Cell, ends)])
+    for name, (label, meaning) in _ODDS.items():
+        value = getattr(certainty, name)
+        rows.append([Cell(label, title=meaning), Cell(formats.percent(value)), Cell(""), Cell("")])
+    rows.append([Cell("Trials on this data"), Cell(formats.count(certainty.trials)), Cell(""), Cell("")])
+    rows.append([Cell("Best Sharpe of so many by luck"), Cell(formats.ratio(certainty.lucky)), Cell(""), Cell("")])
+    rows.append([Cell("Track record needed"), Cell(_years(certainty.track_bars, curve)), Cell(""), Cell("")])
+    return Table("Ranges that hold the figure 95 times in 100, and the odds of luck", ["", "Run", "from", "to"], rows)
+
+
+def explain_certainty(certainty: Certainty) -> str:
+    """What the table comes down to."""
+    others = certainty.trials - 1
+    tried = f"{others:,} other trial{'s' if others != 1 else ''} on these contracts and times" if others else ""
+    if certainty.deflated is None:
+        return "The equity never moved, so there is nothing to be sure of."
+    known = f"The ledger holds {tried}." if others else "The ledger holds no other trial on these contracts and times."
+    if certainty.deflated >= 0.95:
+        return f"{known} The Sharpe ratio is higher than luck among them explains, at odds of 95 in 100 or better."
+    if certainty.probabilistic is not None and certainty.probabilistic >= 0.95:
+        return (
+            f"{known} Taken alone the Sharpe ratio would pass for more than luck; as the best of all tried it does not."
+        )
+    return f"{known} The Sharpe ratio cannot be told from luck at odds of 95 in 100."
+
+
+def _interval(certainty: Certainty, name: str) -> Interval:
+    found: Interval = getattr(certainty.intervals, name)
+    return found
+
+
+def _years(bars: float | None, curve: EquityCurve) -> str:
+    if bars is None or not math.isfinite(bars):
+        return formats.NONE
+    return f"{bars / curve.bars_per_year:,.1f} years"
