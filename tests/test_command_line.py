@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -247,22 +246,16 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
         run("check", DEMO, monkeypatch=monkeypatch)
 
 
-def test_help_is_quick_and_both_doors_open() -> None:
-    """`python -m crossgate --help` answers within 0.3 s, the best of a few tries, and names the commands."""
-    times = [1.0]
-    while min(times) >= 0.3 and len(times) < 12:
-        before = time.perf_counter()
-        answer = subprocess.run(
-            [sys.executable, "-m", "crossgate", "--help"], capture_output=True, text=True, check=True
-        )
-        times.append(time.perf_counter() - before)
+def test_help_names_the_commands() -> None:
+    """`python -m crossgate --help` names every command with its own line."""
+    words = [sys.executable, "-m", "crossgate", "--help"]
+    answer = subprocess.run(words, capture_output=True, text=True, check=True)
     assert all(f"\n  {command}" in answer.stdout for command in ("backtest", "check", "train", "compare"))
-    assert min(times) < 0.3, times
 
 
 def test_help_loads_nothing_heavy() -> None:
     """The command line itself imports none of the libraries that do the work."""
-    heavy = "{'torch', 'numba', 'pandas', 'matplotlib', 'backtrader', 'talib', 'pydantic'}"
+    heavy = "{'torch', 'numba', 'numpy', 'pandas', 'matplotlib', 'backtrader', 'talib', 'pydantic', 'scipy', 'ccxt'}"
     code = f"import sys, crossgate.command_line; print(sorted({heavy} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert answer.stdout.strip() == "[]"
