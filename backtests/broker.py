@@ -9,10 +9,11 @@ import backtrader as bt
 import numpy as np
 
 from backtests import records
-from backtests.exchange import play_and_record, withdraw
+from backtests.exchange import play_and_record
 from backtests.feed import CandleFeed
 from backtests.ledger import Ledger
 from backtests.parameters import AccountParams, CostParams
+from backtests.ties import withdraw
 from foundation.errors import CrossgateError, DataError, ParameterError, suggestion
 from markets.filters import round_down, round_up
 from strategies.parameters import RiskParams

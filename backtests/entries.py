@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from backtests.fills import reaches, slipped, stop_fill
-from backtests.positions import close_position, finish, free_cash, open_position
+from backtests.fills import reaches, stop_fill
+from backtests.positions import close_position, free_cash, open_position
 from backtests.records import (
     BELOW_LOT,
     BELOW_NOTIONAL,
     BELOW_QUANTITY,
     CANCELLED,
-    ENTRY,
+    CLOSE,
     FILLED,
     LEVERAGE,
     LIMIT,
@@ -19,10 +19,11 @@ from backtests.records import (
     REFUSED,
     SHRUNK,
     SLEEPING,
-    STOP,
     Desk,
     Row,
 )
+from backtests.ties import GROUP_DUE, end, finish
+from backtests.triggers import allows, stops, taker_price, trigger, turned_back
 from foundation.compilation import rule
 from markets.filters import round_down, round_up
 
@@ -39,7 +40,9 @@ def reduce_by_order(desk: Desk, k: int, price: float, reference: float, fee_rate
     order.quantity = round_down(order.quantity - quantity, contract.lot)
     if order.quantity <= 0.0:
         order.filled, order.fill_price = quantity, price
-        finish(desk, order, FILLED, 0)
+        end(desk, order, FILLED, 0)
+    else:
+        order.tied = GROUP_DUE
     close_position(desk, order.id, order.symbol, quantity, price, reference, fee_rate, order.reason)
 
 
@@ -81,18 +84,16 @@ def trade(desk: Desk, k: int, price: float, reference: float, fee_rate: float) -
 
 @rule
 def wake_children(desk: Desk) -> None:
-    """The exits of a bracket come alive with the fill of its entry, priced from it; or die with it."""
+    """The exits of a bracket come alive with the fill of its entry, priced from it."""
     for k in range(desk.account[0].orders):
         child = desk.orders[k]
         if child.status != SLEEPING:
             continue
         for p in range(desk.account[0].orders):
             parent = desk.orders[p]
-            if parent.id != child.parent or parent.status <= LIVE:
+            if parent.id != child.parent or parent.status != FILLED:
                 continue
-            if parent.filled <= 0.0:
-                finish(desk, child, CANCELLED, ENTRY)
-            elif child.side * desk.positions[child.symbol].quantity >= 0.0:
+            if child.side * desk.positions[child.symbol].quantity >= 0.0:
                 finish(desk, child, CANCELLED, NOTHING)
             else:
                 child.status, child.quantity = LIVE, parent.filled
@@ -103,13 +104,15 @@ def wake_children(desk: Desk) -> None:
 def price_child(child: Row, side: int, entry: float, tick: float) -> None:
     """The price of an exit measured from the entry's fill, when it was given as a distance.
 
-    A stop is rounded to the tick nearer to the entry, a target to the tick farther from it.
+    A stop is rounded to the tick nearer to the entry, a target to the tick farther from it. The limit of
+    a stop-limit keeps its distance from the level.
     """
     if child.offset_rate <= 0.0 and child.offset <= 0.0:
         return
-    away = -side if child.kind == STOP else side
-    level = entry * (1.0 + away * child.offset_rate) + away * child.offset
-    child.price = max(tick, round_up(level, tick) if side > 0 else round_down(level, tick))
+    away = -side if stops(child) else side
+    exact = entry * (1.0 + away * child.offset_rate) + away * child.offset
+    level = max(tick, round_up(exact, tick) if side > 0 else round_down(exact, tick))
+    child.price, child.limit = level, child.limit + level - child.price
 
 
 @rule
@@ -122,6 +125,27 @@ def touched_inside(order: Row, bar: Row, through: int, tick: float) -> bool:
 
 
 @rule
+def entry_price(order: Row, bar: Row, through: int, tick: float) -> float:
+    """The price before slippage at which a resting order that may open fills inside a bar; 0 where it does not.
+
+    A stop-limit whose limit does not allow the price that triggers it is a limit order afterwards.
+    """
+    if not touched_inside(order, bar, through, tick):
+        return 0.0
+    reference: float = min(order.price, bar.open) if order.side > 0 else max(order.price, bar.open)
+    if order.kind == LIMIT:
+        return reference
+    reference = stop_fill(order.side, order.price, bar.open)
+    if allows(order, reference, tick):
+        return reference
+    trigger(order, not reaches(order.side, bar.open, order.price, tick))
+    reference = order.price
+    if order.waits:
+        return reference if turned_back(order, bar, through, tick) else 0.0
+    return reference if touched_inside(order, bar, through, tick) else 0.0
+
+
+@rule
 def enter_inside(desk: Desk, bar: Row, s: int) -> None:
     """Step 4, entries: resting limit and stop orders that open or add fill where the bar reaches them.
 
@@ -130,16 +154,16 @@ def enter_inside(desk: Desk, bar: Row, s: int) -> None:
     contract = desk.contracts[s]
     for k in range(desk.account[0].orders):
         order = desk.orders[k]
-        if order.symbol != s or order.status != LIVE or order.reduce_only or order.kind == MARKET:
+        if order.symbol != s or order.status != LIVE or order.reduce_only or order.kind in (MARKET, CLOSE):
             continue
-        against = order.side * desk.positions[s].quantity < 0.0
-        if against or bar.blocked or not touched_inside(order, bar, desk.settings[0].through, contract.tick):
+        if bar.blocked or order.side * desk.positions[s].quantity < 0.0:
             continue
-        reference = stop_fill(order.side, order.price, bar.open)
-        price, fee_rate = slipped(reference, order.side, desk.settings[0].slippage), contract.taker_fee
-        if order.kind == LIMIT:
-            reference = min(order.price, bar.open) if order.side > 0 else max(order.price, bar.open)
-            price, fee_rate = reference, contract.maker_fee
+        reference = entry_price(order, bar, desk.settings[0].through, contract.tick)
+        if reference <= 0.0:
+            continue
+        price, fee_rate = reference, contract.maker_fee
+        if order.kind != LIMIT:
+            price, fee_rate = taker_price(order, reference, desk.settings[0].slippage), contract.taker_fee
         if trade(desk, k, price, reference, fee_rate):
             desk.positions[s].entered_at = reference
         wake_children(desk)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from backtests.entries import enter_inside, reduce_by_order, trade, wake_children
 from backtests.exits import bankrupt_at_close, exit_inside, fill_exit, gap_at_open
 from backtests.fills import slipped
-from backtests.positions import finish, settle_funding
-from backtests.records import CANCELLED, ENTRY, LIVE, MARKET, NOTHING, RUIN, SLEEPING, WITHDRAWN, Desk, Records
+from backtests.positions import settle_funding
+from backtests.records import CANCELLED, CLOSE, LIVE, MARKET, NOTHING, RUIN, Desk, Records, Row
+from backtests.ties import drop_finished, expire_orders, finish
+from backtests.triggers import follow_close
 from foundation.compilation import rule
 from markets.margin import profit
 
@@ -38,14 +40,13 @@ def play_bar(
     drop_finished(desk)
     if state.ruined:
         return
+    expire_orders(desk, i)
     for s in range(len(positions)):
         positions[s].entered_at = 0.0
         settle_funding(desk, s, bars[s, i].mark_open, bars[s, i].funding_open)
     for s in range(len(positions)):
         gap_at_open(desk, bars[s, i], s)
-    reduce_at_open(desk, bars, i)
-    open_at_open(desk, bars, i)
-    wake_children(desk)
+    fill_at_one_price(desk, bars, i, MARKET)
     for s in range(len(positions)):
         enter_inside(desk, bars[s, i], s)
     for s in range(len(positions)):
@@ -53,6 +54,8 @@ def play_bar(
     for s in range(len(positions)):
         settle_funding(desk, s, bars[s, i].mark_close, bars[s, i].funding_inside)
         bankrupt_at_close(desk, bars[s, i], s)
+    fill_at_one_price(desk, bars, i, CLOSE)
+    follow_close(desk, bars, i)
     value_at_close(desk, bars, i)
 
 
@@ -85,37 +88,54 @@ def play_and_record(
 
 
 @rule
-def reduce_at_open(desk: Desk, bars: Records, i: int) -> None:
-    """Step 3, first half: market orders against a position close it at the open, plus slippage."""
+def fill_at_one_price(desk: Desk, bars: Records, i: int, kind: int) -> None:
+    """Steps 3 and 6: market orders at the open, those due at the close; plus slippage, reductions first.
+
+    In the declared order of symbols, then in that of the orders.
+    """
     for s in range(len(desk.positions)):
-        if bars[s, i].blocked:
-            continue
-        for k in range(desk.account[0].orders):
-            order, held = desk.orders[k], desk.positions[s].quantity
-            if order.symbol != s or order.status != LIVE or order.kind != MARKET:
-                continue
-            against = order.side * held < 0.0
-            if order.reduce_only:
-                if against:
-                    fill_exit(desk, k, bars[s, i].open, desk.settings[0].slippage)
-                else:
-                    finish(desk, order, CANCELLED, NOTHING)
-            elif against:
-                price = slipped(bars[s, i].open, order.side, desk.settings[0].slippage)
-                reduce_by_order(desk, k, price, bars[s, i].open, desk.contracts[s].taker_fee)
+        if not bars[s, i].blocked:
+            reduce_at_price(desk, bars[s, i], s, i, kind)
+    for s in range(len(desk.positions)):
+        if not bars[s, i].blocked:
+            open_at_price(desk, bars[s, i], s, i, kind)
+    wake_children(desk)
 
 
 @rule
-def open_at_open(desk: Desk, bars: Records, i: int) -> None:
-    """Step 3, second half: market orders open positions at the open, in the declared order of symbols."""
-    for s in range(len(desk.positions)):
-        if bars[s, i].blocked:
+def is_due(order: Row, s: int, i: int, kind: int) -> bool:
+    """Whether an order of a kind, on a symbol, is to be filled on bar `i`."""
+    return bool(order.symbol == s and order.status == LIVE and order.kind == kind and order.due <= i)
+
+
+@rule
+def reduce_at_price(desk: Desk, bar: Row, s: int, i: int, kind: int) -> None:
+    """First half: orders against a position close it."""
+    reference = bar.open if kind == MARKET else bar.close
+    for k in range(desk.account[0].orders):
+        order, held = desk.orders[k], desk.positions[s].quantity
+        if not is_due(order, s, i, kind):
             continue
-        for k in range(desk.account[0].orders):
-            order = desk.orders[k]
-            if order.symbol == s and order.status == LIVE and order.kind == MARKET and order.reduce_only == 0:
-                price = slipped(bars[s, i].open, order.side, desk.settings[0].slippage)
-                trade(desk, k, price, bars[s, i].open, desk.contracts[s].taker_fee)
+        against = order.side * held < 0.0
+        if order.reduce_only:
+            if against:
+                fill_exit(desk, k, reference, desk.settings[0].slippage)
+            else:
+                finish(desk, order, CANCELLED, NOTHING)
+        elif against:
+            price = slipped(reference, order.side, desk.settings[0].slippage)
+            reduce_by_order(desk, k, price, reference, desk.contracts[s].taker_fee)
+
+
+@rule
+def open_at_price(desk: Desk, bar: Row, s: int, i: int, kind: int) -> None:
+    """Second half: orders open positions."""
+    reference = bar.open if kind == MARKET else bar.close
+    for k in range(desk.account[0].orders):
+        order = desk.orders[k]
+        if is_due(order, s, i, kind) and order.reduce_only == 0:
+            price = slipped(reference, order.side, desk.settings[0].slippage)
+            trade(desk, k, price, reference, desk.contracts[s].taker_fee)
 
 
 @rule
@@ -134,26 +154,3 @@ def value_at_close(desk: Desk, bars: Records, i: int) -> None:
         for k in range(state.orders):
             if desk.orders[k].status <= LIVE:
                 finish(desk, desk.orders[k], CANCELLED, RUIN)
-
-
-@rule
-def drop_finished(desk: Desk) -> None:
-    """The order rows closed up over those that have reached a final status, in the same order."""
-    kept = 0
-    for k in range(desk.account[0].orders):
-        if desk.orders[k].status <= LIVE:
-            if kept != k:
-                desk.orders[kept] = desk.orders[k]
-            kept += 1
-    desk.account[0].orders = kept
-
-
-@rule
-def withdraw(desk: Desk, identity: int) -> None:
-    """An order is cancelled between two bars; the exits that still wait for it go with it."""
-    for k in range(desk.account[0].orders):
-        order = desk.orders[k]
-        if order.status <= LIVE and order.id == identity:
-            finish(desk, order, CANCELLED, WITHDRAWN)
-        elif order.status == SLEEPING and order.parent == identity:
-            finish(desk, order, CANCELLED, ENTRY)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from backtests.entries import wake_children
-from backtests.fills import favourable_first, reaches, slipped, stop_fill
-from backtests.positions import close_position, direction, finish, liquidate
-from backtests.records import BELOW_LOT, CANCELLED, FILLED, LIMIT, LIQUIDATION, LIVE, REFUSED, SIBLING, STOP, Desk, Row
+from backtests.fills import favourable_first, reaches, stop_fill
+from backtests.positions import close_position, direction, liquidate
+from backtests.records import BELOW_LOT, FILLED, LIMIT, LIQUIDATION, LIVE, REFUSED, STOP, STOP_LIMIT, Desk, Row
+from backtests.ties import GROUP_DUE, end, finish
+from backtests.triggers import allows, stops, taker_price, trigger, turned_back
 from foundation.compilation import rule
 from markets.filters import round_down
 from markets.margin import bankruptcy_price, profit
@@ -15,12 +17,15 @@ from markets.margin import bankruptcy_price, profit
 def nearest_exit(desk: Desk, s: int, kind: int, side: int) -> int:
     """The row of the live order of a kind against a position that the price meets first, or -1.
 
-    `side` is the position's. A long's nearest stop is the highest, its nearest target the lowest.
+    `side` is the position's. A long's nearest stop is the highest, its nearest target the lowest. STOP stands
+    for stop-limits too; a limit order that was triggered inside this bar is none before its close.
     """
     found, toward = -1, side if kind == STOP else -side
     for k in range(desk.account[0].orders):
         order = desk.orders[k]
-        if order.status != LIVE or order.symbol != s or order.kind != kind:
+        if order.status != LIVE or order.symbol != s or order.waits:
+            continue
+        if (kind == STOP and not stops(order)) or (kind == LIMIT and order.kind != LIMIT):
             continue
         if order.side == -side and (found < 0 or toward * (order.price - desk.orders[found].price) > 0.0):
             found = k
@@ -30,22 +35,38 @@ def nearest_exit(desk: Desk, s: int, kind: int, side: int) -> int:
 @rule
 def gap_at_open(desk: Desk, bar: Row, s: int) -> None:
     """Step 2: a position carried over the open meets liquidation, stop and target, in that order."""
-    position, slippage = desk.positions[s], desk.settings[0].slippage
+    position = desk.positions[s]
     side = direction(position.quantity)
     if side == 0:
         return
     tick = desk.contracts[s].tick
     if position.liquidation_price > 0.0 and reaches(-side, bar.mark_open, position.liquidation_price, tick):
-        liquidate(desk, s, bar.open, slippage)
+        liquidate(desk, s, bar.open, desk.settings[0].slippage)
         return
     if bar.blocked:
         return
     k, stopped = nearest_exit(desk, s, STOP, side), False
     while k >= 0 and position.quantity != 0.0 and reaches(-side, bar.open, desk.orders[k].price, tick):
-        fill_exit(desk, k, bar.open, slippage)
-        k, stopped = nearest_exit(desk, s, STOP, side), True
+        stopped = meet_stop(desk, k, bar.open) or stopped
+        k = nearest_exit(desk, s, STOP, side)
     if not stopped:
         take_targets(desk, s, bar.open, desk.settings[0].through)
+
+
+@rule
+def meet_stop(desk: Desk, k: int, start: float) -> bool:
+    """A reached stop against a position fills at its level, or at the start of the way when that is beyond it.
+
+    A stop-limit whose limit does not allow that price becomes a limit order instead. Whether it has filled.
+    """
+    order = desk.orders[k]
+    tick = desk.contracts[order.symbol].tick
+    reference = stop_fill(order.side, order.price, start)
+    if not allows(order, reference, tick):
+        trigger(order, not reaches(order.side, start, order.price, tick))
+        return False
+    fill_exit(desk, k, reference, desk.settings[0].slippage)
+    return True
 
 
 @rule
@@ -61,29 +82,19 @@ def fill_exit(desk: Desk, k: int, reference: float, slippage: float) -> None:
         finish(desk, order, REFUSED, BELOW_LOT)
         return
     maker = order.kind == LIMIT
-    price = reference if maker else slipped(reference, order.side, slippage)
+    price = reference if maker else taker_price(order, reference, slippage)
     fee_rate = contract.maker_fee if maker else contract.taker_fee
     rest = 0.0 if order.reduce_only else round_down(order.quantity - quantity, contract.lot)
     if rest > 0.0:
-        order.quantity = rest
+        order.quantity, order.tied = rest, GROUP_DUE
+        if order.kind == STOP_LIMIT:
+            trigger(order, inside=False)
     else:
         order.filled, order.fill_price = quantity, price
-        finish(desk, order, FILLED, 0)
-        cancel_siblings(desk, k)
+        end(desk, order, FILLED, 0)
     close_position(desk, order.id, order.symbol, quantity, price, reference, fee_rate, order.reason)
     if order.status == FILLED:
         wake_children(desk)
-
-
-@rule
-def cancel_siblings(desk: Desk, k: int) -> None:
-    """The other exits of the same bracket are cancelled when one has filled."""
-    parent = desk.orders[k].parent
-    if parent == 0:
-        return
-    for other in range(desk.account[0].orders):
-        if other != k and desk.orders[other].parent == parent and desk.orders[other].status <= LIVE:
-            finish(desk, desk.orders[other], CANCELLED, SIBLING)
 
 
 @rule
@@ -115,6 +126,30 @@ def exit_inside(desk: Desk, bar: Row, s: int) -> None:
     meet_adverse(desk, bar, s)
     if targets_count:
         take_targets(desk, s, best, through)
+        take_returned(desk, bar, s)
+
+
+@rule
+def take_returned(desk: Desk, bar: Row, s: int) -> None:
+    """Exits that were triggered as stop-limits inside this bar, and to whose limits its close has come back.
+
+    They come after everything else of the bar. The nearest first: a long's lowest.
+    """
+    side, tick = direction(desk.positions[s].quantity), desk.contracts[s].tick
+    while desk.positions[s].quantity != 0.0:
+        found = -1
+        for k in range(desk.account[0].orders):
+            order = desk.orders[k]
+            if order.status != LIVE or order.symbol != s or order.waits == 0 or order.side != -side:
+                continue
+            if not turned_back(order, bar, desk.settings[0].through, tick):
+                continue
+            if found < 0 or side * (desk.orders[found].price - order.price) > 0.0:
+                found = k
+        if found < 0:
+            return
+        desk.orders[found].waits = 0
+        fill_exit(desk, found, desk.orders[found].price, 0.0)
 
 
 @rule
@@ -134,9 +169,7 @@ def meet_adverse(desk: Desk, bar: Row, s: int) -> None:
         level = position.liquidation_price
         liquidated = level > 0.0 and reaches(-side, worst_mark, level, tick)
         if stopped and (not liquidated or reaches(side, desk.orders[k].price, level, tick)):
-            stop = desk.orders[k].price
-            reference = stop_fill(-side, stop, start)
-            fill_exit(desk, k, reference, desk.settings[0].slippage)
+            meet_stop(desk, k, start)
         elif liquidated:
             liquidate(desk, s, start, desk.settings[0].slippage)
         else:

@@ -21,6 +21,12 @@ def slipped(price: float, side: int, slippage: float) -> float:
 
 
 @rule
+def falls(bar_open: float, close: float, tick: float) -> bool:
+    """Whether a bar closes below its open; one that closes where it opened does not."""
+    return (bar_open - close) / tick > TICK_TOLERANCE
+
+
+@rule
 def stop_fill(side: int, level: float, bar_open: float) -> float:
     """The price before slippage of a triggered stop: the level, or the open when that is beyond it.
 

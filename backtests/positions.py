@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from backtests.fills import liquidation_fill, slipped
 from backtests.records import CANCELLED, CLOSED, LIQUIDATION, LIVE, Desk, Row
+from backtests.ties import cut_ties, finish
 from foundation.compilation import rule
 from markets.filters import round_nearest
 from markets.margin import (
@@ -106,6 +107,7 @@ def close_position(
     fill = write_fill(desk, order, symbol, -side)
     fill.reason, fill.quantity, fill.price, fill.fee = reason, quantity, price, fee
     fill.liquidation_fee, fill.realised_pnl, fill.slippage = charge, realised, abs(price - reference) * quantity
+    cut_ties(desk)
     if position.quantity == 0.0:
         cancel_reductions(desk, symbol)
 
@@ -148,10 +150,3 @@ def cancel_reductions(desk: Desk, symbol: int) -> None:
         order = desk.orders[k]
         if order.symbol == symbol and order.reduce_only and order.status == LIVE:
             finish(desk, order, CANCELLED, CLOSED)
-
-
-@rule
-def finish(desk: Desk, order: Row, status: int, remark: int) -> None:
-    """An order reaches its final status, with the remark that says why."""
-    order.status, order.remark = status, remark
-    desk.account[0].events += 1

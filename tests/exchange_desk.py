@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from backtests import records
-from backtests.exchange import play_bar, withdraw
+from backtests.exchange import play_bar
+from backtests.ties import withdraw
 
-KINDS = ("market", "limit", "stop")
+# What an order may leave out.
+OPTIONAL = {"limit": 0.0, "trail_amount": 0.0, "trail_rate": 0.0, "group": None, "expires": None, "due": 0}
 
 
 class ExchangeDesk:
@@ -65,7 +67,9 @@ class ExchangeDesk:
         self.orders[row : row + 1] = 0
         for name in ("id", "symbol", "side", "quantity", "price", "leverage", "offset_rate", "offset", "reduce_only"):
             new[name] = getattr(order, name)
-        new["kind"], new["parent"] = KINDS.index(order.kind), order.parent or 0
+        for name, left_out in OPTIONAL.items():
+            new[name] = getattr(order, name, left_out) or 0
+        new["kind"], new["parent"] = records.ORDER_KINDS.index(order.kind), order.parent or 0
         new["reason"] = records.FILL_REASONS.index(order.tag)
         new["status"] = records.LIVE if order.parent is None else records.SLEEPING
         self.account["orders"] += 1
@@ -81,12 +85,12 @@ class ExchangeDesk:
     def play(self, bars: Sequence[Any]) -> None:
         """One bar of every symbol."""
         self.bar_index += 1
-        rows = np.zeros((len(bars), 1), dtype=records.BAR)
+        rows = np.zeros((len(bars), self.bar_index + 1), dtype=records.BAR)
         for symbol, bar in enumerate(bars):
             for name in records.BAR.fields or ():
-                rows[symbol, 0][name] = getattr(bar, name)
+                rows[symbol, self.bar_index][name] = getattr(bar, name)
         play_bar(
-            self.account, self.positions, self.orders, rows, 0, self.settings, self.contracts,
+            self.account, self.positions, self.orders, rows, self.bar_index, self.settings, self.contracts,
             self.fill_rows, self.payment_rows,
         )  # fmt: skip
         self.fills += [(self.bar_index, row.copy()) for row in self.fill_rows[: self.account["fills"][0]]]
@@ -96,5 +100,5 @@ class ExchangeDesk:
     def _collect(self) -> None:
         for row in self.orders[: self.account["orders"][0]]:
             if row["status"] > records.LIVE:
-                status = ("filled", "cancelled", "refused")[row["status"] - records.FILLED]
+                status = ("filled", "cancelled", "refused", "expired")[row["status"] - records.FILLED]
                 self.ends.setdefault(int(row["id"]), (status, records.ORDER_REMARKS[row["remark"]]))

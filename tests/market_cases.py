@@ -9,7 +9,8 @@ The field names are those of the witness: `contracts` (tick, lot, minimum_quanti
 minimum_notional, taker_fee, maker_fee, maintenance_rate, maximum_leverage, liquidation_fee),
 `bars[i][symbol]` (open..close, mark_open..mark_close, funding_open, funding_inside, blocked), and
 `actions[i]`, given before bar i is played: {"submit": {id, symbol, kind, side, quantity, price,
-reduce_only, leverage, parent, offset_rate, offset, tag}} or {"cancel": id}.
+reduce_only, leverage, parent, offset_rate, offset, tag, limit, trail_amount, trail_rate, group,
+expires, due}} or {"cancel": id}. Bars are counted from 0.
 """
 
 from __future__ import annotations
@@ -35,6 +36,17 @@ ORDER_KINDS = (
     "bracketed_stop_entry",
     "fixed_protection",
     "cancel",
+    "stop_limit_entry",
+    "bracketed_stop_limit_entry",
+    "stop_limit_protection",
+    "trail_entry",
+    "trail_protection",
+    "trail_bracket",
+    "at_close",
+    "oco_entries",
+    "oco_exits",
+    "valid_entry",
+    "valid_bracket",
 )
 
 
@@ -128,9 +140,19 @@ class OrderWriter:
     written: list[int] = field(default_factory=list)
     guess: dict[int, int] = field(default_factory=dict)
 
-    def write(self, chance: Random, symbol: int, close: float) -> list[Table]:
-        """One action of a random kind for the next bar, as one or a few tables."""
+    def write(self, chance: Random, symbol: int, close: float, index: int) -> list[Table]:
+        """One action of a random kind for the next bar, number `index`, as one or a few tables."""
         kind = chance.choice(self.kinds)
+        actions = self._write(chance, symbol, close, kind)
+        for order in (action["submit"] for action in actions if "submit" in action):
+            if order["kind"] == "close":
+                order["due"] = index + chance.choice([0, 0, 1, 3])
+            if "valid" in kind or (kind in ORDER_KINDS[12:] and chance.random() < 0.2):
+                order["expires"] = index + chance.choice([0, 1, 1, 2, 4]) or None
+        return actions
+
+    def _write(self, chance: Random, symbol: int, close: float, kind: str) -> list[Table]:
+        """The same, before it is known until when an order is valid."""
         side = chance.choice([1, -1])
         held = self.guess.get(symbol, side)
         if kind == "cancel":
@@ -139,8 +161,10 @@ class OrderWriter:
             share = 1e6 if kind == "close" else chance.choice([0.2, 0.5])
             size = self._size(chance, symbol, close) * share
             return [self._order(symbol, "market", -held, size, reduce_only=True, tag=kind)]
-        if kind in ("ladder", "fixed_protection"):
+        if kind in ("ladder", "fixed_protection", "stop_limit_protection", "trail_protection", "oco_exits"):
             return self._protection(chance, symbol, close, held, kind)
+        if kind == "oco_entries":
+            return self._group(chance, symbol, close)
         if kind == "reverse":
             side = -held
         self.guess[symbol] = side
@@ -171,6 +195,12 @@ class OrderWriter:
             "offset_rate": 0.0,
             "offset": 0.0,
             "tag": kind,
+            "limit": 0.0,
+            "trail_amount": 0.0,
+            "trail_rate": 0.0,
+            "group": None,
+            "expires": None,
+            "due": 0,
         } | more
         self.written.append(self.next_id)
         self.next_id += 1
@@ -180,30 +210,90 @@ class OrderWriter:
         """An opening, at the market or resting, with or without a bracket around its fill."""
         highest = self.contracts[symbol]["maximum_leverage"]
         leverage = chance.choice([1.0, 2.5, 5.0, highest, highest, 1.25 * highest])
-        kind = "limit" if "limit" in name else "stop" if "stop" in name else "market"
-        price = 0.0 if kind == "market" else self._level(chance, symbol, close, -side if kind == "limit" else side)
+        kinds = ("stop_limit", "limit", "stop", "market")
+        kind = next((kind for kind in kinds if kind in name.replace("_entry", "")), "market")
+        if name == "at_close":
+            kind = "close"
+        elif name in ("trail_entry", "valid_entry"):
+            kind = chance.choice(["stop", "stop_limit"] if name == "trail_entry" else list(kinds[:3]))
+        price = 0.0
+        if kind not in ("market", "close"):
+            price = self._level(chance, symbol, close, -side if kind == "limit" else side)
         size = self._size(chance, symbol, close)
-        orders = [self._order(symbol, kind, side, size, price=price, leverage=leverage, tag=name)]
+        more = self._limit_and_trail(chance, symbol, close, side, kind, price, trails=name == "trail_entry")
+        if kind == "close" and chance.random() < 0.3:
+            return [self._order(symbol, kind, side, size, reduce_only=True, tag=name)]
+        orders = [self._order(symbol, kind, side, size, price=price, leverage=leverage, tag=name, **more)]
         if "bracket" in name or chance.random() < 0.2:
-            parent = orders[0]["submit"]["id"]
-            for child in chance.choice([("stop",), ("limit",), ("stop", "limit"), ("stop", "limit")]):
-                rate = chance.choice([0.0, 0.005, 0.01, 0.03, 0.1])
-                more = {"offset_rate": rate, "offset": 0.0 if rate else close * chance.choice([0.002, 0.02])}
-                if chance.random() < 0.2:
-                    way = side if child == "limit" else -side
-                    more = {"price": self._level(chance, symbol, close, way)}
-                tag = f"{child}_child"
-                orders.append(self._order(symbol, child, -side, size, reduce_only=True, parent=parent, tag=tag, **more))
+            orders += self._children(chance, symbol, close, orders[0]["submit"], name)
+        return orders
+
+    def _children(self, chance: Random, symbol: int, close: float, parent: Table, name: str) -> list[Table]:
+        """The exits of a bracket: fixed, trailing or with limits; at distances from the fill or at levels."""
+        orders, side = [], parent["side"]
+        for child in chance.choice([("stop",), ("limit",), ("stop", "limit"), ("stop", "limit")]):
+            if child == "stop" and name in ("trail_bracket", "bracketed_stop_limit_entry"):
+                child = chance.choice(["stop", "stop_limit"])
+            way = side if child == "limit" else -side
+            price = self._level(chance, symbol, close, way)
+            more = self._limit_and_trail(chance, symbol, close, -side, child, price, trails=name == "trail_bracket")
+            rate = chance.choice([0.0, 0.005, 0.01, 0.03, 0.1])
+            if chance.random() < 0.8:
+                more |= {"offset_rate": rate, "offset": 0.0 if rate else close * chance.choice([0.002, 0.02])}
+            more |= {"price": price, "parent": parent["id"], "tag": f"{child}_child"}
+            orders.append(self._order(symbol, child, -side, parent["quantity"], reduce_only=True, **more))
+        return orders
+
+    def _limit_and_trail(
+        self, chance: Random, symbol: int, close: float, side: int, kind: str, price: float, *, trails: bool
+    ) -> Table:
+        """The limit of a stop-limit, on either side of its level, and the distance of a trail."""
+        more: Table = {}
+        if kind == "stop_limit":
+            beyond = chance.choice([0.0, 0.01, 0.003, -0.003, -0.01, -0.03])
+            more["limit"] = _on_tick(price * (1 + side * beyond), self.contracts[symbol]["tick"])
+        if trails and kind in ("stop", "stop_limit"):
+            rate = chance.choice([0.0, 0.003, 0.01, 0.03])
+            more |= {"trail_rate": rate, "trail_amount": 0.0 if rate else close * chance.choice([0.002, 0.01, 0.04])}
+        return more
+
+    def _group(self, chance: Random, symbol: int, close: float) -> list[Table]:
+        """Two or three entries, above and below the price, of which one cancels the others."""
+        highest = self.contracts[symbol]["maximum_leverage"]
+        group, orders = self.next_id, []
+        for kind in chance.choices(["limit", "stop", "stop_limit", "market", "close"], [4, 4, 2, 1, 1], k=3):
+            side = chance.choice([1, -1])
+            price = self._level(chance, symbol, close, -side if kind == "limit" else side)
+            more = self._limit_and_trail(chance, symbol, close, side, kind, price, trails=chance.random() < 0.3)
+            more |= {"price": price, "leverage": chance.choice([1.0, 5.0, highest]), "group": group, "tag": "oco"}
+            orders.append(self._order(symbol, kind, side, self._size(chance, symbol, close), **more))
+            if chance.random() < 0.2:
+                orders += self._children(chance, symbol, close, orders[-1]["submit"], "bracket")
         return orders
 
     def _protection(self, chance: Random, symbol: int, close: float, held: int, name: str) -> list[Table]:
-        """Reduce-only stops and targets without a parent: for the whole position, or a ladder of parts."""
-        orders = []
-        for _ in range(2 if name == "ladder" else 1):
+        """Stops and targets without a parent: for the whole position, a ladder of parts, or one that cancels the other.
+
+        Those of the newer kinds may also open, now and then.
+        """
+        orders: list[Table] = []
+        first = self.next_id
+        for number in range(2 if name in ("ladder", "oco_exits") else 1):
             kind = chance.choice(["stop", "limit"])
+            if name in ("stop_limit_protection", "trail_protection"):
+                kind = chance.choice(["stop_limit", "stop"] if name == "trail_protection" else ["stop_limit"])
+            elif name == "oco_exits":
+                kind = ("stop", "limit")[number]
             price = self._level(chance, symbol, close, held if kind == "limit" else -held)
             size = self._size(chance, symbol, close) * (0.3 if name == "ladder" else 1e3)
-            orders.append(self._order(symbol, kind, -held, size, price=price, reduce_only=True, tag=name))
+            more = self._limit_and_trail(chance, symbol, close, -held, kind, price, trails=name == "trail_protection")
+            may_open = name not in ("ladder", "fixed_protection") and chance.random() < 0.3
+            if may_open:
+                size = self._size(chance, symbol, close)
+            if name == "oco_exits":
+                more["group"] = first
+            more |= {"price": price, "reduce_only": not may_open, "tag": name}
+            orders.append(self._order(symbol, kind, -held, size, **more))
         return orders
 
 
@@ -237,7 +327,7 @@ def grow(
         for symbol, contract in enumerate(contracts):
             chance = Random(f"{seed} orders {index} {symbol}")
             if chance.random() < rate:
-                given += writer.write(chance, symbol, closes[symbol])
+                given += writer.write(chance, symbol, closes[symbol], index)
             bar = random_bar(Random(f"{seed} bar {index} {symbol}"), weather, closes[symbol], contract["tick"], index)
             closes[symbol] = bar["close"]
             row.append(bar)

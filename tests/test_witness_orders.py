@@ -288,7 +288,7 @@ def test_liquidation_cancels_protective_orders(side: int) -> None:
 
 @both_sides
 def test_a_cancelled_parent_takes_its_children_along(side: int) -> None:
-    """Cancelling a waiting entry cancels its sleeping children; cancelling a stop leaves its target."""
+    """Cancelling any order of a bracket cancels what is left of it: the entry that waits, the other exit."""
     orders = bracket(side, 100 - 5 * side, 100 + 5 * side, kind="limit", price=100 - 20 * side)
     account = play([FLAT], {0: orders})
     account.cancel(1)
@@ -297,10 +297,14 @@ def test_a_cancelled_parent_takes_its_children_along(side: int) -> None:
         (2, "cancelled", "parent cancelled"),
         (3, "cancelled", "parent cancelled"),
     ]
-    account = play([FLAT], {0: bracket(side, 100 - 5 * side, 100 + 5 * side)})
-    account.cancel(2)
-    account.play([bar((100, 107, 93, 100))])
-    assert trades(account)[1:] == [(1, -side, 1, 100 + 5 * side, "target")]
+    for entry, last in ({"kind": "limit", "price": 100 - 20 * side}, (1, "cancelled", "bracket ended")), ({}, ()):
+        account = play([FLAT], {0: bracket(side, 100 - 5 * side, 100 + 5 * side, **entry)})
+        account.cancel(2)
+        account.play([bar((100, 107, 93, 100))])
+        filled = len(trades(account))
+        assert filled == (0 if entry else 1)
+        ended = [(2, "cancelled", "by the user"), (3, "cancelled", "bracket ended")]
+        assert sorted(reasons(account)) == sorted([*ended, last] if entry else ended)
 
 
 @both_sides

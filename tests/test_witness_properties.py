@@ -165,7 +165,7 @@ def test_fills_stay_within_the_bar_or_the_takeover(case: Case) -> None:
             assert not row["blocked"]
             tolerance = 1e-6 * account.contracts[fill.symbol].tick
             assert fill.order is not None
-            limit = account.orders[fill.order].kind == "limit" and not fill.opens
+            limit = account.orders[fill.order].kind in ("limit", "stop_limit") and not fill.opens
             low, high = row["low"] * (1 - slip) - tolerance, row["high"] * (1 + slip) + tolerance
             assert fill.price >= low or (limit and fill.side < 0)
             assert fill.price <= high or (limit and fill.side > 0)
@@ -191,6 +191,9 @@ def test_cases_reach_every_rule() -> None:
         *("liquidation", "margin", "below one lot", "below minimum quantity", "below minimum notional"),
         *("leverage above the contract's maximum", "nothing to reduce", "sibling filled", "position closed"),
         *("by the user", "parent refused", "parent cancelled"),
+        *("stop_limit_entry", "stop_limit_child", "stop_limit_protection", "bracketed_stop_limit_entry"),
+        *("trail_entry", "trail_protection", "trail_bracket", "at_close", "oco", "oco_exits"),
+        *("valid_entry", "valid_bracket", "no longer valid", "other of the group", "bracket ended", "parent expired"),
     }
     assert expected <= seen
 

@@ -26,7 +26,9 @@ from witness_types import (
     WitnessBar,
     WitnessContract,
     WitnessOrder,
+    ceil_to,
     falls_to,
+    floor_to,
     rises_to,
 )
 
@@ -55,20 +57,30 @@ class WitnessAccount(WitnessBooks):
         self.bars = bars
         if self.ruined:
             return
+        self._expire()
         everyone = range(len(self.contracts))
         carried = [symbol for symbol in everyone if self.positions[symbol].side]
         for symbol in carried:
             self._pay_funding(symbol, "open", bars[symbol].mark_open, bars[symbol].funding_open)
         for symbol in carried:
             self._gap_at_open(symbol)
-        self._market_orders()
+        self._at_one_price("market")
         entered = self._resting_entries()
         for symbol in everyone:
             self._inside(symbol, entered.get(symbol))
         for symbol in everyone:
             self._pay_funding(symbol, "inside", bars[symbol].mark_close, bars[symbol].funding_inside)
             self._bankrupt_at_close(symbol)
+        self._at_one_price("close")
+        self._follow_the_close()
         self._close()
+
+    def _expire(self) -> None:
+        """Step 0: whatever is no longer valid on this bar, in the order of ids; never a market order."""
+        for order in sorted(self.orders.values(), key=lambda o: o.id):
+            over = order.expires is not None and order.expires <= self.bar_index
+            if order.open and over and order.kind != "market":
+                self._end(order, "expired", "no longer valid")
 
     def _pay_funding(self, symbol: int, when: str, mark: float, rate: float) -> None:
         """Steps 1 and 5: q * mark * rate, longs pay a positive rate, out of the position's wallet."""
@@ -88,30 +100,50 @@ class WitnessAccount(WitnessBooks):
             return
         if bar.blocked:
             return
-        stops = self._stops_reached(symbol, bar.open)
-        for stop in stops:
+        filled = False
+        for stop in self._stops_reached(symbol, bar.open):
             if stop.state == "live" and self.positions[symbol].side:
-                self._reduce_by(stop, bar.open)
-        if not stops:
+                filled = self._stop_out(stop, bar.open) or filled
+        if not filled:
             for target in self._targets_reached(symbol, bar.open):
                 if target.state == "live" and self.positions[symbol].side:
-                    self._reduce_by(target, target.price)
+                    self._reduce_by(target, target.ask, maker=True)
 
-    def _market_orders(self) -> None:
-        """Step 3: reductions of all symbols first, then openings, at the open plus slippage."""
+    def _stop_out(self, stop: WitnessOrder, start: float) -> bool:
+        """A reached stop against the position fills, at its level or where the bar starts from when that is beyond it.
+
+        A stop-limit does so when its limit allows that price; else it has become a limit order: at once when
+        it was triggered where the bar starts from, else at the end of the bar. True when it filled.
+        """
+        sells, tick = stop.side < 0, self.contracts[stop.symbol].tick
+        at = min(start, stop.price) if sells else max(start, stop.price)
+        if stop.kind == "stop_limit":
+            allowed = rises_to(at, stop.limit, tick) if sells else falls_to(at, stop.limit, tick)
+            if not allowed:
+                stop.triggered, stop.triggered_on = True, self.bar_index
+                stop.waiting = not self._stop_reached(stop, start)
+                return False
+        self._reduce_by(stop, at)
+        return True
+
+    def _at_one_price(self, kind: str) -> None:
+        """Steps 3 and 6: reductions of all symbols first, then openings, at the open or the close plus slippage."""
         everyone = [symbol for symbol in range(len(self.contracts)) if not self.bars[symbol].blocked]
+        price = [bar.open if kind == "market" else bar.close for bar in self.bars]
+        due = {o.id for o in self.orders.values() if o.kind == kind and (kind == "market" or o.due <= self.bar_index)}
         for symbol in everyone:
-            for order in self._live(symbol, lambda o: o.kind == "market"):
+            for order in self._live(symbol, lambda o: o.id in due):
                 opposite = order.side == -self.positions[symbol].side
                 if order.state != "live":
                     continue  # an earlier order of this list has made the position flat
                 if order.reduce_only and not opposite:
                     self._end(order, "cancelled", "nothing to reduce")
                 elif opposite:
-                    self._reduce_by(order, self.bars[symbol].open)
+                    self._reduce_by(order, price[symbol])
         for symbol in everyone:
-            for order in self._live(symbol, lambda o: o.kind == "market" and not o.reduce_only):
-                self._net(order, self.bars[symbol].open)
+            for order in self._live(symbol, lambda o: o.id in due and not o.reduce_only):
+                if order.state == "live":
+                    self._net(order, price[symbol])
 
     def _resting_entries(self) -> dict[int, float]:
         """Between steps 3 and 4: limit and stop orders that may open; the symbols that they entered, and where."""
@@ -119,19 +151,39 @@ class WitnessAccount(WitnessBooks):
         for symbol, bar in enumerate(self.bars):
             if bar.blocked:
                 continue
-            for order in self._live(symbol, lambda o: o.kind != "market" and not o.reduce_only):
-                if order.side == -self.positions[symbol].side:
-                    continue  # an exit: it takes its turn with the stops and targets
-                buys = order.side > 0
-                if order.kind == "limit" and self._limit_reached(order, bar.low if buys else bar.high):
-                    at = min(bar.open, order.price) if buys else max(bar.open, order.price)
-                elif order.kind == "stop" and self._stop_reached(order, bar.high if buys else bar.low):
-                    at = max(bar.open, order.price) if buys else min(bar.open, order.price)
-                else:
-                    continue
-                if self._net(order, at):
+            for order in self._live(symbol, lambda o: (o.stops or o.limits) and not o.reduce_only):
+                if order.state != "live" or order.side == -self.positions[symbol].side:
+                    continue  # over, or an exit: that takes its turn with the stops and targets
+                at, maker = self._entry_at(order, bar)
+                if at is not None and self._net(order, at, maker):
                     entered[symbol] = at
         return entered
+
+    def _entry_at(self, order: WitnessOrder, bar: WitnessBar) -> tuple[float | None, bool]:
+        """Where a resting order that may open fills inside a bar (None: nowhere), and whether as a maker."""
+        buys, tick = order.side > 0, self.contracts[order.symbol].tick
+        for_limit, for_stop = (bar.low, bar.high) if buys else (bar.high, bar.low)
+        if order.limits:
+            better = min(bar.open, order.ask) if buys else max(bar.open, order.ask)
+            return (better if self._limit_reached(order, for_limit) else None), True
+        if not self._stop_reached(order, for_stop):
+            return None, False
+        at = max(bar.open, order.price) if buys else min(bar.open, order.price)
+        if order.kind == "stop" or (falls_to if buys else rises_to)(at, order.limit, tick):
+            return at, False
+        order.triggered, order.triggered_on = True, self.bar_index
+        if self._stop_reached(order, bar.open):
+            return (order.limit if self._limit_reached(order, for_limit) else None), True
+        order.waiting = True
+        return (order.limit if self._turned_back(order, bar) else None), True
+
+    def _turned_back(self, order: WitnessOrder, bar: WitnessBar) -> bool:
+        """Inside the bar that triggered it the close has come back to the limit, on a bar that goes that way.
+
+        A bar that closes where it opened counts as a rising one.
+        """
+        falls = (bar.open - bar.close) / self.contracts[order.symbol].tick > TOLERANCE
+        return falls == (order.side > 0) and self._limit_reached(order, bar.close)
 
     def _inside(self, symbol: int, entered: float | None) -> None:
         """Step 4: adverse and favourable levels inside the bar.
@@ -147,8 +199,10 @@ class WitnessAccount(WitnessBooks):
         if favourable_first and entered is None:
             self._favourable(symbol)
         self._adverse(symbol, entered)
-        if not favourable_first and entered is None:
+        if entered is None:
+            # Also after the target's turn came first: a stop-limit triggered at the start is one since.
             self._favourable(symbol)
+            self._come_back(symbol)
 
     def _adverse(self, symbol: int, entered: float | None) -> None:
         """The nearer of stop (last price) and liquidation (mark), until nothing more is touched.
@@ -168,8 +222,7 @@ class WitnessAccount(WitnessBooks):
                     return
             if not stops:
                 return
-            worse = min(start, stops[0].price) if long else max(start, stops[0].price)
-            self._reduce_by(stops[0], worse)
+            self._stop_out(stops[0], start)
 
     def _favourable(self, symbol: int) -> None:
         """Targets inside the bar, nearest first, each at its limit."""
@@ -177,7 +230,30 @@ class WitnessAccount(WitnessBooks):
         if not bar.blocked:
             for target in self._targets_reached(symbol, bar.high if long else bar.low):
                 if target.state == "live" and self.positions[symbol].side:
-                    self._reduce_by(target, target.price)
+                    self._reduce_by(target, target.ask, maker=True)
+
+    def _come_back(self, symbol: int) -> None:
+        """Step 4, last: exits triggered as stop-limits inside this bar, to whose limits its close has come back."""
+        side = self.positions[symbol].side
+        waiting = self._live(symbol, lambda o: o.waiting and o.side == -side)
+        for order in sorted(waiting, key=lambda o: side * o.limit):
+            if order.state == "live" and self.positions[symbol].side and self._turned_back(order, self.bars[symbol]):
+                self._reduce_by(order, order.limit, maker=True)
+
+    def _follow_the_close(self) -> None:
+        """Step 7: trails go to the close less (for a buy, plus) their distance, never back; what waited is free."""
+        for order in self.orders.values():
+            bar, contract = self.bars[order.symbol], self.contracts[order.symbol]
+            distance = order.trail_amount or order.trail_rate * bar.close
+            over = order.triggered and order.triggered_on < self.bar_index
+            order.waiting = False
+            if order.state != "live" or bar.blocked or not distance or over:
+                continue
+            to_tick = ceil_to if order.side * (-1 if order.reduce_only else 1) > 0 else floor_to
+            level = to_tick(bar.close + order.side * distance, contract.tick)
+            if order.side * (order.price - level) > 0:
+                order.limit += level - order.price
+                order.price = level
 
     def _bankrupt_at_close(self, symbol: int) -> None:
         """Step 5, last: a position whose margin is eaten at the mark's close is taken over."""
@@ -193,7 +269,7 @@ class WitnessAccount(WitnessBooks):
         if self.equity < RUIN:
             self.ruined = True
             for order in list(self.orders.values()):
-                if order.state in ("live", "sleeping"):
+                if order.open:
                     self._end(order, "cancelled", "account is ruined")
 
     # ---- which levels a price has reached
@@ -210,19 +286,20 @@ class WitnessAccount(WitnessBooks):
 
     def _limit_reached(self, order: WitnessOrder, price: float) -> bool:
         """A limit fills on touch, or only a whole tick beyond it (`through`)."""
+        ask = order.ask
         tick = self.contracts[order.symbol].tick
         beyond = tick if self.limit_fill == "through" else 0.0
         reached = falls_to if order.side > 0 else rises_to
-        return reached(price, order.price - order.side * beyond, tick)
+        return reached(price, ask - order.side * beyond, tick)
 
     def _stops_reached(self, symbol: int, price: float) -> list[WitnessOrder]:
         """The position's live stops that the price has reached, nearest first."""
         side = self.positions[symbol].side
-        stops = self._live(symbol, lambda o: o.kind == "stop" and o.side == -side)
+        stops = self._live(symbol, lambda o: o.stops and o.side == -side)
         return sorted((o for o in stops if self._stop_reached(o, price)), key=lambda o: -side * o.price)
 
     def _targets_reached(self, symbol: int, price: float) -> list[WitnessOrder]:
         """The position's live targets that the price has reached, nearest first."""
         side = self.positions[symbol].side
-        targets = self._live(symbol, lambda o: o.kind == "limit" and o.side == -side)
-        return sorted((o for o in targets if self._limit_reached(o, price)), key=lambda o: side * o.price)
+        targets = self._live(symbol, lambda o: o.limits and o.side == -side)
+        return sorted((o for o in targets if self._limit_reached(o, price)), key=lambda o: side * o.ask)

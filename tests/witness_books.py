@@ -84,21 +84,23 @@ class WitnessBooks:
         """Take an order at the close of a bar; it is first seen on the next one."""
         if order.id in self.orders or order.side not in (-1, 1) or not order.quantity > 0:
             raise ValueError(f"not a usable order: {order}")
-        order = replace(order, state="live", filled=0.0, opened=0.0, fill_price=0.0)
+        order = replace(
+            order, state="live", filled=0.0, opened=0.0, fill_price=0.0, triggered=False, waiting=False, triggered_on=-1
+        )
         self.orders[order.id] = order
         if self.ruined:
             self._end(order, "refused", "account is ruined")
         elif order.parent is not None:
-            if not order.reduce_only or order.kind == "market":
-                raise ValueError(f"a child is a reduce-only limit or stop: {order}")
+            if not order.reduce_only or order.kind in ("market", "close"):
+                raise ValueError(f"a child is a reduce-only limit, stop or stop-limit: {order}")
             order.state = "sleeping"
             if self.orders[order.parent].state != "live":
                 self._end(order, "cancelled", "parent is over")
 
     def cancel(self, order_id: int) -> None:
-        """Withdraw a waiting order, its sleeping children with it; nothing if it is over already."""
+        """Withdraw a waiting order, and what is tied to it; nothing if it is over already."""
         order = self.orders[order_id]
-        if order.state in ("live", "sleeping"):
+        if order.open:
             self._end(order, "cancelled", "by the user")
 
     def _live(self, symbol: int, chosen: Callable[[WitnessOrder], bool]) -> list[WitnessOrder]:
@@ -114,12 +116,34 @@ class WitnessBooks:
     def _end(self, order: WitnessOrder, what: str, why: str) -> None:
         order.state = what
         self.log.append(Event(self.bar_index, order.id, what, why))
-        self._drop_children(order, f"parent {what}")
+        self._untie(order)
 
-    def _drop_children(self, parent: WitnessOrder, why: str) -> None:
-        for child in list(self.orders.values()):
-            if child.parent == parent.id and child.state == "sleeping":
-                self._end(child, "cancelled", why)
+    def _others(self, order: WitnessOrder) -> list[WitnessOrder]:
+        """All other orders that are still open, in the order of their ids."""
+        return sorted((o for o in self.orders.values() if o.open and o is not order), key=lambda o: o.id)
+
+    def _untie(self, order: WitnessOrder, *, group_only: bool = False) -> None:
+        """Cancel what ends with an order that has ended, or whose group has to go because a part of it has filled."""
+        ended = []
+        for other in self._others(order):
+            why = "other of the group" if order.group is not None and other.group == order.group else ""
+            why = why or ("" if group_only else self._bracket_tie(order, other))
+            if why:
+                other.state = "cancelled"
+                self.log.append(Event(self.bar_index, other.id, "cancelled", why))
+                ended.append(other)
+        for other in ended:
+            if other.group == order.group:
+                other.group = None  # its group goes already
+            self._untie(other)
+
+    def _bracket_tie(self, order: WitnessOrder, other: WitnessOrder) -> str:
+        """Why another order of its bracket ends with an order; '' when it does not."""
+        if other.parent == order.id:
+            return "" if order.state == "filled" else f"parent {order.state}"
+        if order.parent is not None and other.parent == order.parent:
+            return "sibling filled" if order.state == "filled" else "bracket ended"
+        return "bracket ended" if other.id == order.parent else ""
 
     def _wake_children(self, parent: WitnessOrder) -> None:
         """Children become live at once, priced from the parent's fill, for what the parent opened."""
@@ -137,23 +161,36 @@ class WitnessBooks:
                 away = parent.side if child.kind == "limit" else -parent.side
                 raw = parent.fill_price * (1 + away * child.offset_rate) + away * child.offset
                 # A sell is rounded up, a buy down: stops towards the fill, targets away from it.
-                child.price = ceil_to(raw, tick) if child.side < 0 else floor_to(raw, tick)
+                level = ceil_to(raw, tick) if child.side < 0 else floor_to(raw, tick)
+                child.limit += level - child.price
+                child.price = level
 
     # ---- what a fill does
 
-    def _reduce_by(self, order: WitnessOrder, reference: float) -> None:
-        """Close what the order can of the position; a market order may keep an excess that opens later."""
+    def _fill_price(self, order: WitnessOrder, reference: float, maker: bool) -> float:
+        """The reference price for a maker; a taker's is worse by the slippage, but never beyond its own limit."""
+        price = reference * (1.0 if maker else 1 + order.side * self.slippage_bps / 1e4)
+        if order.kind == "stop_limit":
+            price = min(price, order.limit) if order.side > 0 else max(price, order.limit)
+        return price
+
+    def _reduce_by(self, order: WitnessOrder, reference: float, maker: bool = False) -> None:
+        """Close what the order can of the position; one that may also open can keep an excess that opens later."""
         position, contract = self.positions[order.symbol], self.contracts[order.symbol]
-        wanted, maker = self._left(order), order.kind == "limit"
+        wanted = self._left(order)
         if wanted < contract.lot / 2:
             self._end(order, "refused", "below one lot")
             return
         closed = min(wanted, abs(position.quantity))
+        price = self._fill_price(order, reference, maker)
         if order.reduce_only or closed > wanted - contract.lot / 2:
             order.state = "filled"
-            self._cancel_siblings(order)
+            self._untie(order)
+        else:
+            self._untie(order, group_only=True)
+            if order.kind == "stop_limit" and not order.triggered:
+                order.triggered, order.triggered_on = True, self.bar_index
         order.filled += closed
-        price = reference * (1.0 if maker else 1 + order.side * self.slippage_bps / 1e4)
         fee_rate = contract.maker_fee if maker else contract.taker_fee
         order.fill_price = self._take_off(order.symbol, closed, price, reference, fee_rate, order)
         if order.state == "filled":
@@ -187,7 +224,8 @@ class WitnessBooks:
         self._record(symbol, order, -side, closed, price, reason, False, fee, charge, realised, slip)
         if not p.side:
             for other in self._live(symbol, lambda o: o.reduce_only):
-                self._end(other, "cancelled", "position closed")
+                if other.open:
+                    self._end(other, "cancelled", "position closed")
         return price
 
     def _liquidate(self, symbol: int, reference: float) -> None:
@@ -201,26 +239,26 @@ class WitnessBooks:
         price = held * (1 - p.side * self.slippage_bps / 1e4)
         self._take_off(symbol, abs(p.quantity), price, held, taker_fee, None)
 
-    def _net(self, order: WitnessOrder, reference: float) -> bool:
+    def _net(self, order: WitnessOrder, reference: float, maker: bool = False) -> bool:
         """Play an order that may open: close what is opposite, open the excess; True if it opened."""
         if order.side == -self.positions[order.symbol].side:
             self._reduce_by(order, reference)
         if order.state != "live":
             return False
-        opened = self._open(order, reference)
+        opened = self._open(order, reference, maker)
         if opened:
             order.state = "filled"
+            self._untie(order)
             self._wake_children(order)
         elif order.filled > 0:
             order.state = "filled"
         return opened
 
-    def _open(self, order: WitnessOrder, reference: float) -> bool:
+    def _open(self, order: WitnessOrder, reference: float, maker: bool) -> bool:
         """Open or add: filters, margin and leverage are checked at the fill price."""
         p, contract = self.positions[order.symbol], self.contracts[order.symbol]
-        maker = order.kind == "limit"
         fee_rate = contract.maker_fee if maker else contract.taker_fee
-        price = reference * (1.0 if maker else 1 + order.side * self.slippage_bps / 1e4)
+        price = self._fill_price(order, reference, maker)
         if order.leverage > contract.maximum_leverage:
             return self._refuse(order, "leverage above the contract's maximum")
         quantity = self._left(order)
@@ -254,13 +292,6 @@ class WitnessBooks:
         """Refuse what is left of an order; it never opens, and its children are dropped."""
         self._end(order, "refused", why)
         return False
-
-    def _cancel_siblings(self, order: WitnessOrder) -> None:
-        """One cancels the other: the orders of the same parent."""
-        for other in sorted(self.orders.values(), key=lambda o: o.id):
-            sibling = order.parent is not None and other.parent == order.parent and other.id != order.id
-            if sibling and other.state in ("live", "sleeping"):
-                self._end(other, "cancelled", "sibling filled")
 
     def _set_quantity(self, symbol: int, quantity: float) -> None:
         """Snap to whole lots; below half a lot the position is flat."""

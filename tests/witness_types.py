@@ -53,12 +53,15 @@ class WitnessBar:
 class WitnessOrder:
     """What a strategy gives; the fields after `tag` are the witness's own.
 
-    A child (with `parent`) is a reduce-only limit or stop that sleeps until its parent fills.
+    A child (with `parent`) is a reduce-only limit, stop or stop-limit that sleeps until its parent fills. `limit`
+    is that of a stop-limit. A stop or stop-limit with a trail follows the close. Bars count from 0:
+    `expires` is the first on which the order is over, `due` the one at whose close a "close" order fills.
+    Orders of one `group` cancel each other.
     """
 
     id: int
     symbol: int
-    kind: Literal["market", "limit", "stop"]
+    kind: Literal["market", "limit", "stop", "stop_limit", "close"]
     side: int
     quantity: float
     price: float = 0.0
@@ -68,10 +71,39 @@ class WitnessOrder:
     offset_rate: float = 0.0
     offset: float = 0.0
     tag: str = "order"
+    limit: float = 0.0
+    trail_amount: float = 0.0
+    trail_rate: float = 0.0
+    group: int | None = None
+    expires: int | None = None
+    due: int = 0
     state: str = "live"
     filled: float = 0.0
     opened: float = 0.0
     fill_price: float = 0.0
+    triggered: bool = False
+    triggered_on: int = -1
+    waiting: bool = False  # triggered inside the bar that is played
+
+    @property
+    def stops(self) -> bool:
+        """It waits for its level, as a stop does."""
+        return self.kind == "stop" or (self.kind == "stop_limit" and not self.triggered)
+
+    @property
+    def limits(self) -> bool:
+        """It waits for its limit, as a target does."""
+        return self.kind == "limit" or (self.kind == "stop_limit" and self.triggered and not self.waiting)
+
+    @property
+    def ask(self) -> float:
+        """Its limit."""
+        return self.price if self.kind == "limit" else self.limit
+
+    @property
+    def open(self) -> bool:
+        """It can still fill, now or after its parent."""
+        return self.state in ("live", "sleeping")
 
 
 @dataclass
