@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from backtests.parameters import AccountParams, CostParams
 from crossgate.tables import DemoParams, MarketParams, ModelParams, RunParams
 from crossgate.tree import TREE
 from foundation.errors import CrossgateError, DataError, ParameterError, suggestion
+from markets.exogenous_files import ExogenousParams
 from models.parameters import FeatureParams, WalkForwardParams
 from strategies.parameters import CrossoverParams, RiskParams
 
@@ -34,11 +35,12 @@ class Config:
     """Everything that one run depends on, apart from the data files themselves.
 
     Each field is a table of the TOML file and has the same name there; `market` holds one or
-    several. Raises ParameterError where tables contradict each other.
+    several, and `exogenous` none or several. Raises ParameterError where tables contradict each other.
     """
 
     run: RunParams = field(default_factory=RunParams)
     market: tuple[MarketParams | DemoParams, ...] = field(default_factory=lambda: (DemoParams(),))
+    exogenous: tuple[ExogenousParams, ...] = ()
     features: FeatureParams = field(default_factory=FeatureParams)
     model: ModelParams = field(default_factory=ModelParams)
     walk_forward: WalkForwardParams = field(default_factory=WalkForwardParams)
@@ -63,11 +65,13 @@ class Config:
         plain = {
             item.name: getattr(self, item.name).model_dump(mode="json", exclude_none=True)
             for item in fields(self)
-            if item.name != "market"
+            if item.name not in ("market", "exogenous")
         }
         markets = [table.model_dump(mode="json", exclude_none=True) for table in self.market]
         run = plain.pop("run")
-        return {"run": run, "market": markets if len(markets) > 1 else markets[0], **plain}
+        record = {"run": run, "market": markets if len(markets) > 1 else markets[0], **plain}
+        series = [table.model_dump(mode="json", exclude_none=True, exclude_defaults=True) for table in self.exogenous]
+        return {**record, "exogenous": series} if series else record
 
 
 def load_config(path: Path = DEMO_CONFIG, overrides: Sequence[str] = ()) -> Config:
@@ -85,27 +89,39 @@ def load_config(path: Path = DEMO_CONFIG, overrides: Sequence[str] = ()) -> Conf
 def build_config(tables: Mapping[str, Any]) -> Config:
     """The config that plain tables say, checked; raises ParameterError."""
     for name, table in tables.items():
-        if name not in (*_TABLES, "market"):
-            fix = suggestion(name, (*_TABLES, "market"))
+        if name not in (*_TABLES, *_SEVERAL):
+            fix = suggestion(name, (*_TABLES, *_SEVERAL))
             raise ParameterError(name, "is not a known table", fix=fix)
-        if name != "market" and not isinstance(table, dict):
+        if name not in _SEVERAL and not isinstance(table, dict):
             raise ParameterError(name, f"should be a table, written [{name}]", value=table)
     built = {name: table(**tables.get(name, {})) for name, table in _TABLES.items()}
-    return Config(**built, market=_read_markets(tables.get("market", {"demo": True})))
+    several: dict[str, Any] = {name: _read_several(name, tables[name]) for name in _SEVERAL if name in tables}
+    return Config(**built, **several)
 
 
-def _read_markets(written: Any) -> tuple[MarketParams | DemoParams, ...]:
+def _read_several(name: str, written: Any) -> tuple[Any, ...]:
+    """The tables of a name that may stand several times, each told from the others where one is wrong."""
     several = isinstance(written, list)
     tables = written if several else [written]
     if not tables or not all(isinstance(table, dict) for table in tables):
-        raise ParameterError("market", "should be a table, written [market], or several, written [[market]]")
-    markets: list[MarketParams | DemoParams] = []
+        raise ParameterError(name, f"should be a table, written [{name}], or several, written [[{name}]]")
+    made = []
     for number, table in enumerate(tables, 1):
         try:
-            markets.append(DemoParams(**table) if "demo" in table else MarketParams(**table))
+            made.append(_SEVERAL[name](table))
         except CrossgateError as error:
-            raise CrossgateError(f"[[market]] table {number}: {error}") if several else error from None
-    return tuple(markets)
+            raise CrossgateError(f"[[{name}]] table {number}: {error}") if several else error from None
+    return tuple(made)
+
+
+def _read_market(table: Mapping[str, Any]) -> MarketParams | DemoParams:
+    return DemoParams(**table) if "demo" in table else MarketParams(**table)
+
+
+_SEVERAL: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+    "market": _read_market,
+    "exogenous": lambda table: ExogenousParams(**table),
+}
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -12,9 +12,11 @@ import crossgate as cg
 from backtests.result import Result
 from crossgate.config import Config
 from crossgate.tables import DemoParams, MarketParams
-from foundation.errors import ParameterError
+from foundation.errors import ParameterError, suggestion
 from foundation.trials import TrialLedger
 from markets.candles import utc
+from markets.exogenous import Exogenous
+from markets.exogenous_files import load_exogenous
 from markets.market import Market, common_span
 from models.forecasts import Forecasts
 from reports.report import check_folder as check_run_folder
@@ -42,8 +44,25 @@ def run_job(config: Config, folder: Path, data: Path | None = None) -> tuple[Res
 
 
 def load_markets(config: Config, data: Path | None = None) -> list[Market]:
-    """The markets of a config, in its order."""
-    return [_load(table, data) for table in config.market]
+    """The markets of a config, in its order, with the exogenous series that are joined to each."""
+    markets = [_load(table, data) for table in config.market]
+    series = _exogenous(config, markets, data)
+    return [market.with_exogenous(*joined) for market, joined in zip(markets, series, strict=True)]
+
+
+def _exogenous(config: Config, markets: Sequence[Market], data: Path | None) -> list[list[Exogenous]]:
+    """The series of each market; raises ParameterError for symbols that no market has."""
+    symbols = [market.symbol for market in markets]
+    joined: list[list[Exogenous]] = [[] for _ in markets]
+    for table in config.exogenous:
+        series = load_exogenous(table, data=data)
+        for symbol in table.symbols or symbols:
+            if symbol not in symbols:
+                raise ParameterError(
+                    "exogenous.symbols", "names no market", value=symbol, fix=suggestion(symbol, symbols)
+                )
+            joined[symbols.index(symbol)].append(series)
+    return joined
 
 
 def check_markets(config: Config, markets: Sequence[Market]) -> None:

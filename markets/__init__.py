@@ -5,11 +5,15 @@ from foundation.lazy import lazy_exports
 _EXPORTS = {
     "Candles": "candles",
     "Contract": "contract",
+    "Exogenous": "exogenous",
+    "ExogenousParams": "exogenous_files",
     "Funding": "funding",
     "Market": "market",
     "demo_market": "demo",
     "find_contract": "contract",
+    "load_exogenous": "exogenous_files",
     "load_market": "store",
+    "text_scorer": "text_scores",
 }
 __all__ = sorted(_EXPORTS)
 __getattr__ = lazy_exports(__name__, _EXPORTS)

@@ -13,6 +13,7 @@ from foundation.fingerprint import fingerprint
 from foundation.units import nanoseconds
 from markets.candles import BoolArray, Candles, FloatArray, IntArray, duration, utc
 from markets.contract import Contract
+from markets.exogenous import Exogenous
 from markets.funding import Funding
 
 # Finer candles that disagree with more than this part of the candles are those of another contract.
@@ -26,7 +27,7 @@ class Market:
     `mark`: candles of the mark price, of any bar length, or None; see `mark_bars`.
     `finer`: shorter candles of the same contract, or None; they say what came first inside a candle,
     see `finer_bars`. `funding`: settlements, or None. `synthetic`: made by a generator, and called so
-    wherever it shows.
+    wherever it shows. `exogenous`: series from outside, joined to the bars by the features that name them.
     `oracle`: the true expected log return of the NEXT bar at each bar, or None; only a synthetic
     market knows it, and no model is ever shown it. Raises DataError for finer candles whose bars do not
     divide the candles, lie off their grid or are those of another contract.
@@ -39,8 +40,12 @@ class Market:
     synthetic: bool = False
     oracle: FloatArray | None = None
     finer: Candles | None = None
+    exogenous: tuple[Exogenous, ...] = ()
 
     def __post_init__(self) -> None:
+        names = [one.name for one in self.exogenous]
+        if len(set(names)) < len(names):
+            raise DataError(self.symbol, f"has two exogenous series of one name ({', '.join(names)})", fix="rename one")
         if self.finer is not None:
             _check_finer(self.candles, self.finer)
         if self.oracle is None:
@@ -72,6 +77,9 @@ class Market:
                 parts += [candles.volume, candles.touched]
         if self.funding is not None:
             parts += [self.funding.timestamp, self.funding.rate]
+        for one in self.exogenous:
+            settings = [one.name, list(one.values), one.stale_after, one.neutral, one.window]
+            parts += [settings, one.event, one.published, *one.values.values()]
         if self.finer is not None:
             finer = self.finer
             parts += ["finer", finer.timestamp, finer.open, finer.high, finer.low, finer.close, finer.touched]
@@ -86,6 +94,10 @@ class Market:
             held = [int(row) for row in np.searchsorted(self.finer.timestamp, (start, end))]
             finer = self.finer.rows(*held) if held[0] < held[1] else None
         return replace(self, candles=candles, oracle=oracle, finer=finer)
+
+    def with_exogenous(self, *series: Exogenous) -> Market:
+        """The market with these series from outside, besides those it has."""
+        return replace(self, exogenous=(*self.exogenous, *series))
 
     def mark_bars(self) -> tuple[FloatArray, BoolArray]:
         """Mark prices on the candles' grid, shape (bars, 4): open, high, low, close; and a flag.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -19,6 +20,8 @@ from models.inputs import Inputs, as_inputs
 Float32Array = npt.NDArray[np.float32]
 Compute = TypeVar("Compute", bound=Callable[..., FloatArray])
 MAXIMUM_BARS = 5000
+# A column of an exogenous series: its name, a dot, and which of its values.
+_EXOGENOUS = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Column:
         if not finite[first:].all():
             row = first + int(np.argmin(finite[first:]))
             problem = f"is {values[row]} at row {row} of {inputs.source}, {utc(inputs.timestamp[row])} UTC"
-            fix = "other data, or a later start" if self.kind.needs else "a longer warm_up, or mend it"
+            fix = "a later start, a longer stale_after or a neutral value" if self.kind.needs else "a longer warm_up"
             raise DataError(f"feature {self.name}", problem, fix=fix)
         return values
 
@@ -158,6 +161,8 @@ def parse_column(text: str) -> Column:
     """The column that a text such as "macd:12:26:9" names; raises ParameterError with a suggestion."""
     kinds = known_kinds()
     word, *numbers = text.split(":")
+    if _EXOGENOUS.fullmatch(text):
+        return Column(text, _exogenous(text), ())
     if word not in kinds:
         raise ParameterError("features.columns", "names no feature", value=text, fix=suggestion(word, kinds))
     kind = kinds[word]
@@ -178,6 +183,15 @@ def parse_column(text: str) -> Column:
     except ValueError as error:
         raise ParameterError("features.columns", str(error), value=text, fix=example) from None
     return Column(":".join([word, *map(str, periods)]), kind, periods)
+
+
+def _exogenous(name: str) -> FeatureKind:
+    """A series from outside as it stands, such as `fear_greed.index`."""
+
+    def step() -> Callable[[Any], float]:
+        return lambda bar: float(bar.known[name])
+
+    return FeatureKind(name, lambda inputs: inputs.series(name), lambda: 0, lambda: 1, 0, False, {}, (name,), step)
 
 
 def parse_columns(names: Sequence[str]) -> tuple[Column, ...]:

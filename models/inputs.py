@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,26 +61,47 @@ def as_inputs(source: Market | Candles | Inputs, names: Iterable[str] = ()) -> I
         return source
     market = source if isinstance(source, Market) else None
     candles = source.candles if isinstance(source, Market) else source
-    known = {name: known_series(market, name, candles.source) for name in names}
+    known = _joined(market, list(names), candles.source)
     columns = (candles.open, candles.high, candles.low, candles.close, candles.volume)
     return Inputs(candles.timestamp, *columns, bar=candles.bar, known=known, source=candles.source)
 
 
-def known_series(market: Market | None, name: str, source: str) -> FloatArray:
-    """One joined series of a market, worth at row t what was public at the close of bar t."""
-    if market is None:
-        raise DataError(source, f"is candles alone; {name} comes with a Market", fix="hand in the Market")
-    if name == "funding_rate":
-        return funding_known(market)
-    if name == "basis":
-        return basis_known(market)
-    raise DataError(market.symbol, f"has no series {name}", fix=suggestion(name, series_names(market)))
+def _joined(market: Market | None, names: list[str], source: str) -> dict[str, FloatArray]:
+    """Joined series of a market by name, worth at row t what was public at the close of bar t."""
+    if names and market is None:
+        raise DataError(source, f"is candles alone; {names[0]} comes with a Market", fix="hand in the Market")
+    if not names or market is None:
+        return {}
+    known: dict[str, FloatArray] = {}
+    for one in market.exogenous:
+        if set(names) & set(one.columns):
+            known |= one.joined(market.candles.timestamp + market.candles.bar)
+    for name, join in _OWN.items():
+        if name in names:
+            known[name] = join(market)
+    for name in names:
+        if name not in known:
+            fix = suggestion(name, series_names(market)) if series_names(market) else "join one with with_exogenous"
+            raise DataError(market.symbol, f"has no series {name}", fix=fix)
+    return {name: known[name] for name in names}
 
 
 def series_names(market: Market) -> list[str]:
     """The names of the series that a market can join to its bars."""
     names = [] if market.funding is None else ["funding_rate"]
-    return names if market.mark is None else [*names, "basis"]
+    names += [] if market.mark is None else ["basis"]
+    return names + [name for one in market.exogenous for name in one.columns]
+
+
+def input_notes(market: Market, names: Iterable[str]) -> list[str]:
+    """What a reader must know of the joined series that some features look at: where a neutral value stood in."""
+    notes, wanted = [], set(names)
+    for one in market.exogenous:
+        share = one.neutral_share(market.candles.timestamp + market.candles.bar) if wanted & set(one.columns) else 0.0
+        if share > 0.0 and one.neutral is not None:
+            what = f"of {market.symbol}: nothing fresh was known at {share:.1%} of the bars"
+            notes.append(f"{one.name} {what}, where {one.neutral:g} stands in")
+    return notes
 
 
 def funding_known(market: Market) -> FloatArray:
@@ -119,3 +140,6 @@ def basis_known(market: Market) -> FloatArray:
     row = np.searchsorted(when, close, side="right") - 1
     fresh = (row >= 0) & (close - when[np.maximum(row, 0)] < max(mark.bar, candles.bar))
     return np.where(fresh, basis[np.maximum(row, 0)], np.nan)
+
+
+_OWN: dict[str, Callable[[Market], FloatArray]] = {"funding_rate": funding_known, "basis": basis_known}

@@ -9,6 +9,7 @@ import numpy as np
 
 from foundation.errors import DataError, LookAheadError, ParameterError
 from markets.candles import BoolArray, Candles, FloatArray, utc
+from markets.exogenous import Exogenous
 from markets.funding import Funding
 from markets.market import Market
 from models.features import Column, parse_column
@@ -61,8 +62,19 @@ def disturbed(market: Market, row: int, seed: int = 0) -> Market:
         funding = Funding(funding.timestamp, rates, funding.source)
     if mark is not None:
         mark = _other_bars(mark, mark.timestamp + mark.bar > close, random)
+    series = tuple(_other_rows(one, close, random) for one in market.exogenous)
     later = np.arange(len(candles)) > row
-    return replace(market, candles=_other_bars(candles, later, random), mark=mark, funding=funding)
+    changed = _other_bars(candles, later, random)
+    return replace(market, candles=changed, mark=mark, funding=funding, exogenous=series, finer=None)
+
+
+def _other_rows(series: Exogenous, close: int, random: np.random.Generator) -> Exogenous:
+    """An exogenous series with other values in the rows that are public after `close`."""
+    later = series.published > close
+    values = {
+        name: np.where(later, one + random.normal(1.0, 1.0, len(one)), one) for name, one in series.values.items()
+    }
+    return replace(series, values=values)
 
 
 def _other_bars(candles: Candles, later: BoolArray, random: np.random.Generator) -> Candles:

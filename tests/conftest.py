@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import settings
@@ -37,7 +38,7 @@ def data_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with the file names of btcusdt_1h.toml, which hold 100 days of demo candles."""
+    """A data folder with the file names of the shipped configs, which hold 100 days of demo candles and moods."""
     folder = tmp_path_factory.mktemp("store")
     market = demo_market(seed=11, bars=2400)
     assert market.mark is not None
@@ -56,4 +57,11 @@ def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = folder / f"{name}.parquet"
         path.parent.mkdir(exist_ok=True)
         table.to_parquet(path, index=False)
+    (folder / "sentiment").mkdir()
+    days = pd.date_range("2021-12-30", "2022-04-11", freq="D")
+    index = pd.DataFrame({"date": days, "fng": 50 + np.arange(len(days)) % 40})
+    index.to_csv(folder / "sentiment" / "fear_greed_daily.csv", index=False)
+    times = pd.date_range("2021-12-30 00:00", "2022-04-11", freq="17h")
+    items = pd.DataFrame({"Date": times, "Sentiment": np.sin(np.arange(len(times)))})
+    items.to_csv(folder / "sentiment" / "bitcoin_news_finbert_items.csv", index=False, date_format="%Y-%m-%d %H:%M:%S")
     return folder
