@@ -38,15 +38,22 @@ class Bar(NamedTuple):
 
 
 class Forecast(NamedTuple):
-    """The expected log return of the next bar and its standard deviation; NaN where there is none."""
+    """The expected log return of the next bar and its standard deviation; NaN where there is none.
+
+    And what some models say besides: `quantiles` of the next log return; `up_probability`, from 0 to 1,
+    that prices touch a barrier above before one below; `position`, from -1 (short) to 1 (long).
+    """
 
     mean: float
     sigma: float
+    quantiles: tuple[float, ...] = ()
+    up_probability: float = math.nan
+    position: float = math.nan
 
 
 # The columns of a series: those that every one has, and those that one may have.
 COLUMNS = ("timestamp", "mean", "sigma", "trained_through", "model")
-EXTRAS = ("members", "degrees_of_freedom", "quantiles")
+EXTRAS = ("members", "degrees_of_freedom", "quantiles", "up_probability", "position")
 NO_FORECAST = Forecast(float("nan"), float("nan"))
 
 
@@ -72,6 +79,7 @@ class ForecastSeries:
     mean of each network of an ensemble. `degrees_of_freedom`, shape (rows,): of a Student t whose
     standard deviation is sigma (above 2); None, or infinity in a row, is a Gaussian. `quantiles`, shape
     (rows, levels): of the next return at the probabilities `levels`, which rise; NaN in rows without.
+    `up_probability` and `position`, shape (rows,): as in Forecast.
     """
 
     timestamp: IntArray
@@ -83,6 +91,8 @@ class ForecastSeries:
     degrees_of_freedom: FloatArray | None = None
     levels: tuple[float, ...] = ()
     quantiles: FloatArray | None = None
+    up_probability: FloatArray | None = None
+    position: FloatArray | None = None
 
     def __post_init__(self) -> None:
         rows = len(self.timestamp)
@@ -169,8 +179,11 @@ class Forecasts:
     def _rows(self) -> dict[tuple[str, int], Forecast]:
         rows: dict[tuple[str, int], Forecast] = {}
         for symbol, one in self.series.items():
-            values = zip(one.timestamp.tolist(), one.mean.tolist(), one.sigma.tolist(), strict=True)
-            rows.update(((symbol, stamp), Forecast(mean, sigma)) for stamp, mean, sigma in values)
+            none = [math.nan] * len(one)
+            quantiles = [()] * len(one) if one.quantiles is None else map(tuple, one.quantiles.tolist())
+            columns = (one.mean, one.sigma, quantiles, one.up_probability, one.position)
+            listed = [none if column is None else getattr(column, "tolist", lambda: column)() for column in columns]
+            rows.update(((symbol, stamp), Forecast(*row)) for stamp, *row in zip(one.timestamp.tolist(), *listed))
         return rows
 
     def _of(self, symbol: str) -> ForecastSeries:

@@ -1,4 +1,4 @@
-"""The network: an LSTM whose state sets the coefficients of a linear forecast."""
+"""The network: an LSTM whose state sets the coefficients of a linear forecast, and what else its output needs."""
 
 from __future__ import annotations
 
@@ -15,22 +15,27 @@ State = tuple[Tensor, Tensor]
 
 
 class ForecastNetwork(nn.Module):
-    """An nn.LSTM and a head: from scaled features to the expected standardised next return.
+    """An nn.LSTM and a head: from scaled features to the raw values that an output is made of.
 
-    Input (batch, bars, columns), output (batch, bars); state (layers, batch, hidden) twice. Inputs pass
-    through x = BOUND tanh(input / BOUND). Head
-    `coefficients`: mean_t = a(h_t) . x_t + b(h_t); `linear`: mean_t = b(h_t). The output at t rests
-    on inputs up to t. Forget gates start at bias 1 and heads at zero, so an untrained network
-    forecasts zero, or what `start_from` sets. Dropout acts on the inputs of the LSTM and on the states before the head.
+    Input (batch, bars, columns), output (batch, bars, values); state (layers, batch, hidden) twice. Inputs pass
+    through x = BOUND tanh(input / BOUND). The first raw value is a(h_t) . x_t + b(h_t) under the head
+    `coefficients` (an output that learns sigma alone has none), b(h_t) under `linear`; the others are b(h_t).
+    models/outputs.py says what the values mean. The output at t rests on inputs up to t. Forget gates start at
+    bias 1 and heads at zero, so an untrained network says zero everywhere, or what `start_from` sets. Dropout acts
+    on the inputs of the LSTM and on the states before the head: that of nn.LSTM does nothing with one layer.
     """
 
     def __init__(self, columns: int, params: LSTMParams) -> None:
         super().__init__()
+        self.values = params.raw_values
         self.lstm = nn.LSTM(columns, params.hidden, params.layers, batch_first=True)
-        self.head = nn.Linear(params.hidden, 1 + (columns if params.head == "coefficients" else 0))
+        self.head = nn.Linear(params.hidden, self.values + (columns if params.has_coefficients else 0))
         self.dropout = nn.Dropout(params.dropout)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+        if params.output == "student":
+            # log(degrees of freedom - 2): starts at 8.
+            self.tail = nn.Parameter(torch.tensor(6.0).log())
         for name, values in self.lstm.named_parameters():
             if name.startswith("bias"):
                 # Gates lie in the order input, forget, cell, output; two biases add up to 1.
@@ -41,16 +46,17 @@ class ForecastNetwork(nn.Module):
         inputs = bend(inputs)
         hidden, state = self.lstm(self.dropout(inputs), state)
         out = self.head(self.dropout(hidden))
-        mean = out[..., 0]
-        if out.shape[-1] > 1:
-            mean = mean + (out[..., 1:] * inputs).sum(dim=-1)
-        return mean, cast(State, state)
+        values = out[..., : self.values]
+        if out.shape[-1] > self.values:
+            sloped = (out[..., self.values :] * inputs).sum(dim=-1, keepdim=True)
+            values = torch.cat([values[..., :1] + sloped, values[..., 1:]], dim=-1)
+        return values, cast(State, state)
 
-    def start_from(self, constant: float, slopes: Tensor) -> None:
-        """Sets the forecast of the untrained network to constant + slopes . x (the constant alone on a linear head)."""
+    def start_from(self, constants: Tensor, slopes: Tensor) -> None:
+        """Sets what the untrained network says: the constants, plus slopes . x in the first value if the head has them."""
         with torch.no_grad():
-            self.head.bias[0] = constant
-            self.head.bias[1:] = slopes[: len(self.head.bias) - 1]
+            self.head.bias[: self.values] = constants
+            self.head.bias[self.values :] = slopes[: len(self.head.bias) - self.values]
 
 
 def bend(inputs: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Field
 
@@ -12,6 +13,13 @@ from foundation.units import Measured, Quantity, parse_quantity
 
 DURATIONS = ("m", "h", "d", "w")
 _COLUMNS = 'a list of features with their bars, such as ["return:1", "ema_distance:20", "macd:12:26:9"]'
+
+
+Output = Literal["mean", "gaussian", "student", "quantiles", "volatility", "barrier", "position"]
+
+
+def _one_of(words: tuple[str, ...]) -> str:
+    return ", ".join(f'"{word}"' for word in words)
 
 
 def _read_list(value: Any) -> Any:
@@ -60,9 +68,19 @@ class LSTMParams(Parameters):
     last `validation` share of the training rows chooses when to stop: every `check` steps; after
     `patience` steps without a better loss training ends, and the best weights so far count. The state
     is run over `replay` bars before the first forecast.
+
+    `output` says what is learned: `mean` (squared error), `gaussian` and `student` (mean and sigma, by
+    likelihood), `quantiles` (at the probabilities `levels`), `volatility` (sigma alone, of the next bar's
+    range), `barrier` (which of two prices `barrier_sigma` volatilities away is touched first within
+    `barrier_bars`) and `position` (from -1 to 1, the Sharpe ratio after `turnover_cost` volatilities
+    for each unit traded). Where it says a sigma, that is learned as a residual on `variance_base`: the
+    trailing volatility (`ewma`), or a regression on the average variance of `har_bars` (`har`),
+    measured by `range_measure`. docs/models.md has the formulas.
     """
 
     table: ClassVar[str] = "model"
+
+    output: Output = Field("mean", description=_one_of(get_args(Output)))
 
     hidden: int = Field(32, ge=1, le=1024, description="size of the state, a whole number from 1 to 1024")
     layers: int = Field(1, ge=1, le=4, description="LSTM layers, a whole number from 1 to 4")
@@ -88,6 +106,62 @@ class LSTMParams(Parameters):
     replay: int = Field(
         128, ge=128, le=10_000, description="bars that warm the state before a forecast, from 128 to 10000"
     )
+    variance_base: Literal["ewma", "har"] = Field("ewma", description='"ewma" or "har"')
+    har_bars: Annotated[tuple[int, ...], BeforeValidator(_read_list)] = Field(
+        (1, 5, 22), min_length=1, max_length=6, description="rising numbers of bars from 1 to 5000, such as [1, 5, 22]"
+    )
+    range_measure: Literal["parkinson", "true_range"] = Field(
+        "parkinson", description='"parkinson" (high over low) or "true_range" (the gap from the close before, too)'
+    )
+    levels: Annotated[tuple[float, ...], BeforeValidator(_read_list)] = Field(
+        (0.05, 0.25, 0.5, 0.75, 0.95), min_length=3, max_length=99,
+        description="rising probabilities with 0.5 in their middle, such as [0.05, 0.5, 0.95]",
+    )  # fmt: skip
+    barrier_sigma: float = Field(
+        2.0, gt=0, le=100, description="trailing volatilities to each barrier, above 0 up to 100"
+    )
+    barrier_bars: int = Field(12, ge=1, le=1000, description="bars until a barrier label ends, from 1 to 1000")
+    turnover_cost: float = Field(
+        0.1, ge=0, le=10, description="cost of trading one unit, in trailing volatilities, from 0 to 10"
+    )
+
+    def model_post_init(self, context: object) -> None:
+        if list(self.har_bars) != sorted(set(self.har_bars)) or not 1 <= self.har_bars[0] <= self.har_bars[-1] <= 5000:
+            fix = "whole numbers from 1 to 5000, such as [1, 5, 22]"
+            raise ParameterError("model.har_bars", "should rise", value=list(self.har_bars), fix=fix)
+        levels = self.levels
+        rising = all(low < high for low, high in pairwise((0.0, *levels, 1.0)))
+        if not rising or len(levels) % 2 == 0 or levels[len(levels) // 2] != 0.5:
+            fix = "such as [0.05, 0.5, 0.95]"
+            raise ParameterError(
+                "model.levels", "should rise between 0 and 1, 0.5 in their middle", value=list(levels), fix=fix
+            )
+
+    @property
+    def horizon(self) -> int:
+        """Bars after row t until its label is known."""
+        return self.barrier_bars if self.output == "barrier" else 1
+
+    @property
+    def raw_values(self) -> int:
+        """How many raw values a network gives to make the output of."""
+        return {"gaussian": 2, "student": 2, "barrier": 2, "quantiles": len(self.levels)}.get(self.output, 1)
+
+    @property
+    def has_coefficients(self) -> bool:
+        """Whether the first raw value has coefficients that vary with the state; sigma alone has none."""
+        return self.head == "coefficients" and self.output != "volatility"
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The columns of what a network says of a row: `mean` and `sigma`, and what its output has besides."""
+        more: dict[str, tuple[str, ...]] = {
+            "student": ("degrees_of_freedom",),
+            "quantiles": tuple(f"quantile {level:g}" for level in self.levels),
+            "barrier": ("up_probability",),
+            "position": ("position",),
+        }
+        return ("mean", "sigma", *more.get(self.output, ()))
 
 
 class WalkForwardParams(Parameters):
@@ -96,7 +170,7 @@ class WalkForwardParams(Parameters):
     The first test begins `train` after the first candle; each lasts `test` (the last one as long as
     the candles do). `expanding` trains on everything before a test, `rolling` on the `train` before it;
     `holdout` trains once and tests all that follows. The last rows before a test are left out of
-    training: `purge` bars, the horizon of the label, and then an `embargo`, the longest memory of
+    training: `purge` bars, at least the horizon of the label, and then an `embargo`, the longest memory of
     the features when "auto", and at least one bar. The mean over `seeds` models is the forecast.
     """
 
@@ -111,7 +185,7 @@ class WalkForwardParams(Parameters):
     test: Annotated[Quantity, Measured(DURATIONS)] = Field(Quantity(90.0, "d"), description='a duration such as "90d"')
     seeds: int = Field(3, ge=1, le=100, description="models in the ensemble, a whole number from 1 to 100")
     purge: int = Field(
-        1, ge=1, le=10_000, description="bars, a whole number from 1 (the horizon of the label) to 10000"
+        1, ge=1, le=10_000, description="bars, a whole number from 1 to 10000; the horizon of the label counts where it is longer"
     )
     embargo: Annotated[str, BeforeValidator(_read_embargo)] = Field(
         "auto", description='"auto" (the longest memory of the features) or a duration such as "2d"'

@@ -1,4 +1,4 @@
-"""Sample: what a model is trained on, features and target of one market, row by row."""
+"""Sample: what a model is trained on, features and targets of one market, row by row."""
 
 from __future__ import annotations
 
@@ -12,32 +12,38 @@ from markets.candles import Candles, FloatArray, IntArray
 from markets.market import Market
 from models.features import Float32Array, compute_features, ema_memory, parse_columns
 from models.parameters import FeatureParams, LSTMParams
+from models.targets import barrier_target, next_return_target, next_variance_target
+from models.variance import LEAST_VOLATILITY, bar_variance, base_columns, har_columns
 
-# The label of row t is known this many bars after t: it is the next bar's return.
-HORIZON = 1
-# A tenth of a basis point a bar, as a log return.
-LEAST_VOLATILITY = 1e-5
+# Arrays with one row for each bar.
+_ARRAYS = ("timestamp", "features", "target", "returns", "variance", "volatility")
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Inputs, target and trailing volatility of one market, shape (bars,) or (bars, columns).
+    """Inputs, targets and trailing volatility of one market, shape (bars,) or (bars, columns).
 
     `features`: what the network is shown, known at the close of bar t, relative price changes in units
-    of volatility where FeatureParams says so; NaN during the warm-up. `target`: log(close_{t+1} /
-    close_t) / volatility_t, known only at the close of bar t + 1; NaN where the next bar is unknown or
-    cleaning touched it. `volatility`: deviation of one bar's log return as known at t; NaN during its
-    warm-up. `memory`: bars after which the past no longer matters to a row. `source` names the candles
-    in errors.
+    of volatility where FeatureParams says so; NaN during the warm-up. Their last `har` columns are those of
+    the variance base: logs of average range variances over volatility_t^2. `returns`: log(close_{t+1} /
+    close_t) / volatility_t; `variance`: the range variance of bar t + 1 / volatility_t^2; both known only
+    at the close of bar t + 1, NaN where the next bar is unknown or cleaning touched it. `target`: what the
+    output learns, one of these two or a barrier label, known at the close of bar t + `horizon`.
+    `volatility`: deviation of one bar's log return as known at t; NaN during its warm-up. `memory`: bars
+    after which the past no longer matters to a row. `source` names the candles in errors.
     """
 
     timestamp: IntArray
     bar: int
     features: Float32Array
     target: Float32Array
+    returns: Float32Array
+    variance: Float32Array
     volatility: FloatArray
     memory: int
     source: str
+    har: int = 0
+    horizon: int = 1
 
     def __len__(self) -> int:
         return len(self.timestamp)
@@ -48,29 +54,49 @@ class Sample:
         ready = np.isfinite(self.features).all(axis=1)
         return int(np.argmax(ready)) if ready.any() else len(self)
 
+    @property
+    def base(self) -> FloatArray:
+        """The columns of the variance base, shape (bars, har)."""
+        columns: FloatArray = self.features[:, self.features.shape[1] - self.har :].astype(np.float64)
+        return columns
+
     def rows(self, first: int, last: int) -> Sample:
         """The rows from `first` up to, not including, `last`."""
-        names = ("timestamp", "features", "target", "volatility")
-        arrays: dict[str, Any] = {name: getattr(self, name)[first:last] for name in names}
-        return Sample(**arrays, bar=self.bar, memory=self.memory, source=self.source)
+        arrays: dict[str, Any] = {name: getattr(self, name)[first:last] for name in _ARRAYS}
+        return Sample(
+            **arrays, bar=self.bar, memory=self.memory, source=self.source, har=self.har, horizon=self.horizon
+        )
 
 
 def build_sample(source: Market | Candles, features: FeatureParams, model: LSTMParams) -> Sample:
-    """The sample of a market, or of candles alone, under these features and this model's volatility."""
+    """The sample of a market, or of candles alone, under these features and this model's volatility, base and output."""
     candles = source.candles if isinstance(source, Market) else source
     matrix = compute_features(source, parse_columns(features.columns))
     volatility = trailing_volatility(candles.close, model.volatility_bars)
     relative = np.array([column.kind.relative for column in matrix.columns]) & (features.units == "volatility")
     units = np.where(relative[None, :], volatility[:, None], np.where(np.isnan(volatility), np.nan, 1.0)[:, None])
+    variances = bar_variance(candles, model.range_measure)
+    base = har_columns(variances, model.har_bars[: base_columns(model)]) - 2.0 * np.log(volatility)[:, None]
+    returns = next_return_target(candles, volatility)
+    variance = next_variance_target(candles, variances, volatility)
+    barrier = barrier_target(candles, volatility, model) if model.output == "barrier" else returns
     return Sample(
         timestamp=candles.timestamp,
         bar=candles.bar,
-        features=(matrix.values / units).astype(np.float32),
-        target=next_return_target(candles, volatility),
+        features=np.column_stack((matrix.values / units, base)).astype(np.float32),
+        target=variance if model.output == "volatility" else barrier,
+        returns=returns,
+        variance=variance,
         volatility=volatility,
-        memory=max(matrix.memory, volatility_memory(model.volatility_bars)),
+        memory=max(matrix.memory, volatility_memory(model.volatility_bars), _base_memory(model)),
         source=candles.source,
+        har=base.shape[1],
+        horizon=model.horizon,
     )
+
+
+def _base_memory(model: LSTMParams) -> int:
+    return model.har_bars[-1] + 1 if base_columns(model) else 1
 
 
 def trailing_volatility(close: FloatArray, bars: int) -> FloatArray:
@@ -89,11 +115,3 @@ def trailing_volatility(close: FloatArray, bars: int) -> FloatArray:
 def volatility_memory(bars: int) -> int:
     """Bars, the current one included, after which the trailing volatility has forgotten the past."""
     return ema_memory(bars) + 1
-
-
-def next_return_target(candles: Candles, volatility: FloatArray) -> Float32Array:
-    """The next bar's log return over the trailing volatility; NaN where it is unknown or artificial."""
-    target = np.full(len(candles), np.nan)
-    target[:-1] = np.diff(np.log(candles.close)) / volatility[:-1]
-    target[:-1][candles.touched[:-1] | candles.touched[1:]] = np.nan
-    return target.astype(np.float32)

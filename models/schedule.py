@@ -9,15 +9,15 @@ from foundation.errors import DataError, ParameterError
 from foundation.units import nanoseconds, parse_quantity
 from markets.candles import IntArray, duration
 from models.parameters import DURATIONS, LSTMParams, WalkForwardParams
-from models.samples import HORIZON, Sample
+from models.samples import Sample
 
 
 class Fold(NamedTuple):
     """One retraining: rows [train_first, train_last) train, rows [test_first, test_last) are forecast.
 
-    Row t trains with the return of bar t + 1, so that `trained_through`, the close of the last bar
-    that touches the model (UTC nanoseconds), is the close of bar `train_last`. It is earlier than the
-    open of bar `test_first`.
+    Row t trains with a label that is known at the close of bar t + horizon, so that `trained_through`, the
+    close of the last bar that touches the model (UTC nanoseconds), is the close of bar
+    `train_last` - 1 + horizon. It is earlier than the open of bar `test_first`.
     """
 
     number: int
@@ -41,11 +41,11 @@ class Rows(NamedTuple):
 
 
 def make_folds(
-    timestamp: IntArray, bar: int, walk: WalkForwardParams, memory: int, source: str = "candles"
+    timestamp: IntArray, bar: int, walk: WalkForwardParams, memory: int, source: str = "candles", horizon: int = 1
 ) -> list[Fold]:
     """The folds over candles that open at `timestamp`; the tests follow each other without a hole.
 
-    `memory`: the longest memory of the features, in bars. Raises DataError that says how many bars
+    `memory`: the longest memory of the features, in bars; `horizon`: bars until a label is known. Raises DataError that says how many bars
     are needed where there are too few for a first test, ParameterError where no row is left to train.
     """
     train, test = bars_in(walk.train, bar, "train"), bars_in(walk.test, bar, "test")
@@ -53,7 +53,7 @@ def make_folds(
     if count <= train:
         problem = f"holds {count:,} bars; walk_forward.train = {walk.train} needs at least {train + 1:,}"
         raise DataError(source, problem, fix="more candles, or a shorter walk_forward.train")
-    left_out = walk.purge + embargo_bars(walk, bar, memory)
+    left_out = left_out_bars(walk, bar, memory, horizon)
     if left_out >= train:
         problem = f"is no longer than purge and embargo, {left_out:,} bars of {duration(bar)}"
         raise ParameterError(
@@ -64,11 +64,16 @@ def make_folds(
         test_last = count if walk.scheme == "holdout" else min(test_first + test, count)
         train_first = test_first - train if walk.scheme == "rolling" else 0
         train_last = test_first - left_out
-        trained_through = int(timestamp[train_last]) + bar
+        trained_through = int(timestamp[train_last - 1 + horizon]) + bar
         folds.append(Fold(number, train_first, train_last, test_first, test_last, trained_through))
         if test_last == count:
             break
     return folds
+
+
+def left_out_bars(walk: WalkForwardParams, bar: int, memory: int, horizon: int) -> int:
+    """Bars between training and test: the purge, no shorter than the horizon of the label, and the embargo."""
+    return max(walk.purge, horizon) + embargo_bars(walk, bar, memory)
 
 
 def embargo_bars(walk: WalkForwardParams, bar: int, memory: int) -> int:
@@ -99,7 +104,7 @@ def split_rows(sample: Sample, last: int, gap: int, params: LSTMParams) -> Rows:
     """The fit and validation rows before `last`; raises DataError where they are too few."""
     first = min(sample.first, last)
     check_first = last - round((last - first) * params.validation)
-    rows = Rows(first, check_first - max(gap, HORIZON), check_first, last)
+    rows = Rows(first, check_first - max(gap, sample.horizon), check_first, last)
     if last - first < rows_needed(gap, params):
         needed = first + rows_needed(gap, params)
         raise DataError(
@@ -115,4 +120,4 @@ def rows_needed(gap: int, params: LSTMParams) -> int:
     """The fewest usable training rows with which fit and validation rows can be told apart."""
     fit = max(params.burn_in + params.chunk, params.replay)
     share = params.validation
-    return 1 + math.ceil(max((fit + max(gap, HORIZON)) / (1.0 - share), params.chunk / share))
+    return 1 + math.ceil(max((fit + max(gap, params.horizon)) / (1.0 - share), params.chunk / share))

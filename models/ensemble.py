@@ -1,0 +1,61 @@
+"""Ensembles: what several networks say of the same bars, as one forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from markets.candles import FloatArray, IntArray
+from models.forecasts import Forecast, ForecastSeries
+from models.parameters import LSTMParams
+
+_SCALED = ("mean", "sigma", "quantile")
+
+
+def combine(members: Sequence[FloatArray], volatility: FloatArray, params: LSTMParams) -> FloatArray:
+    """The columns `params.outputs` of an ensemble, shape (rows, columns): the mean over its members.
+
+    `members`: the columns of each network; mean, sigma and quantiles in trailing volatilities there, log returns here.
+    """
+    columns: FloatArray = np.mean(members, axis=0)
+    scaled = np.array([name.split()[0] in _SCALED for name in params.outputs])
+    return np.where(scaled, columns * volatility[:, None], columns)
+
+
+def make_series(
+    timestamp: IntArray,
+    volatility: FloatArray,
+    members: Sequence[FloatArray],
+    params: LSTMParams,
+    trained_through: int,
+    number: int,
+) -> ForecastSeries:
+    """The forecasts of one ensemble, the model with this number, for the bars that open at `timestamp`."""
+    rows = len(timestamp)
+    columns = dict(zip(params.outputs, combine(members, volatility, params).T, strict=True))
+    quantiles = [values for name, values in columns.items() if name.startswith("quantile")]
+    more: dict[str, Any] = {
+        name: columns[name] for name in ("degrees_of_freedom", "up_probability", "position") if name in columns
+    }
+    if quantiles:
+        more |= {"levels": params.levels, "quantiles": np.column_stack(quantiles)}
+    return ForecastSeries(
+        timestamp=timestamp,
+        mean=columns["mean"],
+        sigma=columns["sigma"],
+        trained_through=np.full(rows, trained_through, np.int64),
+        model=np.full(rows, number, np.int64),
+        members=volatility[:, None] * np.column_stack([member[:, 0] for member in members]),
+        **more,
+    )
+
+
+def make_forecast(members: Sequence[FloatArray], volatility: float, params: LSTMParams) -> Forecast:
+    """The forecast of one ensemble for one bar, from one row of columns of each member."""
+    row = combine(members, np.array([volatility]), params)[0].tolist()
+    named = dict(zip(params.outputs, row, strict=True))
+    quantiles = tuple(value for name, value in named.items() if name.startswith("quantile"))
+    more = {name: named[name] for name in ("up_probability", "position") if name in named}
+    return Forecast(named["mean"], named["sigma"], quantiles, **more)

@@ -1,0 +1,67 @@
+"""Fitted networks: what training leaves, and how it forecasts, free of torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from markets.candles import FloatArray
+from models.features import Float32Array
+from models.outputs import read_values
+from models.parameters import LSTMParams
+from models.recurrence import Cell, CellState, fresh_state, make_cell, run_cell
+from models.scaling import Scaler
+from models.variance import base_log
+
+Weights = Mapping[str, Float32Array]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedNetwork:
+    """One network after training: weights, the scaler of its inputs, and how far off it was.
+
+    `base`: constant and slopes of its variance base, empty for the trailing volatility. `deviation`: the root
+    mean square of the next return in its fit rows, in trailing volatilities; it is sigma where none is
+    learned. `slope`: the mean next return per unit of a score that is no return, on the validation rows.
+    `steps`: after how many steps the weights were best on the validation rows, whose losses are `loss` (with
+    these weights) and `zero_loss` (of a network that says zero everywhere).
+    """
+
+    params: LSTMParams
+    scaler: Scaler
+    weights: Weights
+    base: FloatArray
+    deviation: float
+    slope: float
+    steps: int
+    loss: float
+    zero_loss: float
+
+    @cached_property
+    def cell(self) -> Cell:
+        """The weights as compiled code takes them."""
+        return make_cell(self.weights, self.params)
+
+    @property
+    def tail(self) -> float:
+        """The degrees of freedom of a Student t; infinity where the output is none."""
+        return 2.0 + math.exp(float(self.weights["tail"])) if "tail" in self.weights else math.inf
+
+    def fresh_state(self) -> CellState:
+        """The state before the first bar."""
+        return fresh_state(self.params)
+
+    def raw_values(self, features: Float32Array, state: CellState) -> FloatArray:
+        """The raw values at every row of features (rows, columns), bar after bar; moves `state` on."""
+        return run_cell(self.cell, self.scaler.apply(features), state).astype(np.float64)
+
+    def forecast(self, features: Float32Array, state: CellState) -> FloatArray:
+        """The columns `params.outputs` at every row of features, in trailing volatilities; moves `state` on."""
+        columns = features[:, features.shape[1] - max(0, len(self.base) - 1) :]
+        base = base_log(self.base, columns)
+        values = self.raw_values(features, state)
+        return read_values(values, base, self.params, self.deviation, self.slope, self.tail)

@@ -1,0 +1,116 @@
+"""Recurrence: the LSTM and its head in compiled code, one bar at a time, free of torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from foundation.compilation import rule
+from models.features import Float32Array
+from models.parameters import LSTMParams
+
+BOUND = np.float32(2.0)
+ONE = np.float32(1.0)
+
+
+class Cell(NamedTuple):
+    """The weights of one network as compiled code takes them, float32, one column a gate or value.
+
+    `gates`: for each layer the rows of its inputs, of its state before, and one of biases, below each
+    other; (rows, 4 x hidden), gates in the order input, forget, cell, output. `head`: rows of the state
+    and one of biases; (hidden + 1, values + columns with coefficients).
+    """
+
+    gates: Float32Array
+    head: Float32Array
+    values: int
+
+
+class CellState(NamedTuple):
+    """The state of one network between two bars: `h` and `c`, float32, shape (layers, hidden)."""
+
+    h: Float32Array
+    c: Float32Array
+
+
+def make_cell(weights: Mapping[str, Float32Array], params: LSTMParams) -> Cell:
+    """The cell of nn.LSTM and nn.Linear weights by their names in torch."""
+    rows = []
+    for layer in range(params.layers):
+        rows += [weights[f"lstm.weight_ih_l{layer}"].T, weights[f"lstm.weight_hh_l{layer}"].T]
+        rows.append((weights[f"lstm.bias_ih_l{layer}"] + weights[f"lstm.bias_hh_l{layer}"])[None, :])
+    head = np.vstack((weights["head.weight"].T, weights["head.bias"][None, :]))
+    gates = np.ascontiguousarray(np.vstack(rows), dtype=np.float32)
+    return Cell(gates, np.ascontiguousarray(head, dtype=np.float32), params.raw_values)
+
+
+def fresh_state(params: LSTMParams) -> CellState:
+    """The state before the first bar: zeros."""
+    shape = (params.layers, params.hidden)
+    return CellState(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+
+
+def run_cell(cell: Cell, scaled: Float32Array, state: CellState) -> Float32Array:
+    """The raw values at every row of scaled features, shape (rows, values). Moves `state` on to the last row."""
+    values: Float32Array = np.empty((len(scaled), cell.values), np.float32)
+    _scan(np.ascontiguousarray(scaled), cell.gates, cell.head, state.h, state.c, values)
+    return values
+
+
+@rule
+def _scan(
+    scaled: Float32Array, gates: Float32Array, head: Float32Array, h: Float32Array, c: Float32Array, values: Float32Array
+) -> None:
+    bent, room = np.empty(scaled.shape[1], np.float32), np.empty(gates.shape[1], np.float32)
+    out = np.empty(head.shape[1], np.float32)
+    for t in range(len(scaled)):
+        step_cell(scaled[t], gates, head, h, c, bent, room, out)
+        for value in range(values.shape[1]):
+            values[t, value] = out[value]
+        for column in range(head.shape[1] - values.shape[1]):
+            values[t, 0] += out[values.shape[1] + column] * bent[column]
+
+
+@rule
+def step_cell(
+    scaled: Float32Array, gates: Float32Array, head: Float32Array, h: Float32Array, c: Float32Array,
+    bent: Float32Array, room: Float32Array, out: Float32Array,
+) -> None:  # fmt: skip
+    """One bar: i, f, o = sigmoid(.), g = tanh(.) of W x + U h + b; c = f c + i g; h = o tanh(c); out = V h + d.
+
+    `bent` takes BOUND tanh(scaled / BOUND), `room` the gates, `out` the head's values and coefficients.
+    """
+    hidden = h.shape[1]
+    for column in range(len(scaled)):
+        bent[column] = BOUND * math.tanh(scaled[column] / BOUND)
+    first = 0
+    for layer in range(len(h)):
+        shown = bent if layer == 0 else h[layer - 1]
+        last = first + len(shown) + hidden
+        room[:] = gates[last]
+        _add(room, gates, first, shown)
+        _add(room, gates, first + len(shown), h[layer])
+        for unit in range(hidden):
+            kept = _sigmoid(room[hidden + unit]) * c[layer, unit]
+            c[layer, unit] = kept + _sigmoid(room[unit]) * math.tanh(room[2 * hidden + unit])
+            h[layer, unit] = _sigmoid(room[3 * hidden + unit]) * math.tanh(c[layer, unit])
+        first = last + 1
+    out[:] = head[hidden]
+    _add(out, head, 0, h[len(h) - 1])
+
+
+@rule
+def _add(room: Float32Array, weights: Float32Array, first: int, shown: Float32Array) -> None:
+    """Adds shown x weights to `room`, row by row, so that the inner loop runs along memory."""
+    for row in range(len(shown)):
+        value = shown[row]
+        for column in range(len(room)):
+            room[column] += weights[first + row, column] * value
+
+
+@rule
+def _sigmoid(value: float) -> float:
+    return ONE / (ONE + math.exp(-value))
