@@ -21,14 +21,13 @@ from models.samples import Sample
 
 
 class FoldForecast(NamedTuple):
-    """What one model forecasts in one fold: `means` (test rows,), standardised; and its `deviation`.
+    """What one model forecasts in one fold: the `columns` of its output, shape (test rows, columns).
 
-    With the trailing volatility v_t: expected log return = v_t x mean_t, sigma = v_t x deviation.
-    `steps`: the training steps after which its weights were best; 0 where training never helped.
+    Mean, sigma and quantiles are in trailing volatilities. `steps`: the training steps after which its
+    weights were best; 0 where training never helped.
     """
 
-    means: FloatArray
-    deviation: float
+    columns: FloatArray
     steps: int
 
 
@@ -49,16 +48,18 @@ class FoldJob:
     @property
     def key(self) -> str:
         """The fingerprint of everything that the forecasts depend on, and of the source that makes them."""
-        sample = self.sample
+        sample, last = self.sample, self.last
         settings = [
             sample.first,
-            self.last,
+            sample.har,
+            last,
             self.gap,
             self.test_first,
             self.scaling,
             self.params.model_dump(mode="json"),
         ]
-        return fingerprint(sample.features, sample.target[: self.last], settings, self.seed, _source())
+        targets = [sample.target[:last], sample.returns[:last], sample.variance[:last]]
+        return fingerprint(sample.features, *targets, settings, self.seed, _source())
 
 
 @cache
@@ -71,23 +72,22 @@ def entry_path(key: str) -> Path:
     return cache_home() / "forecasts" / key[:2] / f"{key}.npz"
 
 
-def read_entry(path: Path, rows: int) -> FoldForecast | None:
-    """The forecasts in a file; None where it is absent or does not hold `rows` finite ones."""
+def read_entry(path: Path, shape: tuple[int, int]) -> FoldForecast | None:
+    """The forecasts in a file; None where it is absent or does not hold finite ones of this shape."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            means, deviation = np.asarray(arrays["means"], np.float64), float(arrays["deviation"])
-            steps = int(arrays["steps"])
+            columns, steps = np.asarray(arrays["columns"], np.float64), int(arrays["steps"])
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error):
         return None
-    whole = means.shape == (rows,) and bool(np.isfinite(means).all()) and 0.0 < deviation < np.inf
-    return FoldForecast(means, deviation, steps) if whole else None
+    whole = columns.shape == shape and bool(np.isfinite(columns).all()) and bool((columns[:, 1] > 0.0).all())
+    return FoldForecast(columns, steps) if whole else None
 
 
 def write_entry(path: Path, made: FoldForecast) -> None:
     """Keeps forecasts in a file that appears whole or not at all."""
     try:
         with atomic_file(path) as scratch:
-            np.savez(scratch, means=made.means, deviation=np.float64(made.deviation), steps=np.int64(made.steps))
+            np.savez(scratch, columns=made.columns, steps=np.int64(made.steps))
     except OSError as error:
         fix = "set CROSSGATE_CACHE to a folder that can be written, or pass cache=False"
         raise DataError(path, f"cannot be written ({error.strerror})", fix=fix) from None

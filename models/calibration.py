@@ -78,18 +78,18 @@ class Calibration:
     """
 
     def __init__(self, params: CalibrationParams | None = None) -> None:
-        self._params = params or CalibrationParams()
+        self.params = params or CalibrationParams()
         self.reset()
 
     def reset(self) -> None:
         """Forgets everything."""
         self._ewma, self._har = ewma_state(), har_state()
-        self._conformal = conformal_state(self._params.level, self._params.window)
+        self._conformal = conformal_state(self.params.level, self.params.window)
         self._close, self._scale = math.nan, math.nan
 
     def observe(self, bar: Bar) -> float:
         """The deviation of the next log return as the trailing volatility knows it at the close of `bar`."""
-        params = self._params
+        params = self.params
         if not math.isnan(self._close):
             move = log_move(self._close, bar.close)
             settle(self._conformal, move, params.level, params.gamma)
@@ -102,8 +102,8 @@ class Calibration:
 
     def interval(self, mean: float, sigma: float = math.nan) -> Interval:
         """The interval around the forecast made at the close of the bar that was observed last."""
-        scale = sigma if self._params.scale == "sigma" else self._scale
-        width = issue(self._conformal, mean, scale, self._params.least) * scale
+        scale = sigma if self.params.scale == "sigma" else self._scale
+        width = issue(self._conformal, mean, scale, self.params.least) * scale
         return Interval(mean - width, mean + width)
 
 
@@ -116,7 +116,6 @@ def with_intervals(
     the forecasts held before are replaced.
     """
     params = params or CalibrationParams()
-    tail = round((1.0 - params.level) / 2.0, 12)
     series = dict(forecasts.series)
     for market in [markets] if isinstance(markets, Market) else markets:
         bounds = interval_bounds(market.candles, *forecasts.on(market), params)
@@ -126,8 +125,14 @@ def with_intervals(
         known[known] = market.candles.timestamp[at[known]] == one.timestamp[known]
         quantiles = np.full((len(one), 2), np.nan)
         quantiles[known] = bounds[at[known]]
-        series[market.symbol] = replace(one, levels=(tail, 1.0 - tail), quantiles=quantiles)
+        series[market.symbol] = replace(one, levels=interval_levels(params), quantiles=quantiles)
     return replace(forecasts, series=series)
+
+
+def interval_levels(params: CalibrationParams) -> tuple[float, float]:
+    """The probabilities whose quantiles are the ends of an interval."""
+    tail = round((1.0 - params.level) / 2.0, 12)
+    return tail, 1.0 - tail
 
 
 def interval_bounds(

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from markets.candles import FloatArray, IntArray
+from models.fitted import TrainedNetwork
 from models.forecasts import Forecast, ForecastSeries
 from models.parameters import LSTMParams
 
 _SCALED = ("mean", "sigma", "quantile")
+
+
+@dataclass(frozen=True, eq=False)
+class SymbolModel:
+    """The ensemble of one symbol: its members, the bar length they know, and the close of the last bar they saw."""
+
+    bar: int
+    trained_through: int
+    members: tuple[TrainedNetwork, ...]
 
 
 def combine(members: Sequence[FloatArray], volatility: FloatArray, params: LSTMParams) -> FloatArray:
@@ -57,5 +68,7 @@ def make_forecast(members: Sequence[FloatArray], volatility: float, params: LSTM
     row = combine(members, np.array([volatility]), params)[0].tolist()
     named = dict(zip(params.outputs, row, strict=True))
     quantiles = tuple(value for name, value in named.items() if name.startswith("quantile"))
-    more = {name: named[name] for name in ("up_probability", "position") if name in named}
-    return Forecast(named["mean"], named["sigma"], quantiles, **more)
+    more: dict[str, Any] = {name: named[name] for name in ("up_probability", "position") if name in named}
+    return Forecast(
+        named["mean"], named["sigma"], quantiles=quantiles, levels=params.levels if quantiles else (), **more
+    )

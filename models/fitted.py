@@ -48,12 +48,28 @@ class TrainedNetwork:
 
     @property
     def tail(self) -> float:
-        """The degrees of freedom of a Student t; infinity where the output is none."""
-        return 2.0 + math.exp(float(self.weights["tail"])) if "tail" in self.weights else math.inf
+        """The degrees of freedom, where the output is a Student t."""
+        return 2.0 + math.exp(float(self.weights["tail"][0]))
 
     def fresh_state(self) -> CellState:
         """The state before the first bar."""
         return fresh_state(self.params)
+
+    def check_shapes(self) -> None:
+        """Raises KeyError or ValueError where a weight is missing or has another shape than these settings ask for."""
+        columns, params, hidden = len(self.scaler.centre), self.params, self.params.hidden
+        outs = params.raw_values + (columns if params.has_coefficients else 0)
+        shapes: dict[str, tuple[int, ...]] = {"head.weight": (outs, hidden), "head.bias": (outs,), "tail": (1,)}
+        for layer in range(params.layers):
+            shown = hidden if layer else columns
+            shapes |= {
+                f"lstm.weight_ih_l{layer}": (4 * hidden, shown),
+                f"lstm.weight_hh_l{layer}": (4 * hidden, hidden),
+            }
+            shapes |= {f"lstm.bias_{one}h_l{layer}": (4 * hidden,) for one in "ih"}
+        for name, shape in shapes.items():
+            if self.weights[name].shape != shape:
+                raise ValueError(f"{name} has the shape {self.weights[name].shape}, not {shape}")
 
     def raw_values(self, features: Float32Array, state: CellState) -> FloatArray:
         """The raw values at every row of features (rows, columns), bar after bar; moves `state` on."""
@@ -62,6 +78,6 @@ class TrainedNetwork:
     def forecast(self, features: Float32Array, state: CellState) -> FloatArray:
         """The columns `params.outputs` at every row of features, in trailing volatilities; moves `state` on."""
         columns = features[:, features.shape[1] - max(0, len(self.base) - 1) :]
-        base = base_log(self.base, columns)
+        base = base_log(self.base, columns.astype(np.float64))
         values = self.raw_values(features, state)
         return read_values(values, base, self.params, self.deviation, self.slope, self.tail)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat
 from types import MappingProxyType
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -40,15 +40,17 @@ class Bar(NamedTuple):
 class Forecast(NamedTuple):
     """The expected log return of the next bar and its standard deviation; NaN where there is none.
 
-    And what some models say besides: `quantiles` of the next log return; `up_probability`, from 0 to 1,
-    that prices touch a barrier above before one below; `position`, from -1 (short) to 1 (long).
+    And what some models say besides, NaN or empty where they do not: `up_probability`, from 0 to 1, that
+    prices touch a barrier above before one below; `position`, from -1 (short) to 1 (long); `quantiles` of
+    the next log return at the probabilities `levels`.
     """
 
     mean: float
     sigma: float
-    quantiles: tuple[float, ...] = ()
     up_probability: float = math.nan
     position: float = math.nan
+    quantiles: tuple[float, ...] = ()
+    levels: tuple[float, ...] = ()
 
 
 # The columns of a series: those that every one has, and those that one may have.
@@ -180,10 +182,11 @@ class Forecasts:
         rows: dict[tuple[str, int], Forecast] = {}
         for symbol, one in self.series.items():
             none = [math.nan] * len(one)
-            quantiles = [()] * len(one) if one.quantiles is None else map(tuple, one.quantiles.tolist())
-            columns = (one.mean, one.sigma, quantiles, one.up_probability, one.position)
-            listed = [none if column is None else getattr(column, "tolist", lambda: column)() for column in columns]
-            rows.update(((symbol, stamp), Forecast(*row)) for stamp, *row in zip(one.timestamp.tolist(), *listed))
+            extras = [none if values is None else values.tolist() for values in (one.up_probability, one.position)]
+            quantiles = [()] * len(one) if one.quantiles is None else [tuple(row) for row in one.quantiles.tolist()]
+            columns = zip(one.mean.tolist(), one.sigma.tolist(), *extras, quantiles, strict=True)
+            made = [Forecast._make((*row, one.levels)) for row in columns]
+            rows.update(((symbol, stamp), row) for stamp, row in zip(one.timestamp.tolist(), made, strict=True))
         return rows
 
     def _of(self, symbol: str) -> ForecastSeries:
@@ -204,19 +207,28 @@ def collect_forecasts(
     bars = [bar for market in listed for bar in market_bars(market)]
     # Bars that open together are shown in the order of the markets; the sort is stable.
     bars.sort(key=lambda bar: bar.timestamp)
-    answers: dict[str, list[tuple[int, float, float]]] = {market.symbol: [] for market in listed}
+    answers: dict[str, list[tuple[int, Forecast]]] = {market.symbol: [] for market in listed}
     for bar in bars:
-        mean, sigma = forecaster.forecast(bar)
-        if math.isfinite(mean) and math.isfinite(sigma):
-            answers[bar.symbol].append((bar.timestamp, mean, sigma))
-    series = {}
-    for symbol, rows in answers.items():
-        if not rows:
-            raise DataError(name, f"gave no finite forecast for any bar of {symbol}")
-        stamps = np.array([row[0] for row in rows], dtype=np.int64)
-        means, sigmas = np.array([row[1:] for row in rows]).T
-        series[symbol] = ForecastSeries(stamps, means, sigmas, stamps - 1, np.zeros(len(rows), np.int64))
-    return Forecasts(series, name)
+        answer = Forecast(*forecaster.forecast(bar))
+        if math.isfinite(answer.mean) and math.isfinite(answer.sigma):
+            answers[bar.symbol].append((bar.timestamp, answer))
+    return Forecasts({symbol: _collected(symbol, rows, name) for symbol, rows in answers.items()}, name)
+
+
+def _collected(symbol: str, rows: list[tuple[int, Forecast]], name: str) -> ForecastSeries:
+    """The series of the answers for one symbol, with what all of them said."""
+    if not rows:
+        raise DataError(name, f"gave no finite forecast for any bar of {symbol}")
+    stamps = np.array([stamp for stamp, _ in rows], dtype=np.int64)
+    answers = [answer for _, answer in rows]
+    plain = {field: np.array([getattr(answer, field) for answer in answers]) for field in Forecast._fields[:4]}
+    said = {field: values for field, values in plain.items() if np.isfinite(values).all()}
+    levels = answers[0].levels
+    if levels and all(answer.levels == levels for answer in answers):
+        said["quantiles"] = np.array([answer.quantiles for answer in answers])
+    more: dict[str, Any] = {**said, "levels": levels if "quantiles" in said else ()}
+    through, model = stamps - 1, np.zeros(len(rows), np.int64)
+    return ForecastSeries(timestamp=stamps, trained_through=through, model=model, **more)
 
 
 def market_bars(market: Market, names: Sequence[str] | None = None) -> Iterator[Bar]:

@@ -1,4 +1,4 @@
-"""Losses: how wrong a network's raw values are, one function for each output. models/outputs.py reads the same values."""
+"""Losses: how wrong a network's raw values are, one function for each output (models/outputs.py reads the values)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from models.network import ForecastNetwork
 from models.parameters import LSTMParams
 
 # Keeps the gradient of the Sharpe ratio finite where a network takes no position yet.
@@ -26,43 +27,65 @@ class Chunks(NamedTuple):
     base: Tensor
 
 
-def squared_error(values: Tensor, chunks: Chunks, network: nn.Module, params: LSTMParams) -> Tensor:
+class Terms(NamedTuple):
+    """What a loss is made of, one row for each bar that has a target y.
+
+    `values`: raw, (bars, values); `before`: the first value one bar earlier; `tail`: log(degrees of freedom - 2).
+    """
+
+    values: Tensor
+    before: Tensor
+    target: Tensor
+    base: Tensor
+    tail: Tensor
+    levels: Tensor
+    turnover_cost: float
+
+
+def network_loss(network: ForecastNetwork, chunks: Chunks, params: LSTMParams) -> Tensor:
+    """The loss of the network's output over the bars of some chunks that have a target."""
+    values, known = network(chunks.inputs)[0], ~torch.isnan(chunks.target)
+    before = torch.cat([values[:, :1, 0], values[:, :-1, 0]], dim=1)
+    levels = torch.tensor(params.levels, dtype=values.dtype)
+    terms = Terms(
+        values[known], before[known], chunks.target[known], chunks.base[known],
+        network.tail[0], levels, params.turnover_cost,
+    )  # fmt: skip
+    return LOSSES[params.output](terms)
+
+
+def squared_error(terms: Terms) -> Tensor:
     """The mean of (y - m)^2, m the first value."""
-    known = ~torch.isnan(chunks.target)
-    return torch.square(values[..., 0][known] - chunks.target[known]).mean()
+    return torch.square(terms.values[:, 0] - terms.target).mean()
 
 
-def gaussian_loss(values: Tensor, chunks: Chunks, network: nn.Module, params: LSTMParams) -> Tensor:
+def gaussian_loss(terms: Terms) -> Tensor:
     """The mean negative log likelihood of y under N(m, s^2), log s^2 = base + d, less the constant log(2 pi) / 2."""
-    known = ~torch.isnan(chunks.target)
-    error, log_variance = chunks.target[known] - values[..., 0][known], (chunks.base + values[..., 1])[known]
+    error, log_variance = terms.target - terms.values[:, 0], terms.base + terms.values[:, 1]
     return 0.5 * (log_variance + torch.square(error) * torch.exp(-log_variance)).mean()
 
 
-def student_loss(values: Tensor, chunks: Chunks, network: nn.Module, params: LSTMParams) -> Tensor:
+def student_loss(terms: Terms) -> Tensor:
     """The mean negative log likelihood of y under Student's t of mean m, VARIANCE s^2 and nu degrees of freedom.
 
     log s^2 = base + d; nu = 2 + exp(tail), one number for the whole network.
     """
-    known = ~torch.isnan(chunks.target)
-    error, log_variance = chunks.target[known] - values[..., 0][known], (chunks.base + values[..., 1])[known]
-    tail = torch.exp(network.tail)
+    error, log_variance = terms.target - terms.values[:, 0], terms.base + terms.values[:, 1]
+    tail = torch.exp(terms.tail)
     constant = torch.lgamma(0.5 * (tail + 2.0)) - torch.lgamma(0.5 * (tail + 3.0)) + 0.5 * torch.log(math.pi * tail)
     scaled = torch.square(error) * torch.exp(-log_variance) / tail
     return constant + 0.5 * (log_variance + (tail + 3.0) * torch.log1p(scaled)).mean()
 
 
-def pinball_loss(values: Tensor, chunks: Chunks, network: nn.Module, params: LSTMParams) -> Tensor:
+def pinball_loss(terms: Terms) -> Tensor:
     """The pinball loss max(p e, (p - 1) e), e = y - quantile_p, averaged over bars and probabilities p."""
-    known = ~torch.isnan(chunks.target)
-    quantiles = spread_quantiles(values[known], torch.exp(0.5 * chunks.base[known]))
-    error = chunks.target[known].unsqueeze(-1) - quantiles
-    levels = torch.tensor(params.levels, dtype=error.dtype)
-    return torch.maximum(levels * error, (levels - 1.0) * error).mean()
+    quantiles = spread_quantiles(terms.values, torch.exp(0.5 * terms.base))
+    error = terms.target.unsqueeze(-1) - quantiles
+    return torch.maximum(terms.levels * error, (terms.levels - 1.0) * error).mean()
 
 
 def spread_quantiles(values: Tensor, scale: Tensor) -> Tensor:
-    """Quantiles (rows, levels) that never cross: the median is the first value, the others lie exp(value) x scale apart.
+    """Quantiles (rows, levels) that never cross: the median is the first value, the others exp(value) x scale apart.
 
     Values 1, 2 ... step upwards from the median, the rest downwards.
     """
@@ -72,32 +95,28 @@ def spread_quantiles(values: Tensor, scale: Tensor) -> Tensor:
     return torch.cat([median - below.flip(1), median, median + above], dim=1)
 
 
-def qlike_loss(values: Tensor, chunks: Chunks, network: nn.Module, params: LSTMParams) -> Tensor:
+def qlike_loss(terms: Terms) -> Tensor:
     """The mean of v / h + log h, log h = base + d: QLIKE without what no forecast can change (Patton 2011)."""
-    known = ~torch.isnan(chunks.target)
-    log_variance = (chunks.base + values[..., 0])[known]
-    return (chunks.target[known] * torch.exp(-log_variance) + log_variance).mean()
+    log_variance = terms.base + terms.values[:, 0]
+    return (terms.target * torch.exp(-log_variance) + log_variance).mean()
 
 
-def class_loss(values: Tensor, chunks: Chunks, network: nn.Module, params: LSTMParams) -> Tensor:
+def class_loss(terms: Terms) -> Tensor:
     """The mean cross-entropy of the classes -1, 0, 1 under softmax(-s, n, s), with the values s and n."""
-    known = ~torch.isnan(chunks.target)
-    side, none = values[..., 0][known], values[..., 1][known]
+    side, none = terms.values[:, 0], terms.values[:, 1]
     logits = torch.stack([-side, none, side], dim=-1)
-    return nn.functional.cross_entropy(logits, chunks.target[known].long() + 1)
+    return nn.functional.cross_entropy(logits, terms.target.long() + 1)
 
 
-def sharpe_loss(values: Tensor, chunks: Chunks, network: nn.Module, params: LSTMParams) -> Tensor:
-    """Minus the Sharpe ratio of one bar of p_t y_t - cost |p_t - p_(t-1)|, p = tanh(value), over all bars of all chunks."""
-    known = ~torch.isnan(chunks.target)
-    position = torch.tanh(values[..., 0])
-    turnover = torch.diff(position, dim=1, prepend=position[:, :1]).abs()
-    net = (position * chunks.target)[known] - params.turnover_cost * turnover[known]
+def sharpe_loss(terms: Terms) -> Tensor:
+    """Minus the Sharpe ratio of one bar of p_t y_t - cost |p_t - p_(t-1)|, p = tanh(value), over all bars."""
+    position = torch.tanh(terms.values[:, 0])
+    turnover = (position - torch.tanh(terms.before)).abs()
+    net = position * terms.target - terms.turnover_cost * turnover
     return -net.mean() / torch.sqrt(net.var(correction=0) + LEAST_DEVIATION**2)
 
 
-Loss = Callable[[Tensor, Chunks, nn.Module, LSTMParams], Tensor]
-LOSSES: dict[str, Loss] = {
+LOSSES: dict[str, Callable[[Terms], Tensor]] = {
     "mean": squared_error,
     "gaussian": gaussian_loss,
     "student": student_loss,

@@ -33,9 +33,8 @@ class ForecastNetwork(nn.Module):
         self.dropout = nn.Dropout(params.dropout)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-        if params.output == "student":
-            # log(degrees of freedom - 2): starts at 8.
-            self.tail = nn.Parameter(torch.tensor(6.0).log())
+        # log(degrees of freedom - 2) of a Student t, which starts at 8; other outputs leave it alone.
+        self.tail = nn.Parameter(torch.tensor([6.0]).log(), requires_grad=params.output == "student")
         for name, values in self.lstm.named_parameters():
             if name.startswith("bias"):
                 # Gates lie in the order input, forget, cell, output; two biases add up to 1.
@@ -53,7 +52,7 @@ class ForecastNetwork(nn.Module):
         return values, cast(State, state)
 
     def start_from(self, constants: Tensor, slopes: Tensor) -> None:
-        """Sets what the untrained network says: the constants, plus slopes . x in the first value if the head has them."""
+        """Sets what the untrained network says: the constants, plus slopes . x in the first if it has coefficients."""
         with torch.no_grad():
             self.head.bias[: self.values] = constants
             self.head.bias[self.values :] = slopes[: len(self.head.bias) - self.values]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from statistics import NormalDist
 
 import numpy as np
@@ -30,12 +31,11 @@ def read_values(
         return np.column_stack((first, quantile_sigma(quantiles, params.levels), quantiles))
     if params.output == "volatility":
         return np.column_stack((0.0 * rows, np.exp(0.5 * (base + first))))
+    if params.output == "mean":
+        return np.column_stack((first, deviation * rows))
     score = read_score(values, params.output)
-    if params.output == "barrier":
-        return np.column_stack((slope * score, deviation * rows, 0.5 + 0.5 * score))
-    if params.output == "position":
-        return np.column_stack((slope * score, deviation * rows, score))
-    return np.column_stack((first, deviation * rows))
+    said = 0.5 + 0.5 * score if params.output == "barrier" else score
+    return np.column_stack((slope * score, deviation * rows, said))
 
 
 def read_score(values: FloatArray, output: str) -> FloatArray:
@@ -80,6 +80,6 @@ def quantile_sigma(quantiles: FloatArray, levels: tuple[float, ...]) -> FloatArr
 def normal_steps(levels: tuple[float, ...]) -> list[float]:
     """The raw values that make an untrained network's quantiles those of a standard normal distribution."""
     points = [NormalDist().inv_cdf(level) for level in levels]
-    gaps = [math.log(high - low) for low, high in zip(points, points[1:], strict=False)]
+    gaps = [math.log(high - low) for low, high in pairwise(points)]
     half = len(gaps) // 2
     return gaps[half:] + gaps[:half][::-1]

@@ -185,7 +185,10 @@ class WalkForwardParams(Parameters):
     test: Annotated[Quantity, Measured(DURATIONS)] = Field(Quantity(90.0, "d"), description='a duration such as "90d"')
     seeds: int = Field(3, ge=1, le=100, description="models in the ensemble, a whole number from 1 to 100")
     purge: int = Field(
-        1, ge=1, le=10_000, description="bars, a whole number from 1 to 10000; the horizon of the label counts where it is longer"
+        1,
+        ge=1,
+        le=10_000,
+        description="bars, a whole number from 1 to 10000; a longer horizon of the label counts",
     )
     embargo: Annotated[str, BeforeValidator(_read_embargo)] = Field(
         "auto", description='"auto" (the longest memory of the features) or a duration such as "2d"'

@@ -62,8 +62,9 @@ def run_cell(cell: Cell, scaled: Float32Array, state: CellState) -> Float32Array
 
 @rule
 def _scan(
-    scaled: Float32Array, gates: Float32Array, head: Float32Array, h: Float32Array, c: Float32Array, values: Float32Array
-) -> None:
+    scaled: Float32Array, gates: Float32Array, head: Float32Array,
+    h: Float32Array, c: Float32Array, values: Float32Array,
+) -> None:  # fmt: skip
     bent, room = np.empty(scaled.shape[1], np.float32), np.empty(gates.shape[1], np.float32)
     out = np.empty(head.shape[1], np.float32)
     for t in range(len(scaled)):
@@ -112,5 +113,5 @@ def _add(room: Float32Array, weights: Float32Array, first: int, shown: Float32Ar
 
 
 @rule
-def _sigmoid(value: float) -> float:
-    return ONE / (ONE + math.exp(-value))
+def _sigmoid(value: np.float32) -> np.float32:
+    return ONE / (ONE + np.float32(math.exp(-value)))

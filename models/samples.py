@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import talib
 
 from markets.candles import Candles, FloatArray, IntArray
 from markets.market import Market
-from models.features import Float32Array, compute_features, ema_memory, parse_columns
+from models.features import Column, Float32Array, compute_features, ema_memory, longest_memory, parse_columns
 from models.parameters import FeatureParams, LSTMParams
 from models.targets import barrier_target, next_return_target, next_variance_target
 from models.variance import LEAST_VOLATILITY, bar_variance, base_columns, har_columns
@@ -69,7 +70,7 @@ class Sample:
 
 
 def build_sample(source: Market | Candles, features: FeatureParams, model: LSTMParams) -> Sample:
-    """The sample of a market, or of candles alone, under these features and this model's volatility, base and output."""
+    """The sample of a market, or of candles alone, under these features and this model's settings."""
     candles = source.candles if isinstance(source, Market) else source
     matrix = compute_features(source, parse_columns(features.columns))
     volatility = trailing_volatility(candles.close, model.volatility_bars)
@@ -88,15 +89,17 @@ def build_sample(source: Market | Candles, features: FeatureParams, model: LSTMP
         returns=returns,
         variance=variance,
         volatility=volatility,
-        memory=max(matrix.memory, volatility_memory(model.volatility_bars), _base_memory(model)),
+        memory=input_memory(matrix.columns, model),
         source=candles.source,
         har=base.shape[1],
         horizon=model.horizon,
     )
 
 
-def _base_memory(model: LSTMParams) -> int:
-    return model.har_bars[-1] + 1 if base_columns(model) else 1
+def input_memory(columns: Sequence[Column], model: LSTMParams) -> int:
+    """Bars, the current one included, after which the past no longer matters to a row of inputs."""
+    base = model.har_bars[-1] + 1 if base_columns(model) else 1
+    return max(longest_memory(columns), volatility_memory(model.volatility_bars), base)
 
 
 def trailing_volatility(close: FloatArray, bars: int) -> FloatArray:

@@ -45,8 +45,9 @@ def make_folds(
 ) -> list[Fold]:
     """The folds over candles that open at `timestamp`; the tests follow each other without a hole.
 
-    `memory`: the longest memory of the features, in bars; `horizon`: bars until a label is known. Raises DataError that says how many bars
-    are needed where there are too few for a first test, ParameterError where no row is left to train.
+    `memory`: the longest memory of the features, in bars; `horizon`: bars until a label is known. Raises
+    DataError that says how many bars are needed where there are too few for a first test, ParameterError where
+    no row is left to train.
     """
     train, test = bars_in(walk.train, bar, "train"), bars_in(walk.test, bar, "test")
     count = len(timestamp)

@@ -15,7 +15,7 @@ from models.forecasts import Bar
 from models.inputs import COLUMNS, Inputs
 from models.parameters import FeatureParams, LSTMParams
 from models.recursions import Volatility
-from models.samples import LEAST_VOLATILITY
+from models.variance import LEAST_VOLATILITY, BaseColumns
 
 
 class FeatureStepper:
@@ -88,19 +88,21 @@ class SampleStepper:
         self._features = FeatureStepper(parse_columns(features.columns), bar)
         relative = [column.kind.relative for column in self._features.columns]
         self._relative = np.array(relative) & (features.units == "volatility")
-        self._bars = model.volatility_bars
+        self._model = model
         self.reset()
 
     def reset(self) -> None:
         """Forgets all bars."""
         self._features.reset()
-        self._volatility = Volatility(self._bars, LEAST_VOLATILITY)
+        self._volatility = Volatility(self._model.volatility_bars, LEAST_VOLATILITY)
+        self._base = BaseColumns(self._model)
 
     def step(self, bar: Bar) -> Shown:
         """What is shown at the close of a bar; NaN during the warm-up."""
         row, volatility = self._features.step(bar), self._volatility(bar)
         units = np.where(self._relative, volatility, 1.0 if volatility == volatility else math.nan)
-        return Shown((row.astype(np.float32) / units).astype(np.float32), volatility)
+        base = self._base.step(bar.high, bar.low, bar.close) - 2.0 * math.log(volatility)
+        return Shown(np.concatenate((row.astype(np.float32) / units, base)).astype(np.float32), volatility)
 
 
 class _Tail:

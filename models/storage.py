@@ -13,14 +13,15 @@ import safetensors.numpy
 
 from foundation.errors import DataError, ParameterError
 from foundation.files import atomic_file
+from models.ensemble import SymbolModel
 from models.features import Float32Array
+from models.fitted import TrainedNetwork
 from models.parameters import FeatureParams, LSTMParams
 from models.scaling import read_scaler
-from models.trained import SymbolModel, TrainedModel
-from models.training import TrainedNetwork
+from models.trained import TrainedModel
 
 FILE_NAME = "model.safetensors"
-FORMAT = 1
+FORMAT = 2
 # One metadata key only: the order of several is random, and with it the bytes of the file.
 _KEY = "crossgate"
 
@@ -83,7 +84,9 @@ def _symbol_record(one: SymbolModel) -> dict[str, Any]:
 def _record(member: TrainedNetwork) -> dict[str, Any]:
     return {
         "scaler": member.scaler.record(),
+        "base": member.base.tolist(),
         "deviation": member.deviation,
+        "slope": member.slope,
         "steps": member.steps,
         "loss": member.loss,
         "zero_loss": member.zero_loss,
@@ -107,7 +110,8 @@ def _read_member(record: Mapping[str, Any], weights: Mapping[str, Float32Array],
     if not all(np.isfinite(values).all() for values in weights.values()):
         raise ValueError("weights are not finite")
     scaler = read_scaler(record["scaler"])
-    figures = {name: float(record[name]) for name in ("deviation", "loss", "zero_loss")}
-    member = TrainedNetwork(model, scaler, weights, steps=int(record["steps"]), **figures)
-    member.network()
+    figures = {name: float(record[name]) for name in ("deviation", "slope", "loss", "zero_loss")}
+    base = np.array(record["base"], dtype=np.float64)
+    member = TrainedNetwork(model, scaler, weights, base, steps=int(record["steps"]), **figures)
+    member.check_shapes()
     return member

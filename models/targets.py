@@ -16,7 +16,7 @@ def next_return_target(candles: Candles, volatility: FloatArray) -> Float32Array
     """The next bar's log return over the trailing volatility; NaN where it is unknown or artificial."""
     target = np.full(len(candles), np.nan)
     target[:-1] = np.diff(np.log(candles.close)) / volatility[:-1]
-    target[:-1][candles.touched[1:]] = np.nan
+    target[:-1][candles.touched[:-1] | candles.touched[1:]] = np.nan
     return target.astype(np.float32)
 
 
@@ -24,7 +24,7 @@ def next_variance_target(candles: Candles, variances: FloatArray, volatility: Fl
     """The next bar's range variance over the trailing volatility squared; NaN where it is unknown or artificial."""
     target = np.full(len(candles), np.nan)
     target[:-1] = variances[1:] / np.square(volatility[:-1])
-    target[:-1][candles.touched[1:]] = np.nan
+    target[:-1][candles.touched[:-1] | candles.touched[1:]] = np.nan
     return target.astype(np.float32)
 
 
@@ -33,8 +33,8 @@ def barrier_target(candles: Candles, volatility: FloatArray, model: LSTMParams) 
 
     The barriers lie `barrier_sigma` trailing volatilities from the close of bar t (Lopez de Prado 2018, the
     triple barrier). Known at the close of bar t + barrier_bars, however early a barrier is touched: so
-    every label has one horizon. NaN in the last `barrier_bars` rows, where a bar until the touch was
-    changed by cleaning, and where one bar touches both: which came first is not known.
+    every label has one horizon. NaN in the last `barrier_bars` rows, where cleaning changed bar t or
+    one until the touch, and where one bar touches both: which came first is not known.
     """
     labels: FloatArray = _barrier_labels(
         candles.high, candles.low, candles.close, candles.touched, volatility * model.barrier_sigma, model.barrier_bars
@@ -48,7 +48,7 @@ def _barrier_labels(
 ) -> FloatArray:
     labels = np.full(len(close), np.nan)
     for t in range(len(close) - bars):
-        if not math.isnan(distance[t]):
+        if not (math.isnan(distance[t]) or touched[t]):
             upper, lower = close[t] * math.exp(distance[t]), close[t] * math.exp(-distance[t])
             labels[t] = _first_touch(high, low, touched, t, bars, upper, lower)
     return labels

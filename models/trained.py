@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -12,28 +13,13 @@ from foundation.parallel import run_all
 from markets.candles import FloatArray, duration, utc
 from markets.market import Market
 from models.calibration import with_intervals
-from models.features import Float32Array
-from models.forecasts import NO_FORECAST, Bar, Forecast, Forecasts, ForecastSeries
-from models.network import ForecastNetwork, State
+from models.ensemble import SymbolModel, make_series
+from models.fitted import TrainedNetwork
+from models.forecasts import Bar, Forecast, Forecasts, ForecastSeries
+from models.live import LiveForecasters
 from models.parameters import FeatureParams, LSTMParams
-from models.samples import HORIZON, Sample, build_sample
-from models.stepping import SampleStepper
-from models.training import TrainedNetwork, forecast_means, train_network
+from models.samples import Sample, build_sample
 from models.walkforward import as_list, member_seeds
-
-
-@dataclass(frozen=True, eq=False)
-class SymbolModel:
-    """The ensemble of one symbol: its members, the bar length they know, and the close of the last bar they saw."""
-
-    bar: int
-    trained_through: int
-    members: tuple[TrainedNetwork, ...]
-
-    @property
-    def deviation(self) -> float:
-        """The mean deviation of the members' targets; with the trailing volatility it makes sigma."""
-        return float(np.mean([member.deviation for member in self.members]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +27,17 @@ class TrainedModel:
     """One ensemble per symbol. It forecasts bars later than its training only, and never learns again.
 
     `forecasts` answers for whole markets; `forecast` is the same, stepped bar by bar (a Forecaster):
-    for each symbol it keeps the state of the features and of the networks. A gap
-    in time, or a bar that is not later than the one before, starts it afresh. Bars before the end
-    of training, and the first `replay` bars with inputs after a fresh start, only warm the state.
+    see LiveForecaster.
     """
 
     features: FeatureParams
     model: LSTMParams
     symbols: Mapping[str, SymbolModel]
-    _steppers: dict[str, _Stepper] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def _live(self) -> LiveForecasters:
+        models = {symbol: ((0, one),) for symbol, one in self.symbols.items()}
+        return LiveForecasters(models, self.features, self.model)
 
     def forecasts(self, markets: Market | Sequence[Market]) -> Forecasts:
         """The forecasts for all bars of some markets that are later than the training.
@@ -57,18 +45,17 @@ class TrainedModel:
         Raises DataError where a symbol is unknown, the bars have another length, or none is late enough.
         """
         listed = as_list(markets)
-        series = {market.symbol: self._series(market) for market in listed}
-        return with_intervals(Forecasts(series, "trained LSTM"), listed)
+        made = Forecasts({market.symbol: self._series(market) for market in listed}, "trained LSTM")
+        return made if self.model.output == "quantiles" else with_intervals(made, listed)
 
     def forecast(self, bar: Bar) -> Forecast:
         """The forecast for the bar after `bar`; NO_FORECAST where it is not out of sample, or the state is cold."""
-        if bar.symbol not in self._steppers:
-            self._steppers[bar.symbol] = _Stepper(self._of(bar.symbol), self.features, self.model)
-        return self._steppers[bar.symbol].step(bar)
+        self._of(bar.symbol)
+        return self._live.forecast(bar)
 
     def reset(self) -> None:
         """Forgets all bars that `forecast` was shown."""
-        self._steppers.clear()
+        self._live.reset()
 
     def _of(self, symbol: str) -> SymbolModel:
         if symbol not in self.symbols:
@@ -89,16 +76,9 @@ class TrainedModel:
                 f"{utc(trained.trained_through)} UTC) and has {self.model.replay} bars with inputs before it"
             )
             raise DataError(candles.source, problem, fix="load later candles, and some before them")
-        members, sigma = _whole(sample, trained)
-        rows = len(candles) - first
-        return ForecastSeries(
-            timestamp=candles.timestamp[first:],
-            mean=members.mean(axis=1)[first:],
-            sigma=sigma[first:],
-            trained_through=np.full(rows, trained.trained_through, np.int64),
-            model=np.zeros(rows, dtype=np.int64),
-            members=members[first:],
-        )
+        members = [_columns(member, sample)[first:] for member in trained.members]
+        volatility, through = sample.volatility[first:], trained.trained_through
+        return make_series(candles.timestamp[first:], volatility, members, self.model, through, 0)
 
 
 def train_model(
@@ -115,11 +95,13 @@ def train_model(
     Fit and validation rows lie as far apart as the inputs' memory. Raises DataError that says how many
     bars are needed.
     """
+    from models.training import train_network
+
     model, features = model or LSTMParams(), features or FeatureParams()
     listed = as_list(markets)
     samples = [build_sample(market, features, model) for market in listed]
     calls = [
-        (sample, len(sample) - HORIZON, HORIZON + sample.memory, features.scaling, model, member)
+        (sample, len(sample) - model.horizon, model.horizon + sample.memory, features.scaling, model, member)
         for sample in samples
         for member in member_seeds(seed, seeds)
     ]
@@ -136,52 +118,8 @@ def train_model(
     return TrainedModel(features, model, trained)
 
 
-def _whole(sample: Sample, trained: SymbolModel) -> tuple[FloatArray, FloatArray]:
-    """Each member's mean (rows, members) and sigma, the state run from the first row with inputs; NaN before it."""
-    means = np.full((len(trained.members), len(sample)), np.nan)
-    for member, row in zip(trained.members, means, strict=True):
-        inputs = member.scaler.apply(sample.features[sample.first :])
-        row[sample.first :], _ = forecast_means(member.network(), inputs)
-    return sample.volatility[:, None] * means.T, sample.volatility * trained.deviation
-
-
-class _Stepper:
-    """One symbol's forecasts, bar by bar: the state of its features and of every network."""
-
-    def __init__(self, trained: SymbolModel, features: FeatureParams, model: LSTMParams) -> None:
-        self._trained, self._model = trained, model
-        self._networks: list[ForecastNetwork] = [member.network() for member in trained.members]
-        self._inputs = SampleStepper(features, model, trained.bar)
-        self._start_afresh()
-
-    def _start_afresh(self) -> None:
-        self._inputs.reset()
-        self._last: int | None = None
-        self._states: list[State | None] = [None] * len(self._networks)
-        self._warmed = 0
-
-    def step(self, bar: Bar) -> Forecast:
-        if self._last is not None:
-            passed = bar.timestamp - self._last
-            if 0 < passed < self._trained.bar:
-                problem = f"has bars of {duration(passed)}, the model was trained on {duration(self._trained.bar)}"
-                raise DataError(bar.symbol, problem, fix="show it candles of that length, or train anew")
-            if passed != self._trained.bar:
-                self._start_afresh()
-        self._last = bar.timestamp
-        shown = self._inputs.step(bar)
-        if not np.isfinite(shown.features).all():
-            return NO_FORECAST
-        mean = self._mean(shown.features[None, :])
-        self._warmed += 1
-        if self._warmed <= self._model.replay or bar.timestamp <= self._trained.trained_through:
-            return NO_FORECAST
-        return Forecast(shown.volatility * mean, shown.volatility * self._trained.deviation)
-
-    def _mean(self, row: Float32Array) -> float:
-        means = []
-        for number, member in enumerate(self._trained.members):
-            inputs = member.scaler.apply(row)
-            mean, self._states[number] = forecast_means(self._networks[number], inputs, self._states[number])
-            means.append(float(mean[0]))
-        return float(np.mean(means))
+def _columns(member: TrainedNetwork, sample: Sample) -> FloatArray:
+    """The columns of a network's output at every row, the state run from the first row with inputs; NaN before it."""
+    columns = np.full((len(sample), len(member.params.outputs)), np.nan)
+    columns[sample.first :] = member.forecast(sample.features[sample.first :], member.fresh_state())
+    return columns

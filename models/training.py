@@ -19,7 +19,7 @@ from markets.candles import FloatArray
 from models.cache import FoldForecast, FoldJob, write_entry
 from models.features import Float32Array
 from models.fitted import TrainedNetwork
-from models.losses import LOSSES, Chunks
+from models.losses import Chunks, network_loss
 from models.network import ForecastNetwork
 from models.outputs import fit_slope, read_score
 from models.parameters import LSTMParams
@@ -42,7 +42,7 @@ def train_network(sample: Sample, last: int, gap: int, scaling: str, params: LST
     rows = split_rows(sample, last, gap, params)
     fit = slice(rows.fit_first, rows.fit_last)
     scaler = fit_scaler(scaling, sample.features[fit])
-    base = fit_base(sample.variance[fit], sample.base[fit])
+    base = fit_base(sample.variance[fit].astype(np.float64), sample.base[fit])
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = ForecastNetwork(sample.features.shape[1], params)
@@ -95,7 +95,7 @@ def _fit(network: ForecastNetwork, series: Chunks, rows: Rows, params: LSTMParam
     fit, check = Chunks(*(part[:fit_length] for part in series)), _validation_chunks(series, check_first, params)
     optimiser = torch.optim.AdamW(network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, params.learning_rate, total_steps=params.steps + 1)
-    zero_loss = _loss(network.eval(), check, params).item()
+    zero_loss = network_loss(network.eval(), check, params).item()
     best = _Best(copy.deepcopy(network.state_dict()), 0, zero_loss, zero_loss)
     if params.start == "regression":
         start_network(network, fit, params)
@@ -111,13 +111,9 @@ def _fit(network: ForecastNetwork, series: Chunks, rows: Rows, params: LSTMParam
     return best
 
 
-def _loss(network: ForecastNetwork, chunks: Chunks, params: LSTMParams) -> Tensor:
-    return LOSSES[params.output](network(chunks.inputs)[0], chunks, network, params)
-
-
 def _better(network: ForecastNetwork, best: _Best, step: int, check: Chunks, params: LSTMParams) -> _Best:
     with torch.no_grad():
-        loss = _loss(network.eval(), check, params).item()
+        loss = network_loss(network.eval(), check, params).item()
     return (
         best._replace(weights=copy.deepcopy(network.state_dict()), steps=step, loss=loss) if loss < best.loss else best
     )
@@ -125,7 +121,7 @@ def _better(network: ForecastNetwork, best: _Best, step: int, check: Chunks, par
 
 def _step(network: ForecastNetwork, chunks: Chunks, optimiser: Any, params: LSTMParams, step: int) -> None:
     optimiser.zero_grad()
-    loss = _loss(network.train(), chunks, params)
+    loss = network_loss(network.train(), chunks, params)
     if not math.isfinite(loss.item()):
         problem = f"makes the training loss {loss.item()} at step {step}"
         raise ParameterError(

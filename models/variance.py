@@ -61,16 +61,15 @@ def har_columns(variances: FloatArray, bars: tuple[int, ...]) -> FloatArray:
 
 
 def fit_base(target: FloatArray, columns: FloatArray) -> FloatArray:
-    """Constant and slopes of the least-squares regression of log(target) on HAR columns, rows without a target left out.
+    """Constant and slopes of the least-squares regression of log(target) on HAR columns, over rows with a target.
 
     Empty where there are no columns: the base is then the trailing volatility itself.
     """
     if columns.shape[1] == 0:
         return np.empty(0)
     known = np.isfinite(target) & (target > 0.0)
-    design = np.column_stack((np.ones(int(known.sum())), columns[known].astype(np.float64)))
-    solved: FloatArray = np.linalg.lstsq(design, np.log(target[known].astype(np.float64)), rcond=None)[0]
-    return solved
+    design = np.column_stack((np.ones(int(known.sum())), columns[known]))
+    return np.asarray(np.linalg.lstsq(design, np.log(target[known]), rcond=None)[0], dtype=np.float64)
 
 
 def base_log(coefficients: FloatArray, columns: FloatArray) -> FloatArray:
@@ -80,10 +79,37 @@ def base_log(coefficients: FloatArray, columns: FloatArray) -> FloatArray:
     """
     if len(coefficients) == 0:
         return np.zeros(len(columns))
-    logs: FloatArray = coefficients[0] + columns.astype(np.float64) @ coefficients[1:]
+    logs: FloatArray = coefficients[0] + columns @ coefficients[1:]
     return logs
 
 
 def base_columns(params: LSTMParams) -> int:
     """How many columns at the end of a sample's features carry the base: one for each of `har_bars`, or none."""
     return len(params.har_bars) if params.variance_base == "har" else 0
+
+
+class BaseColumns:
+    """The columns of the variance base bar by bar: one running sum for each of `har_bars`; empty without a base.
+
+    Equal to `har_columns` but for the rounding of the sums.
+    """
+
+    def __init__(self, params: LSTMParams) -> None:
+        self._bars = np.array(params.har_bars[: base_columns(params)], dtype=np.int64)
+        self._ring = np.zeros(int(self._bars[-1]) if len(self._bars) else 0)
+        self._sums, self._count = np.zeros(len(self._bars)), 0
+        self._gaps, self._close = params.range_measure == "true_range", math.nan
+
+    def step(self, high: float, low: float, close: float) -> FloatArray:
+        """The columns at the close of a bar; NaN where they are not known yet."""
+        if len(self._bars) == 0:
+            return np.empty(0)
+        if self._gaps and not math.isnan(self._close):
+            high, low = max(high, self._close), min(low, self._close)
+        variance, length = range_variance(high, low), len(self._ring)
+        # A place of the ring that was never written holds the zero that has left no sum.
+        leaving = self._ring[(self._count - self._bars) % length]
+        self._sums += variance - np.where(self._count >= self._bars, leaving, 0.0)
+        self._ring[self._count % length] = variance
+        self._count, self._close = self._count + 1, close
+        return np.where(self._count >= self._bars, np.log(self._sums / self._bars), np.nan)

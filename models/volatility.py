@@ -10,7 +10,7 @@ import numpy as np
 from foundation.compilation import rule
 from markets.candles import FloatArray
 from models.regression import accumulate, dot, solve
-from models.samples import LEAST_VOLATILITY
+from models.variance import LEAST_VOLATILITY
 
 # The windows of the heterogeneous autoregression, in bars, rising; each once for volatility and once for falls.
 HAR_WINDOWS = np.array([1, 5, 22])

@@ -14,10 +14,11 @@ from markets.candles import duration
 from markets.market import Market
 from models.cache import FoldForecast, FoldJob, entry_path, read_entry
 from models.calibration import with_intervals
-from models.forecasts import COLUMNS, Forecasts, ForecastSeries
+from models.ensemble import make_series
+from models.forecasts import COLUMNS, EXTRAS, Forecasts, ForecastSeries
 from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
 from models.samples import Sample, build_sample
-from models.schedule import Fold, embargo_bars, make_folds, rows_needed
+from models.schedule import Fold, left_out_bars, make_folds, rows_needed
 
 
 def walk_forward(
@@ -42,7 +43,7 @@ def walk_forward(
     second call trains nothing. Raises DataError or ParameterError that says how many bars are needed.
 
     A row's mean is the mean over seeds; its model saw no bar from the row's own on. Its quantiles are a conformal
-    interval around the mean, as wide as the errors of earlier rows say.
+    interval around the mean, as wide as the errors of earlier rows say, where the model learns none itself.
     """
     model, features, walk = model or LSTMParams(), features or FeatureParams(), walk or WalkForwardParams()
     overrides = {"scheme": scheme, "train": train, "test": test, "seeds": seeds}
@@ -60,10 +61,10 @@ def walk_forward(
     made = iter(results)
     series = {}
     for market, (sample, folds) in zip(listed, plans, strict=True):
-        parts = [_ensemble(sample, fold, [next(made) for _ in range(walk.seeds)]) for fold in folds]
+        parts = [_ensemble(sample, fold, [next(made) for _ in range(walk.seeds)], model) for fold in folds]
         series[market.symbol] = _joined(parts)
     made_of = Forecasts(series, f"LSTM, {walk.scheme} walk-forward, {walk.seeds} seed(s)", _notes(results))
-    return with_intervals(made_of, listed)
+    return made_of if model.output == "quantiles" else with_intervals(made_of, listed)
 
 
 def plan_folds(
@@ -71,7 +72,7 @@ def plan_folds(
 ) -> tuple[Sample, list[Fold]]:
     """The sample of a market and its folds, before anything trains; raises where there are too few bars."""
     sample = build_sample(market, features, model)
-    folds = make_folds(sample.timestamp, sample.bar, walk, sample.memory, sample.source)
+    folds = make_folds(sample.timestamp, sample.bar, walk, sample.memory, sample.source, sample.horizon)
     _check_length(sample, folds[0], walk, model)
     return sample, folds
 
@@ -93,7 +94,7 @@ def member_seeds(seed: int, count: int) -> list[int]:
 
 
 def _check_length(sample: Sample, fold: Fold, walk: WalkForwardParams, model: LSTMParams) -> None:
-    gap = walk.purge + embargo_bars(walk, sample.bar, sample.memory)
+    gap = left_out_bars(walk, sample.bar, sample.memory, sample.horizon)
     needed = sample.first + rows_needed(gap, model) + fold.test_first - fold.train_last
     if fold.test_first < needed:
         problem = f"holds {fold.test_first:,} bars of {duration(sample.bar)}, and the model needs {needed:,}"
@@ -115,14 +116,17 @@ def _notes(results: list[FoldForecast]) -> tuple[str, ...]:
 
 def _job(sample: Sample, fold: Fold, walk: WalkForwardParams, scaling: str, model: LSTMParams, seed: int) -> FoldJob:
     shown = sample.rows(fold.train_first, fold.test_last)
-    gap = walk.purge + embargo_bars(walk, sample.bar, sample.memory)
+    gap = left_out_bars(walk, sample.bar, sample.memory, sample.horizon)
     last, test_first = fold.train_last - fold.train_first, fold.test_first - fold.train_first
     return FoldJob(shown, last, gap, test_first, scaling, model, seed)
 
 
 def _run(jobs: list[FoldJob], description: str, workers: int | None, cache: bool) -> list[FoldForecast]:
     paths: list[Path | None] = [entry_path(job.key) if cache else None for job in jobs]
-    made = [path and read_entry(path, len(job.sample) - job.test_first) for job, path in zip(jobs, paths, strict=True)]
+    made = [
+        path and read_entry(path, (len(job.sample) - job.test_first, len(job.params.outputs)))
+        for job, path in zip(jobs, paths, strict=True)
+    ]
     missing = [row for row, forecast in enumerate(made) if forecast is None]
     if missing:
         from models.training import run_job
@@ -133,21 +137,15 @@ def _run(jobs: list[FoldJob], description: str, workers: int | None, cache: bool
     return [forecast for forecast in made if isinstance(forecast, FoldForecast)]
 
 
-def _ensemble(sample: Sample, fold: Fold, members: list[FoldForecast]) -> ForecastSeries:
-    volatility = sample.volatility[fold.test_first : fold.test_last]
-    rows, means = len(volatility), [member.means for member in members]
-    return ForecastSeries(
-        timestamp=sample.timestamp[fold.test_first : fold.test_last],
-        mean=volatility * np.mean(means, axis=0),
-        sigma=volatility * np.mean([member.deviation for member in members]),
-        trained_through=np.full(rows, fold.trained_through, np.int64),
-        model=np.full(rows, fold.number, np.int64),
-        members=volatility[:, None] * np.transpose(means),
+def _ensemble(sample: Sample, fold: Fold, members: list[FoldForecast], model: LSTMParams) -> ForecastSeries:
+    tested = slice(fold.test_first, fold.test_last)
+    columns = [member.columns for member in members]
+    return make_series(
+        sample.timestamp[tested], sample.volatility[tested], columns, model, fold.trained_through, fold.number
     )
 
 
 def _joined(parts: list[ForecastSeries]) -> ForecastSeries:
-    columns: dict[str, Any] = {
-        name: np.concatenate([getattr(part, name) for part in parts]) for name in (*COLUMNS, "members")
-    }
-    return ForecastSeries(**columns)
+    names = [name for name in (*COLUMNS, *EXTRAS) if getattr(parts[0], name) is not None]
+    columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return ForecastSeries(**columns, levels=parts[0].levels)

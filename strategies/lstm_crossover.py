@@ -11,7 +11,7 @@ import backtrader as bt
 import numpy as np
 
 from foundation.errors import ParameterError
-from models.forecasts import Bar, Forecast, Forecaster
+from models.forecasts import NO_FORECAST, Bar, Forecast, Forecaster
 from strategies import averages, rules
 from strategies.parameters import CrossoverParams, RiskParams
 from strategies.plan import SITUATION, entry_size, offset, offset_rate, risk_record
@@ -103,7 +103,7 @@ class Memory:
     fast: Any
     slow: Any
     atr: Any
-    forecast: tuple[float, float] = (math.nan, math.nan)
+    forecast: Forecast = NO_FORECAST
     before: int = 0
     age: int = averages.NO_CROSS
     barred: int = 0
@@ -173,7 +173,8 @@ class LSTMCrossover(bt.Strategy):
         """What is wanted at the close of this bar: long, short or, with signal 0, to hold."""
         stamp = data.open_time
         bar = Bar(data.symbol, stamp, *[line[0] for line in memory.prices])
-        mean, sigma = memory.forecast = self.ask(bar)
+        forecast = memory.forecast = Forecast(*self.ask(bar))
+        mean, sigma = forecast.mean, forecast.sigma
         fast, slow = memory.fast[0], memory.slow[0]
         side, memory.before, memory.age = averages.crossing_step(fast, slow, memory.before, memory.age)
         confirmed = averages.confirmation(side, memory.age, self.cross_bars)
@@ -183,7 +184,7 @@ class LSTMCrossover(bt.Strategy):
         wanted = rules.signal(mean, threshold, confirmed, self.decider) if stamp >= self.p.start else 0
         if not self.sigma_band[0] <= sigma <= self.sigma_band[1] and self.decider < 2:
             wanted = 0
-        reason = self._reason(bar, Forecast(mean, sigma), threshold, wanted)
+        reason = self._reason(bar, forecast, threshold, wanted)
         if math.isnan(slow):
             reason = "averages not known yet"
         return Decision(stamp, bar.close, mean, sigma, threshold, fast, slow, wanted, reason)
@@ -262,7 +263,7 @@ class LSTMCrossover(bt.Strategy):
         now["equity"] = self.broker.getvalue() / len(self.datas) - closing
         now["price"], now["side"], now["atr"] = price, side, memory.atr[0]
         now["fee_rate"], now["slippage"] = self.broker.fee_rate(data), self.broker.slippage
-        now["mean"], now["sigma"] = memory.forecast
+        now["mean"], now["sigma"] = memory.forecast.mean, memory.forecast.sigma
         now["bars_per_year"] = data.market.bars_per_year
         return now
 

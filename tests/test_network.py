@@ -35,7 +35,7 @@ def test_heads() -> None:
     """The head `coefficients` is a(h) . x + b(h) on bent inputs, `linear` is b(h)."""
     for head in ("coefficients", "linear"):
         network = made(head=head)
-        mean, _ = network(INPUTS)
+        mean = network(INPUTS)[0][..., 0]
         inputs = bend(INPUTS)
         out = network.head(network.lstm(inputs)[0])
         expected = out[..., 0] + ((out[..., 1:] * inputs).sum(-1) if head == "coefficients" else 0.0)
@@ -76,10 +76,10 @@ def test_start_from() -> None:
     """An untrained network that starts from a regression forecasts just that regression."""
     slopes = torch.tensor([0.1, -0.2, 0.3])
     network = ForecastNetwork(3, LSTMParams(hidden=6)).eval()
-    network.start_from(0.05, slopes)
-    assert torch.allclose(network(INPUTS)[0], 0.05 + bend(INPUTS) @ slopes, atol=1e-6)
+    network.start_from(torch.tensor([0.05]), slopes)
+    assert torch.allclose(network(INPUTS)[0][..., 0], 0.05 + bend(INPUTS) @ slopes, atol=1e-6)
     linear = ForecastNetwork(3, LSTMParams(hidden=6, head="linear")).eval()
-    linear.start_from(0.05, slopes)
+    linear.start_from(torch.tensor([0.05]), slopes)
     assert torch.allclose(linear(INPUTS)[0], torch.tensor(0.05))
 
 

@@ -15,7 +15,7 @@ from models.network import ForecastNetwork
 from models.parameters import FeatureParams, LSTMParams
 from models.samples import LEAST_VOLATILITY, Sample, build_sample, trailing_volatility
 from models.schedule import rows_needed, split_rows
-from models.training import forecast_means, train_network
+from models.training import train_network
 
 SAMPLE = build_sample(planted_market().candles, FEW, TINY)
 
@@ -70,7 +70,7 @@ def test_learns_a_planted_trend() -> None:
     for start in ("zero", "regression"):
         trained = train_network(sample, 1900, 60, "standard", tiny(start=start, steps=150, batch=32), 1)
         assert trained.loss < 0.96 * trained.zero_loss
-        means, _ = forecast_means(trained.network(), trained.scaler.apply(sample.features[sample.first :]))
+        means = trained.forecast(sample.features[sample.first :], trained.fresh_state())[:, 0]
         assert np.corrcoef(means[:-1], sample.target[sample.first : -1])[0, 1] > 0.15
         losses[start] = trained.loss
     assert losses["regression"] < 1.02 * losses["zero"]
@@ -83,7 +83,7 @@ def test_noise_is_not_learned() -> None:
     sample = build_sample(planted_market(2000, trend=0.0, seed=4).candles, FEW, TINY)
     trained = train_network(sample, 1900, 60, "standard", tiny(steps=60), 1)
     assert trained.loss <= trained.zero_loss
-    means, _ = forecast_means(trained.network(), trained.scaler.apply(sample.features[sample.first :]))
+    means = trained.forecast(sample.features[sample.first :], trained.fresh_state())[:, 0]
     assert np.square(means).mean() < 0.02 * np.nanmean(np.square(sample.target))
 
 
@@ -153,9 +153,9 @@ def test_validation_rows_only_choose(monkeypatch: pytest.MonkeyPatch) -> None:
     regressions: list[list[np.ndarray]] = []
     honest = models.training.ForecastNetwork.start_from
 
-    def seen(network: ForecastNetwork, bias: float, slopes: torch.Tensor) -> None:
-        regressions.append([np.array(bias), slopes.numpy().copy()])
-        honest(network, bias, slopes)
+    def seen(network: ForecastNetwork, constants: torch.Tensor, slopes: torch.Tensor) -> None:
+        regressions.append([constants.numpy().copy(), slopes.numpy().copy()])
+        honest(network, constants, slopes)
 
     monkeypatch.setattr(models.training.ForecastNetwork, "start_from", seen)
     one, two = (train_network(sample, 700, 60, "standard", TINY, 1) for sample in (SAMPLE, other))

@@ -19,7 +19,7 @@ from models.forecasts import Forecasts
 from models.parameters import WalkForwardParams
 from models.samples import build_sample
 from models.skill import Skill, forecast_skill
-from models.training import forecast_means, train_network
+from models.training import train_network
 from models.walkforward import member_seeds, walk_forward
 
 MARKET = planted_market()
@@ -69,9 +69,8 @@ def test_a_row_is_the_mean_over_seeds() -> None:
     means, deviations = [], []
     for seed in member_seeds(0, 2):
         trained = train_network(sample, 360 - gap, gap, "standard", model, seed)
-        inputs = trained.scaler.apply(sample.features[360 - 128 :])
-        mean, _ = forecast_means(trained.network(), inputs)
-        cold, _ = forecast_means(trained.network(), inputs[128:])
+        mean = trained.forecast(sample.features[360 - 128 :], trained.fresh_state())[:, 0]
+        cold = trained.forecast(sample.features[360:], trained.fresh_state())[:, 0]
         assert not np.array_equal(mean[128:], cold), "a state that does not matter would hide a missing warm-up"
         means.append(mean[128:])
         deviations.append(trained.deviation)

@@ -1,0 +1,90 @@
+"""Every way of running the network comes to the gate equations written out in float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gate_equations import gate_equations
+
+from models.network import ForecastNetwork
+from models.parameters import LSTMParams
+from models.recurrence import CellState, fresh_state, make_cell, run_cell
+
+INPUTS = np.random.default_rng(5).normal(size=(300, 5)).astype(np.float32) * 1.5
+SHAPES = (
+    {},
+    {"head": "linear", "hidden": 7},
+    {"layers": 2, "hidden": 9, "output": "student"},
+    {"layers": 3, "hidden": 4, "output": "quantiles"},
+    {"output": "volatility", "hidden": 5},
+    {"output": "barrier"},
+    {"output": "position"},
+    {"output": "gaussian", "head": "linear"},
+)
+
+
+def made(params: LSTMParams, columns: int = 5, seed: int = 0) -> ForecastNetwork:
+    """A network whose head is no longer zero, with gate biases that differ."""
+    torch.manual_seed(seed)
+    network = ForecastNetwork(columns, params)
+    for name, values in network.named_parameters():
+        if "bias" in name or "head" in name:
+            torch.nn.init.normal_(values, std=0.3)
+    return network.eval()
+
+
+def weights(network: ForecastNetwork) -> dict[str, Any]:
+    """The weights by their names in torch."""
+    return {name: values.numpy() for name, values in network.state_dict().items()}
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_all_ways_are_the_gate_equations(shape: dict[str, Any]) -> None:
+    """nn.LSTM at once, compiled code at once and compiled code bar by bar differ from them by rounding only."""
+    params = LSTMParams(**shape)
+    network = made(params)
+    expected = gate_equations(weights(network), INPUTS.astype(np.float64), params)
+    assert np.ptp(expected, axis=0).min() > 0.005
+    with torch.no_grad():
+        whole = network(torch.from_numpy(INPUTS).unsqueeze(0))[0][0].numpy()
+    cell, state = make_cell(weights(network), params), fresh_state(params)
+    scanned = run_cell(cell, INPUTS, fresh_state(params))
+    stepped = np.concatenate([run_cell(cell, INPUTS[row : row + 1], state) for row in range(len(INPUTS))])
+    assert np.abs(whole - expected).max() <= 2e-6
+    assert np.abs(scanned - expected).max() <= 2e-6
+    assert np.array_equal(stepped, scanned)
+
+
+def test_a_state_can_be_handed_over() -> None:
+    """Half the bars, then the rest from a copy of the state, is the same to the bit as all at once."""
+    params = LSTMParams(layers=2, hidden=6)
+    cell, state = make_cell(weights(made(params)), params), fresh_state(params)
+    first = run_cell(cell, INPUTS[:100], state)
+    rest = run_cell(cell, INPUTS[100:], CellState(state.h.copy(), state.c.copy()))
+    assert np.array_equal(np.concatenate((first, rest)), run_cell(cell, INPUTS, fresh_state(params)))
+
+
+@pytest.mark.parametrize("fault", ["gates swapped", "bias left out", "state kept", "inputs not bent", "batch as time"])
+def test_planted_faults_are_seen(fault: str) -> None:
+    """Gates in another order, a missing bias, a state not moved on, unbent inputs, batch as time: all far off."""
+    params = LSTMParams(hidden=6)
+    network = made(params)
+    right = gate_equations(weights(network), INPUTS.astype(np.float64), params)
+    wrong, shown = weights(network), INPUTS.astype(np.float64)
+    if fault == "gates swapped":
+        wrong = {n: v[np.r_[0:6, 12:18, 6:12, 18:24]] if n.startswith("lstm") else v for n, v in wrong.items()}
+    if fault == "bias left out":
+        wrong["lstm.bias_hh_l0"] = np.zeros_like(wrong["lstm.bias_hh_l0"])
+    if fault == "inputs not bent":
+        shown = 2.0 * np.arctanh(np.clip(shown / 2.0, -0.99, 0.99))
+    if fault == "batch as time":
+        with torch.no_grad():
+            faulty = network(torch.from_numpy(INPUTS).unsqueeze(1))[0][:, 0].numpy()
+    elif fault == "state kept":
+        faulty = np.concatenate([gate_equations(wrong, row[None], params) for row in shown])
+    else:
+        faulty = gate_equations(wrong, shown, params)
+    assert np.abs(faulty - right).max() > 0.01
