@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -116,12 +116,7 @@ class LiveForecasters:
     `models`: for each symbol its ensembles in the order of time, each with the open of its first bar.
     """
 
-    def __init__(
-        self,
-        models: Iterable[tuple[str, Sequence[tuple[int, SymbolModel]]]],
-        features: FeatureParams,
-        params: LSTMParams,
-    ) -> None:
+    def __init__(self, models: Mapping[str, Successors], features: FeatureParams, params: LSTMParams) -> None:
         self._models, self._features, self._params = models, features, params
         self._live: dict[str, LiveForecaster] = {}
 
