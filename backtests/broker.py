@@ -47,7 +47,11 @@ class FuturesBroker(bt.BrokerBase):
 
     Orders: Market, Limit, Stop, and brackets whose exits live on the entry bar. Keywords beyond
     Backtrader's own, for `buy` and `sell`: `leverage`, `reduce_only`, `reason` (one of FILL_REASONS), and
-    for the exits of a bracket `offset_rate` (fraction of the entry's fill price) or `offset` (in price).
+    for the exits of a bracket `offset_rate` (fraction of the entry's fill price) or `offset` (in price);
+    for its stop also `trailing_rate` or `trailing` (behind the best price since the entry),
+    `trailing_after_rate` or `trailing_after` (from the entry: where that begins), and `break_even_rate` or
+    `break_even` (from the entry: where the stop moves to it). An exit of a smaller size than its entry
+    is for that share of it; the others keep what it leaves.
     `getcash` is the cash not posted as margin; `getvalue` the equity at the last mark close.
     Every fill, funding payment and refusal is kept in `ledger`.
     """
@@ -231,9 +235,13 @@ class FuturesBroker(bt.BrokerBase):
             raise ParameterError(
                 "reason", "is not a reason of a fill", value=reason, fix=suggestion(reason, records.FILL_REASONS)
             )
-        for name in ("offset_rate", "offset"):
-            if name in options and (order.parent is None or not options[name] >= 0):
-                fix = "the exits of a bracket take 0 or more, measured from the fill of their parent"
+        for name in (*records.EXIT_DISTANCES, *records.STOP_DISTANCES):
+            if name not in options:
+                continue
+            moves = name in records.STOP_DISTANCES
+            if order.parent is None or not options[name] >= 0 or (moves and order.exectype != bt.Order.Stop):
+                who = "the stop" if moves else "the exits"
+                fix = f"{who} of a bracket may take 0 or more, measured from the fill of the parent"
                 raise ParameterError(name, "cannot be used here", value=options[name], fix=fix)
 
     def _place(self, order: Any) -> None:
@@ -257,7 +265,10 @@ class FuturesBroker(bt.BrokerBase):
         new["quantity"] = abs(order.created.size)
         new["price"] = self._on_tick(order, kind, side, bool(new["reduce_only"]))
         new["leverage"] = info.get("leverage", self.p.leverage)
-        new["offset_rate"], new["offset"] = info.get("offset_rate", 0.0), info.get("offset", 0.0)
+        for name in (*records.EXIT_DISTANCES, *records.STOP_DISTANCES):
+            new[name] = info.get(name, 0.0)
+        if parent:
+            new["share"] = min(1.0, abs(order.created.size / order.parent.created.size))
         self.account["orders"] += 1
         self.open_orders[order.ref] = order
         if self.account["ruined"][0]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backtests.fills import reaches, stop_fill
+from backtests.fills import distant, reaches, stop_fill
 from backtests.positions import close_position, free_cash, open_position
 from backtests.records import (
     BELOW_LOT,
@@ -22,10 +22,55 @@ from backtests.records import (
     Desk,
     Row,
 )
-from backtests.ties import GROUP_DUE, end, finish
+from backtests.ties import GROUP_DUE, end, finish, part_of
 from backtests.triggers import allows, stops, taker_price, trigger, turned_back
 from foundation.compilation import rule
 from markets.filters import round_down, round_up
+
+
+@rule
+def price_child(child: Row, side: int, entry: float, tick: float) -> None:
+    """The price of an exit measured from the entry's fill, when it was given as a distance.
+
+    A stop with neither price nor distance starts where its trailing distance puts it. A stop is rounded to
+    the tick nearer to the entry, a target to the tick farther from it. The limit of a stop-limit keeps its
+    distance from the level.
+    """
+    rate, amount = child.offset_rate, child.offset
+    if rate == 0.0 and amount == 0.0 and child.price == 0.0:
+        rate, amount = child.trailing_rate, child.trailing
+    if rate <= 0.0 and amount <= 0.0:
+        return
+    exact = distant(entry, -side if stops(child) else side, rate, amount)
+    level = max(tick, round_up(exact, tick) if side > 0 else round_down(exact, tick))
+    child.price, child.limit = level, child.limit + level - child.price
+
+
+@rule
+def wake_child(desk: Desk, child: Row, parent: Row) -> None:
+    """An exit comes alive with the fill of its entry, for what that opened or a share of it, priced from it."""
+    contract = desk.contracts[child.symbol]
+    if child.side * desk.positions[child.symbol].quantity >= 0.0:
+        finish(desk, child, CANCELLED, NOTHING)
+        return
+    child.status, child.quantity, child.basis = LIVE, parent.filled, parent.fill_price
+    price_child(child, parent.side, parent.fill_price, contract.tick)
+    if part_of(child):
+        child.quantity = parent.filled * child.share
+        if round_down(child.quantity, contract.lot) <= 0.0:
+            finish(desk, child, REFUSED, BELOW_LOT)
+
+
+@rule
+def wake_children(desk: Desk) -> None:
+    """The exits of brackets whose entries have filled come alive."""
+    for k in range(desk.account[0].orders):
+        if desk.orders[k].status != SLEEPING:
+            continue
+        for p in range(desk.account[0].orders):
+            if desk.orders[p].id == desk.orders[k].parent and desk.orders[p].status == FILLED:
+                wake_child(desk, desk.orders[k], desk.orders[p])
+                break
 
 
 @rule
@@ -44,6 +89,8 @@ def reduce_by_order(desk: Desk, k: int, price: float, reference: float, fee_rate
     else:
         order.tied = GROUP_DUE
     close_position(desk, order.id, order.symbol, quantity, price, reference, fee_rate, order.reason)
+    if order.status == FILLED:
+        wake_children(desk)
 
 
 @rule
@@ -80,39 +127,6 @@ def trade(desk: Desk, k: int, price: float, reference: float, fee_rate: float) -
         return False
     enter(desk, k, price, reference, fee_rate)
     return bool(order.status == FILLED)
-
-
-@rule
-def wake_children(desk: Desk) -> None:
-    """The exits of a bracket come alive with the fill of its entry, priced from it."""
-    for k in range(desk.account[0].orders):
-        child = desk.orders[k]
-        if child.status != SLEEPING:
-            continue
-        for p in range(desk.account[0].orders):
-            parent = desk.orders[p]
-            if parent.id != child.parent or parent.status != FILLED:
-                continue
-            if child.side * desk.positions[child.symbol].quantity >= 0.0:
-                finish(desk, child, CANCELLED, NOTHING)
-            else:
-                child.status, child.quantity = LIVE, parent.filled
-                price_child(child, parent.side, parent.fill_price, desk.contracts[child.symbol].tick)
-
-
-@rule
-def price_child(child: Row, side: int, entry: float, tick: float) -> None:
-    """The price of an exit measured from the entry's fill, when it was given as a distance.
-
-    A stop is rounded to the tick nearer to the entry, a target to the tick farther from it. The limit of
-    a stop-limit keeps its distance from the level.
-    """
-    if child.offset_rate <= 0.0 and child.offset <= 0.0:
-        return
-    away = -side if stops(child) else side
-    exact = entry * (1.0 + away * child.offset_rate) + away * child.offset
-    level = max(tick, round_up(exact, tick) if side > 0 else round_down(exact, tick))
-    child.price, child.limit = level, child.limit + level - child.price
 
 
 @rule

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backtests.entries import enter_inside, reduce_by_order, trade, wake_children
-from backtests.exits import bankrupt_at_close, exit_inside, fill_exit, gap_at_open
+from backtests.exits import bankrupt_at_close, exit_inside, fill_exit, follow_price, gap_at_open
 from backtests.fills import slipped
 from backtests.positions import settle_funding
 from backtests.records import CANCELLED, CLOSE, LIVE, MARKET, NOTHING, RUIN, Desk, Records, Row
@@ -51,6 +51,7 @@ def play_bar(
         enter_inside(desk, bars[s, i], s)
     for s in range(len(positions)):
         exit_inside(desk, bars[s, i], s)
+        follow_price(desk, bars[s, i], s)
     for s in range(len(positions)):
         settle_funding(desk, s, bars[s, i].mark_close, bars[s, i].funding_inside)
         bankrupt_at_close(desk, bars[s, i], s)

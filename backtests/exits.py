@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from backtests.entries import wake_children
-from backtests.fills import favourable_first, reaches, stop_fill
+from backtests.fills import distant, favourable_first, reaches, stop_fill
 from backtests.positions import close_position, direction, liquidate
-from backtests.records import BELOW_LOT, FILLED, LIMIT, LIQUIDATION, LIVE, REFUSED, STOP, STOP_LIMIT, Desk, Row
-from backtests.ties import GROUP_DUE, end, finish
+from backtests.records import (
+    BELOW_LOT,
+    BREAK_EVEN,
+    FILLED,
+    LIMIT,
+    LIQUIDATION,
+    LIVE,
+    REFUSED,
+    STOP,
+    STOP_LIMIT,
+    STOP_LOSS,
+    TRAILING_STOP,
+    Desk,
+    Row,
+)
+from backtests.ties import GROUP_DUE, end, finish, leave_rest
 from backtests.triggers import allows, stops, taker_price, trigger, turned_back
 from foundation.compilation import rule
-from markets.filters import round_down
+from markets.filters import round_down, round_up
 from markets.margin import bankruptcy_price, profit
+from strategies.stops import ratcheted_stop
 
 
 @rule
@@ -92,6 +107,7 @@ def fill_exit(desk: Desk, k: int, reference: float, slippage: float) -> None:
     else:
         order.filled, order.fill_price = quantity, price
         end(desk, order, FILLED, 0)
+        leave_rest(desk, k, quantity)
     close_position(desk, order.id, order.symbol, quantity, price, reference, fee_rate, order.reason)
     if order.status == FILLED:
         wake_children(desk)
@@ -174,6 +190,56 @@ def meet_adverse(desk: Desk, bar: Row, s: int) -> None:
             liquidate(desk, s, start, desk.settings[0].slippage)
         else:
             return
+
+
+@rule
+def follow_price(desk: Desk, bar: Row, s: int) -> None:
+    """Step 4, last: stops that trail or break even move with the bar's best price; the next bar meets them there.
+
+    Not on a bar in which a limit or stop order entered, whose best price may lie before the entry, nor
+    on one that cleaning has touched.
+    """
+    position = desk.positions[s]
+    side = direction(position.quantity)
+    if side == 0 or bar.blocked or position.entered_at > 0.0:
+        return
+    best, tick = bar.high if side > 0 else bar.low, desk.contracts[s].tick
+    for k in range(desk.account[0].orders):
+        order = desk.orders[k]
+        if order.status == LIVE and order.symbol == s and order.kind == STOP and order.side == -side:
+            trail_stop(order, side, best, tick)
+            break_even(order, side, best, tick)
+
+
+@rule
+def trail_stop(order: Row, side: int, best: float, tick: float) -> None:
+    """A stop follows the best price at its trailing distance, once that is far enough from the entry."""
+    if order.trailing_rate <= 0.0 and order.trailing <= 0.0:
+        return
+    if order.trailing_after_rate > 0.0 or order.trailing_after > 0.0:
+        after = distant(order.basis, side, order.trailing_after_rate, order.trailing_after)
+        if not reaches(side, best, after, tick):
+            return
+    move_stop(order, side, distant(best, -side, order.trailing_rate, order.trailing), tick, TRAILING_STOP)
+
+
+@rule
+def break_even(order: Row, side: int, best: float, tick: float) -> None:
+    """A stop moves to the entry's fill price once the best price is far enough from it."""
+    if order.break_even_rate <= 0.0 and order.break_even <= 0.0:
+        return
+    if reaches(side, best, distant(order.basis, side, order.break_even_rate, order.break_even), tick):
+        move_stop(order, side, order.basis, tick, BREAK_EVEN)
+
+
+@rule
+def move_stop(order: Row, side: int, level: float, tick: float, reason: int) -> None:
+    """A stop moves to a level, rounded to the tick on the near side of it, if that is nearer to the price."""
+    moved = ratcheted_stop(order.price, round_up(level, tick) if side > 0 else round_down(level, tick), side)
+    if moved != order.price:
+        order.price = moved
+        if order.reason in (STOP_LOSS, TRAILING_STOP, BREAK_EVEN):
+            order.reason = reason
 
 
 @rule

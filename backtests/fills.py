@@ -15,6 +15,12 @@ def reaches(side: int, price: float, level: float, tick: float) -> bool:
 
 
 @rule
+def distant(price: float, side: int, rate: float, amount: float) -> float:
+    """The price at a distance above (side +1) or below (-1) another: a fraction of it plus an amount of price."""
+    return price * (1.0 + side * rate) + side * amount
+
+
+@rule
 def slipped(price: float, side: int, slippage: float) -> float:
     """The price of a taker fill: worse by `slippage`, a fraction, for a buy (side +1) or a sell (-1)."""
     return price * (1.0 + side * slippage)

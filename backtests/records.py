@@ -14,14 +14,22 @@ Records = npt.NDArray[Any]
 # One record of such an array; its fields are known to compiled code only.
 Row = Any
 
+# The distances that an exit of a bracket may be given, and those that only its stop may.
+EXIT_DISTANCES = ("offset_rate", "offset")
+STOP_DISTANCES = (
+    "trailing_rate", "trailing", "trailing_after_rate", "trailing_after", "break_even_rate", "break_even",
+)  # fmt: skip
 # Order kinds. A stop-limit that has been triggered is a LIMIT from then on.
 MARKET, LIMIT, STOP, STOP_LIMIT, CLOSE = range(5)
 ORDER_KINDS = ("market", "limit", "stop", "stop_limit", "close")
 # Order statuses. Sleeping: waits for the fill of its parent. Those after LIVE are final.
 SLEEPING, LIVE, FILLED, CANCELLED, REFUSED, EXPIRED = range(6)
 # Why an order was filled, by the row's number in this tuple.
-FILL_REASONS = ("order", "entry", "signal", "stop_loss", "take_profit", "liquidation", "time_exit")
-LIQUIDATION = FILL_REASONS.index("liquidation")
+FILL_REASONS = (
+    "order", "entry", "signal", "stop_loss", "take_profit", "liquidation", "time_exit", "trailing_stop", "break_even",
+)  # fmt: skip
+STOP_LOSS, LIQUIDATION = FILL_REASONS.index("stop_loss"), FILL_REASONS.index("liquidation")
+TRAILING_STOP, BREAK_EVEN = FILL_REASONS.index("trailing_stop"), FILL_REASONS.index("break_even")
 # Why an order was refused, shrunk or cancelled, by number.
 ORDER_REMARKS = (
     "",
@@ -67,12 +75,16 @@ POSITION = np.dtype(_fields(REAL, "quantity entry margin liquidation_price enter
 # `group`: orders of one number cancel each other; 0: none. `expires`: the first bar on which it is no longer
 # valid; 0: never. `due`: the bar at whose close a CLOSE order fills. `waits`: 1 from a trigger inside a bar
 # to that bar's close. `tied`: 1 when what ends with it has ended too. `cash`, `position`: the account when
-# it ended.
+# it ended. `share`: the part of the entry's fill that an exit of a bracket is for; 0: all. `basis`: the fill
+# price of its entry. `trailing*`: how far behind the bar's best price a stop follows, once that is
+# `trailing_after*` from the basis; `break_even*`: how far from the basis the best price must be for the stop to
+# move there. Each is a fraction (`_rate`) plus an amount of price; 0: off.
 ORDER = np.dtype(
     _fields(WHOLE, "id parent symbol group expires due")
     + _fields(BYTE, "kind side reduce_only status reason remark waits tied")
     + _fields(REAL, "quantity price limit leverage filled fill_price offset_rate offset")
     + _fields(REAL, "trail_amount trail_rate cash position")
+    + _fields(REAL, "share basis " + " ".join(STOP_DISTANCES))
 )
 BAR = np.dtype(
     _fields(REAL, "open high low close mark_open mark_high mark_low mark_close funding_open funding_inside")

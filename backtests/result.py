@@ -36,9 +36,9 @@ class Totals:
 class Result:
     """The full record of one backtest. All timestamps in the tables are bar OPEN, UTC.
 
-    `fills`: timestamp, symbol, side (buy | sell), quantity, price, reason (entry | signal |
-    stop_loss | take_profit | time_exit | liquidation | order), fee, realised_pnl (before fees), position (after),
-    cash (after), slippage, liquidation_fee.
+    `fills`: timestamp, symbol, side (buy | sell), quantity, price, reason (entry | signal | stop_loss |
+    trailing_stop | break_even | take_profit | time_exit | liquidation | order), fee, realised_pnl (before
+    fees), position (after), cash (after), slippage, liquidation_fee.
     `equity`: timestamp, equity, cash, margin, unrealised, position, mark, liquidation_price: one row
     per bar, at the bar's close; equity = cash + unrealised, margin is the part of cash that is posted.
     With several symbols the last three are NaN here and stand in `positions`.

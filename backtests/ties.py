@@ -18,6 +18,7 @@ from backtests.records import (
     Row,
 )
 from foundation.compilation import rule
+from markets.filters import round_down
 
 # What `tied` says of an order: nothing yet; what ends with it has ended; only its OCO group has to.
 TIED, GROUP_DUE = 1, 2
@@ -39,11 +40,17 @@ def finish(desk: Desk, order: Row, status: int, remark: int) -> None:
 
 
 @rule
+def part_of(order: Row) -> bool:
+    """Whether an exit of a bracket is for a share of the entry: a rung of a ladder, which ends nothing with it."""
+    return bool(0.0 < order.share < 1.0)
+
+
+@rule
 def tie_remark(order: Row, other: Row) -> int:
     """Why another open order ends with an order that has ended, or of which a part has filled; 0 when it does not."""
     if order.group != 0 and other.group == order.group and order.remark != GROUP:
         return GROUP
-    if order.tied == GROUP_DUE:
+    if order.tied == GROUP_DUE or part_of(order):
         return 0
     if other.parent == order.id:
         return 0 if order.status == FILLED else ENTRY
@@ -73,6 +80,20 @@ def cut_ties(desk: Desk) -> None:
         order.tied = 0 if order.status <= LIVE else TIED
         if cut:
             k = 0
+
+
+@rule
+def leave_rest(desk: Desk, k: int, quantity: float) -> None:
+    """What an exit for a share has closed is taken off those for the whole; one with nothing left ends."""
+    order = desk.orders[k]
+    if order.parent == 0 or not part_of(order):
+        return
+    for o in range(desk.account[0].orders):
+        other = desk.orders[o]
+        if other.parent == order.parent and other.status <= LIVE and not part_of(other):
+            other.quantity -= quantity
+            if round_down(other.quantity, desk.contracts[order.symbol].lot) <= 0.0:
+                end(desk, other, CANCELLED, SIBLING)
 
 
 @rule

@@ -14,7 +14,7 @@ from foundation.errors import ParameterError
 from models.forecasts import NO_FORECAST, Bar, Forecast, Forecaster
 from strategies import averages, rules
 from strategies.parameters import CrossoverParams, RiskParams
-from strategies.plan import SITUATION, entry_size, offset, offset_rate, risk_record
+from strategies.plan import SITUATION, entry_size, exits, risk_record
 
 # The bar of an exit that has not happened.
 NEVER = -1_000_000_000
@@ -234,26 +234,21 @@ class LSTMCrossover(bt.Strategy):
         return "barred after an exit" if wanted and wanted == memory.barred and not held else ""
 
     def enter(self, data: Any, memory: Memory, side: int) -> str:
-        """A market order at the next open, its stop and target priced from the fill; or why there is none."""
+        """A market order at the next open, its stop and targets priced from the fill; or why there is none."""
         plan, now = self.plan[0], self.look(data, memory, side)[0]
         size = float(entry_size(plan, now))
-        exits = {}
-        for reason, name in (("stop_loss", "stop"), ("take_profit", "target")):
-            rate = offset_rate(plan[f"{name}_rate"], plan[f"{name}_sigma"], now["sigma"])
-            price = offset(plan[f"{name}_atr"], now["atr"])
-            if rate or price:
-                exits[reason] = {"offset_rate": float(rate), "offset": float(price)}
-        if math.isnan(size + sum(sum(one.values()) for one in exits.values())):
+        wanted = exits(plan, now)
+        if math.isnan(size + sum(sum(distances.values()) for _, _, distances in wanted)):
             return "size or exits not known yet"
         if size <= 0.0:
             return "no equity to trade"
         order, leave = (self.buy, self.sell) if side > 0 else (self.sell, self.buy)
-        entry = order(data=data, size=size, reason="entry", leverage=self.risk.leverage, transmit=not exits)
+        entry = order(data=data, size=size, reason="entry", leverage=self.risk.leverage, transmit=not wanted)
         memory.entries.append(entry)
-        for reason, distance in exits.items():
-            kind = bt.Order.Stop if reason == "stop_loss" else bt.Order.Limit
-            last = reason == list(exits)[-1]
-            leave(data=data, size=size, exectype=kind, parent=entry, transmit=last, reason=reason, **distance)
+        for number, (reason, share, distances) in enumerate(wanted, 1):
+            kind, last = bt.Order.Stop if reason == "stop_loss" else bt.Order.Limit, number == len(wanted)
+            part = size * share
+            leave(data=data, size=part, exectype=kind, parent=entry, transmit=last, reason=reason, **distances)
         return ""
 
     def look(self, data: Any, memory: Memory, side: int) -> Any:
@@ -278,6 +273,8 @@ class LSTMCrossover(bt.Strategy):
             return
         if reason == "entry":
             memory.entered = len(order.data)
+            return
+        if reason == "take_profit" and order.size * self.getposition(order.data).size < 0.0:
             return
         memory.left = len(order.data)
         if reason in ("stop_loss", "take_profit", "liquidation", "time_exit"):

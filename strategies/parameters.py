@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from foundation.errors import ParameterError
 from foundation.parameters import Parameters
@@ -16,6 +16,7 @@ _OFF = '"off", or a distance such as "2%" (of the entry price), "10%margin" (of 
 _SIGMA = '"off", or a deviation of the next bar\'s log return such as "20bps"'
 Distance = Annotated[Quantity | None, Measured(("%", "%margin", "atr", "sigma"), off=True)]
 Deviation = Annotated[Quantity | None, Measured(("bps",), off=True)]
+_TARGETS = 'a list of up to three {distance = ..., share = ...}, with distances such as "2%" or "1atr"'
 # How sizes come about, by number in compiled code.
 SIZINGS = ("leverage", "risk", "fraction", "forecast_volatility", "atr_volatility", "kelly")
 
@@ -68,6 +69,24 @@ class CrossoverParams(Parameters):
         return (0.0 if least is None else least.amount / 1e4), (math.inf if most is None else most.amount / 1e4)
 
 
+class Target(Parameters):
+    """A partial target: at a distance from the entry, for a share of it, rounded down to the lot."""
+
+    table: ClassVar[str] = "risk.targets"
+
+    distance: Annotated[Quantity, Measured(("%", "%margin", "atr", "sigma"))] = Field(
+        description='a distance such as "2%", "10%margin", "1atr" or "2sigma"'
+    )
+    share: float = Field(gt=0, le=1, description="a share of the entry above 0 up to 1, such as 0.5")
+
+
+def _read_targets(value: object) -> object:
+    """Targets as TOML and Python write them: tables, or Target objects."""
+    if not isinstance(value, list | tuple):
+        raise ValueError("should be a list of targets")
+    return tuple(Target(**one) if isinstance(one, dict) else one for one in value)
+
+
 class RiskParams(Parameters):
     """How much to trade and when to get out.
 
@@ -80,8 +99,11 @@ class RiskParams(Parameters):
 
     Distances are measured from the fill price of the entry: `%` of it, `%margin` (the price move that
     loses that part of the margin), `atr` (average true range over `atr_bars` bars) or `sigma` (of the
-    forecast) at the close of the deciding bar. A position is closed at the open after it was held for
-    `maximum_bars` closes, and no entry is made in the `cooldown_bars` after an exit (a
+    forecast) at the close of the deciding bar. `targets` close shares of the entry, `take_profit` what they
+    leave. The stop follows the best price since the entry at `trailing_stop`, once that price is
+    `trailing_after` from the entry, and moves to the entry once it is `break_even` from it; both from the
+    next bar on. Without a stop_loss it starts where trailing_stop puts it. A position is closed at the open
+    after it was held for `maximum_bars` closes, and no entry is made in the `cooldown_bars` after an exit (a
     reversal is one step and is not held up); 0 switches each off.
     """
 
@@ -97,17 +119,40 @@ class RiskParams(Parameters):
     kelly_share: float = Field(0.25, gt=0, le=1, description="a share above 0 up to 1, such as 0.25")
     stop_loss: Distance = Field(Quantity(2.0, "atr"), description=_OFF)
     take_profit: Distance = Field(Quantity(4.0, "atr"), description=_OFF)
+    trailing_stop: Distance = Field(None, description=_OFF)
+    trailing_after: Distance = Field(None, description=_OFF)
+    break_even: Distance = Field(None, description=_OFF)
+    targets: Annotated[tuple[Target, ...], BeforeValidator(_read_targets)] = Field(
+        (), max_length=3, description=_TARGETS
+    )
     atr_bars: int = Field(14, ge=1, le=1000, description="bars of the average true range, from 1 to 1000")
     maximum_bars: int = Field(0, ge=0, le=1_000_000, description="bars, a whole number from 0 (off) to 1000000")
     cooldown_bars: int = Field(0, ge=0, le=1_000_000, description="bars, a whole number from 0 (off) to 1000000")
 
     def model_post_init(self, context: object) -> None:
-        if self.sizing == "risk" and self.stop_loss is None:
+        if self.sizing == "risk" and self.first_stop is None:
             fix = 'write a distance such as "2atr", or sizing = "leverage"'
             raise ParameterError("risk.stop_loss", 'is needed by risk.sizing = "risk"', value="off", fix=fix)
-        stop = self.stop_loss
-        if stop is not None and stop.unit in ("%", "%margin") and stop.amount >= 100:
-            raise ParameterError("risk.stop_loss", "should be below 100%", value=str(stop), fix=_OFF)
+        for name in ("stop_loss", "trailing_stop"):
+            stop = getattr(self, name)
+            if stop is not None and stop.unit in ("%", "%margin") and stop.amount >= 100:
+                raise ParameterError(f"risk.{name}", "should be below 100%", value=str(stop), fix=_OFF)
+        if self.trailing_after is not None and (self.trailing_stop is None or self.stop_loss is None):
+            fix = "write both, or trailing_after = off"
+            problem = "needs a trailing_stop to begin there, and a stop_loss until then"
+            raise ParameterError("risk.trailing_after", problem, value=str(self.trailing_after), fix=fix)
+        if self.break_even is not None and self.first_stop is None:
+            problem, fix = "needs a stop to move", "write a stop_loss or a trailing_stop"
+            raise ParameterError("risk.break_even", problem, value=str(self.break_even), fix=fix)
+        total = math.fsum(target.share for target in self.targets)
+        if total > 1.0 + 1e-9:
+            problem, fix = f"have shares that sum to {total:.12g}", "shares sum to at most 1"
+            raise ParameterError("risk.targets", problem, fix=fix)
+
+    @property
+    def first_stop(self) -> Distance:
+        """The distance at which the stop begins: stop_loss, else trailing_stop."""
+        return self.stop_loss if self.stop_loss is not None else self.trailing_stop
 
     def check_leverage(self, contract: Contract) -> None:
         """Raises ParameterError for a leverage above what a contract allows, or one that its maintenance eats up."""

@@ -17,11 +17,15 @@ Records = npt.NDArray[Any]
 Row = Any
 
 REAL, WHOLE = np.float64, np.int64
+# The levels of a trade. `stop`: where the stop begins. `target`: what the partial targets leave.
+LEVELS = ("stop", "target", "trailing", "after", "even", "part1", "part2", "part3")
+PARTS = LEVELS[5:]
 # Distances: `rate` of the entry price, plus `atr` average true ranges, plus `sigma` forecast deviations; 0 is off.
 RISK = np.dtype(
     [("sizing", WHOLE)]
     + [(name, REAL) for name in ("risk_per_trade", "leverage", "fraction", "target_volatility", "kelly_share")]
-    + [(f"{level}_{name}", REAL) for level in ("stop", "target") for name in ("rate", "atr", "sigma")]
+    + [(f"{level}_{name}", REAL) for level in LEVELS for name in ("rate", "atr", "sigma")]
+    + [(f"{part}_share", REAL) for part in PARTS]
 )
 SITUATION = np.dtype(
     [(name, REAL) for name in ("equity", "price", "side", "fee_rate", "slippage")]
@@ -35,9 +39,12 @@ def risk_record(risk: RiskParams) -> Records:
     record["sizing"] = SIZINGS.index(risk.sizing)
     for name in ("risk_per_trade", "leverage", "fraction", "target_volatility", "kelly_share"):
         record[name] = getattr(risk, name)
-    for name, distance in (("stop", risk.stop_loss), ("target", risk.take_profit)):
+    plain = (risk.first_stop, risk.take_profit, risk.trailing_stop, risk.trailing_after, risk.break_even)
+    for name, distance in zip(LEVELS, (*plain, *(target.distance for target in risk.targets)), strict=False):
         for unit, amount in _parts(distance, risk.leverage).items():
             record[f"{name}_{unit}"] = amount
+    for name, target in zip(PARTS, risk.targets, strict=False):
+        record[f"{name}_share"] = target.share
     return record
 
 
@@ -63,6 +70,26 @@ def offset_rate(rate: float, sigma_multiple: float, sigma: float) -> float:
 def offset(atr_multiple: float, atr: float) -> float:
     """The part of a distance that is in price: average true ranges."""
     return 0.0 if atr_multiple == 0.0 else atr_multiple * atr
+
+
+def exits(risk: Row, now: Row) -> list[tuple[str, float, dict[str, float]]]:
+    """The exits of an entry in a situation: the reason, the share of the entry, and the distances of its order.
+
+    NaN where something a distance rests on is not known: the average true range, or the forecast.
+    """
+
+    def away(level: str, name: str) -> dict[str, float]:
+        rate = offset_rate(risk[f"{level}_rate"], risk[f"{level}_sigma"], now["sigma"])
+        price = offset(risk[f"{level}_atr"], now["atr"])
+        return {f"{name}_rate": float(rate), name: float(price)} if rate or price else {}
+
+    found = []
+    if stop := away("stop", "offset"):
+        moves = away("trailing", "trailing") | away("after", "trailing_after") | away("even", "break_even")
+        found.append(("stop_loss", 1.0, stop | moves))
+    targets = [(float(risk[f"{part}_share"]), away(part, "offset")) for part in PARTS]
+    targets.append((1.0, away("target", "offset")))
+    return found + [("take_profit", share, target) for share, target in targets if target]
 
 
 @rule

@@ -13,6 +13,7 @@ from backtests.ties import withdraw
 
 # What an order may leave out.
 OPTIONAL = {"limit": 0.0, "trail_amount": 0.0, "trail_rate": 0.0, "group": None, "expires": None, "due": 0}
+DISTANCES = ("share", *records.EXIT_DISTANCES, *records.STOP_DISTANCES)
 
 
 class ExchangeDesk:
@@ -65,7 +66,7 @@ class ExchangeDesk:
         row = int(self.account["orders"][0])
         new = self.orders[row]
         self.orders[row : row + 1] = 0
-        for name in ("id", "symbol", "side", "quantity", "price", "leverage", "offset_rate", "offset", "reduce_only"):
+        for name in ("id", "symbol", "side", "quantity", "price", "leverage", "reduce_only", *DISTANCES):
             new[name] = getattr(order, name)
         for name, left_out in OPTIONAL.items():
             new[name] = getattr(order, name, left_out) or 0

@@ -9,8 +9,8 @@ The field names are those of the witness: `contracts` (tick, lot, minimum_quanti
 minimum_notional, taker_fee, maker_fee, maintenance_rate, maximum_leverage, liquidation_fee),
 `bars[i][symbol]` (open..close, mark_open..mark_close, funding_open, funding_inside, blocked), and
 `actions[i]`, given before bar i is played: {"submit": {id, symbol, kind, side, quantity, price,
-reduce_only, leverage, parent, offset_rate, offset, tag, limit, trail_amount, trail_rate, group,
-expires, due}} or {"cancel": id}. Bars are counted from 0.
+reduce_only, leverage, parent, offset_rate, offset, share, trailing..., break_even..., tag, limit,
+trail_amount, trail_rate, group, expires, due}} or {"cancel": id}. Bars are counted from 0.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ ORDER_KINDS = (
     "stop_entry",
     "bracketed_limit_entry",
     "bracketed_stop_entry",
+    "moving_bracket",
+    "moving_limit_entry",
     "fixed_protection",
     "cancel",
     "stop_limit_entry",
@@ -147,7 +149,7 @@ class OrderWriter:
         for order in (action["submit"] for action in actions if "submit" in action):
             if order["kind"] == "close":
                 order["due"] = index + chance.choice([0, 0, 1, 3])
-            if "valid" in kind or (kind in ORDER_KINDS[12:] and chance.random() < 0.2):
+            if "valid" in kind or (kind in ORDER_KINDS[14:] and chance.random() < 0.2):
                 order["expires"] = index + chance.choice([0, 1, 1, 2, 4]) or None
         return actions
 
@@ -194,6 +196,13 @@ class OrderWriter:
             "parent": None,
             "offset_rate": 0.0,
             "offset": 0.0,
+            "share": 1.0,
+            "trailing_rate": 0.0,
+            "trailing": 0.0,
+            "trailing_after_rate": 0.0,
+            "trailing_after": 0.0,
+            "break_even_rate": 0.0,
+            "break_even": 0.0,
             "tag": kind,
             "limit": 0.0,
             "trail_amount": 0.0,
@@ -224,6 +233,8 @@ class OrderWriter:
         if kind == "close" and chance.random() < 0.3:
             return [self._order(symbol, kind, side, size, reduce_only=True, tag=name)]
         orders = [self._order(symbol, kind, side, size, price=price, leverage=leverage, tag=name, **more)]
+        if "moving" in name:
+            return orders + self._moving_exits(chance, symbol, close, orders[0]["submit"])
         if "bracket" in name or chance.random() < 0.2:
             orders += self._children(chance, symbol, close, orders[0]["submit"], name)
         return orders
@@ -270,6 +281,34 @@ class OrderWriter:
             if chance.random() < 0.2:
                 orders += self._children(chance, symbol, close, orders[-1]["submit"], "bracket")
         return orders
+
+    def _moving_exits(self, chance: Random, symbol: int, close: float, entry: Table) -> list[Table]:
+        """A stop that trails or breaks even, or both; up to three targets for a share; perhaps one for the rest."""
+        stop = self._distance(chance, close, "offset") | self._distance(chance, close, "trailing")
+        if chance.random() < 0.2:
+            stop |= {"offset_rate": 0.0, "offset": 0.0}
+        for name in ("trailing_after", "break_even"):
+            if chance.random() < 0.5:
+                stop |= self._distance(chance, close, name)
+        if stop["offset_rate"] + stop["offset"] > 0.0 and chance.random() < 0.3:
+            stop |= {"trailing_rate": 0.0, "trailing": 0.0}
+        exits = [("stop", stop)]
+        shares = chance.choice([(), (0.5,), (0.3, 0.3), (1 / 3, 1 / 3, 1 / 3), (0.5, 0.3, 0.2), (0.01, 0.98)])
+        exits += [("limit", self._distance(chance, close, "offset") | {"share": share}) for share in shares]
+        if chance.random() < 0.5:
+            exits.append(("limit", self._distance(chance, close, "offset")))
+        return [
+            self._order(
+                symbol, kind, -entry["side"], entry["quantity"], reduce_only=True, parent=entry["id"],
+                tag=f"{kind}_child", **more,
+            )
+            for kind, more in exits
+        ]  # fmt: skip
+
+    def _distance(self, chance: Random, close: float, name: str) -> Table:
+        """A distance under a name: a rate of price, or an amount of it."""
+        rate = chance.choice([0.0, 0.002, 0.005, 0.01, 0.03, 0.1])
+        return {f"{name}_rate": rate, name: 0.0 if rate else close * chance.choice([0.001, 0.004, 0.02])}
 
     def _protection(self, chance: Random, symbol: int, close: float, held: int, name: str) -> list[Table]:
         """Stops and targets without a parent: for the whole position, a ladder of parts, or one that cancels the other.

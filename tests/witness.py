@@ -68,6 +68,7 @@ class WitnessAccount(WitnessBooks):
         entered = self._resting_entries()
         for symbol in everyone:
             self._inside(symbol, entered.get(symbol))
+            self._move_stops(symbol, symbol in entered)
         for symbol in everyone:
             self._pay_funding(symbol, "inside", bars[symbol].mark_close, bars[symbol].funding_inside)
             self._bankrupt_at_close(symbol)
@@ -255,6 +256,28 @@ class WitnessAccount(WitnessBooks):
                 order.limit += level - order.price
                 order.price = level
 
+    def _move_stops(self, symbol: int, entered: bool) -> None:
+        """Step 4, last: stops that trail or break even are set for the next bar, by this bar's best price.
+
+        Not on a bar that cleaning touched, nor on one in which a limit or stop order entered.
+        """
+        bar, side, tick = self.bars[symbol], self.positions[symbol].side, self.contracts[symbol].tick
+        if bar.blocked or entered or not side:
+            return
+        best, reached = (bar.high, rises_to) if side > 0 else (bar.low, falls_to)
+        for stop in self._live(symbol, lambda o: o.kind == "stop" and o.side == -side):
+            wanted = [stop.price]
+            if stop.trailing_rate > 0 or stop.trailing > 0:
+                since = stop.basis * (1 + side * stop.trailing_after_rate) + side * stop.trailing_after
+                if stop.trailing_after_rate == stop.trailing_after == 0 or reached(best, since, tick):
+                    wanted.append(best * (1 - side * stop.trailing_rate) - side * stop.trailing)
+            if stop.break_even_rate > 0 or stop.break_even > 0:
+                since = stop.basis * (1 + side * stop.break_even_rate) + side * stop.break_even
+                if reached(best, since, tick):
+                    wanted.append(stop.basis)
+            on_tick = [ceil_to(level, tick) if side > 0 else floor_to(level, tick) for level in wanted[1:]]
+            stop.price = max([stop.price, *on_tick]) if side > 0 else min([stop.price, *on_tick])
+
     def _bankrupt_at_close(self, symbol: int) -> None:
         """Step 5, last: a position whose margin is eaten at the mark's close is taken over."""
         p = self.positions[symbol]
@@ -262,7 +285,7 @@ class WitnessAccount(WitnessBooks):
             self._liquidate(symbol, self.bankruptcy_price(symbol))
 
     def _close(self) -> None:
-        """Step 6: equity at the mark's close; an account at zero is ruined for good."""
+        """Step 7: equity at the mark's close; an account at zero is ruined for good."""
         pairs = zip(self.positions, self.bars, strict=True)
         self.unrealised = math.fsum(p.quantity * (bar.mark_close - p.entry) for p, bar in pairs)
         self.equity = self.cash + self.unrealised

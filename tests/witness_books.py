@@ -85,8 +85,9 @@ class WitnessBooks:
         if order.id in self.orders or order.side not in (-1, 1) or not order.quantity > 0:
             raise ValueError(f"not a usable order: {order}")
         order = replace(
-            order, state="live", filled=0.0, opened=0.0, fill_price=0.0, triggered=False, waiting=False, triggered_on=-1
-        )
+            order, state="live", filled=0.0, opened=0.0, fill_price=0.0, basis=0.0,
+            triggered=False, waiting=False, triggered_on=-1,
+        )  # fmt: skip
         self.orders[order.id] = order
         if self.ruined:
             self._end(order, "refused", "account is ruined")
@@ -139,6 +140,8 @@ class WitnessBooks:
 
     def _bracket_tie(self, order: WitnessOrder, other: WitnessOrder) -> str:
         """Why another order of its bracket ends with an order; '' when it does not."""
+        if order.share < 1:
+            return ""
         if other.parent == order.id:
             return "" if order.state == "filled" else f"parent {order.state}"
         if order.parent is not None and other.parent == order.parent:
@@ -156,14 +159,22 @@ class WitnessBooks:
                 self._end(child, "cancelled", "nothing to reduce")
                 continue
             child.state = "live"
+            child.basis = parent.fill_price
             child.quantity = min(parent.opened, abs(held.quantity))
-            if child.offset_rate > 0 or child.offset > 0:
-                away = parent.side if child.kind == "limit" else -parent.side
-                raw = parent.fill_price * (1 + away * child.offset_rate) + away * child.offset
+            if child.share < 1:
+                child.quantity = parent.opened * child.share
+            away = parent.side if child.kind == "limit" else -parent.side
+            rate, amount = child.offset_rate, child.offset
+            if rate == amount == child.price == 0:
+                rate, amount = child.trailing_rate, child.trailing
+            if rate > 0 or amount > 0:
+                raw = parent.fill_price * (1 + away * rate) + away * amount
                 # A sell is rounded up, a buy down: stops towards the fill, targets away from it.
-                level = ceil_to(raw, tick) if child.side < 0 else floor_to(raw, tick)
+                level = max(tick, ceil_to(raw, tick) if child.side < 0 else floor_to(raw, tick))
                 child.limit += level - child.price
                 child.price = level
+            if self._left(child) < self.contracts[child.symbol].lot / 2:
+                self._end(child, "refused", "below one lot")
 
     # ---- what a fill does
 
@@ -186,6 +197,7 @@ class WitnessBooks:
         if order.reduce_only or closed > wanted - contract.lot / 2:
             order.state = "filled"
             self._untie(order)
+            self._leave_rest(order, closed)
         else:
             self._untie(order, group_only=True)
             if order.kind == "stop_limit" and not order.triggered:
@@ -292,6 +304,14 @@ class WitnessBooks:
         """Refuse what is left of an order; it never opens, and its children are dropped."""
         self._end(order, "refused", why)
         return False
+
+    def _leave_rest(self, order: WitnessOrder, closed: float) -> None:
+        """What an exit for a share has closed is taken off those for the whole; one with nothing left ends."""
+        for other in self._others(order):
+            if order.share < 1 and other.share == 1 and other.parent == order.parent:
+                other.quantity -= closed
+                if other.quantity < self.contracts[other.symbol].lot / 2:
+                    self._end(other, "cancelled", "sibling filled")
 
     def _set_quantity(self, symbol: int, quantity: float) -> None:
         """Snap to whole lots; below half a lot the position is flat."""

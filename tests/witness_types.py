@@ -57,6 +57,9 @@ class WitnessOrder:
     is that of a stop-limit. A stop or stop-limit with a trail follows the close. Bars count from 0:
     `expires` is the first on which the order is over, `due` the one at whose close a "close" order fills.
     Orders of one `group` cancel each other.
+    With a `share` below 1 a child is for that part of what the parent opened. A child stop may move: `trailing`
+    behind the best price (once that is `trailing_after` from the fill), and to the fill once the best price is
+    `break_even` from it; each distance is a rate of price plus an amount.
     """
 
     id: int
@@ -70,6 +73,13 @@ class WitnessOrder:
     parent: int | None = None
     offset_rate: float = 0.0
     offset: float = 0.0
+    share: float = 1.0
+    trailing_rate: float = 0.0
+    trailing: float = 0.0
+    trailing_after_rate: float = 0.0
+    trailing_after: float = 0.0
+    break_even_rate: float = 0.0
+    break_even: float = 0.0
     tag: str = "order"
     limit: float = 0.0
     trail_amount: float = 0.0
@@ -81,6 +91,7 @@ class WitnessOrder:
     filled: float = 0.0
     opened: float = 0.0
     fill_price: float = 0.0
+    basis: float = 0.0
     triggered: bool = False
     triggered_on: int = -1
     waiting: bool = False  # triggered inside the bar that is played
