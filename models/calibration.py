@@ -12,7 +12,7 @@ from pydantic import Field
 
 from foundation.compilation import rule
 from foundation.parameters import Parameters
-from markets.candles import Candles, FloatArray
+from markets.candles import FloatArray
 from markets.market import Market
 from models.conformal import ConformalState, conformal_state, issue, settle
 from models.forecasts import Bar, Forecasts
@@ -118,11 +118,12 @@ def with_intervals(
     params = params or CalibrationParams()
     series = dict(forecasts.series)
     for market in [markets] if isinstance(markets, Market) else markets:
-        bounds = interval_bounds(market.candles, *forecasts.on(market), params)
+        candles = market.candles
+        bounds = interval_bounds(candles.close, candles.high, candles.low, *forecasts.on(market), params)
         one = series[market.symbol]
-        at = np.searchsorted(market.candles.timestamp, one.timestamp)
-        known = at < len(market.candles)
-        known[known] = market.candles.timestamp[at[known]] == one.timestamp[known]
+        at = np.searchsorted(candles.timestamp, one.timestamp)
+        known = at < len(candles)
+        known[known] = candles.timestamp[at[known]] == one.timestamp[known]
         quantiles = np.full((len(one), 2), np.nan)
         quantiles[known] = bounds[at[known]]
         series[market.symbol] = replace(one, levels=interval_levels(params), quantiles=quantiles)
@@ -136,15 +137,20 @@ def interval_levels(params: CalibrationParams) -> tuple[float, float]:
 
 
 def interval_bounds(
-    candles: Candles, mean: FloatArray, sigma: FloatArray, params: CalibrationParams | None = None
+    close: FloatArray,
+    high: FloatArray,
+    low: FloatArray,
+    mean: FloatArray,
+    sigma: FloatArray,
+    params: CalibrationParams | None = None,
 ) -> FloatArray:
     """Lower and upper bound at every bar, shape (bars, 2), for forecasts aligned with candles; NaN where none."""
     params = params or CalibrationParams()
     scale = np.array(sigma, dtype=np.float64)
     if params.scale == "ewma":
-        scale = ewma_volatility(candles.close, params.ewma_bars)
+        scale = ewma_volatility(close, params.ewma_bars)
     elif params.scale == "har":
-        scale = har_volatility(candles.close, candles.high, candles.low)
+        scale = har_volatility(close, high, low)
     state, rates = conformal_state(params.level, params.window), (params.level, params.gamma, params.least)
-    bounds: FloatArray = _scan(state, log_moves(candles.close), np.array(mean, dtype=np.float64), scale, rates)
+    bounds: FloatArray = _scan(state, log_moves(close), np.array(mean, dtype=np.float64), scale, rates)
     return bounds

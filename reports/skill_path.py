@@ -10,7 +10,7 @@ from backtests.result import Result
 from markets.candles import FloatArray, IntArray
 from markets.market import Market
 from models.forecasts import Forecasts
-from models.skill import expanding_mean
+from models.naive import expanding_mean
 from reports.metrics import FORECASTING_RULES
 
 

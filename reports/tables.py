@@ -161,7 +161,6 @@ _SKILL_ROWS: tuple[tuple[str, str, Any], ...] = (
     ("count", "Forecasts with a known outcome", formats.count),
     ("skill", "Skill against the expanding mean", _skill_percent),
     ("skill_against_zero", "Skill against zero", _skill_percent),
-    ("skill_against_ewma", "Skill against the exponentially weighted mean", _skill_percent),
     ("oracle_skill", "Skill of the oracle against the expanding mean", _skill_percent),
     ("oracle_ratio", "Share of the oracle's gain that was reached", formats.percent),
     ("information_coefficient", "Information coefficient", _coefficient),

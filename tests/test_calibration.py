@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,11 +38,17 @@ def forecasts(market: Market = MARKET, first: int = 0) -> Forecasts:
     return Forecasts({market.symbol: one})
 
 
+def bounds_of(market: Market, params: CalibrationParams) -> FloatArray:
+    """The bounds of the same forecasts on a market of as many bars, or fewer."""
+    candles, rows = market.candles, len(market.candles)
+    return interval_bounds(candles.close, candles.high, candles.low, MEAN[:rows], SIGMA[:rows], params)
+
+
 @pytest.mark.parametrize("params", SETTINGS, ids=lambda params: params.scale)
 def test_stepping_comes_to_the_bounds_of_the_batch(params: CalibrationParams) -> None:
     """Shown bar after bar, a Calibration gives the interval of the whole series, to the last bit."""
     candles = MARKET.candles
-    bounds = interval_bounds(candles, MEAN, SIGMA, params)
+    bounds = bounds_of(MARKET, params)
     calibration, stepped = Calibration(params), []
     columns = (getattr(candles, name).tolist() for name in ("timestamp", "open", "high", "low", "close", "volume"))
     for row, mean, sigma in zip(zip(*columns, strict=True), MEAN, SIGMA, strict=True):
@@ -58,7 +63,7 @@ def test_intervals_know_no_future(params: CalibrationParams) -> None:
     """The bounds issued up to a bar stand when all later bars change; those after it do not."""
 
     def observe(market: Market) -> dict[str, FloatArray]:
-        bounds = interval_bounds(market.candles, MEAN, SIGMA, params)
+        bounds = bounds_of(market, params)
         return {"before": bounds[:1001], "after": bounds[1001:]}
 
     assert what_changes(MARKET, 1000, observe) == {"after"}
@@ -95,7 +100,7 @@ def test_intervals_are_those_of_the_paper(gamma: float) -> None:
     """An account in plain Python, with sorted lists in place of the compiled state, comes to the same bounds."""
     params = CalibrationParams(window=60, least=20, gamma=gamma)
     plain = np.array(plain_bounds(params))
-    np.testing.assert_allclose(interval_bounds(MARKET.candles, MEAN, SIGMA, params), plain, rtol=1e-9)
+    np.testing.assert_allclose(bounds_of(MARKET, params), plain, rtol=1e-9)
     assert np.isinf(plain).any() == (gamma == 0.1)
 
 
@@ -151,7 +156,7 @@ def test_forecasts_get_quantiles_at_both_ends() -> None:
     one = with_intervals(made, early).series["TEST"]
     assert one.levels == (0.05, 0.95)
     assert one.quantiles is not None
-    bounds = interval_bounds(early.candles, MEAN[:1200], SIGMA[:1200])
+    bounds = bounds_of(early, CalibrationParams())
     rows = np.flatnonzero(np.isfinite(MEAN))
     np.testing.assert_array_equal(one.quantiles[rows < 1200], bounds[rows[rows < 1200]])
     assert np.isnan(one.quantiles[rows >= 1200]).all()
@@ -179,6 +184,6 @@ def test_settings_say_what_is_allowed() -> None:
 
 def test_a_price_that_stands_still_has_an_interval() -> None:
     """Where the price never moves, the interval is the forecast itself, and nothing divides by zero."""
-    still = replace(MARKET.candles, **{name: np.full(1500, 9.0) for name in ("open", "high", "low", "close")})
-    bounds = interval_bounds(still, np.zeros(1500), np.ones(1500), SETTINGS[0])
+    price, nothing = np.full(1500, 9.0), np.zeros(1500)
+    bounds = interval_bounds(price, price, price, nothing, nothing + 1.0, SETTINGS[0])
     np.testing.assert_array_equal(bounds[-100:], 0.0)

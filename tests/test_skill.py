@@ -13,19 +13,9 @@ from planted_market import planted_market
 from markets.candles import FloatArray
 from markets.market import Market
 from models.forecasts import Forecasts, ForecastSeries
-from models.skill import (
-    clark_west_p,
-    correlation,
-    ewma_mean,
-    expanding_mean,
-    forecast_skill,
-    newey_west,
-    oracle_ratio,
-    pesaran_timmermann_p,
-    ranks,
-    skill_score,
-    upper_tail,
-)
+from models.naive import ewma_mean, expanding_mean
+from models.significance import clark_west_p, correlation, newey_west, pesaran_timmermann_p, ranks, upper_tail
+from models.skill import forecast_skill, oracle_ratio, skill_score
 
 MARKET = planted_market(3000, seed=8)
 RETURNS = np.diff(np.log(MARKET.candles.close))
@@ -54,6 +44,9 @@ def test_skill_against_the_expanding_mean() -> None:
     assert skill.count == 2799
     assert skill.skill == pytest.approx(1 - np.mean((y - f[:-1]) ** 2) / np.mean((y - bases) ** 2), abs=1e-12)
     assert skill.skill_against_zero == pytest.approx(1 - np.mean((y - f[:-1]) ** 2) / np.mean(y**2), abs=1e-12)
+    assert skill.rmse == pytest.approx(np.sqrt(np.mean((y - f[:-1]) ** 2)))
+    assert {one.name: one.skill for one in skill.against}["expanding mean"] == skill.skill
+    assert {one.name: one.skill for one in skill.against}["zero"] == skill.skill_against_zero
     assert skill.information_coefficient == pytest.approx(np.corrcoef(f[:-1], y)[0, 1])
     assert skill.directional_accuracy == pytest.approx(np.mean((f[:-1] > 0) == (y > 0)))
 

@@ -1,0 +1,72 @@
+"""Scores of a whole forecast distribution: CRPS, coverage, and the interval a Gaussian or Student t claims."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from markets.candles import BoolArray, FloatArray
+
+
+def crps(y: FloatArray, mean: FloatArray, sigma: FloatArray, freedom: FloatArray | None = None) -> FloatArray:
+    """The continuous ranked probability score of each forecast, in units of the return; lower is better.
+
+    Of a Gaussian with this mean and standard deviation, or of a Student t with that standard deviation where
+    `freedom`, its degrees of freedom, is finite: its scale is then sigma sqrt((freedom - 2) / freedom).
+    """
+    from scipy.special import ndtr
+
+    z = (y - mean) / sigma
+    score: FloatArray = sigma * (
+        z * (2.0 * ndtr(z) - 1.0) + math.sqrt(2.0 / math.pi) * np.exp(-0.5 * z * z) - 1.0 / math.sqrt(math.pi)
+    )
+    if freedom is not None:
+        heavy = np.isfinite(freedom)
+        score[heavy] = _crps_student(y[heavy], mean[heavy], sigma[heavy], freedom[heavy])
+    return score
+
+
+def _crps_student(y: FloatArray, mean: FloatArray, sigma: FloatArray, freedom: FloatArray) -> FloatArray:
+    """Jordan, Krueger and Lerch (2019), with the density and distribution of the standard t."""
+    from scipy.special import betaln, stdtr
+
+    scale = sigma * np.sqrt((freedom - 2.0) / freedom)
+    z = (y - mean) / scale
+    log_density = -0.5 * (freedom + 1.0) * np.log1p(z * z / freedom) - 0.5 * np.log(freedom) - betaln(0.5, freedom / 2)
+    spread = np.exp(betaln(0.5, freedom - 0.5) - 2.0 * betaln(0.5, freedom / 2.0))
+    inner = z * (2.0 * stdtr(freedom, z) - 1.0) + 2.0 * np.exp(log_density) * (freedom + z * z) / (freedom - 1.0)
+    score: FloatArray = scale * (inner - 2.0 * np.sqrt(freedom) / (freedom - 1.0) * spread)
+    return score
+
+
+def claimed_interval(
+    mean: FloatArray, sigma: FloatArray, freedom: FloatArray | None, level: float
+) -> tuple[FloatArray, FloatArray]:
+    """The central interval that the forecast's own distribution claims to hold `level` of the outcomes."""
+    from scipy.special import ndtri, stdtrit
+
+    tail = 0.5 * (1.0 + level)
+    width = np.full(len(mean), float(ndtri(tail)))
+    if freedom is not None:
+        heavy = np.isfinite(freedom)
+        width[heavy] = stdtrit(freedom[heavy], tail) * np.sqrt((freedom[heavy] - 2.0) / freedom[heavy])
+    return mean - width * sigma, mean + width * sigma
+
+
+def inside(y: FloatArray, lower: FloatArray, upper: FloatArray) -> BoolArray:
+    """Whether each outcome lay between the bounds that were issued for it, or on one of them."""
+    held: BoolArray = (lower <= y) & (y <= upper)
+    return held
+
+
+def worst_block(held: BoolArray, bars: int) -> float:
+    """The lowest coverage over disjoint blocks of so many rows; NaN where there is not one whole block."""
+    whole = len(held) // bars
+    return float(held[: whole * bars].reshape(whole, bars).mean(axis=1).min()) if whole else math.nan
+
+
+def interval_score(y: FloatArray, lower: FloatArray, upper: FloatArray, level: float) -> float:
+    """The mean interval score, lower is better: width, and 2 / (1 - level) times what an outcome lies outside."""
+    outside = np.maximum(lower - y, 0.0) + np.maximum(y - upper, 0.0)
+    return float((upper - lower + 2.0 / (1.0 - level) * outside).mean()) if len(y) else math.nan

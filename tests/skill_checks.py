@@ -1,0 +1,209 @@
+"""Checks of the arithmetic of skill: each takes the module it checks, so that a faulty one can be handed in."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+from planted_market import planted_market
+
+from markets.candles import FloatArray
+from models.track import Track
+
+
+def wandering(rows: int, seed: int, memory: float = 0.6) -> FloatArray:
+    """A series whose values follow each other: x_t = memory x_{t-1} + noise."""
+    noise, made = np.random.default_rng(seed).standard_normal(rows), np.zeros(rows)
+    for t in range(1, rows):
+        made[t] = memory * made[t - 1] + noise[t]
+    return made
+
+
+def newey_west_is_that_of_statsmodels(module: Any) -> None:
+    """The variance of a mean with Bartlett weights is statsmodels' HAC variance of a regression on a constant."""
+    from statsmodels.regression.linear_model import OLS
+
+    values = wandering(700, 1)
+    for lags in (0, 3, 12):
+        fit = OLS(values, np.ones(700)).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
+        np.testing.assert_allclose(module.newey_west(values, lags), fit.cov_params()[0, 0], rtol=1e-10)
+    fit = OLS(values, np.ones(700)).fit(cov_type="HAC", cov_kwds={"maxlags": 6})
+    np.testing.assert_allclose(module.newey_west(values), fit.cov_params()[0, 0], rtol=1e-10)
+
+
+def correlations_have_the_error_of_statsmodels(module: Any) -> None:
+    """Value, error and p-value are slope, HAC error and p-value of standardised y on standardised x."""
+    from statsmodels.regression.linear_model import OLS
+    from statsmodels.tools import add_constant
+
+    x = wandering(900, 2)
+    y = 0.05 * x + (1.0 + np.abs(x)) * np.random.default_rng(3).standard_normal(900)
+    first, second = ((one - one.mean()) / one.std() for one in (x, y))
+    fit = OLS(second, add_constant(first)).fit(cov_type="HAC", cov_kwds={"maxlags": 6})
+    np.testing.assert_allclose(module.robust_correlation(x, y), [fit.params[1], fit.bse[1], fit.pvalues[1]], rtol=1e-6)
+
+
+def pesaran_timmermann_counts_as_by_hand(module: Any) -> None:
+    """60 ups, 40 downs, forecast right in 48 and 30 of them: P = 0.78 against 0.516 expected."""
+    outcome = np.arange(100) < 60
+    forecast = outcome.copy()
+    forecast[48:60], forecast[60:70] = False, True
+    # V(P) = 0.516 0.484 / 100; V(Q) = 0.04 0.2436 / 100 + 0.0256 0.24 / 100 + 4 0.60 0.58 0.40 0.42 / 10,000.
+    z = (0.78 - 0.516) / math.sqrt(0.00249744 - 0.00009744 - 0.00006144 - 0.0000233856)
+    np.testing.assert_allclose(module.pesaran_timmermann_p(forecast, outcome), module.upper_tail(z), rtol=1e-9)
+
+
+def anatolyev_gerko_is_a_regression_on_signs(module: Any) -> None:
+    """The excess is the covariance of sign and return; its variance is that under independence, by permutation."""
+    f, y = wandering(400, 4), 0.3 + wandering(400, 5, 0.0)
+    sign = np.where(f > 0, 1.0, -1.0)
+    excess = float(np.cov(sign, y, ddof=0)[0, 1])
+    random = np.random.default_rng(6)
+    shuffled = [float(np.cov(sign, random.permutation(y), ddof=0)[0, 1]) for _ in range(4000)]
+    expected = module.upper_tail(excess / float(np.std(shuffled)))
+    assert abs(module.anatolyev_gerko_p(f, y) - expected) < 0.02
+    ups, right = np.where(np.arange(100) < 60, 1.0, -1.0), np.where(np.arange(100) < 80, 1.0, -1.0)
+    # 60 ups of 100 that all came true, and 20 of 40 downs that did not: mean(s y) = 0.6, mean(s) mean(y) = 0.2 0.6.
+    z = (float((ups * right).mean()) - 0.2 * 0.6) / math.sqrt(4 * 0.6 * 0.4 * 0.64 / 100)
+    np.testing.assert_allclose(module.anatolyev_gerko_p(ups, right), module.upper_tail(z), rtol=1e-9)
+
+
+def clark_west_is_a_regression_on_a_constant(module: Any) -> None:
+    """The statistic is the HAC t of (y - b)^2 - (y - f)^2 + (b - f)^2 = 2 (f - b)(y - b), one-sided."""
+    from statsmodels.regression.linear_model import OLS
+
+    y, f, b = (wandering(800, seed) for seed in (7, 8, 9))
+    fit = OLS(2.0 * (f - b) * (y - b), np.ones(800)).fit(cov_type="HAC", cov_kwds={"maxlags": 6})
+    np.testing.assert_allclose(module.clark_west_p(y, f, b), module.upper_tail(float(fit.tvalues[0])), rtol=1e-8)
+
+
+def diebold_mariano_is_that_of_statsmodels(module: Any) -> None:
+    """The p-value is that of statsmodels, with the small-sample correction, at horizons of 1 and 12."""
+    from statsmodels.tsa.stattools import diebold_mariano_test
+
+    y, one, two = (wandering(150, seed) for seed in (10, 11, 12))
+    for horizon in (1, 12):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            known = diebold_mariano_test(y, one, two, harvey_adj=True, horizon=horizon)
+        made = module.diebold_mariano_p(np.square(y - one), np.square(y - two), horizon)
+        np.testing.assert_allclose(made, known.pvalue, rtol=1e-8)
+
+
+def a_walked_regression_sees_no_outcome(module: Any) -> None:
+    """A forecast does not change when its own outcome and all later rows do."""
+    random = np.random.default_rng(13)
+    design = np.column_stack([np.ones(200), random.standard_normal(200)])
+    outcome = random.standard_normal(200)
+    changed, other = design.copy(), outcome.copy()
+    changed[151:], other[150:] = 9.0, -9.0
+    made, again = (module.walk_regression(*pair, 5.0, 1)[:151] for pair in ((design, outcome), (changed, other)))
+    np.testing.assert_array_equal(made, again)
+
+
+def scores_are_those_of_scoringrules(module: Any) -> None:
+    """CRPS of Gaussian and Student t, and the interval score, are the library's."""
+    import scoringrules
+
+    random = np.random.default_rng(14)
+    y, mean, sigma = random.standard_t(3, 50), random.standard_normal(50), 0.5 + random.random(50)
+    freedom = np.where(np.arange(50) % 3 == 0, np.inf, 2.5 + 8 * random.random(50))
+    heavy = np.isfinite(freedom)
+    scale = sigma[heavy] * np.sqrt((freedom[heavy] - 2.0) / freedom[heavy])
+    known = np.array(scoringrules.crps_normal(y, mean, sigma))
+    known[heavy] = scoringrules.crps_t(y[heavy], freedom[heavy], mean[heavy], scale)
+    np.testing.assert_allclose(module.crps(y, mean, sigma, freedom), known, rtol=1e-8)
+    np.testing.assert_allclose(
+        module.interval_score(y, mean - sigma, mean + sigma, 0.9),
+        np.mean(scoringrules.interval_score(y, mean - sigma, mean + sigma, 0.1)),
+        rtol=1e-10,
+    )
+
+
+def claims_are_those_of_scipy(module: Any) -> None:
+    """The claimed interval is scipy's, of a Gaussian or of a t that has the deviation sigma."""
+    from scipy import stats
+
+    mean, sigma, freedom = np.array([0.1, -0.2]), np.array([1.0, 3.0]), np.array([np.inf, 4.0])
+    lower, upper = module.claimed_interval(mean, sigma, freedom, 0.9)
+    heavy = stats.t(4.0, -0.2, 3.0 / stats.t(4.0).std())
+    np.testing.assert_allclose([lower[0], upper[0]], stats.norm(0.1, 1.0).interval(0.9))
+    np.testing.assert_allclose([lower[1], upper[1]], heavy.interval(0.9))
+    np.testing.assert_allclose(module.claimed_interval(mean, sigma, None, 0.5)[1], stats.norm(mean, sigma).ppf(0.75))
+
+
+def blocks_are_disjoint(module: Any) -> None:
+    """The worst block is the lowest mean over whole blocks side by side; a rest does not count."""
+    held = np.array([1, 1, 0, 1, 1, 0, 0, 1, 0, 0, 0], dtype=np.bool_)
+    assert module.worst_block(held, 4) == 0.5
+    assert math.isnan(module.worst_block(held, 12))
+    assert module.inside(np.array([1.0, 2.0, 3.1]), np.ones(3), np.full(3, 3.0)).tolist() == [True, True, False]
+
+
+def regimes_know_no_future(module: Any) -> None:
+    """The share of EARLIER values below each one, by counting; nothing later matters."""
+    values = np.round(np.random.default_rng(15).standard_normal(300), 1)
+    values[40] = np.nan
+    known = [np.nan if np.isnan(one) else np.nanmean(values[:t][~np.isnan(values[:t])] < one) if t > 10 else np.nan
+             for t, one in enumerate(values)]  # fmt: skip
+    np.testing.assert_allclose(module.past_share(values, 11), known, rtol=1e-12)
+
+
+def a_track(rows: int = 1600, first: int = 400, seed: int = 16) -> Track:
+    """A track of two models on a planted market, its three members near the oracle, its intervals known."""
+    market = planted_market(rows, seed=seed)
+    candles, random = market.candles, np.random.default_rng(seed)
+    assert market.oracle is not None
+    members = market.oracle[:, None] + 0.001 * random.standard_normal((rows, 3))
+    members[:first] = np.nan
+    model = np.where(np.arange(rows) < first, -1, np.where(np.arange(rows) < 1000, 0, 1))
+    through = np.where(model < 0, -1, candles.timestamp[np.where(model == 1, 950, 350)])
+    mean = members.mean(axis=1)
+    return Track(
+        "TEST", candles.bar, candles.timestamp, candles.high, candles.low, candles.close, candles.touched,
+        market.oracle, mean, np.where(model < 0, np.nan, 0.0065), through, model, members,
+        levels=(0.05, 0.95), quantiles=np.column_stack([mean - 0.01, mean + 0.01]),
+    )  # fmt: skip
+
+
+def evidence_is_by_definition(module: Any) -> None:
+    """Parts, echoes, coverage and the price ratio are what loops over single bars come to."""
+    track = a_track()
+    found = module.forecast_evidence(track)
+    closes, mean = track.close, track.mean
+    rows = range(400, 1599)
+    y = {t: math.log(closes[t + 1] / closes[t]) for t in range(1599)}
+    b = {t: math.log(closes[t] / closes[0]) / t for t in rows}
+
+    def skill(own: list[int], f: FloatArray = mean) -> float:
+        return 1.0 - sum((y[t] - f[t]) ** 2 for t in own) / sum((y[t] - b[t]) ** 2 for t in own)
+
+    groups = [[t for t in rows if t < 1000], [t for t in rows if t >= 1000]]
+    assert [part.bars for part in found.folds] == [len(own) for own in groups]
+    np.testing.assert_allclose([part.skill for part in found.folds], [skill(own) for own in groups])
+    np.testing.assert_allclose([part.skill for part in found.seeds], [skill([*rows], m) for m in track.members.T])
+    ages = [[t for t in rows if edge <= (t - (950 if t >= 1000 else 350)) * 1.0 < edge + 150.0] for edge in (50, 200)]
+    assert found.ages[0].bars == len(ages[0])
+    np.testing.assert_allclose([part.skill for part in found.ages[:2]], [skill(own) for own in ages], rtol=1e-6)
+    for lag, echo in enumerate(found.echoes):
+        np.testing.assert_allclose(echo, np.corrcoef([mean[t] for t in rows], [y[t - 1 - lag] for t in rows])[0, 1])
+    hits = [abs(y[t] - mean[t]) <= 0.01 for t in rows]
+    assert found.coverage[0].coverage == np.mean(hits)
+    assert found.coverage[0].worst_block == min(np.mean(hits[:500]), np.mean(hits[500:1000]))
+    errors = [closes[t + 1] - closes[t] * math.exp(mean[t]) for t in rows]
+    moves = [closes[t + 1] - closes[t] for t in rows]
+    np.testing.assert_allclose(found.price_ratio, math.sqrt(np.mean(np.square(errors)) / np.mean(np.square(moves))))
+
+
+def resampled_rows_stay_together(module: Any) -> None:
+    """Columns that differ by a constant differ by it in every draw, and the spread is that of arch's bootstrap."""
+    from arch.bootstrap import CircularBlockBootstrap
+
+    values = wandering(500, 17)
+    drawn = module.bootstrap_means(np.column_stack([values, values + 5.0]), 20, 2000, 1)
+    np.testing.assert_allclose(drawn[:, 1] - drawn[:, 0], 5.0)
+    known = CircularBlockBootstrap(20, values, seed=2).apply(np.mean, 2000)
+    np.testing.assert_allclose(drawn[:, 0].std(), known.std(), rtol=0.08)
+    np.testing.assert_allclose(drawn[:, 0].mean(), values.mean(), atol=0.02)

@@ -1,0 +1,135 @@
+"""The arithmetic of skill: statistics held to a library, a worked example or a loop, and faults that these see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import pytest
+import skill_checks as checks
+from planted_faults import mutated
+
+Check = Callable[[Any], None]
+TRUE: list[tuple[str, Check]] = [
+    ("significance", checks.newey_west_is_that_of_statsmodels),
+    ("significance", checks.correlations_have_the_error_of_statsmodels),
+    ("significance", checks.pesaran_timmermann_counts_as_by_hand),
+    ("significance", checks.anatolyev_gerko_is_a_regression_on_signs),
+    ("significance", checks.clark_west_is_a_regression_on_a_constant),
+    ("significance", checks.diebold_mariano_is_that_of_statsmodels),
+    ("regression", checks.a_walked_regression_sees_no_outcome),
+    ("scores", checks.scores_are_those_of_scoringrules),
+    ("scores", checks.claims_are_those_of_scipy),
+    ("scores", checks.blocks_are_disjoint),
+    ("regimes", checks.regimes_know_no_future),
+    ("evidence", checks.evidence_is_by_definition),
+    ("paired", checks.resampled_rows_stay_together),
+]
+
+
+class Fault(NamedTuple):
+    """A mistake: where it is planted, what it replaces, what it says instead, and the check that sees it."""
+
+    mistake: str
+    module: str
+    right: str
+    wrong: str
+    check: Check
+
+
+FAULTS = [
+    Fault(
+        "the last autocorrelation is dropped", "significance", "range(1, lags + 1)", "range(1, lags)",
+        checks.newey_west_is_that_of_statsmodels,
+    ),
+    Fault(
+        "autocorrelations count in full", "significance", "(1.0 - lag / (lags + 1.0)) *", "",
+        checks.newey_west_is_that_of_statsmodels,
+    ),
+    Fault(
+        "the residual forgets the slope", "significance", "(second - value * first)", "second",
+        checks.correlations_have_the_error_of_statsmodels,
+    ),
+    Fault(
+        "the variance of the expected share is added", "significance", "/ n - of_expected", "/ n + of_expected",
+        checks.pesaran_timmermann_counts_as_by_hand,
+    ),
+    Fault(
+        "right signs are held against a half", "significance", "upper_tail((right - expected)",
+        "upper_tail((right - 0.5)", checks.pesaran_timmermann_counts_as_by_hand,
+    ),
+    Fault(
+        "drift counts as skill", "significance", " - sign.mean() * y.mean()", "",
+        checks.anatolyev_gerko_is_a_regression_on_signs,
+    ),
+    Fault(
+        "Clark-West without its adjustment", "significance", "(np.square(y - f) - np.square(base - f))",
+        "np.square(y - f)", checks.clark_west_is_a_regression_on_a_constant,
+    ),
+    Fault(
+        "no correction for few bars", "significance", "(n + 1 - 2 * horizon + ", "(n + 0 * horizon + ",
+        checks.diebold_mariano_is_that_of_statsmodels,
+    ),
+    Fault(
+        "the horizon sets no lags", "significance", "max(horizon - 1, math.ceil(n ** (1.0 / 3.0)))",
+        "(horizon - 1)", checks.diebold_mariano_is_that_of_statsmodels,
+    ),
+    Fault(
+        "a naive forecast is fitted to its own outcome", "regression",
+        "accumulate(gram, moment, design[t - 1], outcome[t - 1])", "accumulate(gram, moment, design[t], outcome[t])",
+        checks.a_walked_regression_sees_no_outcome,
+    ),
+    Fault(
+        "sigma is taken for the scale of the t", "scores", "scale = sigma * np.sqrt((freedom - 2.0) / freedom)",
+        "scale = sigma * 1.0", checks.scores_are_those_of_scoringrules,
+    ),
+    Fault(
+        "the claimed interval has both tails on one side", "scores", "0.5 * (1.0 + level)", "level",
+        checks.claims_are_those_of_scipy,
+    ),
+    Fault("blocks lie anywhere", "scores", "held[: whole * bars]", "held[-whole * bars :]", checks.blocks_are_disjoint),
+    Fault(
+        "a regime knows all bars", "regimes", "share[t] = below / seen", "share[t] = places[t] / len(values)",
+        checks.regimes_know_no_future,
+    ),
+    Fault(
+        "coverage is counted on the bar before", "evidence",
+        "y, lower, upper = track.outcome[rows], both", "y, lower, upper = track.outcome[rows - 1], both",
+        checks.evidence_is_by_definition,
+    ),
+    Fault(
+        "an echo looks one bar ahead", "evidence", "returns[rows - lag]", "returns[np.minimum(rows + 1 - lag, 1599)]",
+        checks.evidence_is_by_definition,
+    ),
+    Fault(
+        "seeds are all the ensemble", "evidence", "y, one, b) for number", "y, members.mean(axis=1), b) for number",
+        checks.evidence_is_by_definition,
+    ),
+    Fault(
+        "age is counted from the first candle", "evidence", "- track.trained_through[track.rows]",
+        "- track.timestamp[0]", checks.evidence_is_by_definition,
+    ),
+    Fault(
+        "each column is drawn for itself", "paired", "(column[starts + block] - column[starts])",
+        "(column[np.roll(starts, int(column[-1])) + block] - column[starts])", checks.resampled_rows_stay_together,
+    ),
+    Fault(
+        "single bars are drawn", "paired", "blocks = math.ceil(rows / block)", "block = 1; blocks = rows",
+        checks.resampled_rows_stay_together,
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("module", "check"), TRUE, ids=lambda one: getattr(one, "__name__", one))
+def test_a_statistic_is_what_it_says(module: str, check: Check) -> None:
+    """Each statistic agrees with a library, with figures worked out by hand, or with a loop over bars."""
+    check(import_module(f"models.{module}"))
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.mistake)
+def test_a_planted_fault_is_seen(fault: Fault) -> None:
+    """A plausible mistake in a statistic makes its check fail."""
+    faulty = mutated(f"models.{fault.module}", fault.right, fault.wrong)
+    with pytest.raises(AssertionError):
+        fault.check(faulty)
