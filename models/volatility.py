@@ -10,7 +10,7 @@ import numpy as np
 from foundation.compilation import rule
 from markets.candles import FloatArray
 from models.regression import accumulate, dot, solve
-from models.variance import LEAST_VOLATILITY
+from models.variance import LEAST_VOLATILITY, range_variance
 
 # The windows of the heterogeneous autoregression, in bars, rising; each once for volatility and once for falls.
 HAR_WINDOWS = np.array([1, 5, 22])
@@ -96,15 +96,14 @@ def ewma_step(state: EwmaState, move: float, bars: int) -> float:
 def har_step(state: HarState, move: float, high: float, low: float) -> float:
     """The deviation of the next log return by HAR with leverage, after one more bar; NaN until it has learnt.
 
-    With s = sqrt(ln(high / low)^2 / (4 ln 2)), Parkinson's volatility of a bar, and r its log return: s_{t+1} is
+    With s the root of `range_variance`, Parkinson's volatility of a bar, and r its log return: s_{t+1} is
     regressed, over all rows known by t, on the means of s over 1, 5 and 22 bars and on the means of
     r over the same where they are below zero (Corsi 2009; Corsi and Reno 2012). The square of that
     forecast p is brought to the size of squared returns: sigma^2 = p^2 sum(r^2) / sum(p^2) over the forecasts
     so far. p is at least a quarter of the longest mean.
     """
     numbers, longest = state.numbers, len(state.moves)
-    span = math.log(high / low)
-    volatility = math.sqrt(span * span / (4.0 * math.log(2.0)))
+    volatility = math.sqrt(range_variance(high, low))
     if not math.isnan(state.row[0]):
         accumulate(state.gram, state.moment, state.row, volatility)
         numbers[1] += 1.0
