@@ -1,4 +1,4 @@
-"""The command line: `crossgate backtest | check | train | compare | data`."""
+"""The command line: `crossgate backtest | check | train | compare | data`, and the commands about runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from crossgate import data_commands
+from crossgate import data_commands, run_commands
 from foundation.errors import CrossgateError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data_commands.app, name="data")
+run_commands.register(app)
 
 Overrides = Annotated[
     list[str] | None,

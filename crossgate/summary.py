@@ -16,12 +16,15 @@ from rich.text import Text
 from backtests.result import Result
 from crossgate.config import Config
 from crossgate.job import first_test
+from foundation.errors import ParameterError, suggestion
 from foundation.units import nanoseconds
 from markets.candles import utc
 from markets.market import Market
 from reports import formats
 from reports.catalogue import CATALOGUE
 from reports.comparison import Comparison
+from reports.index import Entry
+from reports.labels import read_labels
 from reports.metrics import measure_skill
 from reports.sentences import skill_banner
 
@@ -44,6 +47,40 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     """The content of the folder's metrics.json."""
     metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text("utf-8"))
     return metrics
+
+
+def print_folder(folder: Path) -> None:
+    """The key metrics of a run folder beside the baselines', its labels and notes, and the path of its report."""
+    console, record, labels = _console(), run_record(folder / "report.html"), read_labels(folder)
+    if labels.tags or labels.note:
+        console.print(Text(" ".join([*(f"[{tag}]" for tag in labels.tags), labels.note]).strip(), "cyan"))
+    for note in record["notes"]:
+        console.print(Text(f"Note: {note}", "yellow"))
+    console.print(metrics_table(record["name"], record["settlement"], record))
+    if (folder / "trials.json").is_file():
+        trials = json.loads((folder / "trials.json").read_text("utf-8"))
+        odds = formats.percent(trials["deflated_sharpe"])
+        console.print(f"trials on this data when it was written: {trials['trials']:,}; odds of more than luck: {odds}")
+    console.print("report:", str(folder / "report.html"), soft_wrap=True)
+
+
+def print_runs(runs: Sequence[Entry], columns: Sequence[str]) -> None:
+    """A table of runs with some of their metrics."""
+    for name in columns:
+        if name not in CATALOGUE:
+            raise ParameterError("columns", "names no metric", value=name, fix=suggestion(name, CATALOGUE))
+    table = Table(title=f"{len(runs):,} run{'' if len(runs) == 1 else 's'}", title_justify="left")
+    table.add_column("folder", overflow="fold")
+    table.add_column("markets")
+    for name in columns:
+        table.add_column(CATALOGUE[name].label, justify="right")
+    table.add_column("labels")
+    for run in runs:
+        symbols = ", ".join(run.symbols) + (" (synthetic)" if run.synthetic else "")
+        figures = [CATALOGUE[name].write(run.metrics.get(name)) for name in columns]
+        said = " ".join([*(f"[{tag}]" for tag in run.labels.tags), run.labels.note]).strip()
+        table.add_row(escape(run.folder), symbols, *figures, escape(said))
+    _console().print(table)
 
 
 def print_run(result: Result, page: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from foundation.files import atomic_folder
 from foundation.trials import TrialLedger
 from reports.certainty import Certainty, assess
 from reports.images import render_png
+from reports.labels import FILE as LABELS
 from reports.metrics import compute_metrics, measure_skill
 from reports.settings import collect_settings, provenance
 from reports.trades import list_trades
@@ -38,14 +40,16 @@ def write_report(
 
     The folder holds config.toml, metrics.json, run.json (fingerprints and versions), trials.json, the tables of the
     run as parquet, equity.png and report.html; no time of day stands in any of them, so equal runs give equal
-    bytes, apart from what trials.json and the page say of other trials. An earlier run in the folder is replaced;
-    raises ParameterError for a folder that holds anything else. `baselines` are run here when they are not handed
-    in. The run is put down as a trial in the `ledger`, by default the one of `ledger_home`.
+    bytes, apart from what trials.json and the page say of other trials. An earlier run in the folder is replaced,
+    its labels stay. Raises ParameterError for a folder that holds anything else. `baselines` are run here when
+    they are not handed in. The run is put down as a trial in the `ledger`, by default the one of `ledger_home`.
     """
     target = check_folder(folder)
     findings = _find(result, baselines, ledger or TrialLedger())
     with atomic_folder(target) as scratch:
         _write_findings(findings, scratch)
+        if (target / LABELS).is_file():
+            shutil.copy2(target / LABELS, scratch / LABELS)
     return target / "report.html"
 
 
@@ -56,7 +60,7 @@ def check_folder(folder: str | Path) -> Path:
     if target.is_file():
         raise ParameterError("out", "is a file, not a folder", value=str(folder), fix=fix)
     if target.is_dir():
-        strange = sorted(path.name for path in target.iterdir() if path.name not in FILES)
+        strange = sorted(path.name for path in target.iterdir() if path.name not in (*FILES, LABELS))
         if strange:
             raise ParameterError("out", f"holds {strange[0]}, which is no part of a run", value=str(folder), fix=fix)
     return target

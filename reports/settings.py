@@ -34,6 +34,7 @@ def provenance(result: Result) -> dict[str, Any]:
     """What a run was made from: fingerprints of its data and forecasts, and versions; no time of day."""
     return {
         "name": result.name,
+        "from_config": bool(result.config),
         "synthetic": result.synthetic,
         "settlement": result.settlement,
         "bar_nanoseconds": result.markets[0].candles.bar,

@@ -1,0 +1,89 @@
+"""Reproduction: a run played again from its folder alone, and set against what it left there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import crossgate as cg
+from crossgate.config import load_config
+from crossgate.job import load_markets, make_forecasts
+from foundation.errors import DataError
+from markets.candles import utc
+from reports.parting import Parting, first_parting, read_tables
+from reports.settings import provenance
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """Whether a run came out the same: `fills` of them, and what is different, by name: kept and now."""
+
+    run: str
+    fills: int
+    parting: Parting | None
+    changed: dict[str, tuple[str, str]]
+
+    @property
+    def same(self) -> bool:
+        """Whether every fill, payment, decision and equity is the same double."""
+        return self.parting is None
+
+    def record(self) -> dict[str, Any]:
+        """The answer as JSON can hold it."""
+        return {**asdict(self), "same": self.same}
+
+    def lines(self) -> list[str]:
+        """The answer in words."""
+        changed = [f"  {name}: {kept} then, {now} now" for name, (kept, now) in self.changed.items()]
+        if self.parting is None:
+            return [f"{self.run}: every bar and all {self.fills:,} fills are the same", *changed]
+        where = f"{utc(self.parting.timestamp)} UTC"
+        return [f"{self.run}: it comes out different from {where} on: {self.parting.text}", *changed]
+
+
+def reproduce_run(folder: Path, data: Path | None = None) -> Reproduction:
+    """The run in a folder, played again with the settings that are kept there.
+
+    `data`: the data folder, see `load_market`. Raises DataError for a run that was made in Python, whose market and
+    forecasts stand in no file, and whatever a run of that config raises.
+    """
+    kept = _read_record(folder)
+    config = load_config(folder / "config.toml")
+    markets = load_markets(config, data)
+    forecasts = make_forecasts(config, markets)
+    result = cg.backtest(
+        markets, forecasts, config.strategy, config.risk, config.account, config.costs,
+        name=config.run.name, config=config.record(),
+    )  # fmt: skip
+    tables = read_tables(folder)
+    parting = first_parting(tables, read_tables(result))
+    return Reproduction(str(folder), len(tables["fills"]), parting, _changes(kept, provenance(result)))
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    path = folder / "run.json"
+    try:
+        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise DataError(folder, "is no run folder", fix="name a folder that a backtest wrote") from None
+    except ValueError:
+        raise DataError(path, "is damaged", fix="run the backtest again") from None
+    if not record.get("from_config", False):
+        fix = "call cg.backtest again with the same market and forecasts, and compare with `crossgate diff`"
+        raise DataError(folder, "was made in Python: its market and forecasts stand in no file", fix=fix)
+    return record
+
+
+def _changes(kept: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """What the run was made from that is not the same any more: data, forecasts, versions."""
+    flat = []
+    for one in (kept, now):
+        markets = {f"market {symbol}": content for symbol, content in one["markets"].items()}
+        flat.append({**one["versions"], **markets, "forecasts": one["forecasts"]})
+    return {
+        name: (str(flat[0].get(name, "none")), str(flat[1].get(name, "none")))
+        for name in sorted(flat[0].keys() | flat[1].keys())
+        if flat[0].get(name) != flat[1].get(name)
+    }

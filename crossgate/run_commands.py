@@ -1,0 +1,126 @@
+"""The commands about runs that were written: `crossgate runs | show | label | diff | reproduce`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Root = Annotated[Path, typer.Argument(metavar="[FOLDER]", help="The folder of the runs.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="Only runs with this tag; repeatable.")]
+Where = Annotated[
+    list[str] | None, typer.Option("--where", metavar="CONDITION", help='Such as "sharpe>1"; repeatable.')
+]
+Sort = Annotated[
+    str | None, typer.Option("--sort", metavar="METRIC", help="The largest first; with a minus sign the smallest.")
+]
+Columns = Annotated[
+    str, typer.Option("--columns", metavar="METRIC,...", help="The metrics to show, by their names in metrics.json.")
+]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="The data folder; else $CROSSGATE_DATA, else ./data."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this module to a command line."""
+    for command in (runs, show, label, diff, reproduce):
+        app.command()(command)
+
+
+def runs(
+    root: Root = Path("runs"),
+    where: Where = None,
+    tag: Tags = None,
+    sort: Sort = None,
+    columns: Columns = "total_return,sharpe,max_drawdown,trades,skill",
+    as_json: AsJson = False,
+) -> None:
+    """List the runs below a folder."""
+    from reports.index import choose_runs, list_runs
+
+    found = choose_runs(list_runs(root), where or (), tag or (), sort)
+    if as_json:
+        print_json({"runs": [{**asdict(run), "labels": run.labels._asdict()} for run in found]})
+        return
+    from crossgate.summary import print_runs
+
+    print_runs(found, [name.strip() for name in columns.split(",") if name.strip()])
+
+
+def show(run: RunPath, as_json: AsJson = False) -> None:
+    """Print what a run came to."""
+    from crossgate.summary import print_folder, run_record
+    from reports.folders import read_run
+
+    read_run(run)
+    if as_json:
+        print_json(run_record(run / "report.html"))
+    else:
+        print_folder(run)
+
+
+def label(
+    run: RunPath,
+    add: Annotated[list[str] | None, typer.Option("--add", metavar="TAG", help="A tag to add; repeatable.")] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option("--remove", metavar="TAG", help="A tag to take off; repeatable.")
+    ] = None,
+    note: Annotated[str | None, typer.Option("--note", help="A note, in the place of the old one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put tags and a note on a run."""
+    from reports.folders import read_run
+    from reports.labels import change_labels
+
+    read_run(run)
+    labels = change_labels(run, add or (), remove or (), note)
+    if as_json:
+        print_json(labels._asdict())
+    else:
+        typer.echo(f"{run}: {', '.join(labels.tags) or 'no tags'}{'; ' + labels.note if labels.note else ''}")
+
+
+def diff(first: RunPath, second: RunPath, as_json: AsJson = False) -> None:
+    """Find the first bar at which two runs part, and why."""
+    from markets.candles import utc
+    from reports.comparison import compare
+    from reports.parting import first_parting, read_tables
+
+    parting = first_parting(read_tables(first), read_tables(second))
+    changed = compare(first, second).differences
+    settings = {str(key): list(map(str, changed.loc[key])) for key in changed.index}
+    if as_json:
+        print_json({"parting": None if parting is None else asdict(parting), "settings": settings})
+        return
+    if parting is None:
+        typer.echo("the two runs are the same at every bar")
+    else:
+        symbol = f" ({parting.symbol})" if parting.symbol else ""
+        typer.echo(f"they part at {utc(parting.timestamp)} UTC{symbol}: {parting.text}")
+    for key, (ours, theirs) in settings.items():
+        typer.echo(f"  {key}: {ours} and {theirs}")
+
+
+def reproduce(run: RunPath, data: Data = None, as_json: AsJson = False) -> None:
+    """Play a run again from its folder, and say whether every fill is the same."""
+    from crossgate.reproduction import reproduce_run
+
+    answer = reproduce_run(run, data)
+    if as_json:
+        print_json(answer.record())
+    else:
+        typer.echo("\n".join(answer.lines()))
+    if not answer.same:
+        raise typer.Exit(1)
+
+
+def print_json(record: dict[str, Any]) -> None:
+    """Prints one JSON object."""
+    typer.echo(json.dumps(record, indent=2, allow_nan=False))

@@ -1,0 +1,135 @@
+"""The commands about runs: what they say, in words and in JSON, and their exit codes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from result_factory import make_market, make_result, make_trades
+
+from crossgate.command_line import main
+from reports.report import write_report
+
+SMALL = [
+    "--set", "market.bars=2000", "--set", "walk_forward.train=60d", "--set", "walk_forward.test=20d",
+    "--set", "walk_forward.seeds=1", "--set", "model.steps=5",
+]  # fmt: skip
+
+
+def call(*words: object, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """The exit code of `crossgate` with some words, and what it said on both outputs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["crossgate", *map(str, words)])
+        patch.setenv("COLUMNS", "200")
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs made in Python, and one by the command line."""
+    base, market = tmp_path_factory.mktemp("runs"), make_market(bars=400)
+    for name, every in (("slow", 40), ("fast", 20)):
+        write_report(make_result(market, make_trades(400, every=every), name=name), base / name, baselines={})
+    words = [sys.executable, "-m", "crossgate", "backtest", *SMALL, "--out", str(base / "demo"), "--json"]
+    subprocess.run(words, capture_output=True, text=True, check=True)
+    return base
+
+
+@pytest.fixture
+def root(written: Path, tmp_path: Path) -> Path:
+    """A copy of the runs."""
+    return Path(shutil.copytree(written, tmp_path / "runs"))
+
+
+def test_runs_are_listed_sorted_and_chosen(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A table with the figures asked for; JSON holds them all."""
+    code, said, _ = call("runs", root, "--sort", "trades", "--columns", "trades,sharpe", capsys=capsys)
+    assert code == 0
+    assert said.index("fast") < said.index("slow")
+    assert "Trades" in said
+    code, said, _ = call("runs", root, "--where", "trades>10", "--where", "trades<20", "--json", capsys=capsys)
+    assert [run["folder"] for run in json.loads(said)["runs"]] == ["fast"]
+    code, _, error = call("runs", root, "--columns", "sharp", capsys=capsys)
+    assert (code, error) == (2, "crossgate: columns = 'sharp': names no metric; did you mean \"sharpe\"?\n")
+    code, _, error = call("runs", root / "none", capsys=capsys)
+    assert code == 2
+    assert "is no folder of runs" in error
+
+
+def test_a_run_is_shown_with_its_labels(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tags and note come with the figures, and the odds against all trials."""
+    code, said, _ = call("label", root / "slow", "--add", "keeper", "--note", "the calm one", capsys=capsys)
+    assert (code, said) == (0, f"{root / 'slow'}: keeper; the calm one\n")
+    code, said, _ = call("show", root / "slow", capsys=capsys)
+    assert code == 0
+    for word in ("[keeper] the calm one", "Sharpe", "odds of more than luck", "report.html"):
+        assert word in said
+    code, said, _ = call("show", root / "slow", "--json", capsys=capsys)
+    assert json.loads(said)["name"] == "slow"
+    code, _, error = call("show", root, capsys=capsys)
+    assert code == 2
+    assert "is no run folder" in error
+
+
+def test_a_difference_is_found_and_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first bar, the cause, both figures; and sameness where there is no difference."""
+    code, said, _ = call("diff", root / "slow", root / "fast", capsys=capsys)
+    assert code == 0
+    assert said.startswith("they part at 2023-01-")
+    code, said, _ = call("diff", root / "slow", root / "fast", "--json", capsys=capsys)
+    assert json.loads(said)["parting"]["cause"] in ("fill", "size", "signal", "data")
+    code, said, _ = call("diff", root / "slow", root / "slow", capsys=capsys)
+    assert (code, said) == (0, "the two runs are the same at every bar\n")
+
+
+def test_a_run_is_reproduced_to_the_last_bit(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From its folder alone, moved elsewhere, the same fills come out."""
+    code, said, _ = call("reproduce", root / "demo", capsys=capsys)
+    fills = len(pd.read_parquet(root / "demo" / "fills.parquet"))
+    assert fills > 0
+    assert (code, said) == (0, f"{root / 'demo'}: every bar and all {fills:,} fills are the same\n")
+
+
+def changed_fill(folder: Path) -> Any:
+    """The stamp of a fill whose price was changed in a run folder."""
+    fills = pd.read_parquet(folder / "fills.parquet")
+    fills.loc[1, "price"] *= 1.0 + 1e-12
+    fills.to_parquet(folder / "fills.parquet", index=False)
+    return fills["timestamp"].iloc[1]
+
+
+def test_a_changed_fill_and_another_version_are_seen(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last digit of one price, and a library that is not the one of then, both come to light; exit code 1."""
+    stamp = changed_fill(root / "demo")
+    record = json.loads((root / "demo" / "run.json").read_text())
+    record["versions"]["numpy"] = "1.0"
+    (root / "demo" / "run.json").write_text(json.dumps(record))
+    code, said, _ = call("reproduce", root / "demo", capsys=capsys)
+    assert code == 1
+    assert f"different from {stamp:%Y-%m-%d %H:%M}" in said
+    assert "numpy: 1.0 then, " in said
+    code, said, _ = call("reproduce", root / "demo", "--json", capsys=capsys)
+    answer = json.loads(said)
+    assert (code, answer["same"], answer["parting"]["cause"]) == (1, False, "price")
+
+
+def test_a_run_made_in_python_says_that_it_cannot_be_reproduced(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its market stands in no file: one line says so and what to do instead."""
+    code, said, error = call("reproduce", root / "slow", capsys=capsys)
+    assert (code, said) == (2, "")
+    assert "was made in Python" in error
+    code, _, error = call("reproduce", root / "none", capsys=capsys)
+    assert code == 2
+    assert "is no run folder" in error
