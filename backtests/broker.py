@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from copy import copy
 from typing import Any, NoReturn
 
 import backtrader as bt
@@ -14,6 +15,7 @@ from backtests.feed import CandleFeed
 from backtests.ledger import Ledger
 from backtests.parameters import AccountParams, CostParams
 from backtests.ties import withdraw
+from backtests.valuation import entry_of, fee_of, initial_margin_of, notional_of, profit_of
 from foundation.errors import CrossgateError, DataError, ParameterError, suggestion
 from markets.filters import round_down, round_up
 from strategies.parameters import RiskParams
@@ -26,17 +28,34 @@ _OPTIONS |= {"tradeid": 0, "parent": None, "transmit": True}
 
 
 class FuturesCommission(bt.CommInfoBase):
-    """How Backtrader's trades and analyzers value a linear contract: profit is size x price change."""
+    """How Backtrader's trades and analyzers value a contract: `contract` is its CONTRACT record.
 
-    params = (("stocklike", False), ("commtype", bt.CommInfoBase.COMM_PERC), ("percabs", True), ("mult", 1.0))
+    Backtrader averages entries by size, which is wrong for an inverse contract: the broker hands a closing order
+    the account's own average as `entry`, and profit is reckoned from that.
+    """
+
+    params = (
+        ("stocklike", False), ("commtype", bt.CommInfoBase.COMM_PERC), ("percabs", True), ("mult", 1.0),
+        ("contract", None),
+    )  # fmt: skip
+    entry: float | None = None
 
     def getsize(self, price: float, cash: float) -> float:
         """The size, fractional, that some cash can carry at the leverage."""
-        return float(self.p.leverage * cash / price)
+        return cash / self.get_margin(price)
 
     def get_margin(self, price: float) -> float:
         """The initial margin of one unit."""
-        return float(price / self.p.leverage)
+        return initial_margin_of(self.p.contract, 1.0, price, self.p.leverage) if price > 0.0 else 0.0
+
+    def profitandloss(self, size: float, price: float, newprice: float) -> float:
+        """What a size earns from one price to another."""
+        return profit_of(self.p.contract, size, price if self.entry is None else self.entry, newprice)
+
+    cashadjust = profitandloss
+
+    def _getcommission(self, size: float, price: float, pseudoexec: bool) -> float:
+        return fee_of(self.p.contract, size, price, self.p.commission)
 
 
 class FuturesBroker(bt.BrokerBase):
@@ -110,10 +129,7 @@ class FuturesBroker(bt.BrokerBase):
         self.untransmitted: dict[int, list[Any]] = {}
         self.held = {feed.symbol: bt.position.Position() for feed in self.feeds}
         self.owners: dict[str, Any] = {}
-        self.commissions = {
-            feed.symbol: FuturesCommission(commission=feed.market.contract.taker_fee, leverage=self.p.leverage)
-            for feed in self.feeds
-        }
+        self.commissions = {feed.symbol: self._fees_of(number, feed) for number, feed in enumerate(self.feeds)}
         self.clock = self.feeds[0].lines[0]
         self.ledger = Ledger([feed.symbol for feed in self.feeds], first.timestamp)
 
@@ -156,6 +172,10 @@ class FuturesBroker(bt.BrokerBase):
     def fee_rate(self, data: Any) -> float:
         """The taker fee of a feed's contract, a fraction of notional."""
         return float(self.contracts["taker_fee"][self.symbols[data.symbol]])
+
+    def notional(self, data: Any, size: float, price: float) -> float:
+        """The value of a size of a feed's contract at a price, in the settlement currency."""
+        return notional_of(self.contracts[self.symbols[data.symbol]], size, price)
 
     def cost_rate(self, data: Any) -> float:
         """Taker fee plus slippage of one fill, a fraction of notional."""
@@ -295,9 +315,13 @@ class FuturesBroker(bt.BrokerBase):
         entry = position.price
         if not fill["opening"] and fill["position"] == 0.0:
             size = -position.size
-        psize, pprice, opened, closed = position.update(size, float(fill["price"]), feed.datetime.datetime())
         price, fee = float(fill["price"]), float(fill["fee"] + fill["liquidation_fee"])
-        info = self.commissions[feed.symbol]
+        averaged = (
+            entry_of(self.contracts[fill["symbol"]], position.size, entry, size, price) if fill["opening"] else entry
+        )
+        psize, _, opened, closed = position.update(size, price, feed.datetime.datetime())
+        pprice = position.price = averaged if psize else 0.0
+        info = order.comminfo = self._commission(feed.symbol, entry if closed else None)
         order.execute(
             feed.datetime[0], size, price, closed, info.getvaluesize(closed, entry), fee if closed else 0.0,
             opened, info.getvaluesize(opened, price), fee if opened else 0.0,
@@ -312,6 +336,18 @@ class FuturesBroker(bt.BrokerBase):
         if not order.alive() or int(fill["order"]) == 0:
             order.completed()
         self._notify(order)
+
+    def _fees_of(self, number: int, feed: Any) -> FuturesCommission:
+        fee = feed.market.contract.taker_fee
+        return FuturesCommission(commission=fee, leverage=self.p.leverage, contract=self.contracts[number])
+
+    def _commission(self, symbol: str, entry: float | None) -> FuturesCommission:
+        """The commission of a contract; of a closing fill with the account's own average entry."""
+        info = self.commissions[symbol]
+        if entry is not None:
+            info = copy(info)
+            info.entry = entry
+        return info
 
     def _row(self, identity: int) -> Any:
         rows = self.orders[: self.account["orders"][0]]

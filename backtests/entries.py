@@ -5,9 +5,12 @@ from __future__ import annotations
 from backtests.fills import distant, reaches, stop_fill
 from backtests.positions import close_position, free_cash, open_position
 from backtests.records import (
+    ABOVE_MARKET,
+    ABOVE_TIER,
     BELOW_LOT,
     BELOW_NOTIONAL,
     BELOW_QUANTITY,
+    BITMEX,
     CANCELLED,
     CLOSE,
     FILLED,
@@ -24,8 +27,12 @@ from backtests.records import (
 )
 from backtests.ties import GROUP_DUE, end, finish, part_of
 from backtests.triggers import allows, stops, taker_price, trigger, turned_back
+from backtests.valuation import fee_of, initial_margin_of, maximum_leverage_of, notional_of, reserve_of
 from foundation.compilation import rule
-from markets.filters import round_down, round_up
+from markets.filters import STEP_TOLERANCE, round_down, round_up
+
+# BitMEX rounds margin and reserve up to a satoshi each; in coin.
+ROUNDED_UP = 2e-8
 
 
 @rule
@@ -98,23 +105,55 @@ def enter(desk: Desk, k: int, price: float, reference: float, fee_rate: float) -
     """An opening order meets the venue's filters and the free margin: filled, shrunk or refused."""
     order = desk.orders[k]
     contract = desk.contracts[order.symbol]
-    if order.leverage > contract.maximum_leverage:
-        finish(desk, order, REFUSED, LEVERAGE)
-        return
     quantity, remark = round_down(order.quantity, contract.lot), 0
-    unit = price / order.leverage + price * max(fee_rate, 0.0)
-    free = max(0.0, free_cash(desk))
-    if quantity * unit > free:
-        quantity, remark = round_down(free / unit, contract.lot), SHRUNK
+    refusal = refusal_as_given(contract, order, quantity)
+    if refusal == 0:
+        free, cost = max(0.0, free_cash(desk)), order_cost(contract, order, quantity, price, fee_rate)
+        if cost > free:
+            free = max(0.0, free - ROUNDED_UP if contract.method == BITMEX else free)
+            quantity, remark = round_down(free / cost * quantity, contract.lot), SHRUNK
+        refusal = refusal_at_price(contract, order, quantity, desk.positions[order.symbol].quantity, price)
+    if refusal:
+        finish(desk, order, REFUSED, refusal)
+        return
+    open_position(desk, order, quantity, price, reference, fee_rate)
+    finish(desk, order, FILLED, remark)
+
+
+@rule
+def order_cost(contract: Row, order: Row, quantity: float, price: float, fee_rate: float) -> float:
+    """What an opening takes out of the free margin: initial margin, a reserve for closing, and its own fee.
+
+    A rebate is credited after the fill: it cannot pay for the margin of the same fill.
+    """
+    posted = initial_margin_of(contract, quantity, price, order.leverage)
+    posted += reserve_of(contract, order.side * quantity, price, order.leverage)
+    return posted + max(0.0, fee_of(contract, quantity, price, fee_rate))
+
+
+@rule
+def refusal_as_given(contract: Row, order: Row, quantity: float) -> int:
+    """Why the venue refuses an opening as it was given: a remark's number, 0 for no reason."""
+    if order.leverage > contract.leverages[0]:
+        return LEVERAGE
+    above = contract.maximum_market_quantity * (1.0 + STEP_TOLERANCE)
+    return ABOVE_MARKET if order.kind != LIMIT and quantity > above else 0
+
+
+@rule
+def refusal_at_price(contract: Row, order: Row, quantity: float, held: float, price: float) -> int:
+    """Why the venue refuses the quantity that is left of an opening, at its fill price; 0 for no reason.
+
+    The position that it would make has to lie in a bracket that still has the order's leverage.
+    """
     if quantity < contract.lot * 0.5:
-        finish(desk, order, REFUSED, BELOW_LOT)
-    elif quantity < contract.minimum_quantity:
-        finish(desk, order, REFUSED, BELOW_QUANTITY)
-    elif quantity * price < contract.minimum_notional:
-        finish(desk, order, REFUSED, BELOW_NOTIONAL)
-    else:
-        open_position(desk, order, quantity, price, reference, fee_rate)
-        finish(desk, order, FILLED, remark)
+        return BELOW_LOT
+    if quantity < contract.minimum_quantity * (1.0 - STEP_TOLERANCE):
+        return BELOW_QUANTITY
+    if notional_of(contract, quantity, price) < contract.minimum_notional * (1.0 - STEP_TOLERANCE):
+        return BELOW_NOTIONAL
+    whole = notional_of(contract, abs(held) + quantity, price)
+    return ABOVE_TIER if order.leverage > maximum_leverage_of(contract, whole) else 0
 
 
 @rule

@@ -9,8 +9,8 @@ from backtests.positions import settle_funding
 from backtests.records import CANCELLED, CLOSE, LIVE, MARKET, NOTHING, RUIN, Desk, Records, Row
 from backtests.ties import drop_finished, expire_orders, finish
 from backtests.triggers import follow_close
+from backtests.valuation import profit_of
 from foundation.compilation import rule
-from markets.margin import profit
 
 # Equity below this amount of money is zero: the residue of sums in doubles.
 NOTHING_LEFT = 1e-9
@@ -85,7 +85,7 @@ def play_and_record(
         held, position = position_history[s, i], positions[s]
         held.position, held.margin = position.quantity, position.margin
         held.mark, held.liquidation_price = bars[s, i].mark_close, position.liquidation_price
-        held.unrealised = profit(position.quantity, position.entry, bars[s, i].mark_close)
+        held.unrealised = profit_of(contracts[s], position.quantity, position.entry, bars[s, i].mark_close)
 
 
 @rule
@@ -147,7 +147,7 @@ def value_at_close(desk: Desk, bars: Records, i: int) -> None:
     for s in range(len(desk.positions)):
         position = desk.positions[s]
         state.margin += position.margin
-        state.unrealised += profit(position.quantity, position.entry, bars[s, i].mark_close)
+        state.unrealised += profit_of(desk.contracts[s], position.quantity, position.entry, bars[s, i].mark_close)
     state.equity = state.cash + state.unrealised
     if state.equity <= NOTHING_LEFT:
         state.ruined = 1

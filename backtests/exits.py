@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from backtests.entries import wake_children
 from backtests.fills import distant, favourable_first, reaches, stop_fill
-from backtests.positions import close_position, direction, liquidate
+from backtests.levels import bankruptcy_level
+from backtests.positions import cancel_resting, close_position, direction, liquidate
 from backtests.records import (
     BELOW_LOT,
     BREAK_EVEN,
@@ -22,9 +23,9 @@ from backtests.records import (
 )
 from backtests.ties import GROUP_DUE, end, finish, leave_rest
 from backtests.triggers import allows, stops, taker_price, trigger, turned_back
+from backtests.valuation import profit_of
 from foundation.compilation import rule
 from markets.filters import round_down, round_up
-from markets.margin import bankruptcy_price, profit
 from strategies.stops import ratcheted_stop
 
 
@@ -245,9 +246,10 @@ def move_stop(order: Row, side: int, level: float, tick: float, reason: int) -> 
 @rule
 def bankrupt_at_close(desk: Desk, bar: Row, s: int) -> None:
     """Step 5: a position that funding inside the bar has left without margin is taken over."""
-    position = desk.positions[s]
-    if position.quantity == 0.0 or position.margin + profit(position.quantity, position.entry, bar.mark_close) > 0.0:
+    position, contract = desk.positions[s], desk.contracts[s]
+    unrealised = profit_of(contract, position.quantity, position.entry, bar.mark_close)
+    if position.quantity == 0.0 or position.margin - position.reserve + unrealised > 0.0:
         return
-    price = bankruptcy_price(position.quantity, position.entry, position.margin)
-    quantity, fee_rate = abs(position.quantity), desk.contracts[s].taker_fee
-    close_position(desk, 0, s, quantity, price, price, fee_rate, LIQUIDATION)
+    cancel_resting(desk, s)
+    price = bankruptcy_level(contract, position.quantity, position.entry, position.margin, position.reserve)
+    close_position(desk, 0, s, abs(position.quantity), price, price, contract.taker_fee, LIQUIDATION)

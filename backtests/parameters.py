@@ -21,7 +21,9 @@ class AccountParams(Parameters):
 
     table: ClassVar[str] = "account"
 
-    cash: float = Field(10_000.0, ge=1, description="the starting balance in the settlement currency, at least 1")
+    cash: float = Field(
+        10_000.0, gt=0, description="the starting balance in the settlement currency (coin if inverse), above 0"
+    )
     margin: Literal["isolated"] = Field(
         "isolated", description='"isolated": a position can lose no more than its posted margin'
     )

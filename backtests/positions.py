@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from backtests.fills import liquidation_fill, slipped
-from backtests.records import CANCELLED, CLOSED, LIQUIDATION, LIVE, Desk, Row
+from backtests.levels import bankruptcy_level, liquidation_level
+from backtests.records import CANCELLED, CLOSE, CLOSED, LIQUIDATED, LIQUIDATION, LIVE, MARKET, Desk, Row
 from backtests.ties import cut_ties, finish
+from backtests.valuation import entry_of, fee_of, initial_margin_of, payment_of, profit_of, reserve_of, valued_price
 from foundation.compilation import rule
 from markets.filters import round_nearest
-from markets.margin import (
-    average_entry,
-    bankruptcy_price,
-    funding_payment,
-    initial_margin,
-    liquidation_price,
-    profit,
-    trading_fee,
-)
 
 
 @rule
@@ -39,8 +32,8 @@ def free_cash(desk: Desk) -> float:
 @rule
 def reprice(position: Row, contract: Row) -> None:
     """The liquidation price brought up to date after a change of quantity, entry or margin."""
-    position.liquidation_price = liquidation_price(
-        position.quantity, position.entry, position.margin, contract.maintenance_rate
+    position.liquidation_price = liquidation_level(
+        contract, position.quantity, position.entry, position.margin, position.reserve
     )
 
 
@@ -50,7 +43,7 @@ def write_fill(desk: Desk, order: int, symbol: int, side: int) -> Row:
     fill = desk.fills[desk.account[0].fills]
     desk.account[0].fills += 1
     desk.account[0].events += 1
-    fill.order, fill.symbol, fill.side, fill.opening = order, symbol, side, 0
+    fill.order, fill.symbol, fill.side, fill.opening, fill.bound = order, symbol, side, 0, 0
     fill.position, fill.cash = desk.positions[symbol].quantity, desk.account[0].cash
     fill.fee, fill.liquidation_fee, fill.realised_pnl, fill.slippage = 0.0, 0.0, 0.0, 0.0
     return fill
@@ -62,15 +55,17 @@ def open_position(desk: Desk, order: Row, quantity: float, price: float, referen
     s = order.symbol
     position, contract = desk.positions[s], desk.contracts[s]
     signed = order.side * quantity
-    fee = trading_fee(quantity, price, fee_rate)
-    position.entry = average_entry(position.quantity, position.entry, signed, price)
+    fee = fee_of(contract, quantity, price, fee_rate)
+    reserve = reserve_of(contract, signed, price, order.leverage)
+    position.entry = entry_of(contract, position.quantity, position.entry, signed, price)
     position.quantity = round_nearest(position.quantity + signed, contract.lot)
-    position.margin += initial_margin(quantity, price, order.leverage)
+    position.margin += initial_margin_of(contract, quantity, price, order.leverage) + reserve
+    position.reserve += reserve
     desk.account[0].cash -= fee
     reprice(position, contract)
     fill = write_fill(desk, order.id, s, order.side)
     fill.opening, fill.reason, fill.quantity, fill.price = 1, order.reason, quantity, price
-    fill.fee, fill.slippage = fee, abs(price - reference) * quantity
+    fill.fee, fill.slippage = fee, abs(profit_of(contract, quantity, valued_price(contract, reference), price))
     order.fill_price = (order.filled * order.fill_price + quantity * price) / (order.filled + quantity)
     order.filled += quantity
 
@@ -87,26 +82,28 @@ def close_position(
     position, contract = desk.positions[symbol], desk.contracts[symbol]
     side = direction(position.quantity)
     share = quantity / abs(position.quantity)
-    bankruptcy = bankruptcy_price(position.quantity, position.entry, position.margin)
+    bankruptcy = bankruptcy_level(contract, position.quantity, position.entry, position.margin, position.reserve)
     if side * (price - bankruptcy) < 0.0:
         price, reason = bankruptcy, LIQUIDATION
         reference = max(reference, bankruptcy) if side > 0 else min(reference, bankruptcy)
-    realised = profit(side * quantity, position.entry, price)
+    realised = profit_of(contract, side * quantity, position.entry, price)
     released = position.margin * share
     left = max(0.0, released + realised)
-    fee = min(trading_fee(quantity, price, fee_rate), left)
+    fee = min(fee_of(contract, quantity, price, fee_rate), left)
     charge = 0.0
     if reason == LIQUIDATION:
-        charge = min(trading_fee(quantity, price, contract.liquidation_fee), max(0.0, left - fee))
+        charge = min(fee_of(contract, quantity, price, contract.liquidation_fee), max(0.0, left - fee))
     desk.account[0].cash += realised - fee - charge
     position.margin -= released
+    position.reserve -= position.reserve * share
     position.quantity = round_nearest(position.quantity - side * quantity, contract.lot)
     if position.quantity == 0.0:
-        position.entry, position.margin = 0.0, 0.0
+        position.entry, position.margin, position.reserve = 0.0, 0.0, 0.0
     reprice(position, contract)
     fill = write_fill(desk, order, symbol, -side)
     fill.reason, fill.quantity, fill.price, fill.fee = reason, quantity, price, fee
-    fill.liquidation_fee, fill.realised_pnl, fill.slippage = charge, realised, abs(price - reference) * quantity
+    fill.liquidation_fee, fill.realised_pnl = charge, realised
+    fill.slippage = abs(profit_of(contract, quantity, valued_price(contract, reference), price))
     cut_ties(desk)
     if position.quantity == 0.0:
         cancel_reductions(desk, symbol)
@@ -115,15 +112,14 @@ def close_position(
 @rule
 def liquidate(desk: Desk, symbol: int, bar_open: float, slippage: float) -> None:
     """The venue closes an isolated position whose margin no longer covers its maintenance."""
-    position = desk.positions[symbol]
-    bankruptcy = bankruptcy_price(position.quantity, position.entry, position.margin)
+    position, contract = desk.positions[symbol], desk.contracts[symbol]
+    cancel_resting(desk, symbol)
+    bankruptcy = bankruptcy_level(contract, position.quantity, position.entry, position.margin, position.reserve)
     reference = liquidation_fill(position.quantity, position.liquidation_price, bankruptcy, bar_open)
     side = direction(position.quantity)
     price = slipped(reference, -side, slippage)
     price = max(price, bankruptcy) if side > 0 else min(price, bankruptcy)
-    fee_rate = desk.contracts[symbol].taker_fee
-    quantity = abs(position.quantity)
-    close_position(desk, 0, symbol, quantity, price, reference, fee_rate, LIQUIDATION)
+    close_position(desk, 0, symbol, abs(position.quantity), price, reference, contract.taker_fee, LIQUIDATION)
 
 
 @rule
@@ -132,7 +128,7 @@ def settle_funding(desk: Desk, symbol: int, mark: float, funding_rate: float) ->
     position = desk.positions[symbol]
     if position.quantity == 0.0 or funding_rate == 0.0:
         return
-    payment = funding_payment(position.quantity, mark, funding_rate)
+    payment = payment_of(desk.contracts[symbol], position.quantity, mark, funding_rate)
     desk.account[0].cash -= payment
     position.margin -= payment
     reprice(position, desk.contracts[symbol])
@@ -150,3 +146,15 @@ def cancel_reductions(desk: Desk, symbol: int) -> None:
         order = desk.orders[k]
         if order.symbol == symbol and order.reduce_only and order.status == LIVE:
             finish(desk, order, CANCELLED, CLOSED)
+
+
+@rule
+def cancel_resting(desk: Desk, symbol: int) -> None:
+    """Before a liquidation the venue cancels the orders that rest on the symbol.
+
+    Those that fill at one price, the open or the close, are on their way and stay.
+    """
+    for k in range(desk.account[0].orders):
+        order = desk.orders[k]
+        if order.symbol == symbol and order.status == LIVE and order.kind not in (MARKET, CLOSE):
+            finish(desk, order, CANCELLED, LIQUIDATED)

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from markets.contract import Contract
+from foundation.errors import ParameterError
+from markets.contract import METHODS, Contract
 from markets.market import Market
 
 Records = npt.NDArray[Any]
@@ -47,11 +48,19 @@ ORDER_REMARKS = (
     "other order of the bracket ended",
     "other order of the OCO group ended",
     "no longer valid",
+    "leverage above the limit of the position's bracket",
+    "above the largest market order",
+    "position liquidated",
 )
 LEVERAGE, BELOW_LOT, BELOW_QUANTITY, BELOW_NOTIONAL, SHRUNK, NOTHING, CLOSED, SIBLING, ENTRY, RUIN, WITHDRAWN = range(
     1, 12
 )
 BRACKET, GROUP, OVERDUE = range(12, 15)
+ABOVE_TIER, ABOVE_MARKET, LIQUIDATED = range(15, 18)
+# How a venue reckons margin and liquidation, by number.
+BINANCE, CLOSING_FEE, BYBIT, BITMEX = range(len(METHODS))
+MARGINS = ("isolated", "cross")
+MOST_BRACKETS = 48
 INTRABAR = ("adverse", "favourable", "nearer_extreme")
 LIMIT_FILL = ("touch", "through")
 
@@ -67,8 +76,9 @@ ACCOUNT = np.dtype(
     + _fields(BYTE, "ruined")
     + _fields(WHOLE, "orders fills payments events")
 )
-# `entered_at`: the price at which a limit or stop order entered inside the bar that is played, else 0.
-POSITION = np.dtype(_fields(REAL, "quantity entry margin liquidation_price entered_at"))
+# `reserve`: the part of the margin that a venue keeps for the closing fee. `entered_at`: the price at which a
+# limit or stop order entered inside the bar that is played, else 0. `mark`: the mark price that is known now.
+POSITION = np.dtype(_fields(REAL, "quantity entry margin reserve liquidation_price entered_at mark mark_low mark_high"))
 # `price`: the limit, or the level that triggers a stop; `limit`: the limit of a stop-limit, which takes the
 # place of the price when it is triggered (the level is then kept here). `trail_amount`, `trail_rate`: how
 # far from the close a stop follows it, in price or as a fraction of the close; 0: it stays.
@@ -90,14 +100,21 @@ BAR = np.dtype(
     _fields(REAL, "open high low close mark_open mark_high mark_low mark_close funding_open funding_inside")
     + _fields(BYTE, "blocked")
 )
-SETTINGS = np.dtype(_fields(REAL, "slippage") + _fields(BYTE, "intrabar through"))
+SETTINGS = np.dtype(_fields(REAL, "slippage") + _fields(BYTE, "intrabar through cross"))
+_FIGURES = "tick lot face minimum_quantity minimum_notional taker_fee maker_fee liquidation_fee"
+# `closing_fee_rate`: what counts as maintenance beside the brackets' rates. The first `brackets` of each table count.
 CONTRACT = np.dtype(
-    _fields(REAL, "tick lot minimum_quantity minimum_notional taker_fee maker_fee")
-    + _fields(REAL, "maintenance_rate maximum_leverage liquidation_fee")
+    [
+        *_fields(REAL, f"{_FIGURES} maximum_market_quantity closing_fee_rate largest_notional"),
+        *((name, REAL, (MOST_BRACKETS,)) for name in ("floors", "rates", "amounts", "leverages")),
+        *_fields(WHOLE, "brackets vintage"),
+        *_fields(BYTE, "inverse method"),
+    ],
+    align=True,
 )
 FILL = np.dtype(
     _fields(WHOLE, "order symbol")
-    + _fields(BYTE, "side reason opening")
+    + _fields(BYTE, "side reason opening bound")
     + _fields(REAL, "quantity price fee liquidation_fee realised_pnl position cash slippage")
 )
 PAYMENT = np.dtype(_fields(WHOLE, "symbol") + _fields(REAL, "position mark rate payment"))
@@ -136,17 +153,32 @@ def bar_records(market: Market) -> Records:
 
 
 def contract_record(contract: Contract) -> Records:
-    """One CONTRACT record with a contract's filters, fees and margin rule."""
+    """One CONTRACT record with a contract's filters, fees, brackets and the venue's way with them."""
     record = np.zeros(1, dtype=CONTRACT)
-    for name in CONTRACT.names or ():
+    for name in _FIGURES.split():
         record[name] = getattr(contract, name)
+    largest = contract.maximum_market_quantity
+    record["maximum_market_quantity"] = np.inf if largest is None else largest
+    record["inverse"], record["method"] = contract.kind == "inverse", METHODS.index(contract.method)
+    record["vintage"] = contract.vintage
+    if contract.method == "closing_fee":
+        record["closing_fee_rate"] = max(contract.taker_fee, 0.0)
+    tiers = contract.margin_tiers
+    count = len(tiers.floors)
+    if count > MOST_BRACKETS:
+        problem = f"has more than {MOST_BRACKETS} brackets"
+        raise ParameterError("contract.tiers", problem, value=count, fix="join the highest ones")
+    record["brackets"], record["largest_notional"] = count, tiers.caps[-1]
+    for name in ("floors", "rates", "amounts", "leverages"):
+        record[name][0, :count] = getattr(tiers, name)
     return record
 
 
-def settings_record(slippage_bps: float, intrabar: str, limit_fill: str) -> Records:
+def settings_record(slippage_bps: float, intrabar: str, limit_fill: str, margin: str = "isolated") -> Records:
     """One SETTINGS record from the parameters of account and costs."""
     record = np.zeros(1, dtype=SETTINGS)
     record["slippage"] = slippage_bps / 1e4
     record["intrabar"] = INTRABAR.index(intrabar)
     record["through"] = LIMIT_FILL.index(limit_fill)
+    record["cross"] = MARGINS.index(margin)
     return record

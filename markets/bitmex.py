@@ -59,7 +59,7 @@ def price_at_value(contracts: float, value: float, tick: float) -> float:
     A short: the value of one contract rounded up, the price down; a long the other way. 0 for none.
     """
     each = value / abs(contracts)
-    if each <= 0.0:
+    if each <= WHOLE:
         return 0.0
     if contracts < 0.0:
         return math.floor(SATOSHIS / math.ceil(each - WHOLE) / tick + WHOLE) * tick

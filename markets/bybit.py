@@ -8,8 +8,8 @@ names the page where they disagree (docs/decisions/bybit-inverse-vintages.md).
 from __future__ import annotations
 
 from foundation.compilation import rule
+from markets.inverse import RESIDUE, position_value
 from markets.inverse import liquidation_price as coin_liquidation_price
-from markets.inverse import position_value
 from markets.margin import initial_margin, trading_fee
 
 
@@ -94,7 +94,7 @@ def inverse_bankruptcy_price(quantity: float, entry: float, margin: float, taker
     margin and no fee it is `entry * leverage / (leverage + side)`.
     """
     below = quantity / entry + margin
-    return (quantity + abs(quantity) * taker_fee) / below if quantity * below > 0.0 else 0.0
+    return (quantity + abs(quantity) * taker_fee) / below if below / quantity * entry > RESIDUE else 0.0
 
 
 @rule

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from foundation.compilation import rule
 
+# A value below this part of that at the entry is none: the residue of sums in doubles.
+RESIDUE = 1e-12
+
 
 @rule
 def position_value(quantity: float, price: float) -> float:
@@ -103,7 +106,7 @@ def liquidation_price(
     COIN-M. 0 where there is no such price: a short whose wallet holds the coin it is short of.
     """
     below = quantity / entry + wallet + maintenance_amount
-    if quantity == 0.0 or quantity * below <= 0.0:
+    if quantity == 0.0 or below / quantity * entry <= RESIDUE:
         return 0.0
     return (quantity + abs(quantity) * maintenance_rate) / below
 
@@ -112,4 +115,4 @@ def liquidation_price(
 def bankruptcy_price(quantity: float, entry: float, margin: float) -> float:
     """The price at which the whole margin is lost: `quantity / (quantity / entry + margin)`; 0 where there is none."""
     below = quantity / entry + margin
-    return quantity / below if quantity * below > 0.0 else 0.0
+    return quantity / below if below / quantity * entry > RESIDUE else 0.0

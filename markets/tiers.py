@@ -17,8 +17,10 @@ from foundation.compilation import rule
 from foundation.errors import DataError, ParameterError, suggestion
 from markets.candles import FloatArray
 from markets.inverse import liquidation_price as coin_liquidation_price
-from markets.margin import tiered_liquidation_price
+from markets.venues import liquidation_price_with_fee
 
+# The cap of a bracket that holds every notional.
+NO_CAP = 1e18
 COLUMNS = ("symbol", "notional_floor", "notional_cap", "maint_margin_rate", "max_leverage")
 
 
@@ -41,6 +43,14 @@ def next_maintenance_amount(amount: float, rate: float, floor: float, next_rate:
     return amount + floor * (next_rate - rate)
 
 
+def maintenance_amounts(floors: FloatArray, rates: FloatArray) -> FloatArray:
+    """The maintenance amounts that leave no jump where brackets meet, lowest bracket first."""
+    amounts = np.zeros(len(floors))
+    for k in range(1, len(floors)):
+        amounts[k] = next_maintenance_amount(amounts[k - 1], rates[k - 1], floors[k], rates[k])
+    return amounts
+
+
 @rule
 def tiered_margin(notional: float, floors: FloatArray, rates: FloatArray, amounts: FloatArray) -> float:
     """The maintenance margin of a notional, by the bracket that holds it."""
@@ -51,18 +61,25 @@ def tiered_margin(notional: float, floors: FloatArray, rates: FloatArray, amount
 
 @rule
 def liquidation_in_tiers(
-    quantity: float, entry: float, wallet: float, floors: FloatArray, rates: FloatArray, amounts: FloatArray
+    quantity: float,
+    entry: float,
+    wallet: float,
+    floors: FloatArray,
+    rates: FloatArray,
+    amounts: FloatArray,
+    closing_fee_rate: float,
 ) -> float:
     """The liquidation price by the bracket that holds the notional AT that price; 0 for none.
 
-    From the bracket at entry on, the price of each bracket names the next one, until it lies in its
-    own. That is Newton's method on wallet plus profit less maintenance margin, which is concave in
-    the price: it cannot cycle, and needs no more rounds than there are brackets.
+    `closing_fee_rate`: that of a venue which counts the closing fee as maintenance, else 0. From the bracket
+    at entry on, the price of each bracket names the next one, until it lies in its own. That is Newton's
+    method on wallet plus profit less maintenance margin, which is concave in the price: it cannot cycle, and
+    needs no more rounds than there are brackets.
     """
     k = bracket_of(abs(quantity) * entry, floors)
     price = 0.0
     for _ in range(len(floors) + 1):
-        price = tiered_liquidation_price(quantity, entry, wallet, rates[k], amounts[k])
+        price = liquidation_price_with_fee(quantity, entry, wallet, rates[k], amounts[k], closing_fee_rate)
         found = bracket_of(abs(quantity) * price, floors)
         if found == k:
             break
@@ -72,13 +89,19 @@ def liquidation_in_tiers(
 
 @rule
 def inverse_liquidation_in_tiers(
-    quantity: float, entry: float, wallet: float, floors: FloatArray, rates: FloatArray, amounts: FloatArray
+    quantity: float,
+    entry: float,
+    wallet: float,
+    floors: FloatArray,
+    rates: FloatArray,
+    amounts: FloatArray,
+    closing_fee_rate: float,
 ) -> float:
     """The liquidation price of an inverse position, brackets and wallet in coin; see `liquidation_in_tiers`."""
     k = bracket_of(abs(quantity) / entry, floors)
     price = 0.0
     for _ in range(len(floors) + 1):
-        price = coin_liquidation_price(quantity, entry, wallet, rates[k], amounts[k])
+        price = coin_liquidation_price(quantity, entry, wallet, rates[k] + closing_fee_rate, amounts[k])
         found = bracket_of(abs(quantity) / price, floors) if price > 0.0 else 0
         if found == k:
             break
@@ -147,12 +170,13 @@ class MarginTiers:
 
         `closing_fee_rate`: 0 on Binance; the taker fee where a venue counts it as maintenance.
         """
-        rates = self.rates + max(closing_fee_rate, 0.0)
-        return liquidation_in_tiers(quantity, entry, wallet, self.floors, rates, self.amounts)
+        return liquidation_in_tiers(
+            quantity, entry, wallet, self.floors, self.rates, self.amounts, max(closing_fee_rate, 0.0)
+        )
 
     def inverse_liquidation_price(self, quantity: float, entry: float, wallet: float) -> float:
         """The liquidation price of an inverse position, `quantity` in quote units, `wallet` and brackets in coin."""
-        return inverse_liquidation_in_tiers(quantity, entry, wallet, self.floors, self.rates, self.amounts)
+        return inverse_liquidation_in_tiers(quantity, entry, wallet, self.floors, self.rates, self.amounts, 0.0)
 
 
 def read_margin_tiers(path: Path, date: str = "") -> list[MarginTiers]:
@@ -197,10 +221,7 @@ def _table(path: Path, symbol: str, vintage: str, rows: list[Mapping[str, str]])
             raise DataError(path, f"has a {name} of {symbol} that is no number", fix="mend that row") from None
 
     floors, rates = column("notional_floor"), column("maint_margin_rate")
-    if rows[0].get("maint_amount"):
-        amounts = column("maint_amount")
-    else:
-        amounts = np.concatenate(([0.0], np.cumsum(floors[1:] * np.diff(rates))))
+    amounts = column("maint_amount") if rows[0].get("maint_amount") else maintenance_amounts(floors, rates)
     caps, leverages = column("notional_cap"), column("max_leverage")
     return MarginTiers(symbol, vintage, floors, caps, rates, leverages, amounts, source=str(path))
 

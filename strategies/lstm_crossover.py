@@ -254,11 +254,12 @@ class LSTMCrossover(bt.Strategy):
     def look(self, data: Any, memory: Memory, side: int) -> Any:
         """The situation that sizes rest on; its equity is what is left when an opposite position is closed."""
         price, now = data.close[0], self.situation
-        closing = abs(self.getposition(data).size) * price * self.broker.cost_rate(data)
+        closing = self.broker.notional(data, self.getposition(data).size, price) * self.broker.cost_rate(data)
         now["equity"] = self.broker.getvalue() / len(self.datas) - closing
         now["price"], now["side"], now["atr"] = price, side, memory.atr[0]
         now["fee_rate"], now["slippage"] = self.broker.fee_rate(data), self.broker.slippage
         now["mean"], now["sigma"] = memory.forecast.mean, memory.forecast.sigma
+        now["face"], now["inverse"] = data.market.contract.face, data.market.contract.kind == "inverse"
         now["bars_per_year"] = data.market.bars_per_year
         return now
 

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from foundation.compilation import rule
+from markets.inverse import position_value
+from markets.margin import notional
 from strategies.parameters import SIZINGS, Distance, RiskParams
 from strategies.rules import size_by_leverage, size_by_risk
 from strategies.sizing import annual_volatility, size_by_fraction, size_by_kelly, size_by_volatility
@@ -20,6 +22,8 @@ REAL, WHOLE = np.float64, np.int64
 # The levels of a trade. `stop`: where the stop begins. `target`: what the partial targets leave.
 LEVELS = ("stop", "target", "trailing", "after", "even", "part1", "part2", "part3")
 PARTS = LEVELS[5:]
+# A stop this part of the price away from zero: the farthest that a long can have.
+LOWEST_STOP = 1e-9
 # Distances: `rate` of the entry price, plus `atr` average true ranges, plus `sigma` forecast deviations; 0 is off.
 RISK = np.dtype(
     [("sizing", WHOLE)]
@@ -28,7 +32,7 @@ RISK = np.dtype(
     + [(f"{part}_share", REAL) for part in PARTS]
 )
 SITUATION = np.dtype(
-    [(name, REAL) for name in ("equity", "price", "side", "fee_rate", "slippage")]
+    [(name, REAL) for name in ("equity", "price", "side", "fee_rate", "slippage", "face", "inverse")]
     + [(name, REAL) for name in ("atr", "mean", "sigma", "bars_per_year")]
 )
 
@@ -93,25 +97,42 @@ def exits(risk: Row, now: Row) -> list[tuple[str, float, dict[str, float]]]:
 
 
 @rule
+def worth(now: Row, price: float) -> float:
+    """What a quantity of 1 is worth at a price, in the settlement currency."""
+    return position_value(now.face, price) if now.inverse else notional(now.face, price)
+
+
+@rule
+def worth_at_stop(now: Row, distance: float) -> float:
+    """What a quantity of 1 is worth at a stop; a stop at or below zero counts as one just above it."""
+    return worth(now, max(now.price - now.side * distance, LOWEST_STOP * now.price))
+
+
+@rule
 def entry_size(risk: Row, now: Row) -> float:
     """The quantity to open in a situation; never more than the margin and fee that the equity can pay.
 
+    The rules of `strategies.sizing` take money for a quantity of 1: the worth of the contract, in its own currency.
     NaN where something it rests on is not known: the average true range, or the forecast.
     """
-    most = size_by_leverage(now.equity, now.price * (1.0 + now.side * now.slippage), risk.leverage, now.fee_rate)
+    unit = worth(now, now.price)
+    most = size_by_leverage(
+        now.equity, worth(now, now.price * (1.0 + now.side * now.slippage)), risk.leverage, now.fee_rate
+    )
     quantity = most
     if risk.sizing == 1:
         distance = now.price * offset_rate(risk.stop_rate, risk.stop_sigma, now.sigma) + offset(risk.stop_atr, now.atr)
-        cost_rate = now.fee_rate + now.slippage
-        quantity = size_by_risk(now.equity, now.price, distance, risk.risk_per_trade, cost_rate, now.side)
+        lost = worth_at_stop(now, distance) - unit
+        cost_rate, falls = now.fee_rate + now.slippage, -1 if lost < 0.0 else 1
+        quantity = size_by_risk(now.equity, unit, abs(lost), risk.risk_per_trade, cost_rate, -falls)
     elif risk.sizing == 2:
-        quantity = size_by_fraction(now.equity, now.price, risk.fraction, risk.leverage)
+        quantity = size_by_fraction(now.equity, unit, risk.fraction, risk.leverage)
     elif risk.sizing == 3:
         volatility = annual_volatility(now.sigma, now.bars_per_year)
-        quantity = size_by_volatility(now.equity, now.price, 1.0, risk.target_volatility, volatility)
+        quantity = size_by_volatility(now.equity, unit, 1.0, risk.target_volatility, volatility)
     elif risk.sizing == 4:
         volatility = annual_volatility(now.atr / now.price, now.bars_per_year)
-        quantity = size_by_volatility(now.equity, now.price, 1.0, risk.target_volatility, volatility)
+        quantity = size_by_volatility(now.equity, unit, 1.0, risk.target_volatility, volatility)
     elif risk.sizing == 5:
-        quantity = size_by_kelly(now.equity, now.price, now.mean, now.sigma, risk.kelly_share, risk.leverage)
+        quantity = size_by_kelly(now.equity, unit, now.mean, now.sigma, risk.kelly_share, risk.leverage)
     return most if quantity > most else quantity

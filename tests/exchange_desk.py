@@ -10,10 +10,21 @@ import numpy as np
 from backtests import records
 from backtests.exchange import play_bar
 from backtests.ties import withdraw
+from markets.contract import Contract
 
 # What an order may leave out.
 OPTIONAL = {"limit": 0.0, "trail_amount": 0.0, "trail_rate": 0.0, "group": None, "expires": None, "due": 0}
 DISTANCES = ("share", *records.EXIT_DISTANCES, *records.STOP_DISTANCES)
+
+
+def as_contract(one: Any) -> Contract:
+    """A contract of the project from the attributes of the witness's."""
+    given = {name: value for name, value in vars(one).items() if name != "tiers"}
+    rows = [dict(zip(("floor", "cap", "rate", "leverage"), row, strict=True)) for row in getattr(one, "tiers", ())]
+    if rows:
+        given |= {"maintenance_rate": rows[0]["rate"], "maximum_leverage": rows[0]["leverage"]}
+    settlement = "COIN" if given.get("kind") == "inverse" else "USDT"
+    return Contract(venue="test", symbol="TEST", settlement=settlement, tiers=rows, **given)
 
 
 class ExchangeDesk:
@@ -33,7 +44,7 @@ class ExchangeDesk:
         self.account["cash"] = self.account["equity"] = cash
         self.positions = np.zeros(count, dtype=records.POSITION)
         self.orders = np.zeros(capacity, dtype=records.ORDER)
-        self.contracts = np.concatenate([records.contract_record(one) for one in contracts])
+        self.contracts = np.concatenate([records.contract_record(as_contract(one)) for one in contracts])
         self.settings = records.settings_record(slippage_bps, intrabar, limit_fill)
         self.fill_rows = np.zeros(4 * capacity, dtype=records.FILL)
         self.payment_rows = np.zeros(2 * count, dtype=records.PAYMENT)

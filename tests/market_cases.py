@@ -6,7 +6,8 @@ stream of chance: with fewer bars, symbols or kinds of orders the rest stays the
 hypothesis shrink a failure to a short one.
 
 The field names are those of the witness: `contracts` (tick, lot, minimum_quantity,
-minimum_notional, taker_fee, maker_fee, maintenance_rate, maximum_leverage, liquidation_fee),
+minimum_notional, taker_fee, maker_fee, maintenance_rate, maximum_leverage, liquidation_fee, kind, face, method,
+vintage, maximum_market_quantity, tiers),
 `bars[i][symbol]` (open..close, mark_open..mark_close, funding_open, funding_inside, blocked), and
 `actions[i]`, given before bar i is played: {"submit": {id, symbol, kind, side, quantity, price,
 reduce_only, leverage, parent, offset_rate, offset, share, trailing..., break_even..., tag, limit,
@@ -19,9 +20,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from contract_cases import Table, random_contract
 from hypothesis import strategies as st
-
-Table = dict[str, Any]
 
 ORDER_KINDS = (
     "open",
@@ -74,24 +74,6 @@ class Weather:
     basis: float
     funding: float
     blocked: float
-
-
-def random_contract(chance: Random) -> Table:
-    """A contract whose initial margin at the highest leverage is above its maintenance margin."""
-    lot = chance.choice([0.001, 0.01, 0.1, 1.0])
-    maintenance_rate = chance.choice([0.004, 0.01, 0.03])
-    highest = {0.004: [5.0, 20.0, 125.0], 0.01: [5.0, 20.0, 50.0], 0.03: [5.0, 20.0]}[maintenance_rate]
-    return {
-        "tick": chance.choice([0.01, 0.1, 0.5, 1.0]),
-        "lot": lot,
-        "minimum_quantity": chance.choice([0.0, lot, 3 * lot]),
-        "minimum_notional": chance.choice([0.0, 5.0, 100.0]),
-        "taker_fee": chance.choice([0.0, 0.0005, 0.01]),
-        "maker_fee": chance.choice([-0.0002, 0.0, 0.0002]),
-        "maintenance_rate": maintenance_rate,
-        "maximum_leverage": chance.choice(highest),
-        "liquidation_fee": chance.choice([0.0, 0.005, 0.03]),
-    }
 
 
 def _on_tick(price: float, tick: float) -> float:
@@ -175,7 +157,9 @@ class OrderWriter:
     def _size(self, chance: Random, symbol: int, close: float) -> float:
         """A size worth from a hundredth of the cash to ten times it, often not a multiple of the lot."""
         lot: float = self.contracts[symbol]["lot"]
-        size: float = self.cash * chance.choice([0.01, 0.3, 1.0, 3.0, 10.0]) * chance.uniform(0.5, 1.5) / close
+        contract = self.contracts[symbol]
+        unit = contract["face"] * close if contract["kind"] == "linear" else contract["face"] / close
+        size: float = self.cash * chance.choice([0.01, 0.3, 1.0, 3.0, 10.0]) * chance.uniform(0.5, 1.5) / unit
         return max(size, lot / 3) if chance.random() < 0.3 else max(round(size / lot), 1) * lot
 
     def _level(self, chance: Random, symbol: int, close: float, way: int) -> float:
@@ -354,9 +338,10 @@ def grow(
     seed: int, symbols: int, length: int, weather: Weather, kinds: tuple[str, ...], rate: float, settings: Table
 ) -> Case:
     """The case that grows from a seed; the same seed with fewer bars or symbols is a part of it."""
-    contracts = [random_contract(Random(f"{seed} contract {symbol}")) for symbol in range(symbols)]
     scale = Random(f"{seed} scale")
-    cash = float(scale.choice([1_000, 10_000, 250_000]))
+    kind = scale.choice(["linear", "inverse"])
+    cash = float(scale.choice([1_000, 10_000, 250_000] if kind == "linear" else [2, 20, 500]))
+    contracts = [random_contract(Random(f"{seed} contract {symbol}"), kind, cash) for symbol in range(symbols)]
     closes = [_on_tick(scale.choice([60.0, 100.0, 2_000.0]), contract["tick"]) for contract in contracts]
     writer = OrderWriter(contracts, cash, kinds)
     bars: list[list[Table]] = []

@@ -164,9 +164,9 @@ class OneBarEarly(ExchangeDesk):
     "fault",
     [
         FundingReversed, LastForMark, BlockedBarsTrade, OneBarEarly, faulty(taker_fee=0.5), faulty(maker_fee=0.0),
-        faulty(maintenance_rate=1.05), faulty(liquidation_fee=0.0), faulty(slippage=0.0), faulty(intrabar=1),
+        faulty(rates=1.05), faulty(liquidation_fee=0.0), faulty(slippage=0.0), faulty(intrabar=1),
         faulty(through=1), faulty(tick=10.0), faulty(lot=10.0), faulty(minimum_notional=0.0),
-        faulty(minimum_quantity=0.0), faulty(maximum_leverage=1.5),
+        faulty(minimum_quantity=0.0), faulty(leverages=1.5),
     ],
 )  # fmt: skip
 def test_a_planted_fault_is_seen(fault: type[ExchangeDesk]) -> None:

@@ -334,7 +334,7 @@ def test_ruin_is_final(side: int) -> None:
     assert account.positions[0].quantity == 0
     account.submit(market(7, side))
     account.play([FLAT])
-    assert reasons(account) == [(2, "cancelled", "position closed"), (7, "refused", "account is ruined")]
+    assert reasons(account) == [(2, "cancelled", "position liquidated"), (7, "refused", "account is ruined")]
     assert len(account.fills) == 2
 
 

@@ -276,14 +276,14 @@ def test_one_cancels_the_other_and_flat_cancels_the_rest(side: int) -> None:
 
 @both_sides
 def test_liquidation_cancels_protective_orders(side: int) -> None:
-    """After a liquidation no stop or target of the position is left, and a resting entry stays."""
+    """Before a liquidation every order that rests on the symbol is cancelled: target and resting entry alike."""
     orders = [*bracket(side, target=100 + 5 * side), replace(resting("limit", side, 100 - 60 * side)[0], id=8)]
     gap = 100 - 24 * side
     account = play([FLAT, bar((gap,) * 4)], {0: orders})
     assert account.fills[-1].reason == "liquidation"
     assert account.fills[-1].price == approx(gap)
-    assert reasons(account) == [(3, "cancelled", "position closed")]
-    assert account.orders[8].state == "live"
+    gone = "position liquidated"
+    assert reasons(account) == [(3, "cancelled", gone), (8, "cancelled", gone)]
 
 
 @both_sides

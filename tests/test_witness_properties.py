@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import astuple
 
 import pytest
+import witness_money as money
 from hypothesis import HealthCheck, given, settings
 from market_cases import ORDER_KINDS, Case, Weather, cases, grow
 from witness import Fill, Payment, WitnessAccount, WitnessBar, WitnessContract, WitnessOrder
@@ -87,15 +88,15 @@ def test_a_position_never_loses_more_than_was_posted(case: Case) -> None:
         if isinstance(item, Payment):
             life[1] -= item.amount
         elif item.opens and item.order is not None:
-            life[0] += item.quantity * item.price / account.orders[item.order].leverage
+            contract, leverage = account.contracts[item.symbol], account.orders[item.order].leverage
+            life[0] += sum(money.posted(contract, item.side, item.quantity, item.price, leverage))
         else:
             life[1] += item.realised_pnl - item.fee - item.liquidation_fee
             if item.position == 0:
                 assert life[0] + life[1] >= -1e-9 * case.cash
                 del lives[item.symbol]
     for symbol, (posted, won) in lives.items():
-        open_position, mark = account.positions[symbol], case.bars[-1][symbol]["mark_close"]
-        unrealised = open_position.quantity * (mark - open_position.entry)
+        unrealised = account.gain(symbol, case.bars[-1][symbol]["mark_close"])
         assert posted + won + unrealised >= -1e-9 * case.cash
 
 
@@ -190,10 +191,11 @@ def test_cases_reach_every_rule() -> None:
         *("bracketed_limit_entry", "bracketed_stop_entry", "fixed_protection", "stop_child", "limit_child"),
         *("liquidation", "margin", "below one lot", "below minimum quantity", "below minimum notional"),
         *("leverage above the contract's maximum", "nothing to reduce", "sibling filled", "position closed"),
-        *("by the user", "parent refused", "parent cancelled"),
+        *("by the user", "parent refused", "parent cancelled", "position liquidated"),
         *("stop_limit_entry", "stop_limit_child", "stop_limit_protection", "bracketed_stop_limit_entry"),
         *("trail_entry", "trail_protection", "trail_bracket", "at_close", "oco", "oco_exits"),
         *("valid_entry", "valid_bracket", "no longer valid", "other of the group", "bracket ended", "parent expired"),
+        *("above the largest market order", "leverage above the limit of the position's bracket"),
     }
     assert expected <= seen
 

@@ -1,6 +1,6 @@
 """The witness: a slow, plain account that plays orders over bars, to be read like a specification.
 
-Linear contracts, isolated margin, one maintenance rate per contract. It is written from the rules
+Linear and inverse contracts on isolated margin, with the venues' brackets and ways. It is written from the rules
 alone and shares no code with the exchange, so that two independent readings can be compared.
 
 Signs: `q` is the position (long above 0), `s` = +1 or -1 its direction. `margin` is the wallet
@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import witness_money as money
 from witness_books import WitnessBooks
 from witness_types import (
     LIQUIDATION,
@@ -84,10 +85,10 @@ class WitnessAccount(WitnessBooks):
                 self._end(order, "expired", "no longer valid")
 
     def _pay_funding(self, symbol: int, when: str, mark: float, rate: float) -> None:
-        """Steps 1 and 5: q * mark * rate, longs pay a positive rate, out of the position's wallet."""
+        """Steps 1 and 5: worth at the mark * rate, longs pay a positive rate, out of the position's wallet."""
         position = self.positions[symbol]
         if position.side and rate:
-            amount = position.quantity * mark * rate
+            amount = position.side * money.worth(self.contracts[symbol], position.quantity, mark) * rate
             self.cash -= amount
             position.margin -= amount
             self.payments.append(Payment(self.bar_index, symbol, when, amount))
@@ -281,13 +282,13 @@ class WitnessAccount(WitnessBooks):
     def _bankrupt_at_close(self, symbol: int) -> None:
         """Step 5, last: a position whose margin is eaten at the mark's close is taken over."""
         p = self.positions[symbol]
-        if p.side and p.margin + p.quantity * (self.bars[symbol].mark_close - p.entry) <= 0:
+        if p.side and p.margin - p.reserve + self.gain(symbol, self.bars[symbol].mark_close) <= 0:
             self._liquidate(symbol, self.bankruptcy_price(symbol))
 
     def _close(self) -> None:
         """Step 7: equity at the mark's close; an account at zero is ruined for good."""
-        pairs = zip(self.positions, self.bars, strict=True)
-        self.unrealised = math.fsum(p.quantity * (bar.mark_close - p.entry) for p, bar in pairs)
+        marks = [bar.mark_close for bar in self.bars]
+        self.unrealised = math.fsum(self.gain(symbol, mark) for symbol, mark in enumerate(marks))
         self.equity = self.cash + self.unrealised
         if self.equity < RUIN:
             self.ruined = True

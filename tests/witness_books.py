@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import witness_money as money
 from witness_types import (
     LIQUIDATION,
     TOLERANCE,
@@ -65,18 +66,18 @@ class WitnessBooks:
         return self.cash - self.margin
 
     def liquidation_price(self, symbol: int) -> float:
-        """(margin - q*entry) / (|q|*maintenance_rate - q); 0 means none."""
-        p = self.positions[symbol]
-        if p.quantity == 0:
-            return 0.0
-        rate = self.contracts[symbol].maintenance_rate
-        price = (p.margin - p.quantity * p.entry) / (abs(p.quantity) * rate - p.quantity)
-        return price if price > 0 else 0.0
+        """Where the margin of the position no longer covers its maintenance; 0 means none."""
+        held = self.positions[symbol]
+        return money.liquidation_price(self.contracts[symbol], held, held.margin)
 
     def bankruptcy_price(self, symbol: int) -> float:
-        """entry - margin/q: where a closing loss has eaten the whole margin."""
-        p = self.positions[symbol]
-        return p.entry - p.margin / p.quantity
+        """Where a closing loss has eaten the whole margin, but for what is reserved for the closing fee."""
+        return money.bankruptcy_price(self.contracts[symbol], self.positions[symbol])
+
+    def gain(self, symbol: int, price: float) -> float:
+        """The unrealised profit of a position at a price."""
+        held, contract = self.positions[symbol], self.contracts[symbol]
+        return money.gain(contract, held.side, held.cost, money.worth(contract, held.quantity, price))
 
     # ---- orders
 
@@ -222,17 +223,19 @@ class WitnessBooks:
             reason = LIQUIDATION
         no_worse = max if side > 0 else min
         price, reference = no_worse(price, bankruptcy), no_worse(reference, bankruptcy)
-        realised = closed * (price - p.entry) * side
-        released = p.margin * closed / abs(p.quantity)
-        fee = min(closed * price * fee_rate, max(0.0, released + realised))
+        share = closed / abs(p.quantity)
+        value = money.worth(contract, closed, price)
+        realised = money.gain(contract, side, p.cost * share, value)
+        released = p.margin * share
+        fee = min(value * fee_rate, max(0.0, released + realised))
         charge = 0.0
         if reason == LIQUIDATION:
-            charge = min(contract.liquidation_fee * closed * price, max(0.0, released + realised - fee))
+            charge = min(contract.liquidation_fee * value, max(0.0, released + realised - fee))
             self.liquidations += 1
         self.cash += realised - fee - charge
-        p.margin -= released
+        p.margin, p.reserve, p.cost = p.margin - released, p.reserve * (1 - share), p.cost * (1 - share)
         self._set_quantity(symbol, p.quantity - side * closed)
-        slip = abs(price - reference)
+        slip = abs(value - money.worth(contract, closed, reference))
         self._record(symbol, order, -side, closed, price, reason, False, fee, charge, realised, slip)
         if not p.side:
             for other in self._live(symbol, lambda o: o.reduce_only):
@@ -246,6 +249,9 @@ class WitnessBooks:
         Slippage worsens the price, but never beyond the bankruptcy price.
         """
         p, taker_fee = self.positions[symbol], self.contracts[symbol].taker_fee
+        for order in self._live(symbol, lambda o: o.kind not in ("market", "close")):
+            if order.state == "live":  # not ended with an earlier one
+                self._end(order, "cancelled", "position liquidated")
         limit, bankruptcy = self.liquidation_price(symbol), self.bankruptcy_price(symbol)
         held = max(bankruptcy, min(limit, reference)) if p.side > 0 else min(bankruptcy, max(limit, reference))
         price = held * (1 - p.side * self.slippage_bps / 1e4)
@@ -271,34 +277,48 @@ class WitnessBooks:
         p, contract = self.positions[order.symbol], self.contracts[order.symbol]
         fee_rate = contract.maker_fee if maker else contract.taker_fee
         price = self._fill_price(order, reference, maker)
-        if order.leverage > contract.maximum_leverage:
+        if order.leverage > money.tiers(contract)[0][3]:
             return self._refuse(order, "leverage above the contract's maximum")
-        quantity = self._left(order)
-        # A rebate is credited after the fill: it cannot pay for the margin of the same fill.
-        unit = price * (1 / order.leverage + max(fee_rate, 0.0))
-        if quantity * unit > self.free_cash:
-            affordable = floor_to(self.free_cash / unit, contract.lot)
+        quantity, largest = self._left(order), contract.maximum_market_quantity
+        if not maker and largest is not None and quantity > largest + contract.lot * TOLERANCE:
+            return self._refuse(order, "above the largest market order")
+        cost = self._cost(order, quantity, price, fee_rate)
+        if cost > self.free_cash:
+            # Satoshis are rounded up twice, so two of them are kept back.
+            spare = 2 * money.SATOSHI if contract.method == "bitmex" else 0.0
+            affordable = floor_to(max(0.0, self.free_cash - spare) / (cost / quantity), contract.lot)
             if affordable < quantity - contract.lot / 2:
                 quantity = affordable
                 self.log.append(Event(self.bar_index, order.id, "shrunk", "margin"))
+        value = money.worth(contract, quantity, price)
         if quantity < contract.lot * (1 - TOLERANCE):
             return self._refuse(order, "below one lot")
         if quantity < contract.minimum_quantity - contract.lot * TOLERANCE:
             return self._refuse(order, "below minimum quantity")
-        if quantity * price < contract.minimum_notional:
+        if value < contract.minimum_notional * (1 - TOLERANCE):
             return self._refuse(order, "below minimum notional")
-        fee = quantity * price * fee_rate
-        held = abs(p.quantity)
-        p.entry = (held * p.entry + quantity * price) / (held + quantity)
-        p.margin += quantity * price / order.leverage
+        whole = money.worth(contract, abs(p.quantity) + quantity, price)
+        if order.leverage > money.highest_leverage(contract, whole):
+            return self._refuse(order, "leverage above the limit of the position's bracket")
+        fee = value * fee_rate
+        initial, reserve = money.posted(contract, order.side, quantity, price, order.leverage)
+        p.cost += value
+        p.reserve += reserve
+        p.margin += initial + reserve
         self.cash -= fee
         self._set_quantity(order.symbol, p.quantity + order.side * quantity)
         order.filled += quantity
         order.opened += quantity
         order.fill_price = price
-        slip = abs(price - reference)
+        slip = abs(value - money.worth(contract, quantity, reference))
         self._record(order.symbol, order, order.side, quantity, price, order.tag, True, fee, 0.0, 0.0, slip)
         return True
+
+    def _cost(self, order: WitnessOrder, quantity: float, price: float, fee_rate: float) -> float:
+        """What an opening takes: margin, reserve and fee; a rebate, credited after the fill, pays for none of it."""
+        contract = self.contracts[order.symbol]
+        initial, reserve = money.posted(contract, order.side, quantity, price, order.leverage)
+        return initial + reserve + max(0.0, fee_rate) * money.worth(contract, quantity, price)
 
     def _refuse(self, order: WitnessOrder, why: str) -> bool:
         """Refuse what is left of an order; it never opens, and its children are dropped."""
@@ -318,7 +338,9 @@ class WitnessBooks:
         p, lot = self.positions[symbol], self.contracts[symbol].lot
         p.quantity = round(quantity / lot) * lot
         if abs(p.quantity) < lot / 2:
-            p.quantity, p.entry, p.margin = 0.0, 0.0, 0.0
+            p.quantity = p.cost = p.entry = p.margin = p.reserve = 0.0
+        else:
+            p.entry = money.price_of(self.contracts[symbol], p.quantity, p.cost)
 
     def _record(
         self,
@@ -334,7 +356,7 @@ class WitnessBooks:
         realised: float,
         slip: float,
     ) -> None:
-        after, cost = self.positions[symbol].quantity, slip * quantity
-        figures = (side, quantity, price, reason, opens, fee, charge, realised, after, self.cash, cost)
+        after = self.positions[symbol].quantity
+        figures = (side, quantity, price, reason, opens, fee, charge, realised, after, self.cash, slip)
         self.fills.append(Fill(self.bar_index, symbol, order.id if order else None, *figures))
         self.journal.append(self.fills[-1])

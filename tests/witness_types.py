@@ -16,7 +16,11 @@ LimitFill = Literal["touch", "through"]
 
 @dataclass(frozen=True)
 class WitnessContract:
-    """A linear contract: profit = q * price change. Fees and rates are fractions of notional."""
+    """A contract: q counts units of `face`, in base units (linear) or quote units (inverse).
+
+    Fees and rates are fractions of notional. `tiers`: rows of floor, cap, rate and highest leverage; without them one
+    bracket holds everything. `method`: how the venue reckons; see `witness_money`.
+    """
 
     tick: float = 0.01
     lot: float = 0.001
@@ -27,6 +31,12 @@ class WitnessContract:
     maintenance_rate: float = 0.01
     maximum_leverage: float = 125.0
     liquidation_fee: float = 0.0
+    kind: str = "linear"
+    face: float = 1.0
+    method: str = "binance"
+    vintage: int = 2026
+    maximum_market_quantity: float | None = None
+    tiers: tuple[tuple[float, float, float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,11 +129,16 @@ class WitnessOrder:
 
 @dataclass
 class Position:
-    """A signed quantity, its average entry and the margin posted behind it."""
+    """A signed quantity, what it was worth at its entry, and the margin posted behind it.
+
+    `entry`: the price at which it has that worth. `reserve`: what of the margin waits for the closing fee.
+    """
 
     quantity: float = 0.0
+    cost: float = 0.0
     entry: float = 0.0
     margin: float = 0.0
+    reserve: float = 0.0
 
     @property
     def side(self) -> int:
