@@ -14,18 +14,24 @@ from models.parameters import LSTMParams
 
 def next_return_target(candles: Candles, volatility: FloatArray) -> Float32Array:
     """The next bar's log return over the trailing volatility; NaN where it is unknown or artificial."""
-    target = np.full(len(candles), np.nan)
-    target[:-1] = np.diff(np.log(candles.close)) / volatility[:-1]
-    target[:-1][candles.touched[:-1] | candles.touched[1:]] = np.nan
-    return target.astype(np.float32)
+    return relative_target(_next(np.diff(np.log(candles.close)), candles), volatility)
 
 
 def next_variance_target(candles: Candles, variances: FloatArray, volatility: FloatArray) -> Float32Array:
     """The next bar's range variance over the trailing volatility squared; NaN where it is unknown or artificial."""
-    target = np.full(len(candles), np.nan)
-    target[:-1] = variances[1:] / np.square(volatility[:-1])
-    target[:-1][candles.touched[:-1] | candles.touched[1:]] = np.nan
-    return target.astype(np.float32)
+    return relative_target(_next(variances[1:], candles), np.square(volatility))
+
+
+def relative_target(values: FloatArray, units: FloatArray) -> Float32Array:
+    """What the next bar brings, in units that are known at the close of each."""
+    return np.asarray(values / units, dtype=np.float32)
+
+
+def _next(later: FloatArray, candles: Candles) -> FloatArray:
+    """The value of the bar after each; NaN after the last, and where cleaning touched one of the two."""
+    values = np.append(later, np.nan)
+    values[:-1][candles.touched[:-1] | candles.touched[1:]] = np.nan
+    return values
 
 
 def barrier_target(candles: Candles, volatility: FloatArray, model: LSTMParams) -> Float32Array:

@@ -18,7 +18,6 @@ from strategies.plan import SITUATION, entry_size, exits, risk_record
 
 # The bar of an exit that has not happened.
 NEVER = -1_000_000_000
-THRESHOLD_UNITS = ("bps", "cost", "sigma")
 
 
 class MovingAverage(bt.Indicator):
@@ -153,7 +152,7 @@ class LSTMCrossover(bt.Strategy):
         self.by_symbol = {data.symbol: memory for data, memory in zip(self.datas, self.memories, strict=True)}
         self.decider = rules.DECIDERS.index(self.crossover.rule)
         self.cross_bars = self.crossover.cross_bars if self.crossover.confirmation == "cross" else 0
-        self.threshold_unit = THRESHOLD_UNITS.index(self.crossover.threshold.unit)
+        self.threshold_unit = rules.THRESHOLD_UNITS.index(self.crossover.threshold.unit)
         self.sigma_band = self.crossover.sigma_band
         self.plan = risk_record(self.risk)
         self.situation = np.zeros(1, dtype=SITUATION)
@@ -181,7 +180,8 @@ class LSTMCrossover(bt.Strategy):
         threshold = rules.threshold_return(
             self.crossover.threshold.amount, self.threshold_unit, self.broker.cost_rate(data), sigma
         )
-        wanted = rules.signal(mean, threshold, confirmed, self.decider) if stamp >= self.p.start else 0
+        score = self._score(forecast)
+        wanted = rules.signal(score, threshold, confirmed, self.decider) if stamp >= self.p.start else 0
         if not self.sigma_band[0] <= sigma <= self.sigma_band[1] and self.decider < 2:
             wanted = 0
         reason = self._reason(bar, forecast, threshold, wanted)
@@ -192,6 +192,17 @@ class LSTMCrossover(bt.Strategy):
     def trades(self, side: int) -> bool:
         """Whether positions on a side are opened; one on the other side is closed by its signal all the same."""
         return side == 0 or self.crossover.direction in ("both", "long" if side > 0 else "short")
+
+    def _score(self, forecast: Forecast) -> float:
+        """What is held against the threshold; raises ParameterError where a forecast does not say it."""
+        unit = self.threshold_unit
+        score = rules.score(forecast.mean, forecast.up_probability, forecast.position, unit)
+        if math.isnan(score) and not math.isnan(forecast.mean) and self.decider < 2:
+            output, said = (("barrier", "up_probability"), ("position", "position"))[unit - 3]
+            fix = f'model.output = "{output}", or a threshold in another unit'
+            written = str(self.crossover.threshold)
+            raise ParameterError("strategy.threshold", f"needs forecasts with a {said}", value=written, fix=fix)
+        return float(score)
 
     def _reason(self, bar: Bar, forecast: Forecast, threshold: float, wanted: int) -> str:
         if not self.trades(wanted):
@@ -206,7 +217,7 @@ class LSTMCrossover(bt.Strategy):
             return "no forecast"
         if not self.sigma_band[0] <= forecast.sigma <= self.sigma_band[1]:
             return "volatility outside its band"
-        return "not confirmed" if rules.forecast_side(forecast.mean, threshold) else "below threshold"
+        return "not confirmed" if rules.forecast_side(self._score(forecast), threshold) else "below threshold"
 
     def act(self, data: Any, memory: Memory, wanted: int) -> str:
         """Gives the orders for a wanted side; returns why nothing was done about one, else ''."""

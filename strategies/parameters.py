@@ -11,6 +11,7 @@ from foundation.errors import ParameterError
 from foundation.parameters import Parameters
 from foundation.units import Measured, Quantity
 from markets.contract import Contract
+from strategies.rules import THRESHOLD_UNITS
 
 _OFF = '"off", or a distance such as "2%" (of the entry price), "10%margin" (of the margin), "2atr" or "2sigma"'
 _SIGMA = '"off", or a deviation of the next bar\'s log return such as "20bps"'
@@ -25,7 +26,8 @@ class CrossoverParams(Parameters):
     """When to trade: the forecast against its threshold, confirmed by two moving averages.
 
     Long when the forecast is above the threshold and the fast average above the slow one; short the
-    mirror; else hold, which keeps the position. Units of the threshold: `bps` (1/10,000 log return),
+    mirror; else hold, which keeps the position. With a threshold in `probability` or `position` the forecast's
+    up-probability or position takes the place of its mean. Units of the threshold: `bps` (1/10,000 log return),
     `cost` (a round trip of taker fee and slippage), `sigma` (the forecast's standard deviation).
     With `minimum_sigma` or `maximum_sigma` there is no signal while the forecast's sigma lies outside.
     `rule` chooses what decides; the single ones and `buy_and_hold` serve as baselines.
@@ -40,8 +42,10 @@ class CrossoverParams(Parameters):
         "state", description='"state" (fast above slow) or "cross" (it crossed lately)'
     )
     cross_bars: int = Field(3, ge=1, le=1000, description="bars for which a cross stays valid, from 1 to 1000")
-    threshold: Annotated[Quantity, Measured(("bps", "cost", "sigma"), positive=False)] = Field(
-        Quantity(1.0, "cost"), description='a forecast size such as "5bps", "1.5cost" or "0.5sigma"'
+    threshold: Annotated[Quantity, Measured(THRESHOLD_UNITS, positive=False)] = Field(
+        Quantity(1.0, "cost"),
+        description='a forecast size such as "5bps", "1.5cost" or "0.5sigma", a "0.6probability" (from 0.5 to 1) or a '
+        '"0.2position" (from 0 to 1)',
     )
     on_opposite: Literal["reverse", "close"] = Field(
         "reverse", description='"reverse" or "close", on the opposite signal'
@@ -56,6 +60,11 @@ class CrossoverParams(Parameters):
     def model_post_init(self, context: object) -> None:
         if self.slow <= self.fast:
             raise ParameterError("strategy.slow", f"should be above strategy.fast = {self.fast}", value=self.slow)
+        amount, unit = self.threshold
+        least_amount = {"probability": 0.5, "position": 0.0}.get(unit)
+        if least_amount is not None and not least_amount <= amount <= 1.0:
+            fix = f"from {least_amount:g} to 1"
+            raise ParameterError("strategy.threshold", "is out of range", value=str(self.threshold), fix=fix)
         least, most = self.sigma_band
         if least >= most:
             fix = "a larger one, or off"

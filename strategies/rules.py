@@ -8,27 +8,34 @@ from foundation.compilation import rule
 DECIDERS = ("confirmed", "forecast", "crossover", "buy_and_hold")
 # What to do at a bar, by number; the sign of an opening is the signal's.
 HOLD, OPEN, CLOSE, REVERSE = 0, 1, 2, 3
+# The units of a threshold, by number: log returns three ways, and what some models say instead of one.
+THRESHOLD_UNITS = ("bps", "cost", "sigma", "probability", "position")
 
 
 @rule
-def forecast_side(mean: float, threshold: float) -> int:
-    """+1 when the forecast is above its threshold, -1 when it is below the negative one, else 0.
+def score(mean: float, up_probability: float, position: float, unit: int) -> float:
+    """What is held against a threshold of this unit: the mean, the up-probability less one half, or the position."""
+    if unit < 3:
+        return mean
+    return up_probability - 0.5 if unit == 3 else position
 
-    `mean`: expected log return of the next bar; NaN (no forecast) gives 0.
-    """
-    if mean > threshold:
+
+@rule
+def forecast_side(score: float, threshold: float) -> int:
+    """+1 when the score is above its threshold, -1 when below the negative one, else 0; NaN (no forecast) gives 0."""
+    if score > threshold:
         return 1
-    return -1 if mean < -threshold else 0
+    return -1 if score < -threshold else 0
 
 
 @rule
-def signal(mean: float, threshold: float, confirmation: int, decider: int) -> int:
-    """The wanted side, +1, -1 or 0, from the forecast and the averages' confirmation.
+def signal(score: float, threshold: float, confirmation: int, decider: int) -> int:
+    """The wanted side, +1, -1 or 0, from the forecast's score and the averages' confirmation.
 
     `confirmation`: +1 when the averages confirm a long, -1 a short, 0 neither. `decider`: an index of
     DECIDERS.
     """
-    side = forecast_side(mean, threshold)
+    side = forecast_side(score, threshold)
     if decider == 0:
         return side if side == confirmation else 0
     if decider == 1:
@@ -55,8 +62,11 @@ def action(wanted: int, held: int, barred: int, reverse: bool) -> int:
 def threshold_return(amount: float, unit: int, cost_rate: float, sigma: float) -> float:
     """A threshold as a log return: `amount` basis points (unit 0), round-trip costs (1) or sigmas (2).
 
-    `cost_rate`: taker fee plus slippage of one fill, as fractions; a round trip pays it twice.
+    A probability (3) counts from one half on, a position (4) as it is. `cost_rate`: taker fee plus slippage of
+    one fill, as fractions; a round trip pays it twice.
     """
+    if unit >= 3:
+        return amount - 0.5 if unit == 3 else amount
     if unit == 0:
         return amount / 1e4
     return amount * 2.0 * cost_rate if unit == 1 else amount * sigma

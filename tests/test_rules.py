@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +56,18 @@ def test_thresholds_in_basis_points_costs_and_sigmas() -> None:
     assert rules.threshold_return(5.0, 0, 0.0006, 0.01) == pytest.approx(0.0005)
     assert rules.threshold_return(1.5, 1, 0.0006, 0.01) == pytest.approx(0.0018)
     assert rules.threshold_return(0.5, 2, 0.0006, 0.01) == pytest.approx(0.005)
+
+
+def test_thresholds_of_chances_and_positions() -> None:
+    """A chance of 0.6 is 0.1 beyond even, and its mirror is a chance of 0.4; a position counts as it is."""
+    for unit, amount, high, low in ((3, 0.6, 0.61, 0.39), (4, 0.2, 0.21, -0.21)):
+        threshold = rules.threshold_return(amount, unit, 0.0006, 0.01)
+        sides = [
+            rules.forecast_side(rules.score(-9.0, value, value, unit), threshold)
+            for value in (high, low, amount - 0.01, np.nan)
+        ]
+        assert sides == [1, -1, 0, 0]
+    assert rules.score(0.3, 0.9, 0.8, 2) == 0.3
 
 
 @given(

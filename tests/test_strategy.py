@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from simple_market import Row, flat, forecasts, market, walk
 
 from backtests import AccountParams, CostParams, Result, backtest
 from foundation.errors import ParameterError
+from models.forecasts import Forecasts
 from strategies import CrossoverParams, LSTMCrossover, RiskParams
 
 NO_COSTS = CostParams(slippage_bps=0.0)
@@ -262,3 +264,26 @@ def test_a_signal_that_is_not_traded_still_closes_the_other_side(on_opposite: st
     result = play(rows, [0, 0, 0.002, 0, 0, 0, *[-0.002] * 5], rule)
     assert [kind for _, _, kind in trades(result)] == ["entry", "signal"]
     assert result.equity["position"].iloc[-1] == 0.0
+
+
+@pytest.mark.parametrize(("unit", "name"), [("0.6probability", "up_probability"), ("0.2position", "position")])
+def test_a_chance_or_a_position_decides_where_the_threshold_says_so(unit: str, name: str) -> None:
+    """Threshold units that are no returns look at what a model says instead of its mean, long and short alike."""
+    rows = [*rising(8), *rising(8, 108.0, -1.0)]
+    over = market(rows)
+    said = {"up_probability": (0.5, 0.7, 0.3), "position": (0.0, 0.5, -0.5)}[name]
+    values = np.full(16, said[0])
+    values[3], values[12] = said[1:]
+    series = forecasts(over, np.zeros(16)).series["TEST"]
+    made = Forecasts({"TEST": replace(series, **{name: values})})
+    result = backtest(over, made, RULE.replaced(threshold=unit), PLAIN, AccountParams(cash=1000.0), NO_COSTS)
+    assert [(row, side) for row, side, _ in trades(result)] == [(4, "buy"), (13, "sell"), (13, "sell")]
+    with pytest.raises(ParameterError, match=rf"strategy.threshold = '{unit}': needs forecasts with a {name}"):
+        backtest(over, forecasts(over, np.zeros(16)), RULE.replaced(threshold=unit), PLAIN)
+
+
+@pytest.mark.parametrize("written", ["0.4probability", "1.1probability", "1.5position"])
+def test_thresholds_beyond_their_range(written: str) -> None:
+    """A chance lies from one half to 1, a position from 0 to 1."""
+    with pytest.raises(ParameterError, match=r"strategy.threshold = .* is out of range"):
+        CrossoverParams(threshold=written)
