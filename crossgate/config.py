@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from backtests.parameters import AccountParams, CostParams
-from crossgate.tables import DemoParams, MarketParams, ModelParams, RunParams
+from crossgate.tables import BookParams, DemoParams, MarketParams, ModelParams, RunParams, TradedParams
 from crossgate.tree import TREE
 from foundation.errors import CrossgateError, DataError, ParameterError, suggestion
 from markets.exogenous_files import ExogenousParams
@@ -39,7 +39,7 @@ class Config:
     """
 
     run: RunParams = field(default_factory=RunParams)
-    market: tuple[MarketParams | DemoParams, ...] = field(default_factory=lambda: (DemoParams(),))
+    market: tuple[MarketParams | BookParams | DemoParams, ...] = field(default_factory=lambda: (DemoParams(),))
     exogenous: tuple[ExogenousParams, ...] = ()
     features: FeatureParams = field(default_factory=FeatureParams)
     model: ModelParams = field(default_factory=ModelParams)
@@ -50,7 +50,7 @@ class Config:
     costs: CostParams = field(default_factory=CostParams)
 
     def __post_init__(self) -> None:
-        contracts = [table.traded for table in self.market if isinstance(table, MarketParams)]
+        contracts = [table.traded for table in self.market if isinstance(table, TradedParams)]
         for contract in contracts:
             self.risk.check_leverage(contract)
         symbols = [contract.symbol for contract in contracts]
@@ -114,7 +114,9 @@ def _read_several(name: str, written: Any) -> tuple[Any, ...]:
     return tuple(made)
 
 
-def _read_market(table: Mapping[str, Any]) -> MarketParams | DemoParams:
+def _read_market(table: Mapping[str, Any]) -> MarketParams | BookParams | DemoParams:
+    if "order_book" in table:
+        return BookParams(**table)
     return DemoParams(**table) if "demo" in table else MarketParams(**table)
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import crossgate as cg
 from backtests.result import Result
 from crossgate.config import Config
-from crossgate.tables import DemoParams, MarketParams
+from crossgate.tables import BookParams, DemoParams, MarketParams
 from foundation.errors import ParameterError, suggestion
 from foundation.trials import TrialLedger
+from markets.book_series import load_book_market
 from markets.candles import utc
 from markets.exogenous import Exogenous
 from markets.exogenous_files import load_exogenous
@@ -155,7 +156,12 @@ def check_reach(path: Path) -> None:
         raise ParameterError("out", f"cannot be made in {parent}", value=str(path), fix="name a place you may write to")
 
 
-def _load(table: MarketParams | DemoParams, data: Path | None) -> Market:
+def _load(table: MarketParams | BookParams | DemoParams, data: Path | None) -> Market:
+    if isinstance(table, BookParams):
+        return load_book_market(
+            table.contract, table.order_book, bar=str(table.bar), published_after=str(table.published_after),
+            stale_after=str(table.stale_after), depths=table.depths, data=data,
+        )  # fmt: skip
     if isinstance(table, DemoParams):
         return cg.demo_market(table.seed, table.bars, table.predictability)
     return cg.load_market(

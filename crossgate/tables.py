@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from foundation.errors import CrossgateError, ParameterError
 from foundation.parameters import Parameters
+from foundation.units import Measured, Quantity
+from markets.book_series import BOOK_UNITS
 from markets.contract import Contract, find_contract
 from markets.demo import MOST_PREDICTABLE
 from models.parameters import LSTMParams
@@ -28,6 +30,10 @@ def _read_time(value: Any) -> Any:
         value = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
         return value.isoformat(" ", "seconds")
     return value.isoformat() + " 00:00:00" if isinstance(value, date) else value
+
+
+def _read_list(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _read_contract(value: Any) -> Any:
@@ -61,18 +67,48 @@ class RunParams(Parameters):
     seed: int = Field(7, ge=0, le=2**31 - 1, description="a whole number from 0 to 2147483647")
 
 
-class MarketParams(Parameters):
-    """A market in files: a contract with its candles, mark candles and funding.
-
-    `contract` is a registered key, or a table with the fields of a Contract. The market holds the
-    bars that open at or after `start` and before `end`.
-    """
+class TradedParams(Parameters):
+    """What every market in files has: a contract, a registered key or a table with the fields of a Contract."""
 
     table: ClassVar[str] = "market"
 
     contract: Annotated[str | Contract, BeforeValidator(_read_contract)] = Field(
         description='a registered contract such as "binance_usdm:BTCUSDT", or a table {venue = ..., symbol = ..., ...}'
     )
+
+    @property
+    def traded(self) -> Contract:
+        """The contract itself."""
+        return find_contract(self.contract) if isinstance(self.contract, str) else self.contract
+
+
+class BookParams(TradedParams):
+    """A market recorded as messages of its order book: candles of its trades, and the series `book`.
+
+    `bar` is the length of a candle. A message is taken to be known `published_after` the exchange's time of it.
+    `depths`: numbers of levels whose imbalance is shown.
+    """
+
+    order_book: str = Field(min_length=1, description="a file of messages (*.jsonl, *.jsonl.gz) below the data folder")
+    bar: Annotated[Quantity, Measured(BOOK_UNITS)] = Field(Quantity(1.0, "s"), description='a duration such as "1s"')
+    published_after: Annotated[Quantity, Measured(BOOK_UNITS, positive=False)] = Field(
+        description='how long after the exchange\'s time a message is known, such as "100ms"'
+    )
+    stale_after: Annotated[Quantity, Measured(BOOK_UNITS)] = Field(
+        Quantity(5.0, "s"), description='a duration such as "5s"'
+    )
+    depths: Annotated[tuple[int, ...], BeforeValidator(_read_list)] = Field(
+        (1, 5, 20), min_length=1, description="numbers of levels, such as [1, 5, 20]"
+    )
+
+
+class MarketParams(TradedParams):
+    """A market in files: a contract with its candles, mark candles and funding.
+
+    `contract` is a registered key, or a table with the fields of a Contract. The market holds the
+    bars that open at or after `start` and before `end`.
+    """
+
     candles: str = Field(min_length=1, description=_FILE)
     mark: str | None = Field(None, min_length=1, description=f"{_FILE}; left out, the last price stands in")
     funding: str | None = Field(None, min_length=1, description=_FILE)
@@ -87,11 +123,6 @@ class MarketParams(Parameters):
     def model_post_init(self, context: object) -> None:
         if self.start is not None and self.end is not None and self.start >= self.end:
             raise ParameterError("market.end", f"should be later than market.start = {self.start}", value=self.end)
-
-    @property
-    def traded(self) -> Contract:
-        """The contract itself."""
-        return find_contract(self.contract) if isinstance(self.contract, str) else self.contract
 
 
 class DemoParams(Parameters):

@@ -10,7 +10,14 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import core_schema
 
 _PATTERN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*([a-z%]+)\s*")
-_NANOSECONDS = {"m": 60_000_000_000, "h": 3_600_000_000_000, "d": 86_400_000_000_000, "w": 604_800_000_000_000}
+_NANOSECONDS = {
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+    "d": 86_400_000_000_000,
+    "w": 604_800_000_000_000,
+}
 
 
 class Quantity(NamedTuple):
@@ -64,6 +71,6 @@ def _write(value: Quantity | None) -> str:
 
 
 def nanoseconds(duration: Quantity | str) -> int:
-    """The length of a duration such as "90d" in nanoseconds; units m, h, d, w."""
+    """The length of a duration such as "90d" in nanoseconds; units ms, s, m, h, d, w."""
     quantity = parse_quantity(duration, tuple(_NANOSECONDS))
     return round(quantity.amount * _NANOSECONDS[quantity.unit])

@@ -11,6 +11,7 @@ _EXPORTS = {
     "Market": "market",
     "demo_market": "demo",
     "find_contract": "contract",
+    "load_book_market": "book_series",
     "load_exogenous": "exogenous_files",
     "load_market": "store",
     "text_scorer": "text_scores",

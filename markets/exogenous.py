@@ -25,8 +25,9 @@ class Exogenous:
 
     `event`, `published`: UTC nanoseconds, int64; no row was public before what it speaks of. `values`: float64
     columns by name. `stale_after`: nanoseconds after its event at which a value no longer says anything;
-    `neutral` then stands in for it, or nothing does where that is None. With a `window`, in nanoseconds, a bar is shown
-    the mean of all rows published within it, and their `count`; otherwise the newest row. Raises DataError.
+    `neutral` then stands in for it, or nothing does where that is None. With a `window`, in nanoseconds, a bar is
+    shown the mean of all rows published within it, and their `count`; otherwise the newest row. `notes`: what was
+    found in the file, for reports. Raises DataError.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Exogenous:
     neutral: float | None = None
     window: int | None = None
     source: str = "exogenous"
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for field in ("event", "published"):

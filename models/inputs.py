@@ -94,10 +94,14 @@ def series_names(market: Market) -> list[str]:
 
 
 def input_notes(market: Market, names: Iterable[str]) -> list[str]:
-    """What a reader must know of the joined series that some features look at: where a neutral value stood in."""
-    notes, wanted = [], set(names)
+    """What a reader must know of the joined series that some features look at: what was found, what stood in."""
+    notes: list[str] = []
+    wanted = set(names)
     for one in market.exogenous:
-        share = one.neutral_share(market.candles.timestamp + market.candles.bar) if wanted & set(one.columns) else 0.0
+        if not wanted & set(one.columns):
+            continue
+        notes += one.notes
+        share = one.neutral_share(market.candles.timestamp + market.candles.bar)
         if share > 0.0 and one.neutral is not None:
             what = f"of {market.symbol}: nothing fresh was known at {share:.1%} of the bars"
             notes.append(f"{one.name} {what}, where {one.neutral:g} stands in")

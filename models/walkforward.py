@@ -15,7 +15,9 @@ from markets.market import Market
 from models.cache import FoldForecast, FoldJob, entry_path, read_entry
 from models.calibration import with_intervals
 from models.ensemble import make_series
+from models.features import needed_series, parse_columns
 from models.forecasts import COLUMNS, EXTRAS, Forecasts, ForecastSeries
+from models.inputs import input_notes
 from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
 from models.samples import Sample, build_sample
 from models.schedule import Fold, left_out_bars, make_folds, rows_needed
@@ -63,7 +65,8 @@ def walk_forward(
     for market, (sample, folds) in zip(listed, plans, strict=True):
         parts = [_ensemble(sample, fold, [next(made) for _ in range(walk.seeds)], model) for fold in folds]
         series[market.symbol] = _joined(parts)
-    made_of = Forecasts(series, f"LSTM, {walk.scheme} walk-forward, {walk.seeds} seed(s)", _notes(results))
+    notes = _notes(results) + _input_notes(listed, features)
+    made_of = Forecasts(series, f"LSTM, {walk.scheme} walk-forward, {walk.seeds} seed(s)", notes)
     return made_of if model.output == "quantiles" else with_intervals(made_of, listed)
 
 
@@ -112,6 +115,12 @@ def _notes(results: list[FoldForecast]) -> tuple[str, ...]:
         f"{idle} of {len(results)} networks were best before any training step on their validation rows: "
         "they forecast by the plain regression (or the zero) that training starts from",
     )
+
+
+def _input_notes(markets: Sequence[Market], features: FeatureParams) -> tuple[str, ...]:
+    """What a reader must know of the series that are joined to the bars, each said once."""
+    names = needed_series(parse_columns(features.columns))
+    return tuple(dict.fromkeys(note for market in markets for note in input_notes(market, names)))
 
 
 def _job(sample: Sample, fold: Fold, walk: WalkForwardParams, scaling: str, model: LSTMParams, seed: int) -> FoldJob:

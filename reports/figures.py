@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.dates import HOURLY, MINUTELY, MONTHLY, AutoDateLocator, ConciseDateFormatter
+from matplotlib.dates import HOURLY, MINUTELY, MONTHLY, SECONDLY, AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -197,6 +197,7 @@ def _set_dates(axes: Axes, most: int) -> None:
     # Its own steps leave holes, in which it warns, where few ticks have to cover a span.
     locator.intervald[MONTHLY] = locator.intervald[HOURLY] = [1, 2, 3, 4, 6, 12, 24]
     locator.intervald[MINUTELY] = [1, 5, 15, 30, 60]
+    locator.intervald[SECONDLY] = [1, 5, 10, 15, 30, 60]
     formatter = ConciseDateFormatter(locator, formats=_DATES, offset_formats=_YEARS)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(formatter)

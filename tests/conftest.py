@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from book_factory import messages, write_messages
 from hypothesis import settings
 
 from markets.demo import demo_market
@@ -64,4 +65,5 @@ def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     times = pd.date_range("2021-12-30 00:00", "2022-04-11", freq="17h")
     items = pd.DataFrame({"Date": times, "Sentiment": np.sin(np.arange(len(times)))})
     items.to_csv(folder / "sentiment" / "bitcoin_news_finbert_items.csv", index=False, date_format="%Y-%m-%d %H:%M:%S")
+    write_messages(folder / "l2" / "binance_um_btcusdt_20240808.jsonl.gz", messages(344)[0])
     return folder

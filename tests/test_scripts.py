@@ -25,6 +25,8 @@ TINY: dict[str, dict[str, Any]] = {
     "tune_stop_loss": SMALL_WALK,
 }
 TINY_RUN = ["walk_forward.train=70d", "walk_forward.test=30d", "walk_forward.seeds=1", "model.steps=5"]
+TINY_RUNS = {"demo": [*TINY_RUN, "market.bars=2400"], "order_book_1s": TINY_RUN[2:]}
+TESTED_BARS = {"order_book_1s": 342 - 4 * 60}
 
 
 def strange_imports(source: str) -> list[str]:
@@ -68,8 +70,8 @@ def test_every_script_runs(
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_config_runs(path: Path, small_store: Path, tmp_path: Path) -> None:
     """Each config runs to its report, on a short market and with a few training steps."""
-    config = load_config(path, TINY_RUN + (["market.bars=2400"] if path.stem == "demo" else []))
+    config = load_config(path, TINY_RUNS.get(path.stem, TINY_RUN))
     result, page = run_job(config, tmp_path / "run", small_store)
     assert page == tmp_path / "run" / "report.html"
     assert page.is_file()
-    assert len(result.equity) == 2400 - 70 * 24
+    assert len(result.equity) == TESTED_BARS.get(path.stem, 2400 - 70 * 24)
