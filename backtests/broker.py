@@ -59,10 +59,10 @@ class FuturesCommission(bt.CommInfoBase):
 
 
 class FuturesBroker(bt.BrokerBase):
-    """A leveraged futures account on isolated margin, for feeds that are CandleFeeds.
+    """A leveraged futures account on isolated or cross margin, for feeds that are CandleFeeds.
 
     `cash`: starting balance. `leverage`: of orders that do not name their own. `slippage_bps`, `intrabar`,
-    `limit_fill`: see AccountParams and CostParams. Fees, filters and the margin rule come with the contract.
+    `limit_fill`, `margin`: see AccountParams and CostParams. Fees, filters and the margin rule come with the contract.
 
     Orders: Market, Limit, Stop, and brackets whose exits live on the entry bar. Keywords beyond
     Backtrader's own, for `buy` and `sell`: `leverage`, `reduce_only`, `reason` (one of FILL_REASONS), and
@@ -71,7 +71,9 @@ class FuturesBroker(bt.BrokerBase):
     `trailing_after_rate` or `trailing_after` (from the entry: where that begins), and `break_even_rate` or
     `break_even` (from the entry: where the stop moves to it). An exit of a smaller size than its entry
     is for that share of it; the others keep what it leaves.
-    `getcash` is the cash not posted as margin; `getvalue` the equity at the last mark close.
+    All money is in the settlement currency, which is the coin of inverse contracts.
+    `getcash` is the cash not posted as margin (cross: the equity not posted); `getvalue` the equity at the
+    last mark close.
     Every fill, funding payment and refusal is kept in `ledger`.
     """
 
@@ -81,11 +83,14 @@ class FuturesBroker(bt.BrokerBase):
         ("slippage_bps", 0.0),
         ("intrabar", "adverse"),
         ("limit_fill", "touch"),
+        ("margin", "isolated"),
     )
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        AccountParams(cash=float(self.p.cash), intrabar=self.p.intrabar, limit_fill=self.p.limit_fill)
+        AccountParams(
+            cash=float(self.p.cash), intrabar=self.p.intrabar, limit_fill=self.p.limit_fill, margin=self.p.margin
+        )
         CostParams(slippage_bps=float(self.p.slippage_bps))
         RiskParams(leverage=float(self.p.leverage))
         self.startingcash = self.p.cash
@@ -103,23 +108,13 @@ class FuturesBroker(bt.BrokerBase):
                 raise ParameterError(
                     "feed", "should be a CandleFeed", value=type(feed).__name__, fix="CandleFeed(dataname=market)"
                 )
-        self.symbols = {feed.symbol: number for number, feed in enumerate(self.feeds)}
-        first = self.feeds[0].market.candles
-        for feed in self.feeds:
-            if not np.array_equal(feed.market.candles.timestamp, first.timestamp):
-                raise DataError(
-                    feed.symbol,
-                    f"has other bars than {self.feeds[0].symbol}",
-                    fix="cut all markets to the same span and bar length",
-                )
-        if len(self.symbols) != len(self.feeds):
-            raise DataError("feeds", "name a symbol twice", fix="hand in one feed a contract")
-        markets = [feed.market for feed in self.feeds]
+        self._check_feeds()
+        markets, first = [feed.market for feed in self.feeds], self.feeds[0].market.candles
         count, bars = len(markets), len(first)
         self.positions = np.zeros(count, dtype=records.POSITION)
         self.bars = np.stack([records.bar_records(market) for market in markets])
         self.contracts = np.concatenate([records.contract_record(market.contract) for market in markets])
-        self.settings = records.settings_record(self.p.slippage_bps, self.p.intrabar, self.p.limit_fill)
+        self.settings = records.settings_record(self.p.slippage_bps, self.p.intrabar, self.p.limit_fill, self.p.margin)
         self.history = np.zeros(bars, dtype=records.HISTORY)
         self.position_history = np.zeros((count, bars), dtype=records.POSITION_HISTORY)
         self.orders = np.zeros(64, dtype=records.ORDER)
@@ -133,11 +128,27 @@ class FuturesBroker(bt.BrokerBase):
         self.clock = self.feeds[0].lines[0]
         self.ledger = Ledger([feed.symbol for feed in self.feeds], first.timestamp)
 
+    def _check_feeds(self) -> None:
+        """Numbers the feeds; raises DataError where they cannot share an account."""
+        lead = self.feeds[0]
+        self.symbols = {feed.symbol: number for number, feed in enumerate(self.feeds)}
+        for feed in self.feeds:
+            if not np.array_equal(feed.market.candles.timestamp, lead.market.candles.timestamp):
+                fix = "cut all markets to the same span and bar length"
+                raise DataError(feed.symbol, f"has other bars than {lead.symbol}", fix=fix)
+            currency, other = feed.market.contract.settlement, lead.market.contract.settlement
+            if currency != other:
+                fix = "an account holds contracts of one settlement currency"
+                raise DataError(feed.symbol, f"settles in {currency}, {lead.symbol} in {other}", fix=fix)
+        if len(self.symbols) != len(self.feeds):
+            raise DataError("feeds", "name a symbol twice", fix="hand in one feed a contract")
+
     # What a strategy asks ---------------------------------------------------------------------
 
     def getcash(self) -> float:
-        """The cash that is not posted as margin."""
-        return float(self.account["cash"][0] - self.account["margin"][0])
+        """What is not posted as margin: of the cash, or of a cross account's equity."""
+        whole = self.account["equity" if self.p.margin == "cross" else "cash"][0]
+        return float(whole - self.account["margin"][0])
 
     def getvalue(self, datas: Any = None) -> float:
         """The equity; of some feeds only, their unrealised profit plus posted margin."""

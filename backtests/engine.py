@@ -78,6 +78,9 @@ def _losses(tables: dict[str, Any], account: AccountParams) -> list[str]:
     """What a reader must know of the run itself: liquidations, and an account that is as good as ruined."""
     count, least = tables["totals"].liquidations, float(tables["equity"]["equity"].min()) / account.cash
     notes = [f"{count} positions were liquidated"] if count > 1 else ["a position was liquidated"] * count
+    if tables["totals"].bound_liquidations:
+        bound = f"{tables['totals'].bound_liquidations} of the liquidations"
+        notes.append(f"{bound} assume that all other positions were at their worst prices of the bar at the same time")
     if least < AS_GOOD_AS_RUINED:
         notes.append(f"the account fell to {least:.2%} of its starting cash: it is as good as ruined")
     return notes
@@ -139,7 +142,7 @@ def _cerebro(
         cerebro.adddata(CandleFeed(dataname=market))
     cerebro.broker = FuturesBroker(
         cash=account.cash, leverage=risk.leverage, slippage_bps=costs.slippage_bps,
-        intrabar=account.intrabar, limit_fill=account.limit_fill,
+        intrabar=account.intrabar, limit_fill=account.limit_fill, margin=account.margin,
     )  # fmt: skip
     parameters = {name: getattr(table, name) for table in (strategy, risk) for name in type(table).model_fields}
     cerebro.addstrategy(

@@ -27,7 +27,7 @@ from backtests.records import (
 )
 from backtests.ties import GROUP_DUE, end, finish, part_of
 from backtests.triggers import allows, stops, taker_price, trigger, turned_back
-from backtests.valuation import fee_of, initial_margin_of, maximum_leverage_of, notional_of, reserve_of
+from backtests.valuation import fee_of, initial_margin_of, maximum_leverage_of, notional_of, open_loss_of, reserve_of
 from foundation.compilation import rule
 from markets.filters import STEP_TOLERANCE, round_down, round_up
 
@@ -109,6 +109,8 @@ def enter(desk: Desk, k: int, price: float, reference: float, fee_rate: float) -
     refusal = refusal_as_given(contract, order, quantity)
     if refusal == 0:
         free, cost = max(0.0, free_cash(desk)), order_cost(contract, order, quantity, price, fee_rate)
+        if desk.settings[0].cross:
+            cost += open_loss_of(contract, order.side * quantity, price, desk.positions[order.symbol].mark)
         if cost > free:
             free = max(0.0, free - ROUNDED_UP if contract.method == BITMEX else free)
             quantity, remark = round_down(free / cost * quantity, contract.lot), SHRUNK

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from backtests.cross import cross_level
 from backtests.entries import enter_inside, reduce_by_order, trade, wake_children
 from backtests.exits import bankrupt_at_close, exit_inside, fill_exit, follow_price, gap_at_open
 from backtests.fills import slipped
-from backtests.positions import settle_funding
+from backtests.positions import settle_funding, take_over_account
 from backtests.records import CANCELLED, CLOSE, LIVE, MARKET, NOTHING, RUIN, Desk, Records, Row
 from backtests.ties import drop_finished, expire_orders, finish
 from backtests.triggers import follow_close
@@ -41,6 +42,7 @@ def play_bar(
     if state.ruined:
         return
     expire_orders(desk, i)
+    show_marks(desk, bars, i)
     for s in range(len(positions)):
         positions[s].entered_at = 0.0
         settle_funding(desk, s, bars[s, i].mark_open, bars[s, i].funding_open)
@@ -53,8 +55,11 @@ def play_bar(
         exit_inside(desk, bars[s, i], s)
         follow_price(desk, bars[s, i], s)
     for s in range(len(positions)):
+        positions[s].mark = bars[s, i].mark_close
         settle_funding(desk, s, bars[s, i].mark_close, bars[s, i].funding_inside)
         bankrupt_at_close(desk, bars[s, i], s)
+    if desk.settings[0].cross:
+        take_over_account(desk)
     fill_at_one_price(desk, bars, i, CLOSE)
     follow_close(desk, bars, i)
     value_at_close(desk, bars, i)
@@ -140,6 +145,14 @@ def open_at_price(desk: Desk, bar: Row, s: int, i: int, kind: int) -> None:
 
 
 @rule
+def show_marks(desk: Desk, bars: Records, i: int) -> None:
+    """The mark prices of a bar put where a cross account finds them: what is known at the open, and the extremes."""
+    for s in range(len(desk.positions)):
+        position, bar = desk.positions[s], bars[s, i]
+        position.mark, position.mark_low, position.mark_high = bar.mark_open, bar.mark_low, bar.mark_high
+
+
+@rule
 def value_at_close(desk: Desk, bars: Records, i: int) -> None:
     """Step 7: equity and margin at the mark close; an account at zero is ruined for good."""
     state = desk.account[0]
@@ -148,6 +161,8 @@ def value_at_close(desk: Desk, bars: Records, i: int) -> None:
         position = desk.positions[s]
         state.margin += position.margin
         state.unrealised += profit_of(desk.contracts[s], position.quantity, position.entry, bars[s, i].mark_close)
+        if desk.settings[0].cross:
+            position.liquidation_price = cross_level(desk, s, False)
     state.equity = state.cash + state.unrealised
     if state.equity <= NOTHING_LEFT:
         state.ruined = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backtests.cross import cross_level
 from backtests.entries import wake_children
 from backtests.fills import distant, favourable_first, reaches, stop_fill
 from backtests.levels import bankruptcy_level
@@ -49,6 +50,15 @@ def nearest_exit(desk: Desk, s: int, kind: int, side: int) -> int:
 
 
 @rule
+def level_now(desk: Desk, s: int) -> float:
+    """The liquidation price that steps 2 and 4 test: on cross margin with the others at their adverse extremes."""
+    if desk.settings[0].cross:
+        return cross_level(desk, s, True)
+    level: float = desk.positions[s].liquidation_price
+    return level
+
+
+@rule
 def gap_at_open(desk: Desk, bar: Row, s: int) -> None:
     """Step 2: a position carried over the open meets liquidation, stop and target, in that order."""
     position = desk.positions[s]
@@ -56,8 +66,9 @@ def gap_at_open(desk: Desk, bar: Row, s: int) -> None:
     if side == 0:
         return
     tick = desk.contracts[s].tick
-    if position.liquidation_price > 0.0 and reaches(-side, bar.mark_open, position.liquidation_price, tick):
-        liquidate(desk, s, bar.open, desk.settings[0].slippage)
+    level = level_now(desk, s)
+    if level > 0.0 and reaches(-side, bar.mark_open, level, tick):
+        liquidate(desk, s, level, bar.mark_open, bar.open, desk.settings[0].slippage)
         return
     if bar.blocked:
         return
@@ -183,12 +194,12 @@ def meet_adverse(desk: Desk, bar: Row, s: int) -> None:
         worst, worst_mark = (bar.low, bar.mark_low) if side > 0 else (bar.high, bar.mark_high)
         k = -1 if bar.blocked else nearest_exit(desk, s, STOP, side)
         stopped = k >= 0 and reaches(-side, worst, desk.orders[k].price, tick)
-        level = position.liquidation_price
+        level = level_now(desk, s)
         liquidated = level > 0.0 and reaches(-side, worst_mark, level, tick)
         if stopped and (not liquidated or reaches(side, desk.orders[k].price, level, tick)):
             meet_stop(desk, k, start)
         elif liquidated:
-            liquidate(desk, s, start, desk.settings[0].slippage)
+            liquidate(desk, s, level, worst_mark, start, desk.settings[0].slippage)
         else:
             return
 
@@ -245,7 +256,9 @@ def move_stop(order: Row, side: int, level: float, tick: float, reason: int) -> 
 
 @rule
 def bankrupt_at_close(desk: Desk, bar: Row, s: int) -> None:
-    """Step 5: a position that funding inside the bar has left without margin is taken over."""
+    """Step 5: an isolated position that funding inside the bar has left without margin is taken over."""
+    if desk.settings[0].cross:
+        return
     position, contract = desk.positions[s], desk.contracts[s]
     unrealised = profit_of(contract, position.quantity, position.entry, bar.mark_close)
     if position.quantity == 0.0 or position.margin - position.reserve + unrealised > 0.0:

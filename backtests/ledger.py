@@ -15,7 +15,7 @@ from markets.candles import IntArray
 _STATUS = {records.FILLED: "shrunk", records.CANCELLED: "cancelled", records.REFUSED: "refused"}
 FILL_COLUMNS = (
     "timestamp", "symbol", "side", "quantity", "price", "reason", "fee", "realised_pnl", "position", "cash",
-    "slippage", "liquidation_fee",
+    "slippage", "liquidation_fee", "bound",
 )  # fmt: skip
 PAYMENT_COLUMNS = ("timestamp", "symbol", "position", "mark", "rate", "payment")
 ORDER_COLUMNS = ("timestamp", "symbol", "side", "quantity", "status", "reason")
@@ -45,7 +45,7 @@ class Ledger:
             float(fill["price"]),
             reason,
         )
-        names = ("fee", "realised_pnl", "position", "cash", "slippage", "liquidation_fee")
+        names = ("fee", "realised_pnl", "position", "cash", "slippage", "liquidation_fee", "bound")
         self.fills.append((*head, *(float(fill[name]) for name in names)))
 
     def add_payments(self, i: int, payments: Any) -> None:
@@ -81,6 +81,7 @@ class Ledger:
             liquidations=int((fills["reason"] == "liquidation").sum()),
             refusals=int((orders["status"] == "refused").sum()),
             shrunk=int((orders["status"] == "shrunk").sum()),
+            bound_liquidations=int(fills["bound"].sum()),
         )
 
 

@@ -14,6 +14,7 @@ _FEE = "a fraction of notional from -0.01 to 0.05, such as 0.0005; left out, the
 class AccountParams(Parameters):
     """The account and what is assumed about the unknown path of prices inside a bar.
 
+    `margin`: on cross margin the equity of the whole account stands behind every position.
     `intrabar`: which comes first when a bar holds both an adverse and a favourable level.
     `limit_fill`: a limit fills when touched, or only when the price trades through it by a tick.
     `missing_funding`: "zero" plays bars without known funding as if none were due, and says so.
@@ -24,8 +25,9 @@ class AccountParams(Parameters):
     cash: float = Field(
         10_000.0, gt=0, description="the starting balance in the settlement currency (coin if inverse), above 0"
     )
-    margin: Literal["isolated"] = Field(
-        "isolated", description='"isolated": a position can lose no more than its posted margin'
+    margin: Literal["isolated", "cross"] = Field(
+        "isolated",
+        description='"isolated" (a position can lose no more than its own margin) or "cross" (they share all)',
     )
     intrabar: Literal["adverse", "favourable", "nearer_extreme"] = Field(
         "adverse", description='"adverse", "favourable" or "nearer_extreme"'

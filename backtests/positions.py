@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from backtests.fills import liquidation_fill, slipped
+import math
+
+from backtests.cross import cross_level, known_equity
+from backtests.fills import liquidation_fill, reaches, slipped
 from backtests.levels import bankruptcy_level, liquidation_level
 from backtests.records import CANCELLED, CLOSE, CLOSED, LIQUIDATED, LIQUIDATION, LIVE, MARKET, Desk, Row
 from backtests.ties import cut_ties, finish
@@ -21,17 +24,20 @@ def direction(quantity: float) -> int:
 
 @rule
 def free_cash(desk: Desk) -> float:
-    """The cash that is not posted as margin."""
+    """What is not posted as margin: of the cash, or of a cross account's equity at the marks that are known."""
     posted = 0.0
     for s in range(len(desk.positions)):
         posted += desk.positions[s].margin
-    free: float = desk.account[0].cash - posted
+    free: float = (known_equity(desk) if desk.settings[0].cross else desk.account[0].cash) - posted
     return free
 
 
 @rule
-def reprice(position: Row, contract: Row) -> None:
-    """The liquidation price brought up to date after a change of quantity, entry or margin."""
+def reprice(desk: Desk, symbol: int) -> None:
+    """The liquidation price of an isolated position brought up to date; that of a cross one hangs on all others."""
+    if desk.settings[0].cross:
+        return
+    position, contract = desk.positions[symbol], desk.contracts[symbol]
     position.liquidation_price = liquidation_level(
         contract, position.quantity, position.entry, position.margin, position.reserve
     )
@@ -62,7 +68,7 @@ def open_position(desk: Desk, order: Row, quantity: float, price: float, referen
     position.margin += initial_margin_of(contract, quantity, price, order.leverage) + reserve
     position.reserve += reserve
     desk.account[0].cash -= fee
-    reprice(position, contract)
+    reprice(desk, s)
     fill = write_fill(desk, order.id, s, order.side)
     fill.opening, fill.reason, fill.quantity, fill.price = 1, order.reason, quantity, price
     fill.fee, fill.slippage = fee, abs(profit_of(contract, quantity, valued_price(contract, reference), price))
@@ -74,24 +80,29 @@ def open_position(desk: Desk, order: Row, quantity: float, price: float, referen
 def close_position(
     desk: Desk, order: int, symbol: int, quantity: float, price: float, reference: float, fee_rate: float, reason: int
 ) -> None:
-    """A closing fill of an isolated position, which can never lose more than its margin.
+    """A closing fill. The fee, and then the charge of a liquidation, take no more than what is left.
 
-    A price beyond the bankruptcy price is the bankruptcy price, and the fill a liquidation; the
-    fee, and then the clearance charge of a liquidation, take no more than what the margin leaves.
+    Isolated: no more than the margin can be lost, so a price beyond the bankruptcy price is that price, and
+    the fill a liquidation. Cross: what the whole account cannot bear is borne by the venue's fund, as a
+    charge below zero, and the fill is a liquidation.
     """
     position, contract = desk.positions[symbol], desk.contracts[symbol]
-    side = direction(position.quantity)
+    side, cross = direction(position.quantity), desk.settings[0].cross
     share = quantity / abs(position.quantity)
     bankruptcy = bankruptcy_level(contract, position.quantity, position.entry, position.margin, position.reserve)
-    if side * (price - bankruptcy) < 0.0:
+    if cross == 0 and side * (price - bankruptcy) < 0.0:
         price, reason = bankruptcy, LIQUIDATION
         reference = max(reference, bankruptcy) if side > 0 else min(reference, bankruptcy)
     realised = profit_of(contract, side * quantity, position.entry, price)
     released = position.margin * share
     left = max(0.0, released + realised)
-    fee = min(fee_of(contract, quantity, price, fee_rate), left)
+    if cross:
+        left = known_equity(desk) + realised - profit_of(contract, side * quantity, position.entry, position.mark)
+    fee = min(fee_of(contract, quantity, price, fee_rate), max(0.0, left))
     charge = 0.0
-    if reason == LIQUIDATION:
+    if left < 0.0:
+        charge, reason = left, LIQUIDATION
+    elif reason == LIQUIDATION:
         charge = min(fee_of(contract, quantity, price, contract.liquidation_fee), max(0.0, left - fee))
     desk.account[0].cash += realised - fee - charge
     position.margin -= released
@@ -99,7 +110,7 @@ def close_position(
     position.quantity = round_nearest(position.quantity - side * quantity, contract.lot)
     if position.quantity == 0.0:
         position.entry, position.margin, position.reserve = 0.0, 0.0, 0.0
-    reprice(position, contract)
+    reprice(desk, symbol)
     fill = write_fill(desk, order, symbol, -side)
     fill.reason, fill.quantity, fill.price, fill.fee = reason, quantity, price, fee
     fill.liquidation_fee, fill.realised_pnl = charge, realised
@@ -110,28 +121,54 @@ def close_position(
 
 
 @rule
-def liquidate(desk: Desk, symbol: int, bar_open: float, slippage: float) -> None:
-    """The venue closes an isolated position whose margin no longer covers its maintenance."""
+def liquidate(desk: Desk, symbol: int, level: float, mark: float, start: float, slippage: float) -> None:
+    """The venue closes a position whose mark has reached its level, there or where the way starts when that is worse.
+
+    Isolated: never beyond the bankruptcy price. Cross: the orders of the whole account are cancelled first, and the
+    fill is marked where the level was reached only because the others count at their adverse extremes.
+    """
     position, contract = desk.positions[symbol], desk.contracts[symbol]
-    cancel_resting(desk, symbol)
-    bankruptcy = bankruptcy_level(contract, position.quantity, position.entry, position.margin, position.reserve)
-    reference = liquidation_fill(position.quantity, position.liquidation_price, bankruptcy, bar_open)
-    side = direction(position.quantity)
+    side, bankruptcy, bound = direction(position.quantity), 0.0, False
+    if desk.settings[0].cross:
+        known = cross_level(desk, symbol, False)
+        bound = known <= 0.0 or not reaches(-side, mark, known, contract.tick)
+        for s in range(len(desk.positions)):
+            cancel_resting(desk, s)
+        bankruptcy = 0.0 if side > 0 else math.inf
+    else:
+        cancel_resting(desk, symbol)
+        bankruptcy = bankruptcy_level(contract, position.quantity, position.entry, position.margin, position.reserve)
+    reference = liquidation_fill(position.quantity, level, bankruptcy, start)
     price = slipped(reference, -side, slippage)
     price = max(price, bankruptcy) if side > 0 else min(price, bankruptcy)
     close_position(desk, 0, symbol, abs(position.quantity), price, reference, contract.taker_fee, LIQUIDATION)
+    desk.fills[desk.account[0].fills - 1].bound = bound
+
+
+@rule
+def take_over_account(desk: Desk) -> None:
+    """A cross account whose equity at the known marks is gone: every position is closed at its mark."""
+    if known_equity(desk) > 0.0:
+        return
+    for s in range(len(desk.positions)):
+        position = desk.positions[s]
+        if position.quantity != 0.0:
+            cancel_resting(desk, s)
+            fee_rate, mark = desk.contracts[s].taker_fee, position.mark
+            close_position(desk, 0, s, abs(position.quantity), mark, mark, fee_rate, LIQUIDATION)
 
 
 @rule
 def settle_funding(desk: Desk, symbol: int, mark: float, funding_rate: float) -> None:
-    """A funding settlement on an open position: paid out of (or into) its margin, and so cash."""
+    """A funding settlement on an open position: paid out of (or into) cash, and its isolated margin."""
     position = desk.positions[symbol]
     if position.quantity == 0.0 or funding_rate == 0.0:
         return
     payment = payment_of(desk.contracts[symbol], position.quantity, mark, funding_rate)
     desk.account[0].cash -= payment
-    position.margin -= payment
-    reprice(position, desk.contracts[symbol])
+    if desk.settings[0].cross == 0:
+        position.margin -= payment
+    reprice(desk, symbol)
     row = desk.payments[desk.account[0].payments]
     desk.account[0].payments += 1
     desk.account[0].events += 1

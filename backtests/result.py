@@ -20,7 +20,9 @@ class Totals:
 
     `fees`: trading fees. `funding`: net funding PAID (negative when received). `slippage`: already
     inside the fill prices, shown apart and never added again. `liquidation_charges`: clearance
-    charges. `liquidations`, `refusals`, `shrunk`: how many positions and orders.
+    charges, less what the venue's fund bore of losses that a cross account could not. `liquidations`, `refusals`,
+    `shrunk`: how many positions and orders. `bound_liquidations`: those of a cross account that rest on the bound
+    alone, with all other positions at their adverse extremes of the bar at once.
     """
 
     fees: float
@@ -30,6 +32,7 @@ class Totals:
     liquidations: int
     refusals: int
     shrunk: int
+    bound_liquidations: int = 0
 
 
 @dataclass(frozen=True, eq=False)

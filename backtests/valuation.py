@@ -79,6 +79,12 @@ def initial_margin_of(contract: Row, quantity: float, price: float, leverage: fl
 
 
 @rule
+def open_loss_of(contract: Row, quantity: float, price: float, mark: float) -> float:
+    """The loss that an opening has as soon as it is filled: it has cost more than the mark says."""
+    return max(0.0, -profit_of(contract, quantity, valued_price(contract, price), mark))
+
+
+@rule
 def reserve_of(contract: Row, quantity: float, price: float, leverage: float) -> float:
     """What an opening posts beside its initial margin, for the fee to close: Bybit and BitMEX."""
     size, taker_fee = quantity * contract.face, max(contract.taker_fee, 0.0)

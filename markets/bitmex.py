@@ -63,7 +63,8 @@ def price_at_value(contracts: float, value: float, tick: float) -> float:
         return 0.0
     if contracts < 0.0:
         return math.floor(SATOSHIS / math.ceil(each - WHOLE) / tick + WHOLE) * tick
-    return math.ceil(SATOSHIS / math.floor(each + WHOLE) / tick - WHOLE) * tick
+    whole = math.floor(each + WHOLE)
+    return math.ceil(SATOSHIS / whole / tick - WHOLE) * tick if whole > 0 else 0.0
 
 
 @rule

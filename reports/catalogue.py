@@ -79,6 +79,11 @@ CATALOGUE = {
     "liquidations": Entry("Liquidations", formats.count, "positions that the venue closed"),
     "liquidation_charges": Entry("Liquidation charges", formats.money, "clearance charges of liquidations"),
     "refusals": Entry("Refused orders", formats.count, "orders that the venue's filters or the margin refused"),
+    "bound_liquidations": Entry(
+        "Liquidations by the bound",
+        formats.count,
+        "liquidations of a cross account only if all other positions were at their worst prices of the bar at once",
+    ),
     "shrunk": Entry("Shrunk orders", formats.count, "orders cut down to the free margin"),
     "skill": Entry(
         "Forecast skill",

@@ -46,6 +46,7 @@ def compute_metrics(result: Result, skill: Skill | Sequence[Skill] | None = None
         "liquidations": result.totals.liquidations,
         "refusals": result.totals.refusals,
         "shrunk": result.totals.shrunk,
+        "bound_liquidations": result.totals.bound_liquidations,
         "ruined": result.ruined,
         "skill": sum(one.skill for one in skills) / len(skills) if skills else None,
     }

@@ -37,6 +37,7 @@ class ExchangeDesk:
         intrabar: str = "adverse",
         limit_fill: str = "touch",
         slippage_bps: float = 0.0,
+        mode: str = "isolated",
         capacity: int = 256,
     ) -> None:
         count = len(contracts)
@@ -45,7 +46,7 @@ class ExchangeDesk:
         self.positions = np.zeros(count, dtype=records.POSITION)
         self.orders = np.zeros(capacity, dtype=records.ORDER)
         self.contracts = np.concatenate([records.contract_record(as_contract(one)) for one in contracts])
-        self.settings = records.settings_record(slippage_bps, intrabar, limit_fill)
+        self.settings = records.settings_record(slippage_bps, intrabar, limit_fill, mode)
         self.fill_rows = np.zeros(4 * capacity, dtype=records.FILL)
         self.payment_rows = np.zeros(2 * count, dtype=records.PAYMENT)
         self.fills: list[tuple[int, Any]] = []

@@ -361,12 +361,15 @@ def grow(
 
 
 @st.composite
-def cases(draw: st.DrawFn, shortest: int = 5, longest: int = 60) -> Case:
+def cases(
+    draw: st.DrawFn, shortest: int = 5, longest: int = 60, modes: tuple[str, ...] = ("isolated", "cross")
+) -> Case:
     """A random account life over one to three symbols."""
     settings = {
         "intrabar": draw(st.sampled_from(["adverse", "favourable", "nearer_extreme"])),
         "limit_fill": draw(st.sampled_from(["touch", "through"])),
         "slippage_bps": draw(st.sampled_from([0.0, 1.0, 50.0])),
+        "mode": draw(st.sampled_from(modes)),
     }
     kinds = draw(st.lists(st.sampled_from(ORDER_KINDS), min_size=1, max_size=len(ORDER_KINDS), unique=True))
     return grow(

@@ -13,6 +13,7 @@ from exchange_desk import ExchangeDesk
 from hypothesis import given, settings
 from market_cases import Case, cases
 from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessOrder
+from witness_cross import account_of
 
 LIQUIDATION = 5
 
@@ -27,19 +28,19 @@ def witness_fill(fill: Any) -> tuple[Any, ...]:
     liquidated = fill.reason == "liquidation"
     numbers = (fill.quantity, fill.price, fill.fee, fill.liquidation_fee, fill.realised_pnl, fill.position, fill.cash)
     numbers = (*numbers, fill.slippage)
-    return (fill.bar, fill.symbol, fill.order or 0, fill.side, liquidated, fill.opens), numbers
+    return (fill.bar, fill.symbol, fill.order or 0, fill.side, liquidated, fill.opens, fill.bound), numbers
 
 
 def exchange_fill(bar: int, row: Any) -> tuple[Any, ...]:
     """What must agree of the exchange's fill."""
     names = ("quantity", "price", "fee", "liquidation_fee", "realised_pnl", "position", "cash", "slippage")
     head = (bar, int(row["symbol"]), int(row["order"]), int(row["side"]), int(row["reason"]) == LIQUIDATION)
-    return (*head, bool(row["opening"])), tuple(float(row[name]) for name in names)
+    return (*head, bool(row["opening"]), bool(row["bound"])), tuple(float(row[name]) for name in names)
 
 
 def first_difference(case: Case, desk: type[ExchangeDesk] = ExchangeDesk) -> str:
     """Where the exchange and the witness part over a case; '' when they agree to the end."""
-    witness = WitnessAccount([WitnessContract(**one) for one in case.contracts], case.cash, **case.settings)
+    witness = account_of(case)
     exchange = desk([SimpleNamespace(**one) for one in case.contracts], case.cash, **case.settings, capacity=2048)
     for number, (bars, actions) in enumerate(zip(case.bars, case.actions, strict=True)):
         seen = len(witness.fills)
@@ -105,7 +106,7 @@ def test_each_kind_of_order_is_compared_with_fills_of_it(kind: str) -> None:
     for seed in range(6):
         case = grow(seed, 2, 60, weather, (kind, "open", "close"), 0.5, plain)
         assert first_difference(case) == ""
-        witness = WitnessAccount([WitnessContract(**one) for one in case.contracts], case.cash, **case.settings)
+        witness = account_of(case)
         for bars, actions in zip(case.bars, case.actions, strict=True):
             for action in actions:
                 witness.submit(WitnessOrder(**action["submit"]))

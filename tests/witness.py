@@ -55,7 +55,7 @@ class WitnessAccount(WitnessBooks):
     def play(self, bars: Sequence[WitnessBar]) -> None:
         """Advance all symbols by one bar, in the order of the specification."""
         self.bar_index += 1
-        self.bars = bars
+        self.bars, self.marks = bars, [bar.mark_open for bar in bars]
         if self.ruined:
             return
         self._expire()
@@ -70,9 +70,11 @@ class WitnessAccount(WitnessBooks):
         for symbol in everyone:
             self._inside(symbol, entered.get(symbol))
             self._move_stops(symbol, symbol in entered)
+        self.marks = [bar.mark_close for bar in bars]
         for symbol in everyone:
             self._pay_funding(symbol, "inside", bars[symbol].mark_close, bars[symbol].funding_inside)
             self._bankrupt_at_close(symbol)
+        self._bankrupt_account()
         self._at_one_price("close")
         self._follow_the_close()
         self._close()
@@ -217,7 +219,7 @@ class WitnessAccount(WitnessBooks):
             long = side > 0
             stops = [] if bar.blocked else self._stops_reached(symbol, bar.low if long else bar.high)
             if self._liquidation_reached(symbol, bar.mark_low if long else bar.mark_high):
-                level = self.liquidation_price(symbol)
+                level = self.tested_level(symbol)
                 nearer = rises_to if long else falls_to
                 if not stops or not nearer(stops[0].price, level, tick):
                     self._liquidate(symbol, start)
@@ -285,6 +287,9 @@ class WitnessAccount(WitnessBooks):
         if p.side and p.margin - p.reserve + self.gain(symbol, self.bars[symbol].mark_close) <= 0:
             self._liquidate(symbol, self.bankruptcy_price(symbol))
 
+    def _bankrupt_account(self) -> None:
+        """Step 5, last, of an account that stands behind all of its positions: none here."""
+
     def _close(self) -> None:
         """Step 7: equity at the mark's close; an account at zero is ruined for good."""
         marks = [bar.mark_close for bar in self.bars]
@@ -299,9 +304,13 @@ class WitnessAccount(WitnessBooks):
     # ---- which levels a price has reached
 
     def _liquidation_reached(self, symbol: int, mark: float) -> bool:
-        level, tick = self.liquidation_price(symbol), self.contracts[symbol].tick
+        level, tick = self.tested_level(symbol), self.contracts[symbol].tick
         reached = falls_to if self.positions[symbol].side > 0 else rises_to
         return level > 0 and reached(mark, level, tick)
+
+    def tested_level(self, symbol: int) -> float:
+        """The liquidation price that steps 2 and 4 test."""
+        return self.liquidation_price(symbol)
 
     def _stop_reached(self, order: WitnessOrder, price: float) -> bool:
         """A stop acts on touch."""

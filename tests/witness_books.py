@@ -43,6 +43,7 @@ class WitnessBooks:
     journal: list[Fill | Payment] = field(default_factory=list)  # both, in the order of their happening
     log: list[Event] = field(default_factory=list)
     bars: Sequence[WitnessBar] = ()
+    marks: Sequence[float] = ()  # those that are known: of the bar's open, from step 5 on of its close
     bar_index: int = -1
     equity: float = 0.0
     unrealised: float = 0.0
@@ -218,20 +219,22 @@ class WitnessBooks:
         So no fill can lose more than the margin that it releases.
         """
         p, contract = self.positions[symbol], self.contracts[symbol]
-        side, bankruptcy, reason = p.side, self.bankruptcy_price(symbol), order.tag if order else LIQUIDATION
-        if side * (bankruptcy - price) / contract.tick > TOLERANCE:
+        side, worst, reason = p.side, self._worst_price(symbol), order.tag if order else LIQUIDATION
+        if side * (worst - price) / contract.tick > TOLERANCE:
             reason = LIQUIDATION
         no_worse = max if side > 0 else min
-        price, reference = no_worse(price, bankruptcy), no_worse(reference, bankruptcy)
+        price, reference = no_worse(price, worst), no_worse(reference, worst)
         share = closed / abs(p.quantity)
         value = money.worth(contract, closed, price)
         realised = money.gain(contract, side, p.cost * share, value)
         released = p.margin * share
-        fee = min(value * fee_rate, max(0.0, released + realised))
-        charge = 0.0
-        if reason == LIQUIDATION:
-            charge = min(contract.liquidation_fee * value, max(0.0, released + realised - fee))
-            self.liquidations += 1
+        left = self._left_behind(symbol, closed, realised, released)
+        fee, charge = min(value * fee_rate, max(0.0, left)), 0.0
+        if left < 0:
+            fee, charge, reason = min(value * fee_rate, 0.0), left, LIQUIDATION
+        elif reason == LIQUIDATION:
+            charge = min(contract.liquidation_fee * value, max(0.0, left - fee))
+        self.liquidations += reason == LIQUIDATION
         self.cash += realised - fee - charge
         p.margin, p.reserve, p.cost = p.margin - released, p.reserve * (1 - share), p.cost * (1 - share)
         self._set_quantity(symbol, p.quantity - side * closed)
@@ -243,15 +246,26 @@ class WitnessBooks:
                     self._end(other, "cancelled", "position closed")
         return price
 
+    def _cancel_resting(self, symbol: int) -> None:
+        for order in self._live(symbol, lambda o: o.kind not in ("market", "close")):
+            if order.state == "live":  # not ended with an earlier one
+                self._end(order, "cancelled", "position liquidated")
+
+    def _worst_price(self, symbol: int) -> float:
+        """The price beyond which the venue bears the loss."""
+        return self.bankruptcy_price(symbol)
+
+    def _left_behind(self, symbol: int, closed: float, realised: float, released: float) -> float:
+        """What stands behind the fees of a closing: the margin that it releases, less the loss."""
+        return max(0.0, released + realised)
+
     def _liquidate(self, symbol: int, reference: float) -> None:
         """Take the whole position over at the reference, held between bankruptcy and liquidation price.
 
         Slippage worsens the price, but never beyond the bankruptcy price.
         """
         p, taker_fee = self.positions[symbol], self.contracts[symbol].taker_fee
-        for order in self._live(symbol, lambda o: o.kind not in ("market", "close")):
-            if order.state == "live":  # not ended with an earlier one
-                self._end(order, "cancelled", "position liquidated")
+        self._cancel_resting(symbol)
         limit, bankruptcy = self.liquidation_price(symbol), self.bankruptcy_price(symbol)
         held = max(bankruptcy, min(limit, reference)) if p.side > 0 else min(bankruptcy, max(limit, reference))
         price = held * (1 - p.side * self.slippage_bps / 1e4)
@@ -282,11 +296,12 @@ class WitnessBooks:
         quantity, largest = self._left(order), contract.maximum_market_quantity
         if not maker and largest is not None and quantity > largest + contract.lot * TOLERANCE:
             return self._refuse(order, "above the largest market order")
-        cost = self._cost(order, quantity, price, fee_rate)
-        if cost > self.free_cash:
+        cost = self._cost(order, quantity, price, fee_rate) + self._loss_at_once(order, quantity, price)
+        free = max(0.0, self.free_cash)
+        if cost > free:
             # Satoshis are rounded up twice, so two of them are kept back.
             spare = 2 * money.SATOSHI if contract.method == "bitmex" else 0.0
-            affordable = floor_to(max(0.0, self.free_cash - spare) / (cost / quantity), contract.lot)
+            affordable = floor_to(max(0.0, free - spare) / (cost / quantity), contract.lot)
             if affordable < quantity - contract.lot / 2:
                 quantity = affordable
                 self.log.append(Event(self.bar_index, order.id, "shrunk", "margin"))
@@ -313,6 +328,10 @@ class WitnessBooks:
         slip = abs(value - money.worth(contract, quantity, reference))
         self._record(order.symbol, order, order.side, quantity, price, order.tag, True, fee, 0.0, 0.0, slip)
         return True
+
+    def _loss_at_once(self, order: WitnessOrder, quantity: float, price: float) -> float:
+        """What an opening needs beside its cost: on isolated margin nothing."""
+        return 0.0
 
     def _cost(self, order: WitnessOrder, quantity: float, price: float, fee_rate: float) -> float:
         """What an opening takes: margin, reserve and fee; a rebate, credited after the fill, pays for none of it."""

@@ -164,6 +164,7 @@ class Fill:
     position: float
     cash: float
     slippage: float
+    bound: bool = False
 
 
 @dataclass(frozen=True)
