@@ -129,6 +129,17 @@ def _notes(markets: Sequence[Market], start: int, account: AccountParams) -> lis
         if count:
             missing = f"{market.symbol} mark price is missing or coarser than the candles on {count:,} bars"
             notes.append(f"{missing}; the last price stood in")
+        notes += [*market.notes, *_repaired(market, start)]
+    return notes
+
+
+def _repaired(market: Market, start: int) -> list[str]:
+    """How many bars cleaning touched, of candles and mark prices, from `start` on."""
+    notes = []
+    for candles, what in ((market.candles, "take no fills and count for no skill"), (market.mark, "are mark prices")):
+        count = 0 if candles is None else int(candles.touched[candles.timestamp >= start].sum())
+        if count:
+            notes.append(f"{market.symbol}: {count:,} bars were touched by cleaning; they {what}")
     return notes
 
 

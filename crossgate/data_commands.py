@@ -1,8 +1,9 @@
-"""The commands about data: `crossgate data import | check`."""
+"""The commands about data: `crossgate data import | list | check`."""
 
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,7 +39,8 @@ def import_data(
     files: Files,
     format: Format = "auto",  # noqa: A002
     symbol: Annotated[
-        str | None, typer.Option("--symbol", metavar="VENUE:SYMBOL", help="Else as the files say.")
+        str | None,
+        typer.Option("--symbol", metavar="VENUE:[SYMBOL]", help="Without SYMBOL, those that the files name."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="The data folder; else $CROSSGATE_DATA, else ./data.")
@@ -48,10 +50,10 @@ def import_data(
     stamps: Stamps = "auto",
     utc_offset: Offset = None,
     repair: Repairs = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Write over a file that holds other rows.")] = False,
+    revise: Annotated[bool, typer.Option("--revise", help="Take rows that differ from stored ones.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Put files into the data folder as parquet, or refuse them with the first defect."""
+    """Put files into the store of the data folder, or refuse them with the first defect."""
     from markets.readers.importing import import_files
     from markets.store import resolve_data_folder
 
@@ -62,16 +64,39 @@ def import_data(
         symbol=symbol,
         options=_options(kind, columns, stamps, utc_offset),
         cleaning=_cleaning(repair),
-        replace=replace,
+        revise=revise,
     )
     if as_json:
-        _print_json({"imported": [{**asdict(one), "path": str(one.path)} for one in done]})
+        _print_json({"imported": [asdict(one) for one in done]})
         return
     for one in done:
         touched = f", {one.touched:,} touched" if one.touched else ""
-        typer.echo(f"{one.path}: {one.state}, {one.rows:,} rows of {one.bar}, {one.first} to {one.last} UTC{touched}")
+        counts = f"{one.added:,} new, {one.known:,} known" + (f", {one.revised:,} revised" if one.revised else "")
+        typer.echo(f"{one.series}: {one.rows:,} rows, {one.first} to {one.last} UTC: {counts}{touched}")
         for note in one.notes:
             typer.echo(f"  {note}")
+
+
+@app.command("list")
+def list_data(
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="The data folder; else $CROSSGATE_DATA, else ./data.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print what is in the store of the data folder."""
+    from markets.series import list_series
+    from markets.store import resolve_data_folder
+    from markets.stored import describe
+
+    folder = resolve_data_folder(data)
+    records = [describe(info) for info in list_series(folder)]
+    if as_json:
+        _print_json({"folder": str(folder), "series": records})
+    elif not records:
+        typer.echo(f"the store of {folder} is empty: fill it with crossgate data import")
+    else:
+        _print_series(records)
 
 
 @app.command()
@@ -142,6 +167,25 @@ def _print_record(record: dict[str, Any]) -> None:
     for defect in record["defects"]:
         typer.echo(f"  damage: {defect['problem']}")
     typer.echo(f"  import refuses it: {record['refused']}" if record["refused"] else "  import takes it")
+
+
+def _print_series(records: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("venue", "symbol", "kind", "bar", "first, UTC", "last, UTC"):
+        table.add_column(name)
+    for name in ("rows", "missing", "gaps", "touched", "revised"):
+        table.add_column(name, justify="right")
+    table.add_column("source")
+    for one in records:
+        words = [str(one[name] or "") for name in ("venue", "symbol", "kind", "bar", "first", "last")]
+        counts = [f"{one[name]:,}" for name in ("rows", "missing", "gaps", "touched", "revised")]
+        sources = one["sources"]
+        more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
+        table.add_row(*words, *counts, f"{sources[-1]}{more}")
+    Console(highlight=False, width=None if sys.stdout.isatty() else 240).print(table)
 
 
 def _options(kind: str, columns: str | None, stamps: str, utc_offset: float | None) -> Any:

@@ -166,5 +166,5 @@ def _load(table: MarketParams | BookParams | DemoParams, data: Path | None) -> M
         return cg.demo_market(table.seed, table.bars, table.predictability)
     return cg.load_market(
         table.contract, table.candles, table.mark, table.funding,
-        data=data, start=table.start, end=table.end, finer=table.finer,
+        bar=table.bar, data=data, start=table.start, end=table.end, finer=table.finer,
     )  # fmt: skip

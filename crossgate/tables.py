@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from foundation.errors import CrossgateError, ParameterError
 from foundation.parameters import Parameters
-from foundation.units import Measured, Quantity
+from foundation.units import Measured, Quantity, nanoseconds
 from markets.book_series import BOOK_UNITS
 from markets.contract import Contract, find_contract
 from markets.demo import MOST_PREDICTABLE
@@ -53,6 +53,12 @@ def _check_name(name: str) -> str:
     return name
 
 
+def _check_bar(text: str) -> str:
+    nanoseconds(text)
+    return text
+
+
+Bar = Annotated[str | None, BeforeValidator(lambda value: value if value is None else _check_bar(value))]
 Time = Annotated[str | None, BeforeValidator(_read_time)]
 
 
@@ -103,13 +109,15 @@ class BookParams(TradedParams):
 
 
 class MarketParams(TradedParams):
-    """A market in files: a contract with its candles, mark candles and funding.
+    """A market: a contract with its candles, mark candles and funding, from the store or from files.
 
-    `contract` is a registered key, or a table with the fields of a Contract. The market holds the
-    bars that open at or after `start` and before `end`.
+    `contract` is a registered key, or a table with the fields of a Contract. With `bar` alone everything
+    is found in the store of the data folder; `candles` names a file instead. The market holds the bars
+    that open at or after `start` and before `end`.
     """
 
-    candles: str = Field(min_length=1, description=_FILE)
+    bar: Bar = Field(None, description='the length of the candles, such as "1h", made of shorter ones where need be')
+    candles: str | None = Field(None, min_length=1, description=f"{_FILE}; left out, the store is asked for `bar`")
     mark: str | None = Field(None, min_length=1, description=f"{_FILE}; left out, the last price stands in")
     funding: str | None = Field(None, min_length=1, description=_FILE)
     finer: str | None = Field(
@@ -123,6 +131,9 @@ class MarketParams(TradedParams):
     def model_post_init(self, context: object) -> None:
         if self.start is not None and self.end is not None and self.start >= self.end:
             raise ParameterError("market.end", f"should be later than market.start = {self.start}", value=self.end)
+        if self.bar is None and self.candles is None:
+            fix = 'bar = "1h" takes candles from the store, candles = "ohlcv/x.parquet" from a file'
+            raise ParameterError("market.bar", "is missing, and market.candles too", fix=fix)
 
 
 class DemoParams(Parameters):

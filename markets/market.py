@@ -28,6 +28,7 @@ class Market:
     `finer`: shorter candles of the same contract, or None; they say what came first inside a candle,
     see `finer_bars`. `funding`: settlements, or None. `synthetic`: made by a generator, and called so
     wherever it shows. `exogenous`: series from outside, joined to the bars by the features that name them.
+    `notes`: what a reader of results must know of how the market was put together.
     `oracle`: the true expected log return of the NEXT bar at each bar, or None; only a synthetic
     market knows it, and no model is ever shown it. Raises DataError for finer candles whose bars do not
     divide the candles, lie off their grid or are those of another contract.
@@ -41,6 +42,7 @@ class Market:
     oracle: FloatArray | None = None
     finer: Candles | None = None
     exogenous: tuple[Exogenous, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [one.name for one in self.exogenous]

@@ -45,7 +45,10 @@ def encode_rows(kind: Kind, rows: Rows) -> memoryview:
     arrays = {name: pa.array(rows[name]) for name in COLUMNS[kind]}
     arrays["timestamp"] = arrays["timestamp"].cast(pa.timestamp("ns", tz="UTC"))
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(arrays), sink, compression="zstd", use_dictionary=False, write_page_checksum=True)
+    # Of the encodings measured, the quickest to read, and the smallest for prices as venues round them.
+    encodings = {name: "BYTE_STREAM_SPLIT" for name, values in arrays.items() if values.type == pa.float64()}
+    encodings["timestamp"] = "DELTA_BINARY_PACKED"
+    pq.write_table(pa.table(arrays), sink, compression="lz4", use_dictionary=False, column_encoding=encodings)
     return memoryview(sink.getvalue())
 
 

@@ -79,6 +79,8 @@ def join_rows(kind: Kind, old: Rows, new: Rows, source: str, *, revise: bool) ->
     came = len(new["timestamp"])
     if kind in SNAPSHOTS:
         new = _changed_snapshots(kind, old, new)
+    if len(old["timestamp"]) == 0:
+        return Joined(new, len(new["timestamp"]), came - len(new["timestamp"]), 0, old)
     again = np.isin(new["timestamp"], old["timestamp"])
     differs = _differing(kind, old, _chosen(new, again))
     if differs.size and not revise:

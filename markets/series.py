@@ -138,6 +138,17 @@ def append_rows(
     return append.done
 
 
+def check_append(folder: str | Path, key: SeriesKey, columns: Mapping[str, Any], *, revise: bool = False) -> Appended:
+    """What an append would do, for a look ahead of it: nothing is written. Raises DataError as the append would."""
+    rows = checked_rows(key.kind, key.bar, columns, str(key))
+    if len(rows["timestamp"]) == 0:
+        return Appended(0, 0, 0)
+    home = key.home(folder)
+    append = _Append(home, key, read_manifest(home) or Manifest(asdict(key)))
+    append.join(rows, revise=revise)
+    return append.done
+
+
 def read_rows(folder: str | Path, key: SeriesKey, start: int | None = None, end: int | None = None) -> Rows:
     """The rows of a series stamped at or after `start` and before `end` (UTC nanoseconds), in time order.
 
@@ -167,10 +178,10 @@ def last_stamp(folder: str | Path, key: SeriesKey) -> int | None:
     return manifest.parts[-1].last if manifest and manifest.parts else None
 
 
-def list_series(folder: str | Path) -> tuple[SeriesInfo, ...]:
-    """What is in the store of a data folder, by venue, symbol, kind and bar."""
+def list_series(folder: str | Path, venue: str = "*", symbol: str = "*") -> tuple[SeriesInfo, ...]:
+    """What is in the store of a data folder, all of it or of one contract, by venue, symbol, kind and bar."""
     found = []
-    for path in (Path(folder) / "store").glob("kind=*/**/_manifest.json"):
+    for path in (Path(folder) / "store").glob(f"kind=*/venue={venue}/symbol={symbol}/**/_manifest.json"):
         manifest = read_manifest(path.parent)
         if manifest is not None and manifest.parts:
             found.append(_info(manifest))
@@ -315,4 +326,14 @@ def _info(manifest: Manifest) -> SeriesInfo:
     )
 
 
-__all__ = ["COLUMNS", "Appended", "SeriesInfo", "SeriesKey", "append_rows", "last_stamp", "list_series", "read_rows"]
+__all__ = [
+    "COLUMNS",
+    "Appended",
+    "SeriesInfo",
+    "SeriesKey",
+    "append_rows",
+    "check_append",
+    "last_stamp",
+    "list_series",
+    "read_rows",
+]

@@ -1,4 +1,4 @@
-"""The market store: a data folder with `ohlcv/`, `mark/`, `funding/` and `margin/`, read strictly.
+"""Loading: the market of a contract, from the store of a data folder, or from parquet files named by path.
 
 A candle or mark file holds `timestamp, open, high, low, close, volume` (a mark file needs no
 volume), a funding file `timestamp, funding_rate`. A bar's timestamp is its OPEN. A column `touched`
@@ -15,10 +15,13 @@ from typing import Any
 import numpy as np
 
 from foundation.errors import DataError, ParameterError
+from foundation.units import nanoseconds
 from markets.candles import Candles, IntArray, check_bars, check_order, duration, utc
 from markets.contract import Contract, find_contract
 from markets.funding import Funding
 from markets.market import Market
+from markets.resampling import resample
+from markets.stored import StoredMarket
 from markets.tables import read_table
 
 _PRICES = ("open", "high", "low", "close")
@@ -26,34 +29,47 @@ _PRICES = ("open", "high", "low", "close")
 
 def load_market(
     contract: str | Contract,
-    candles: str | Path,
+    candles: str | Path | None = None,
     mark: str | Path | None = None,
     funding: str | Path | None = None,
     *,
+    bar: str | None = None,
     data: str | Path | None = None,
     start: str | None = None,
     end: str | None = None,
     finer: str | Path | None = None,
 ) -> Market:
-    """The market of one contract, read from parquet files and checked row by row.
+    """The market of one contract, from the store of the data folder or from parquet files, checked row by row.
 
-    `contract`: a registered key `venue:symbol`, or a Contract. `candles`, `mark`, `funding`, `finer`
-    (shorter candles of the same contract): paths, relative to the data folder (see
-    `resolve_data_folder`). The market holds the candles, and finer ones, that open at or after `start`
-    and before `end` (`2021-01-01` or ISO time, UTC where it names no zone); rows outside that span are
-    not checked beyond their order. Mark and funding are read whole.
-    The bar length is read off the stamps. Raises DataError or ParameterError; repairs nothing.
+    `contract`: a registered key `venue:symbol`, or a Contract. Without `candles`, everything is looked up
+    in the store: candles of length `bar` ("1h"; made of shorter ones where it has no such), mark, funding and
+    finer candles, where it has them. `candles`, `mark`, `funding`, `finer` (shorter candles of the
+    same contract) may be paths instead, relative to the data folder (see `resolve_data_folder`); then
+    the bar length is read off the stamps, and `bar` asks for longer bars. The market holds the candles,
+    and finer ones, that open at or after `start` and before `end` (`2021-01-01` or ISO time, UTC where
+    it names no zone); rows outside that span are not checked beyond their order.
+    Raises DataError or ParameterError; repairs nothing.
     """
     traded = find_contract(contract) if isinstance(contract, str) else contract
-    span = _read_span(start, end)
+    span, length = _read_span(start, end), _read_bar(bar)
     folder = resolve_data_folder(data)
-    bars = _read_candles(_locate(folder, candles), span)
+    stored = StoredMarket(folder, traded) if candles is None else None
+    if candles is not None:
+        bars = _read_candles(_locate(folder, candles), span)
+        bars = bars if length is None else resample(bars, length)
+    else:
+        assert stored is not None
+        bars = stored.candles(length, span)
     marks = None if mark is None else _read_candles(_locate(folder, mark), (None, None), volume=False)
-    if marks is not None:
-        _check_same_contract(bars, marks)
     settlements = None if funding is None else _read_funding(_locate(folder, funding))
     shorter = None if finer is None else _read_candles(_locate(folder, finer), span)
-    return Market(traded, bars, marks, settlements, finer=shorter)
+    if stored is not None:
+        marks = marks or stored.mark(bars)
+        settlements = settlements or stored.funding()
+        shorter = shorter or stored.finer(bars, lambda found: Market(traded, bars, finer=found))
+    if marks is not None:
+        _check_same_contract(bars, marks)
+    return Market(traded, bars, marks, settlements, finer=shorter, notes=tuple(stored.notes) if stored else ())
 
 
 def resolve_data_folder(data: str | Path | None = None) -> Path:
@@ -131,6 +147,15 @@ def _read_span(start: str | None, end: str | None) -> tuple[int | None, int | No
     if first is not None and last is not None and first >= last:
         raise ParameterError("market.end", f"should be later than market.start = {start}", value=end)
     return first, last
+
+
+def _read_bar(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return nanoseconds(text)
+    except ValueError as error:
+        raise ParameterError("market.bar", str(error), value=text, fix='such as "15m", "1h" or "1d"') from None
 
 
 def _read_time(key: str, text: str | None) -> int | None:

@@ -171,7 +171,7 @@ def test_one_contract_stands_in_one_table() -> None:
 def test_an_error_in_a_portfolio_says_which_table() -> None:
     """With several [[market]] tables the number of the wrong one is part of the message."""
     good = {"contract": "binance_usdm:BTCUSDT", "candles": "c.parquet"}
-    with pytest.raises(CrossgateError, match=r"\[\[market\]\] table 2: market.candles: is missing"):
+    with pytest.raises(CrossgateError, match=r"\[\[market\]\] table 2: market.bar: is missing, and market.candles too"):
         build_config({"market": [good, {"contract": "binance_usdm:ETHUSDT"}]})
 
 

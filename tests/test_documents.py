@@ -80,7 +80,8 @@ def test_a_command_in_a_document_exists(example: Example) -> None:
     for line in example.text.splitlines():
         program, command, *words = line.split()
         assert program == "crossgate"
-        answer = [sys.executable, "-m", "crossgate", command, "--help"]
+        commands = [command, words.pop(0)] if command == "data" else [command]
+        answer = [sys.executable, "-m", "crossgate", *commands, "--help"]
         offered = subprocess.run(answer, capture_output=True, text=True, check=True).stdout
         for word in words:
             if word.startswith("--"):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 from reader_samples import HOUR, SAMPLES, START, archive, binance_rows, make_bars, write_sample
 from typer.testing import CliRunner
@@ -16,6 +16,7 @@ from crossgate.command_line import app, main
 from foundation.errors import DataError, ParameterError
 from markets.cleaning import CleaningParams
 from markets.readers.importing import import_files
+from markets.series import SeriesKey, read_rows
 from markets.store import load_market
 
 BARS = make_bars()
@@ -37,38 +38,95 @@ def run(*words: str | Path) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr + error
 
 
+def imported(*paths: Path, out: Path, **more: Any) -> list[tuple[str, int, int, int]]:
+    """The series that an import wrote to, with its counts of new, known and revised rows."""
+    done = import_files(paths, out, **{"symbol": "binance_usdm:", **more})
+    return [(one.series, one.added, one.known, one.revised) for one in done]
+
+
+def contradiction(path: Path) -> str:
+    """The text of an archive file with a slightly larger volume in its fifth bar, which its row does not give away."""
+    lines = path.read_text().split()
+    cells = lines[5].split(",")
+    cells[5] = f"{float(cells[5]) * 1.0001:.8f}"
+    return "\n".join([*lines[:5], ",".join(cells), *lines[6:], ""])
+
+
 def test_an_import_is_a_market(tmp_path: Path) -> None:
-    """Two months of archive files become one file of the data folder, which loads as the same candles."""
-    code, out, _ = run("import", *months(tmp_path), "--symbol", "binance_usdm:BTCUSDT", "--out", tmp_path / "store")
+    """Two months of archive files become one series of the store, which loads as the same candles without a path."""
+    code, out, _ = run("import", *months(tmp_path), "--symbol", "binance_usdm:BTCUSDT", "--out", tmp_path / "data")
     assert code == 0
-    assert "written, 48 rows of 1h, 2024-01-01 00:00 to 2024-01-02 23:00 UTC" in out
+    assert "BTCUSDT candles 1h: 48 rows, 2024-01-01 00:00 to 2024-01-02 23:00 UTC: 48 new, 0 known" in out
     assert "read as Binance archive because its header names the twelve columns" in out
-    market = load_market("binance_usdm:BTCUSDT", "ohlcv/binance_usdm_BTCUSDT_1h.parquet", data=tmp_path / "store")
+    market = load_market("binance_usdm:BTCUSDT", bar="1h", data=tmp_path / "data")
     assert np.array_equal(market.candles.close, BARS["close"])
     assert np.array_equal(market.candles.timestamp, BARS["timestamp"])
 
 
 def test_an_import_twice_changes_nothing(tmp_path: Path) -> None:
-    """The second import says unchanged and leaves the file; other rows are refused until --replace."""
+    """The second import finds all rows known, in any order of files, and leaves every byte; so does a part of them."""
     paths = months(tmp_path)
-    store = tmp_path / "store"
-    (first,) = import_files(paths, store)
-    stamp = first.path.stat().st_mtime_ns
-    (again,) = import_files(list(reversed(paths)), store)
-    assert (first.state, again.state) == ("written", "unchanged")
-    assert again.path.stat().st_mtime_ns == stamp
-    with pytest.raises(DataError, match="holds other rows; say --replace"):
-        import_files(paths[:1], store)
-    assert pq.read_table(first.path).num_rows == 48
-    (other,) = import_files(paths[:1], store, replace=True)
-    assert (other.state, other.rows) == ("replaced", 24)
+    data = tmp_path / "data"
+    name = "binance_usdm:BTCUSDT candles 1h"
+    assert imported(*paths, out=data) == [(name, 48, 0, 0)]
+    before = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
+    assert imported(*reversed(paths), out=data) == [(name, 0, 48, 0)]
+    assert imported(paths[0], out=data) == [(name, 0, 24, 0)]
+    assert {path: path.read_bytes() for path in data.rglob("*") if path.is_file()} == before
 
 
-def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
-    """Two imports of the same files write the same bytes."""
-    one = import_files(months(tmp_path), tmp_path / "a")[0].path
-    other = import_files(months(tmp_path), tmp_path / "b")[0].path
-    assert one.read_bytes() == other.read_bytes()
+def test_other_rows_need_revise(tmp_path: Path) -> None:
+    """A file that contradicts the store is refused with the place; --revise takes it and keeps the old rows."""
+    paths = months(tmp_path)
+    imported(*paths, out=tmp_path / "data")
+    paths[1].write_text(contradiction(paths[1]))
+    with pytest.raises(DataError, match=r"holds other rows at 1 .* 2024-01-01 04:00 UTC: volume is"):
+        imported(*paths, out=tmp_path / "data")
+    code, out, _ = run("import", *paths, "--symbol", "binance_usdm:", "--out", tmp_path / "data", "--revise")
+    assert code == 0
+    assert "0 new, 47 known, 1 revised" in out
+    assert len(list((tmp_path / "data").rglob("_replaced/*.parquet"))) == 1
+
+
+def test_the_second_series_is_refused_before_the_first_is_written(tmp_path: Path) -> None:
+    """Of two series of which one contradicts the store neither is written."""
+    first, second = months(tmp_path)
+    imported(second, out=tmp_path / "data", symbol="binance_usdm:ZZZUSDT")
+    other = tmp_path / "ZZZUSDT-1h-2024-01.csv"
+    other.write_text(contradiction(second))
+    with pytest.raises(DataError, match="ZZZUSDT candles 1h: holds other rows"):
+        imported(first, other, out=tmp_path / "data")
+    code, out, _ = run("list", "--data", tmp_path / "data", "--json")
+    assert code == 0
+    assert [one["symbol"] for one in json.loads(out)["series"]] == ["ZZZUSDT"]
+
+
+def test_files_of_different_symbols_are_not_joined(tmp_path: Path) -> None:
+    """One symbol for files that name two is refused: their rows would follow one another as if they were one price."""
+    first, second = months(tmp_path)
+    other = first.rename(tmp_path / "ETHUSDT-1h-2024-02.csv")
+    with pytest.raises(ParameterError, match="would join files of BTCUSDT, ETHUSDT"):
+        imported(other, second, out=tmp_path / "data", symbol="binance_usdm:BTCUSDT")
+    assert len(imported(other, second, out=tmp_path / "data")) == 2
+
+
+def test_the_list_says_what_is_there(tmp_path: Path) -> None:
+    """data list prints a line for each series, and JSON with everything the manifest says; an empty store says so."""
+    code, out, _ = run("list", "--data", tmp_path / "data")
+    assert (code, "is empty" in out) == (0, True)
+    path = tmp_path / "BTCUSDT-1h-2024-01.csv"
+    path.write_text("\n".join([line for k, line in enumerate(binance_rows(BARS)) if k != 7]))
+    imported(path, out=tmp_path / "data", cleaning=CleaningParams(missing="forward_fill"))
+    _, out, _ = run("list", "--data", tmp_path / "data")
+    line = next(line for line in out.splitlines() if "candles" in line).split()
+    assert line[:6] == ["binance_usdm", "BTCUSDT", "candles", "1h", "2024-01-01", "00:00"]
+    assert line[6:13] == ["2024-01-02", "23:00", "48", "0", "0", "1", "0"]
+    _, out, _ = run("list", "--data", tmp_path / "data", "--json")
+    (record,) = json.loads(out)["series"]
+    assert record["rows"] == 48
+    assert record["touched"] == 1
+    assert record["sources"] == ["Binance archive: BTCUSDT-1h-2024-01.csv"]
+    assert record["fetched_at"] >= "2024"
 
 
 def test_a_refused_file_leaves_nothing(tmp_path: Path) -> None:
@@ -77,7 +135,7 @@ def test_a_refused_file_leaves_nothing(tmp_path: Path) -> None:
     bad = tmp_path / "ETHUSDT-1h-2024-01.csv"
     bad.write_text("\n".join([line for k, line in enumerate(binance_rows(BARS)) if k != 7]))
     with pytest.raises(DataError, match=r"ETHUSDT.* misses 1 bar"):
-        import_files([good, bad], tmp_path / "store")
+        imported(good, bad, out=tmp_path / "store")
     assert not (tmp_path / "store").exists()
 
 
@@ -87,7 +145,7 @@ def test_a_defect_of_the_second_file_is_named_there(tmp_path: Path) -> None:
     lines = paths[0].read_text().split()
     paths[0].write_text("\n".join([*lines[:5], *lines[6:], ""]))
     with pytest.raises(DataError, match=r"line 5 of BTCUSDT-1h-2024-02.csv"):
-        import_files(paths, tmp_path / "store")
+        imported(*paths, out=tmp_path / "store")
 
 
 def test_overlapping_files_need_a_choice(tmp_path: Path) -> None:
@@ -96,8 +154,9 @@ def test_overlapping_files_need_a_choice(tmp_path: Path) -> None:
     (tmp_path / "parts").mkdir()
     part = months(tmp_path / "parts")[0]
     with pytest.raises(DataError, match="24 rows whose stamp another row has"):
-        import_files([whole, part], tmp_path / "store")
-    (done,) = import_files([whole, part], tmp_path / "store", cleaning=CleaningParams(duplicates="drop_duplicate"))
+        imported(whole, part, out=tmp_path / "store")
+    keep = CleaningParams(duplicates="drop_duplicate")
+    (done,) = import_files([whole, part], tmp_path / "store", symbol="binance_usdm:", cleaning=keep)
     assert (done.rows, done.touched) == (48, 0)
 
 
@@ -105,35 +164,36 @@ def test_touched_bars_reach_the_market(tmp_path: Path) -> None:
     """A repaired bar is flagged in the file, in the candles, and in what the command prints."""
     path = tmp_path / "BTCUSDT-1h-2024-01.csv"
     path.write_text("\n".join([line for k, line in enumerate(binance_rows(BARS)) if k != 7]))
-    code, out, _ = run("import", path, "--out", tmp_path, "--repair", "missing=forward_fill")
+    repair = ("--symbol", "binance_usdm:", "--repair", "missing=forward_fill")
+    code, out, _ = run("import", path, "--out", tmp_path, *repair)
     assert code == 0
     assert "1 touched" in out
     assert "missing: forward_fill: 1 bar" in out
-    candles = load_market("binance_usdm:BTCUSDT", "ohlcv/BTCUSDT_1h.parquet", data=tmp_path).candles
+    candles = load_market("binance_usdm:BTCUSDT", bar="1h", data=tmp_path).candles
     assert list(np.flatnonzero(candles.touched)) == [7]
     assert candles.close[7] == BARS["close"][6]
 
 
 def test_interpolation_never_reaches_the_data_folder(tmp_path: Path) -> None:
     """A repair that looks ahead is a ParameterError at import, with one line and nothing written."""
-    code, _, error = run("import", *months(tmp_path), "--out", tmp_path / "s", "--repair", "missing=interpolate")
+    words = ("--symbol", "binance_usdm:", "--repair", "missing=interpolate")
+    code, _, error = run("import", *months(tmp_path), "--out", tmp_path / "s", *words)
     assert code != 0
     assert "looks ahead" in error
     assert not (tmp_path / "s").exists()
 
 
-def test_marks_and_funding_go_to_their_folders(tmp_path: Path) -> None:
-    """The three kinds lie where the data folder has them, under the names it uses."""
+def test_marks_and_funding_are_series_of_their_own(tmp_path: Path) -> None:
+    """Each kind is a series in hive partitions, and holds the rows of its file."""
     frame = pd.DataFrame({"timestamp": pd.to_datetime(START + np.arange(9) * 8 * HOUR, utc=True), "rate": 1e-4})
     frame.to_csv(tmp_path / "rates.csv", index=False)
     mark = tmp_path / "BTC_USDT_USDT-1h-mark.feather"
     mark.write_bytes(next(one for one in SAMPLES if one.name.endswith(".feather")).write(BARS))
     done = import_files([tmp_path / "rates.csv", mark], tmp_path / "s", symbol="okx:BTC-USDT")
-    assert sorted(one.path.relative_to(tmp_path / "s").as_posix() for one in done) == [
-        "funding/okx_BTC-USDT_funding.parquet",
-        "mark/okx_BTC-USDT_mark_1h.parquet",
-    ]
-    assert pq.read_schema(done[1].path).names == ["timestamp", "open", "high", "low", "close"]
+    assert [one.series for one in done] == ["okx:BTC-USDT funding", "okx:BTC-USDT mark 1h"]
+    key = SeriesKey("okx", "BTC-USDT", "mark", HOUR)
+    assert np.array_equal(read_rows(tmp_path / "s", key)["close"], BARS["close"])
+    assert (key.home(tmp_path / "s") / "year=2024").is_dir()
 
 
 def test_a_symbol_is_asked_for_and_checked(tmp_path: Path) -> None:
@@ -142,8 +202,12 @@ def test_a_symbol_is_asked_for_and_checked(tmp_path: Path) -> None:
     path.write_bytes(next(one for one in SAMPLES if one.key == "plain").write(BARS))
     with pytest.raises(ParameterError, match="symbol: is not said in"):
         import_files([path], tmp_path / "s")
-    with pytest.raises(ParameterError, match="is no symbol"):
-        import_files([path], tmp_path / "s", symbol="../../BTC")
+    for word in ("../../BTC", "BTCUSDT", "a:b:c", ":BTC", "binance_usdm:"):
+        with pytest.raises(ParameterError, match="symbol"):
+            import_files([path], tmp_path / "s", symbol=word)
+    with pytest.raises(ParameterError, match=r"is all that .* says; --symbol VENUE:SYMBOL"):
+        import_files(months(tmp_path), tmp_path / "s")
+    assert not (tmp_path / "s").exists()
 
 
 def test_check_prints_the_report(tmp_path: Path) -> None:
@@ -185,7 +249,8 @@ def test_a_wrong_word_is_one_line_and_exit_code_2(
 ) -> None:
     """A mistake at the command line is one line on standard error, exit code 2, and no file."""
     path = write_sample(tmp_path, SAMPLES[0], BARS)
-    monkeypatch.setattr("sys.argv", ["crossgate", "data", "import", str(path), "--out", str(tmp_path / "s"), *words])
+    named = ["--symbol", "binance_usdm:", "--out", str(tmp_path / "s")]
+    monkeypatch.setattr("sys.argv", ["crossgate", "data", "import", str(path), *named, *words])
     with pytest.raises(SystemExit) as caught:
         main()
     printed = capsys.readouterr()

@@ -1,20 +1,15 @@
-"""Importing: market data files of any format into the layout of the data folder, whole or not at all."""
+"""Importing: market data files of any format into the store of a data folder, whole or not at all."""
 
 from __future__ import annotations
 
-import json
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from foundation.errors import DataError, ParameterError
-from foundation.files import atomic_file
 from markets.candles import duration, utc
 from markets.cleaning import Cleaned, CleaningParams, clean_candles, clean_funding
 from markets.quality import QualityReport, check_candles, check_funding, order_of
@@ -22,21 +17,21 @@ from markets.readers.damage import find_defects
 from markets.readers.reading import Reading, ReadOptions, join_readings
 from markets.readers.registry import read_file
 from markets.readers.stamps import common_step
+from markets.series import Appended, SeriesKey, append_rows, check_append
 
-_FOLDERS = {"candles": "ohlcv", "mark": "mark", "funding": "funding"}
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(:[A-Za-z0-9][A-Za-z0-9._-]*)?")
-_MILLISECOND = 1_000_000
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*:[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
 class Imported:
-    """One series that an import put into the data folder.
+    """One series that an import put into the store of the data folder.
 
-    `state`: written, replaced, or unchanged where the file there holds the same rows already.
-    `notes`: every change of meaning and every repair on the way.
+    `rows`: those of the files, of which `added` were new, `known` stood there and `revised` took the
+    place of others; `first`, `last` and `touched` (bars that cleaning changed) are theirs. `sources`: the
+    files. `notes`: every change of meaning and every repair on the way.
     """
 
-    path: Path
+    series: str
     kind: str
     symbol: str
     bar: str
@@ -44,7 +39,9 @@ class Imported:
     first: str
     last: str
     touched: int
-    state: str
+    added: int
+    known: int
+    revised: int
     sources: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -57,38 +54,38 @@ def import_files(
     symbol: str | None = None,
     options: ReadOptions | None = None,
     cleaning: CleaningParams | None = None,
-    replace: bool = False,
+    revise: bool = False,
 ) -> list[Imported]:
-    """The files as parquet below `out`: ohlcv/, mark/ and funding/, one file for each series.
+    """The files as rows of the store in the data folder `out`, one entry for each series.
 
-    Files of one kind, symbol and bar length are joined. `symbol`: VENUE:SYMBOL or SYMBOL, else what
-    the files name. All files are read, checked and cleaned before the first is written; a file is
-    written whole or not at all, and again only with `replace` where it holds other rows. Raises
-    DataError or ParameterError.
+    Files of one kind, symbol and bar length are joined. `symbol`: VENUE:SYMBOL, or VENUE: for the
+    symbols that the files name. All files are read, checked, cleaned and held against the store before the first row is
+    written, and each series is written whole or not at all. Rows that the store has already change
+    nothing; rows that differ from them are refused without `revise`. Raises DataError or ParameterError.
     """
     chosen = cleaning or CleaningParams()
-    groups: dict[tuple[str, str, str], list[Reading]] = {}
+    groups: dict[tuple[str, str, int], list[Reading]] = {}
     for path in paths:
         reading = read_file(path, format, options)
         groups.setdefault((reading.kind, _name(reading, symbol), _length(reading)), []).append(reading)
+    _check_symbols(groups)
     ready = []
-    for (kind, name, _), readings in groups.items():
+    for (_, name, _), readings in groups.items():
         if len(readings) > 1:
             for one in readings:
                 refuse_damage(one)
         reading = join_readings(readings)
         cleaned = clean(reading, _for_joined(readings, chosen))
-        target = Path(out) / _FOLDERS[kind] / f"{name}{_suffix(kind, cleaned.bar)}.parquet"
-        ready.append((target, reading, cleaned, _table(reading, cleaned), readings))
-    states = [_state(target, table, replace) for target, _, _, table, _ in ready]
-    done = []
-    for (target, reading, cleaned, table, readings), state in zip(ready, states, strict=True):
-        if state != "unchanged":
-            with atomic_file(target) as scratch:
-                pq.write_table(table, scratch, compression="zstd", write_page_checksum=True)
-        sources = tuple(Path(one.source).name for one in readings)
-        done.append(_imported(target, reading, cleaned, state, sources))
-    return done
+        ready.append((_key(reading, cleaned, name), reading, cleaned, _rows(reading, cleaned)))
+    now = time.time_ns()
+    for key, _, _, rows in ready if len(ready) > 1 else ():
+        check_append(out, key, rows, revise=revise)
+    return [
+        _imported(
+            key, reading, cleaned, append_rows(out, key, rows, source=_source(reading), fetched_at=now, revise=revise)
+        )
+        for key, reading, cleaned, rows in ready
+    ]
 
 
 def clean(reading: Reading, params: CleaningParams | None = None) -> Cleaned:
@@ -126,69 +123,61 @@ def _for_joined(readings: list[Reading], params: CleaningParams) -> CleaningPara
     return params.replaced(order="sort") if len(readings) > 1 and ordered else params
 
 
-def _imported(target: Path, reading: Reading, cleaned: Cleaned, state: str, sources: tuple[str, ...]) -> Imported:
+def _imported(key: SeriesKey, reading: Reading, cleaned: Cleaned, done: Appended) -> Imported:
     stamps = cleaned.columns["timestamp"]
     return Imported(
-        path=target,
-        kind=reading.kind,
-        symbol=target.stem.removesuffix(_suffix(reading.kind, cleaned.bar)),
+        series=str(key),
+        kind=key.kind,
+        symbol=f"{key.venue}:{key.symbol}",
         bar=duration(cleaned.bar),
         rows=len(stamps),
         first=utc(stamps[0]),
         last=utc(stamps[-1]),
         touched=int(cleaned.touched.sum()),
-        state=state,
-        sources=sources,
+        added=done.added,
+        known=done.known,
+        revised=done.revised,
+        sources=tuple(Path(part.source).name for part in reading.parts),
         notes=(f"read as {reading.format} because {reading.reason}", *reading.notes, *cleaned.notes),
     )
 
 
 def _name(reading: Reading, symbol: str | None) -> str:
-    named = symbol or reading.symbol
+    named = f"{symbol}{reading.symbol}" if symbol and symbol.endswith(":") else symbol or reading.symbol
     if not named:
         raise ParameterError("symbol", f"is not said in {reading.source}", fix="say it with --symbol VENUE:SYMBOL")
     if not _NAME.fullmatch(named):
-        fix = "letters, digits, dots, hyphens and underscores, such as binance_usdm:BTCUSDT"
-        raise ParameterError("symbol", "is no symbol", value=named, fix=fix)
-    return named.replace(":", "_")
+        fix = "VENUE:SYMBOL of letters, digits, dots, hyphens and underscores, such as binance_usdm:BTCUSDT"
+        problem = "is no venue and symbol" if symbol else f"is all that {reading.source} says"
+        raise ParameterError("symbol", problem, value=named, fix=f"--symbol {fix}")
+    return named
 
 
-def _length(reading: Reading) -> str:
-    return "" if reading.kind == "funding" else duration(common_step(reading.columns["timestamp"]))
+def _check_symbols(groups: Mapping[tuple[str, str, int], list[Reading]]) -> None:
+    """Raises ParameterError where files that name different symbols would become one series."""
+    for (_, name, _), readings in groups.items():
+        found = sorted({reading.symbol for reading in readings if reading.symbol})
+        if len(found) > 1:
+            problem = f"would join files of {', '.join(found)}"
+            raise ParameterError("symbol", problem, value=name, fix=f"import them apart, or say {name.split(':')[0]}:")
 
 
-def _suffix(kind: str, bar: int) -> str:
-    return {"candles": f"_{duration(bar)}", "mark": f"_mark_{duration(bar)}", "funding": "_funding"}[kind]
+def _length(reading: Reading) -> int:
+    return 0 if reading.kind == "funding" else common_step(reading.columns["timestamp"])
 
 
-def _table(reading: Reading, cleaned: Cleaned) -> pa.Table:
-    """The cleaned rows in the columns of the data folder; `touched` only where a bar was touched."""
-    columns: Mapping[str, Any] = cleaned.columns
-    whole = bool((columns["timestamp"] % _MILLISECOND == 0).all())
-    unit = "ms" if whole else "ns"
-    stamps = columns["timestamp"] // (_MILLISECOND if whole else 1)
-    arrays = {"timestamp": pa.array(stamps).cast(pa.timestamp(unit, tz="UTC"))}
-    arrays |= {name: pa.array(values) for name, values in columns.items() if name != "timestamp"}
-    if cleaned.touched.any():
-        arrays["touched"] = pa.array(cleaned.touched.astype(np.int8))
-    origin = {
-        "format": reading.format,
-        "sources": sorted({Path(part.source).name for part in reading.parts}),
-        "notes": [*reading.notes, *cleaned.notes],
-    }
-    metadata = {b"crossgate": json.dumps(origin, sort_keys=True).encode()}
-    return pa.table(arrays).replace_schema_metadata(metadata)
+def _key(reading: Reading, cleaned: Cleaned, name: str) -> SeriesKey:
+    venue, symbol = name.split(":")
+    if reading.kind == "funding":
+        return SeriesKey(venue, symbol, "funding")
+    return SeriesKey(venue, symbol, "mark" if reading.kind == "mark" else "candles", cleaned.bar)
 
 
-def _state(target: Path, table: pa.Table, replace: bool) -> str:
-    if not target.exists():
-        return "written"
-    try:
-        present = pq.ParquetFile(target).read()
-    except (pa.ArrowException, OSError, ValueError):
-        present = None
-    if present is not None and present.schema.equals(table.schema, check_metadata=False) and present.equals(table):
-        return "unchanged"
-    if not replace:
-        raise DataError(target, "stands there already and holds other rows", fix="say --replace, or another --out")
-    return "replaced"
+def _rows(reading: Reading, cleaned: Cleaned) -> dict[str, Any]:
+    return cleaned.columns if reading.kind == "funding" else {**cleaned.columns, "touched": cleaned.touched}
+
+
+def _source(reading: Reading) -> str:
+    names = sorted({Path(part.source).name for part in reading.parts})
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{reading.format}: {', '.join(names[:3])}{more}"
