@@ -78,14 +78,16 @@ def backtest(
 def check(config: ConfigPath, overrides: Overrides = None, data: Data = None, as_json: AsJson = False) -> None:
     """Check a config and its data; train nothing."""
     from crossgate.config import load_config
-    from crossgate.job import check_markets, load_markets
+    from crossgate.job import check_markets, first_tests, load_markets
     from crossgate.summary import market_record, print_markets
     from markets.market import common_span
 
     settings = load_config(config, overrides or ())
     markets = load_markets(settings, data)
     check_markets(settings, markets)
-    records = [market_record(settings, market) for market in common_span(markets)]
+    cut = common_span(markets)
+    starts = first_tests(settings, cut)
+    records = [market_record(market, starts[market.symbol]) for market in cut]
     if as_json:
         _print_json({"config": str(config), "markets": records})
     else:

@@ -72,21 +72,22 @@ def check_markets(config: Config, markets: Sequence[Market]) -> None:
     That is: a leverage above a contract's maximum, too few candles for a first test, and missing
     funding after it.
     """
-    for market in common_span(markets):
+    cut = common_span(markets)
+    starts = first_tests(config, cut)
+    for market in cut:
         config.risk.check_leverage(market.contract)
-        start = first_test(config, market)
         if config.account.missing_funding == "refuse":
-            market.check_funding(start)
+            market.check_funding(starts[market.symbol])
 
 
-def first_test(config: Config, market: Market) -> int:
-    """The open of the first bar with a forecast: of the first test, or the first after a saved model's training."""
+def first_tests(config: Config, markets: Sequence[Market]) -> dict[str, int]:
+    """The open of the first bar with a forecast by symbol: of the first test, or the first after a saved training."""
     if config.model.load is not None:
-        return saved_model(config).forecasts(market).start
-    from models.walkforward import plan_folds
+        made = saved_model(config).forecasts(markets)
+        return {symbol: int(one.timestamp[0]) for symbol, one in made.series.items()}
+    from models import walkforward
 
-    _, folds = plan_folds(market, config.model.lstm, config.features, config.walk_forward)
-    return int(market.candles.timestamp[folds[0].test_first])
+    return walkforward.first_tests(markets, config.model.lstm, config.features, config.walk_forward)
 
 
 def make_forecasts(config: Config, markets: Sequence[Market]) -> Forecasts:
@@ -122,7 +123,10 @@ def train_job(config: Config, out: Path, data: Path | None = None) -> dict[str, 
     check_reach(out)
     markets = load_markets(config, data)
     network, seeds = config.model.lstm, config.walk_forward.seeds
-    trained = train_model(markets, model=network, features=config.features, seeds=seeds, seed=config.run.seed)
+    trained = train_model(
+        markets, model=network, features=config.features, seeds=seeds, seed=config.run.seed,
+        pooled=config.walk_forward.pooled, pooled_scaling=config.walk_forward.pooled_scaling,
+    )  # fmt: skip
     symbols = {
         one.symbol: {"bars": len(one.candles), "trained_through": utc(trained.symbols[one.symbol].trained_through)}
         for one in markets

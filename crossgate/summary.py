@@ -14,8 +14,6 @@ from rich.table import Table
 from rich.text import Text
 
 from backtests.result import Result
-from crossgate.config import Config
-from crossgate.job import first_test
 from foundation.errors import ParameterError, suggestion
 from foundation.units import nanoseconds
 from markets.candles import utc
@@ -109,9 +107,9 @@ def metrics_table(title: str, currency: str, metrics: Mapping[str, Any]) -> Tabl
     return table
 
 
-def market_record(config: Config, market: Market) -> dict[str, Any]:
-    """What a check found out about one market."""
-    candles, start = market.candles, first_test(config, market)
+def market_record(market: Market, start: int) -> dict[str, Any]:
+    """What a check found out about one market, whose first bar with a forecast opens at `start`."""
+    candles = market.candles
     _, stands_in = market.mark_bars()
     return {
         "contract": market.contract.key,

@@ -172,6 +172,8 @@ class WalkForwardParams(Parameters):
     `holdout` trains once and tests all that follows. The last rows before a test are left out of
     training: `purge` bars, at least the horizon of the label, and then an `embargo`, the longest memory of
     the features when "auto", and at least one bar. The mean over `seeds` models is the forecast.
+    `pooled` trains one model on the rows of all markets, on one clock: every limit of time counts for all of them.
+    Its inputs are scaled for each `symbol`, or by one scaler for the `pooled` rows (`pooled_scaling`).
     """
 
     table: ClassVar[str] = "walk_forward"
@@ -193,3 +195,5 @@ class WalkForwardParams(Parameters):
     embargo: Annotated[str, BeforeValidator(_read_embargo)] = Field(
         "auto", description='"auto" (the longest memory of the features) or a duration such as "2d"'
     )
+    pooled: bool = Field(False, description="true: one model for all markets; false: one for each")
+    pooled_scaling: Literal["symbol", "pooled"] = Field("symbol", description='"symbol" or "pooled"')

@@ -18,6 +18,7 @@ from models.fitted import TrainedNetwork
 from models.forecasts import Bar, Forecast, Forecasts, ForecastSeries
 from models.live import LiveForecasters
 from models.parameters import FeatureParams, LSTMParams
+from models.pooling import plan_whole
 from models.samples import Sample, build_sample
 from models.walkforward import as_list, member_seeds
 
@@ -89,31 +90,37 @@ def train_model(
     seeds: int = 3,
     seed: int = 0,
     workers: int | None = None,
+    pooled: bool = False,
+    pooled_scaling: str = "symbol",
 ) -> TrainedModel:
     """The model trained on the whole span of each market, an ensemble of `seeds` networks per symbol.
 
-    Fit and validation rows lie as far apart as the inputs' memory. Raises DataError that says how many
-    bars are needed.
+    `pooled`: the same networks for all, trained on the rows of all; see WalkForwardParams. Fit and validation rows lie
+    as far apart as the inputs' memory. Raises DataError that says how many bars are needed.
     """
-    from models.training import train_network
+    from models.training import train_network, train_networks
 
     model, features = model or LSTMParams(), features or FeatureParams()
-    listed = as_list(markets)
-    samples = [build_sample(market, features, model) for market in listed]
-    calls = [
-        (sample, len(sample) - model.horizon, model.horizon + sample.memory, features.scaling, model, member)
-        for sample in samples
-        for member in member_seeds(seed, seeds)
-    ]
-    symbols = ", ".join(market.symbol for market in listed)
-    members = iter(run_all(train_network, calls, f"Training models for {symbols}", workers))
+    samples = {market.symbol: build_sample(market, features, model) for market in as_list(markets)}
+    chosen, names = member_seeds(seed, seeds), ", ".join(samples)
+    if pooled:
+        parts = list(zip(samples.values(), plan_whole(samples, model), strict=True))
+        shared = pooled_scaling == "pooled"
+        pool = [(parts, features.scaling, model, member, shared) for member in chosen]
+        members = list(zip(*run_all(train_networks, pool, f"Training one model for {names}", workers), strict=True))
+    else:
+        calls = [
+            (sample, len(sample) - model.horizon, model.horizon + sample.memory, features.scaling, model, member)
+            for sample in samples.values()
+            for member in chosen
+        ]
+        made = run_all(train_network, calls, f"Training models for {names}", workers)
+        members = [tuple(made[k * seeds : (k + 1) * seeds]) for k in range(len(samples))]
+    ends = {symbol: int(sample.timestamp[-1]) + sample.bar for symbol, sample in samples.items()}
+    through = {symbol: max(ends.values()) if pooled else end for symbol, end in ends.items()}
     trained = {
-        market.symbol: SymbolModel(
-            bar=sample.bar,
-            trained_through=int(sample.timestamp[-1]) + sample.bar,
-            members=tuple(next(members) for _ in range(seeds)),
-        )
-        for market, sample in zip(listed, samples, strict=True)
+        symbol: SymbolModel(sample.bar, through[symbol], one)
+        for (symbol, sample), one in zip(samples.items(), members, strict=True)
     }
     return TrainedModel(features, model, trained)
 

@@ -1,10 +1,10 @@
-"""Training: one network fitted to the training rows of one market."""
+"""Training: one network fitted to the training rows of one market, or of several."""
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,19 +15,22 @@ import torch
 from torch import Tensor
 
 from foundation.errors import ParameterError
-from markets.candles import FloatArray
+from markets.candles import FloatArray, IntArray
 from models.cache import FoldForecast, FoldJob, write_entry
-from models.features import Float32Array
 from models.fitted import TrainedNetwork
 from models.losses import Chunks, network_loss
 from models.network import ForecastNetwork
 from models.outputs import fit_slope, read_score
 from models.parameters import LSTMParams
+from models.pooling import PooledJob
 from models.samples import Sample
-from models.scaling import fit_scaler
+from models.scaling import Scaler, fit_scaler
 from models.schedule import Rows, split_rows
 from models.starts import start_network
 from models.variance import base_log, fit_base
+
+# The rows of one market that fit and validate.
+Part = tuple[Sample, Rows]
 
 
 def train_network(sample: Sample, last: int, gap: int, scaling: str, params: LSTMParams, seed: int) -> TrainedNetwork:
@@ -39,24 +42,46 @@ def train_network(sample: Sample, last: int, gap: int, scaling: str, params: LST
     loss count, those of a network that says zero and of the start among them. Equal arguments give equal
     bits. Raises DataError that says how many bars are needed, ParameterError for a loss that is not finite.
     """
-    rows = split_rows(sample, last, gap, params)
-    fit = slice(rows.fit_first, rows.fit_last)
-    scaler = fit_scaler(scaling, sample.features[fit])
-    base = fit_base(sample.variance[fit].astype(np.float64), sample.base[fit])
+    return train_networks([(sample, split_rows(sample, last, gap, params))], scaling, params, seed)[0]
+
+
+def train_networks(
+    parts: Sequence[Part], scaling: str, params: LSTMParams, seed: int, shared: bool = False
+) -> list[TrainedNetwork]:
+    """One network trained on the rows of several markets at once, as each of them is to use it.
+
+    Weights are the same for all. Scaler, variance base and deviation are fitted to the fit rows of each market,
+    or, `shared`, to those of all. No chunk of rows lies in two markets.
+    """
+    fits = [(sample, slice(rows.fit_first, rows.fit_last)) for sample, rows in parts]
+    groups = [fits] * len(parts) if shared else [[one] for one in fits]
+    scalers = [fit_scaler(scaling, np.concatenate([one.features[fit] for one, fit in group])) for group in groups]
+    bases = [_fit_base(group) for group in groups]
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = ForecastNetwork(sample.features.shape[1], params)
-        shown = slice(rows.fit_first, rows.check_last)
-        best = _fit(network, _tensors(sample, shown, scaler.apply(sample.features[shown]), base), rows, params, seed)
+        network = ForecastNetwork(parts[0][0].features.shape[1], params)
+        series = [_tensors(*one) for one in zip(parts, scalers, bases, strict=True)]
+        best = _fit(network, series, [rows for _, rows in parts], params, seed)
     weights = {name: values.numpy() for name, values in best.weights.items()}
-    deviation = math.sqrt(float(np.nanmean(np.square(sample.returns[fit], dtype=np.float64))))
-    trained = TrainedNetwork(params, scaler, weights, base, deviation, 1.0, best.steps, best.loss, best.zero_loss)
-    return _with_slope(trained, sample, rows)
+    trained = []
+    for (sample, rows), scaler, base, group in zip(parts, scalers, bases, groups, strict=True):
+        returns = np.concatenate([one.returns[fit] for one, fit in group])
+        deviation = math.sqrt(float(np.nanmean(np.square(returns, dtype=np.float64))))
+        made = TrainedNetwork(params, scaler, weights, base, deviation, 1.0, best.steps, best.loss, best.zero_loss)
+        trained.append(_with_slope(made, sample, rows))
+    return trained
 
 
-def _tensors(sample: Sample, shown: slice, scaled: Float32Array, base: FloatArray) -> Chunks:
-    """Scaled inputs, target and variance base of some rows, each one long chunk: (rows, columns) and (rows,)."""
-    logs = base_log(base, sample.base[shown]).astype(np.float32)
+def _fit_base(group: Sequence[tuple[Sample, slice]]) -> FloatArray:
+    variance = np.concatenate([sample.variance[fit] for sample, fit in group])
+    return fit_base(variance.astype(np.float64), np.concatenate([sample.base[fit] for sample, fit in group]))
+
+
+def _tensors(part: Part, scaler: Scaler, base: FloatArray) -> Chunks:
+    """Scaled inputs, target and variance base from fit to validation, each one long chunk: (rows, columns), (rows,)."""
+    sample, rows = part
+    shown = slice(rows.fit_first, rows.check_last)
+    scaled, logs = scaler.apply(sample.features[shown]), base_log(base, sample.base[shown]).astype(np.float32)
     return Chunks(torch.from_numpy(scaled), torch.from_numpy(sample.target[shown].copy()), torch.from_numpy(logs))
 
 
@@ -89,10 +114,19 @@ class _Best(NamedTuple):
     zero_loss: float
 
 
-def _fit(network: ForecastNetwork, series: Chunks, rows: Rows, params: LSTMParams, seed: int) -> _Best:
-    """The best weights on the validation rows; `series` begins at row `fit_first`."""
-    fit_length, check_first = rows.fit_last - rows.fit_first, rows.check_first - rows.fit_first
-    fit, check = Chunks(*(part[:fit_length] for part in series)), _validation_chunks(series, check_first, params)
+def _fit(
+    network: ForecastNetwork, series: Sequence[Chunks], splits: Sequence[Rows], params: LSTMParams, seed: int
+) -> _Best:
+    """The best weights on the validation rows; each of the `series` begins at its row `fit_first`."""
+    lengths = [rows.fit_last - rows.fit_first for rows in splits]
+    fit = _joined([Chunks(*(part[:length] for part in one)) for one, length in zip(series, lengths, strict=True)])
+    starts = _chunk_starts(lengths, params)
+    check = _joined(
+        [
+            _validation_chunks(one, rows.check_first - rows.fit_first, params)
+            for one, rows in zip(series, splits, strict=True)
+        ]
+    )
     optimiser = torch.optim.AdamW(network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, params.learning_rate, total_steps=params.steps + 1)
     zero_loss = network_loss(network.eval(), check, params).item()
@@ -100,7 +134,7 @@ def _fit(network: ForecastNetwork, series: Chunks, rows: Rows, params: LSTMParam
     if params.start == "regression":
         start_network(network, fit, params)
         best = _better(network, best, 0, check, params)
-    for step, chunks in enumerate(_random_chunks(fit, params, seed), start=1):
+    for step, chunks in enumerate(_random_chunks(fit, starts, params, seed), start=1):
         _step(network, chunks, optimiser, params, step)
         schedule.step()
         if step % params.check and step < params.steps:
@@ -132,13 +166,24 @@ def _step(network: ForecastNetwork, chunks: Chunks, optimiser: Any, params: LSTM
     optimiser.step()
 
 
-def _random_chunks(series: Chunks, params: LSTMParams, seed: int) -> Iterator[Chunks]:
-    """`steps` batches of random chunks; targets are NaN during the burn-in, which carries no loss."""
+def _joined(series: Sequence[Chunks]) -> Chunks:
+    return series[0] if len(series) == 1 else Chunks(*(torch.cat(parts) for parts in zip(*series, strict=True)))
+
+
+def _chunk_starts(lengths: Sequence[int], params: LSTMParams) -> IntArray:
+    """The rows at which a chunk may start, in series that lie one after another: none runs into the next."""
+    begins = np.concatenate(([0], np.cumsum(lengths)[:-1]))
+    length = params.burn_in + params.chunk
+    return np.concatenate([begin + np.arange(count - length + 1) for begin, count in zip(begins, lengths, strict=True)])
+
+
+def _random_chunks(series: Chunks, starts: IntArray, params: LSTMParams, seed: int) -> Iterator[Chunks]:
+    """`steps` batches of chunks from random `starts`; targets are NaN during the burn-in, which carries no loss."""
     random = np.random.default_rng(seed)
     length = params.burn_in + params.chunk
     for _ in range(params.steps):
-        starts = random.integers(0, len(series.target) - length + 1, params.batch)
-        at = torch.from_numpy(starts[:, None] + np.arange(length))
+        chosen = starts[random.integers(0, len(starts), params.batch)]
+        at = torch.from_numpy(chosen[:, None] + np.arange(length))
         chunks = Chunks(*(part[at] for part in series))
         chunks.target[:, : params.burn_in] = math.nan
         yield chunks
@@ -161,6 +206,19 @@ def run_job(job: FoldJob, entry: Path | None) -> FoldForecast:
     The state is run over `replay` rows before the first test row.
     """
     trained = train_network(job.sample, job.last, job.gap, job.scaling, job.params, job.seed)
+    return _forecast(trained, job, entry)
+
+
+def run_pooled(job: PooledJob, entries: Sequence[Path] | None) -> list[FoldForecast]:
+    """The forecasts of one fold for each symbol by one model of all, kept where `entries` are given."""
+    samples = zip((part.sample for part in job.parts), job.splits, strict=True)
+    lead = job.parts[0]
+    trained = train_networks(list(samples), lead.scaling, lead.params, lead.seed, job.scaling == "pooled")
+    paths: Sequence[Path | None] = entries or [None] * len(trained)
+    return [_forecast(*one) for one in zip(trained, job.parts, paths, strict=True)]
+
+
+def _forecast(trained: TrainedNetwork, job: FoldJob, entry: Path | None) -> FoldForecast:
     warm = max(job.sample.first, job.test_first - job.params.replay)
     columns = trained.forecast(job.sample.features[warm:], trained.fresh_state())
     made = FoldForecast(columns[job.test_first - warm :], trained.steps)

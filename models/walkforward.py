@@ -19,6 +19,7 @@ from models.features import needed_series, parse_columns
 from models.forecasts import COLUMNS, EXTRAS, Forecasts, ForecastSeries
 from models.inputs import input_notes
 from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
+from models.pooling import PooledJob, plan_pool, pooled_jobs
 from models.samples import Sample, build_sample
 from models.schedule import Fold, left_out_bars, make_folds, rows_needed
 
@@ -37,7 +38,7 @@ def walk_forward(
     test: str | None = None,
     seeds: int | None = None,
 ) -> Forecasts:
-    """The out-of-sample forecasts of an LSTM ensemble that is retrained fold by fold, one model per symbol.
+    """The out-of-sample forecasts of an LSTM ensemble that is retrained fold by fold, one per symbol or one for all.
 
     `scheme, train, test, seeds` override fields of `walk`. Every fold and seed is an independent piece
     of work, spread over `workers` processes (all cores by default); the number of them changes nothing.
@@ -51,23 +52,77 @@ def walk_forward(
     overrides = {"scheme": scheme, "train": train, "test": test, "seeds": seeds}
     walk = walk.replaced(**{name: value for name, value in overrides.items() if value is not None})
     listed = as_list(markets)
-    plans = [plan_folds(market, model, features, walk) for market in listed]
+    seeds_of = member_seeds(seed, walk.seeds)
+    if walk.pooled:
+        series, results = _walk_pool(listed, model, features, walk, seeds_of, workers, cache)
+    else:
+        series, results = _walk_alone(listed, model, features, walk, seeds_of, workers, cache)
+    notes = _notes(results) + _input_notes(listed, features)
+    made_of = Forecasts(
+        series, f"{'Pooled ' if walk.pooled else ''}LSTM, {walk.scheme} walk-forward, {walk.seeds} seed(s)", notes
+    )
+    return made_of if model.output == "quantiles" else with_intervals(made_of, listed)
+
+
+def _walk_alone(
+    markets: list[Market], model: LSTMParams, features: FeatureParams, walk: WalkForwardParams, seeds: list[int],
+    workers: int | None, cache: bool,
+) -> tuple[dict[str, ForecastSeries], list[FoldForecast]]:  # fmt: skip
+    """The forecasts of one model for each symbol, and what each network of each fold made."""
+    plans = [plan_folds(market, model, features, walk) for market in markets]
     jobs = [
         _job(sample, fold, walk, features.scaling, model, member)
         for sample, folds in plans
         for fold in folds
-        for member in member_seeds(seed, walk.seeds)
+        for member in seeds
     ]
-    symbols = ", ".join(market.symbol for market in listed)
-    results = _run(jobs, f"Training models for {symbols}", workers, cache)
+    results = _run(jobs, f"Training models for {_symbols(markets)}", workers, cache)
     made = iter(results)
     series = {}
-    for market, (sample, folds) in zip(listed, plans, strict=True):
-        parts = [_ensemble(sample, fold, [next(made) for _ in range(walk.seeds)], model) for fold in folds]
+    for market, (sample, folds) in zip(markets, plans, strict=True):
+        parts = [_ensemble(sample, fold, [next(made) for _ in seeds], model) for fold in folds]
         series[market.symbol] = _joined(parts)
-    notes = _notes(results) + _input_notes(listed, features)
-    made_of = Forecasts(series, f"LSTM, {walk.scheme} walk-forward, {walk.seeds} seed(s)", notes)
-    return made_of if model.output == "quantiles" else with_intervals(made_of, listed)
+    return series, results
+
+
+def _walk_pool(
+    markets: list[Market], model: LSTMParams, features: FeatureParams, walk: WalkForwardParams, seeds: list[int],
+    workers: int | None, cache: bool,
+) -> tuple[dict[str, ForecastSeries], list[FoldForecast]]:  # fmt: skip
+    """The forecasts of one model for all symbols, and what each network of each fold made of its first symbol."""
+    samples = {market.symbol: build_sample(market, features, model) for market in markets}
+    folds = plan_pool(samples, walk, model)
+    jobs = pooled_jobs(samples, folds, walk, features.scaling, model, seeds)
+    results = iter(_run_pooled(jobs, f"Training one model for {_symbols(markets)}", workers, cache))
+    parts: dict[str, list[ForecastSeries]] = {symbol: [] for symbol in samples}
+    first: list[FoldForecast] = []
+    for one in folds:
+        members = [next(results) for _ in seeds]
+        first += [made[0] for made in members]
+        for number, (symbol, own) in enumerate(zip(one.symbols, one.own, strict=True)):
+            if own.test_first < own.test_last:
+                parts[symbol].append(_ensemble(samples[symbol], own, [made[number] for made in members], model))
+    return {symbol: _joined(made) for symbol, made in parts.items()}, first
+
+
+def _symbols(markets: Sequence[Market]) -> str:
+    return ", ".join(market.symbol for market in markets)
+
+
+def first_tests(
+    markets: Sequence[Market], model: LSTMParams, features: FeatureParams, walk: WalkForwardParams
+) -> dict[str, int]:
+    """The open of the first bar with a forecast by symbol, UTC nanoseconds; raises what a walk-forward would."""
+    if not walk.pooled:
+        plans = {market.symbol: plan_folds(market, model, features, walk) for market in markets}
+        return {symbol: int(sample.timestamp[folds[0].test_first]) for symbol, (sample, folds) in plans.items()}
+    samples = {market.symbol: build_sample(market, features, model) for market in markets}
+    found: dict[str, int] = {}
+    for one in plan_pool(samples, walk, model):
+        for symbol, own in zip(one.symbols, one.own, strict=True):
+            if own.test_first < own.test_last:
+                found.setdefault(symbol, int(samples[symbol].timestamp[own.test_first]))
+    return found
 
 
 def plan_folds(
@@ -144,6 +199,18 @@ def _run(jobs: list[FoldJob], description: str, workers: int | None, cache: bool
         for row, forecast in zip(missing, run_all(run_job, calls, description, workers), strict=True):
             made[row] = forecast
     return [forecast for forecast in made if isinstance(forecast, FoldForecast)]
+
+
+def _run_pooled(jobs: list[PooledJob], description: str, workers: int | None, cache: bool) -> list[list[FoldForecast]]:
+    made = [job.kept() if cache else None for job in jobs]
+    missing = [row for row, forecasts in enumerate(made) if forecasts is None]
+    if missing:
+        from models.training import run_pooled
+
+        calls = [(jobs[row], jobs[row].entries() if cache else None) for row in missing]
+        for row, forecasts in zip(missing, run_all(run_pooled, calls, description, workers), strict=True):
+            made[row] = forecasts
+    return [forecasts for forecasts in made if forecasts is not None]
 
 
 def _ensemble(sample: Sample, fold: Fold, members: list[FoldForecast], model: LSTMParams) -> ForecastSeries:

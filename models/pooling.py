@@ -1,0 +1,177 @@
+"""Pooling: one network trained on the rows of all markets, so that many short histories make a long one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from foundation.errors import DataError, ParameterError
+from foundation.fingerprint import fingerprint
+from markets.candles import IntArray, duration
+from models.cache import FoldForecast, FoldJob, entry_path, read_entry
+from models.parameters import LSTMParams, WalkForwardParams
+from models.samples import Sample
+from models.schedule import Fold, Rows, left_out_bars, make_folds
+
+
+@dataclass(frozen=True, eq=False)
+class PooledJob:
+    """One model of a pooled walk-forward: the work of each symbol, whose rows begin and end at common times.
+
+    `splits`: the rows that fit and validate, for each part; all fit rows lie before all validation rows in time, and
+    these before all test rows, with the gap of the whole pool between. `scaling`: whether each symbol has its own
+    (`symbol`) or all share one (`pooled`).
+    """
+
+    symbols: tuple[str, ...]
+    parts: tuple[FoldJob, ...]
+    splits: tuple[Rows, ...]
+    scaling: str
+
+    @cached_property
+    def key(self) -> str:
+        """The fingerprint of everything that the forecasts of any symbol depend on."""
+        return fingerprint(
+            "pooled", [part.key for part in self.parts], [list(rows) for rows in self.splits], self.scaling
+        )
+
+    def entries(self) -> list[Path]:
+        """The file that keeps the forecasts of each symbol."""
+        return [entry_path(fingerprint(self.key, number)) for number in range(len(self.parts))]
+
+    def kept(self) -> list[FoldForecast] | None:
+        """The forecasts of all symbols as they are kept, None where those of one are not."""
+        made = [
+            read_entry(path, (len(part.sample) - part.test_first, len(part.params.outputs)))
+            for path, part in zip(self.entries(), self.parts, strict=True)
+        ]
+        whole = [one for one in made if one is not None]
+        return whole if len(whole) == len(made) else None
+
+
+@dataclass(frozen=True, eq=False)
+class PooledFold:
+    """One retraining of a pool: the fold on the common clock, and for each symbol that takes part its own rows."""
+
+    fold: Fold
+    symbols: tuple[str, ...]
+    own: tuple[Fold, ...]
+    splits: tuple[Rows, ...]
+
+
+def plan_pool(samples: dict[str, Sample], walk: WalkForwardParams, model: LSTMParams) -> list[PooledFold]:
+    """The folds of a pool, on one clock from the first bar of any market to the last of any.
+
+    Every time limit counts for all symbols alike: no row of any market, and no label, from the embargo before a test on
+    trains the model of that test. A market takes part from the first fold on at which it has rows enough to fit and to
+    validate. Raises DataError or ParameterError where bars differ, no fold has a market, or a market has no fold.
+    """
+    clock, bar = _clock(samples)
+    lead = next(iter(samples.values()))
+    memory = max(sample.memory for sample in samples.values())
+    gap = left_out_bars(walk, bar, memory, lead.horizon)
+    folds = []
+    for fold in make_folds(clock, bar, walk, memory, "markets", lead.horizon):
+        first = min(_row(sample, clock, bar) + sample.first for sample in samples.values())
+        first = max(first, fold.train_first)
+        check_first = fold.train_last - round((fold.train_last - first) * model.validation)
+        parts = {}
+        for symbol, sample in samples.items():
+            begin, count = _row(sample, clock, bar), len(sample)
+            limits = [min(max(row - begin, 0), count) for row in fold[1:5]]
+            own = Fold(fold.number, limits[0], limits[1], limits[2], limits[3], fold.trained_through)
+            rows = _split(sample, own, check_first - begin, gap)
+            if _is_enough(rows, model):
+                parts[symbol] = (own, rows)
+        if parts:
+            owns, splits = zip(*parts.values(), strict=True)
+            folds.append(PooledFold(fold, tuple(parts), owns, splits))
+    _check_plan(samples, folds, walk, bar, gap)
+    return folds
+
+
+def plan_whole(samples: dict[str, Sample], model: LSTMParams) -> list[Rows]:
+    """The fit and validation rows of each market where one model learns from all rows of all of them."""
+    clock, bar = _clock(samples)
+    gap = model.horizon + max(sample.memory for sample in samples.values())
+    first = min(_row(sample, clock, bar) + sample.first for sample in samples.values())
+    last = len(clock) - model.horizon
+    check_first = last - round((last - first) * model.validation)
+    splits = []
+    for symbol, sample in samples.items():
+        count = len(sample) - model.horizon
+        rows = _split(sample, Fold(0, 0, count, count, count, 0), check_first - _row(sample, clock, bar), gap)
+        if not _is_enough(rows, model):
+            problem = f"has {len(sample):,} bars of {duration(bar)}, too few to fit and to validate with the others"
+            raise DataError(symbol, problem, fix=f"more candles of it; {gap:,} lie between fit and validation")
+        splits.append(rows)
+    return splits
+
+
+def _is_enough(rows: Rows, model: LSTMParams) -> bool:
+    fit = rows.fit_last - rows.fit_first
+    return fit >= max(model.burn_in + model.chunk, model.replay) and rows.check_first < rows.check_last
+
+
+def _clock(samples: dict[str, Sample]) -> tuple[IntArray, int]:
+    lead = next(iter(samples.values()))
+    for symbol, sample in samples.items():
+        if sample.bar != lead.bar or (sample.timestamp[0] - lead.timestamp[0]) % lead.bar:
+            problem = f"has bars of {duration(sample.bar)} that do not open with those of the others"
+            raise DataError(symbol, problem, fix="pool markets of one bar length and grid")
+    start = min(int(sample.timestamp[0]) for sample in samples.values())
+    end = max(int(sample.timestamp[-1]) for sample in samples.values())
+    return np.arange(start, end + lead.bar, lead.bar, dtype=np.int64), lead.bar
+
+
+def _row(sample: Sample, clock: IntArray, bar: int) -> int:
+    """The row of the common clock at which a market begins."""
+    return int(sample.timestamp[0] - clock[0]) // bar
+
+
+def _split(sample: Sample, own: Fold, check_first: int, gap: int) -> Rows:
+    """The fit and validation rows of one market, cut at the common times."""
+    first = max(own.train_first, sample.first)
+    fit_last = min(max(check_first - gap, first), own.train_last)
+    # A label that a market's own end cuts off is NaN, and counts nowhere.
+    return Rows(first, fit_last, max(check_first, fit_last), own.train_last)
+
+
+def _check_plan(
+    samples: dict[str, Sample], folds: Sequence[PooledFold], walk: WalkForwardParams, bar: int, gap: int
+) -> None:
+    tested = {
+        symbol
+        for one in folds
+        for symbol, own in zip(one.symbols, one.own, strict=True)
+        if own.test_first < own.test_last
+    }
+    for symbol, sample in samples.items():
+        if symbol not in tested:
+            problem = f"has {len(sample):,} bars of {duration(bar)}, too few to train and test in any fold of the pool"
+            more = f"(purge and embargo take {gap:,}, twice)"
+            raise ParameterError(
+                "walk_forward.train", f"{symbol} {problem} {more}", value=str(walk.train), fix="more candles of it"
+            )
+
+
+def pooled_jobs(
+    samples: dict[str, Sample], folds: Sequence[PooledFold], walk: WalkForwardParams, scaling: str,
+    model: LSTMParams, seeds: Sequence[int],
+) -> list[PooledJob]:  # fmt: skip
+    """One job for each fold and seed, in that order."""
+    jobs = []
+    for one in folds:
+        for seed in seeds:
+            parts, splits = [], []
+            for symbol, own, rows in zip(one.symbols, one.own, one.splits, strict=True):
+                first, shown = own.train_first, samples[symbol].rows(own.train_first, own.test_last)
+                gap = rows.check_first - rows.fit_last
+                parts.append(FoldJob(shown, own.train_last - first, gap, own.test_first - first, scaling, model, seed))
+                splits.append(Rows(*(row - first for row in rows)))
+            jobs.append(PooledJob(one.symbols, tuple(parts), tuple(splits), walk.pooled_scaling))
+    return jobs
