@@ -15,8 +15,9 @@ import crossgate as cg
 from backtests.result import Result
 from markets.market import Market
 from models.features import compute_features, parse_columns
-from models.forecasts import Forecasts, ForecastSeries
+from models.forecasts import Forecasts, ForecastSeries, market_bars
 from models.parameters import FeatureParams
+from models.stepping import FeatureStepper
 
 Benchmark = Callable[..., Any]
 
@@ -58,6 +59,45 @@ def test_load_market(benchmark: Benchmark, market: Market, tmp_path: Path) -> No
 def test_features(benchmark: Benchmark, market: Market) -> None:
     """The five default features."""
     benchmark(compute_features, market.candles, parse_columns(FeatureParams().columns))
+
+
+def test_many_features(benchmark: Benchmark, market: Market) -> None:
+    """Twenty features, with windows of up to a month."""
+    names = [
+        "return:1",
+        "return:24",
+        "lagged_return:1:1",
+        "sma_distance:20",
+        "ema_distance:20",
+        "rsi:14",
+        "macd",
+        "atr:14",
+        "bollinger:20",
+    ]
+    names += [
+        "vwap_distance:24",
+        "volume:24",
+        "realised_volatility:24",
+        "parkinson:24",
+        "har:24",
+        "har:168",
+        "har:720",
+        "week_sine",
+    ]
+    names += ["week_cosine", "ema_crossover:20:50", "funding"]
+    benchmark(compute_features, market, parse_columns(names))
+
+
+def test_one_step_of_the_features(benchmark: Benchmark, market: Market) -> None:
+    """The five default features of one bar after another, a thousand of them."""
+    bars, columns = list(market_bars(market))[:1000], parse_columns(FeatureParams().columns)
+
+    def step() -> None:
+        stepper = FeatureStepper(columns, market.candles.bar)
+        for bar in bars:
+            stepper.step(bar)
+
+    benchmark(step)
 
 
 def test_one_training(benchmark: Benchmark) -> None:

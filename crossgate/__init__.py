@@ -11,9 +11,13 @@ from crossgate.tree import check_tree
 if TYPE_CHECKING:
     from backtests.engine import backtest
     from backtests.parameters import AccountParams, CostParams
+    from markets.book_series import load_book_market
     from markets.demo import demo_market
+    from markets.exogenous_files import ExogenousParams, load_exogenous
     from markets.store import load_market
+    from models.features import feature
     from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
+    from models.proof import check_feature
     from models.walkforward import walk_forward
     from reports.comparison import compare
     from reports.report import write_report
@@ -24,13 +28,18 @@ __all__ = [
     "AccountParams",
     "CostParams",
     "CrossoverParams",
+    "ExogenousParams",
     "FeatureParams",
     "LSTMParams",
     "RiskParams",
     "WalkForwardParams",
     "backtest",
+    "check_feature",
     "compare",
     "demo_market",
+    "feature",
+    "load_book_market",
+    "load_exogenous",
     "load_market",
     "walk_forward",
     "write_report",
@@ -39,8 +48,9 @@ __all__ = [
 _ROOM = {
     **dict.fromkeys(("AccountParams", "CostParams", "backtest"), "backtests"),
     **dict.fromkeys(("CrossoverParams", "RiskParams"), "strategies"),
-    **dict.fromkeys(("FeatureParams", "LSTMParams", "WalkForwardParams", "walk_forward"), "models"),
-    **dict.fromkeys(("demo_market", "load_market"), "markets"),
+    **dict.fromkeys(("FeatureParams", "LSTMParams", "WalkForwardParams"), "models"),
+    **dict.fromkeys(("check_feature", "feature", "walk_forward"), "models"),
+    **dict.fromkeys(("ExogenousParams", "demo_market", "load_book_market", "load_exogenous", "load_market"), "markets"),
     **dict.fromkeys(("compare", "write_report"), "reports"),
 }
 

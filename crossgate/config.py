@@ -78,9 +78,13 @@ def load_config(path: Path = DEMO_CONFIG, overrides: Sequence[str] = ()) -> Conf
     """The config in a TOML file, changed by `table.key=value` texts.
 
     A value is read as TOML (`3`, `true`, `["return:1"]`), else it is the text itself (`2atr`).
-    An override of `market` counts for every [[market]] table. Raises ParameterError or DataError.
+    An override of `market` counts for every [[market]] table. The path of `features.file` starts from the folder of
+    the TOML file. Raises ParameterError or DataError.
     """
     tables = _read_toml(path)
+    features = tables.get("features")
+    if isinstance(features, dict) and isinstance(features.get("file"), str):
+        features["file"] = str((path.parent / Path(features["file"]).expanduser()).resolve())
     for text in overrides:
         _override(tables, text)
     return build_config(tables)

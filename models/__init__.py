@@ -23,6 +23,7 @@ _EXPORTS = {
     "forecast_evidence": "evidence",
     "forecast_skill": "skill",
     "feature": "features",
+    "parse_columns": "features",
     "load_model": "storage",
     "save_model": "storage",
     "track_of": "track",

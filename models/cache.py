@@ -52,6 +52,7 @@ class FoldJob:
         settings = [
             sample.first,
             sample.har,
+            sample.content,
             last,
             self.gap,
             self.test_first,

@@ -154,7 +154,14 @@ def known_kinds() -> Mapping[str, FeatureKind]:
     """Every registered feature by name: those of models/indicators.py, and those that a user added."""
     import models.indicators  # noqa: F401 - importing it registers them
 
-    return _KINDS
+    return dict(_KINDS)
+
+
+def replace_kinds(kinds: Mapping[str, FeatureKind]) -> None:
+    """Makes these the registered features, and no others."""
+    kept = dict(kinds)
+    _KINDS.clear()
+    _KINDS.update(kept)
 
 
 def parse_column(text: str) -> Column:

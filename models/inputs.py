@@ -89,7 +89,7 @@ def _joined(market: Market | None, names: list[str], source: str) -> dict[str, F
 def series_names(market: Market) -> list[str]:
     """The names of the series that a market can join to its bars."""
     names = [] if market.funding is None else ["funding_rate"]
-    names += [] if market.mark is None else ["basis"]
+    names += ["basis"] if market.mark is not None and _on_grid(market.candles, market.mark) else []
     return names + [name for one in market.exogenous for name in one.columns]
 
 
@@ -135,7 +135,7 @@ def basis_known(market: Market) -> FloatArray:
     close, known_at = candles.timestamp + candles.bar, mark.timestamp + mark.bar
     at = np.minimum(np.searchsorted(close, known_at), len(close) - 1)
     both = close[at] == known_at
-    if not ((known_at - close[0]) % candles.bar == 0).any():
+    if not _on_grid(candles, mark):
         problem = f"has no bar of {duration(mark.bar)} that closes with a candle of {duration(candles.bar)}"
         raise DataError(mark.source, problem, fix="name mark candles on the same grid")
     if not both.any():
@@ -144,6 +144,11 @@ def basis_known(market: Market) -> FloatArray:
     row = np.searchsorted(when, close, side="right") - 1
     fresh = (row >= 0) & (close - when[np.maximum(row, 0)] < max(mark.bar, candles.bar))
     return np.where(fresh, basis[np.maximum(row, 0)], np.nan)
+
+
+def _on_grid(candles: Candles, mark: Candles) -> bool:
+    """Whether some mark bar closes when a candle of this grid does."""
+    return bool(((mark.timestamp + mark.bar - candles.timestamp[0]) % candles.bar == 0).any())
 
 
 _OWN: dict[str, Callable[[Market], FloatArray]] = {"funding_rate": funding_known, "basis": basis_known}

@@ -33,7 +33,8 @@ def _read_embargo(value: Any) -> Any:
 class FeatureParams(Parameters):
     """What the network is shown at each bar, and how it is scaled.
 
-    `columns` names features of models/features.py (or registered by the user) with their bars.
+    `columns` names features of models/indicators.py, of `file` (Python, your own) or of an exogenous series, with
+    their bars.
     `scaling`: `standard` (mean 0, deviation 1), `minmax` (from -1 to 1) or `robust` (median 0,
     interquartile range 1), each fitted on training rows only. With `units = "volatility"` features
     that are relative price changes are first divided by the trailing volatility of their row, so that
@@ -45,16 +46,26 @@ class FeatureParams(Parameters):
     columns: Annotated[tuple[str, ...], BeforeValidator(_read_list)] = Field(
         ("return:1", "ema_distance:20", "rsi:14", "atr:14", "vwap_distance:24"), min_length=1, description=_COLUMNS
     )
+    file: str | None = Field(None, min_length=1, description="a Python file of your own features, which is run")
     scaling: Literal["standard", "minmax", "robust"] = Field("standard", description='"standard", "minmax" or "robust"')
     units: Literal["volatility", "plain"] = Field("volatility", description='"volatility" or "plain"')
 
     def model_post_init(self, context: object) -> None:
         from models.features import parse_column
 
+        self.content()
         names = [parse_column(name).name for name in self.columns]
         for name in names:
             if names.count(name) > 1:
                 raise ParameterError("features.columns", "stands there twice", value=name, fix="keep one")
+
+    def content(self) -> str:
+        """The fingerprint of the file of own features, which is imported; empty without one."""
+        if self.file is None:
+            return ""
+        from models.own_features import import_features
+
+        return import_features(self.file)
 
 
 class LSTMParams(Parameters):

@@ -14,6 +14,8 @@ from models.forecasts import Bar
 
 # TA-Lib takes sums of gains and losses below this for zero.
 TALIB_ZERO = 1e-14
+# A tenth of a basis point a bar, squared: the variance of a price that stands still.
+LEAST_VARIANCE = 1e-10
 # Averages closer than this, relative to their size, count as equal.
 EQUAL = 1e-9
 
@@ -140,6 +142,125 @@ class Atr:
         if math.isnan(before):
             return math.nan
         return self._average(max(bar.high, before) - min(bar.low, before)) / bar.close
+
+
+class Window:
+    """The newest `bars` values; what is asked of them is NaN until there are so many."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, bars: int) -> None:
+        self.values = deque[float](maxlen=bars)
+
+    def mean(self, value: float) -> float:
+        """Their mean, after one more of them."""
+        values = self.values
+        values.append(value)
+        return sum(values) / len(values) if len(values) == values.maxlen else math.nan
+
+    def score(self, value: float) -> float:
+        """The newest one's distance from their mean in deviations; exactly 0 where all are equal."""
+        mean = self.mean(value) - value
+        if math.isnan(mean):
+            return mean
+        spread = math.sqrt(sum((one - value - mean) ** 2 for one in self.values) / len(self.values))
+        return -mean / spread if spread > 0.0 else 0.0
+
+
+class SmaDistance:
+    """log(close / SMA)."""
+
+    def __init__(self, bars: int) -> None:
+        self._window = Window(bars)
+
+    def __call__(self, bar: Bar) -> float:
+        return math.log(bar.close / self._window.mean(bar.close))
+
+
+class SmaSpread:
+    """log(SMA_fast / SMA_slow)."""
+
+    def __init__(self, fast: int, slow: int) -> None:
+        self._fast, self._slow = Window(fast), Window(slow)
+
+    def __call__(self, bar: Bar) -> float:
+        return math.log(self._fast.mean(bar.close) / self._slow.mean(bar.close))
+
+
+class SmaCrossover(SmaSpread):
+    """1 while SMA_fast is above SMA_slow, -1 while it is below, 0 while they are equal."""
+
+    def __call__(self, bar: Bar) -> float:
+        return side(super().__call__(bar))
+
+
+class Bollinger:
+    """Half the z-score of the close."""
+
+    def __init__(self, bars: int) -> None:
+        self._window = Window(bars)
+
+    def __call__(self, bar: Bar) -> float:
+        return 0.5 * self._window.score(bar.close)
+
+
+class Volume:
+    """The z-score of the volume."""
+
+    def __init__(self, bars: int) -> None:
+        self._window = Window(bars)
+
+    def __call__(self, bar: Bar) -> float:
+        return self._window.score(bar.volume)
+
+
+class VwapDistance:
+    """log(close / volume-weighted mean of (high + low + close) / 3); 0 where nothing was traded."""
+
+    def __init__(self, bars: int) -> None:
+        self._traded, self._paid = Window(bars), Window(bars)
+
+    def __call__(self, bar: Bar) -> float:
+        traded = self._traded.mean(bar.volume)
+        paid = self._paid.mean((bar.high + bar.low + bar.close) / 3.0 * bar.volume)
+        return math.log(bar.close * traded / paid) if paid != 0.0 else 0.0
+
+
+class RealisedVariance:
+    """The mean squared log return."""
+
+    def __init__(self, bars: int) -> None:
+        self._window, self._last = Window(bars), math.nan
+
+    def mean_square(self, bar: Bar) -> float:
+        """It over the newest returns, after one more bar."""
+        change, self._last = math.log(bar.close) - self._last, math.log(bar.close)
+        return change if math.isnan(change) else self._window.mean(change * change)
+
+
+class RealisedVolatility(RealisedVariance):
+    """The root of the mean squared log return."""
+
+    def __call__(self, bar: Bar) -> float:
+        return math.sqrt(self.mean_square(bar))
+
+
+class Har(RealisedVariance):
+    """The log of the mean squared log return, never below that of LEAST_VARIANCE."""
+
+    def __call__(self, bar: Bar) -> float:
+        variance = self.mean_square(bar)
+        return variance if math.isnan(variance) else math.log(max(variance, LEAST_VARIANCE))
+
+
+class Parkinson:
+    """Parkinson's volatility."""
+
+    def __init__(self, bars: int) -> None:
+        self._window = Window(bars)
+
+    def __call__(self, bar: Bar) -> float:
+        return math.sqrt(self._window.mean(math.log(bar.high / bar.low) ** 2) / (4.0 * math.log(2.0)))
 
 
 class Known:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,8 @@ class Sample:
     at the close of bar t + 1, NaN where the next bar is unknown or cleaning touched it. `target`: what the
     output learns, one of these two or a barrier label, known at the close of bar t + `horizon`.
     `volatility`: deviation of one bar's log return as known at t; NaN during its warm-up. `memory`: bars
-    after which the past no longer matters to a row. `source` names the candles in errors.
+    after which the past no longer matters to a row. `source` names the candles in errors, `content` is the
+    fingerprint of a user's own features.
     """
 
     timestamp: IntArray
@@ -45,6 +46,7 @@ class Sample:
     source: str
     har: int = 0
     horizon: int = 1
+    content: str = ""
 
     def __len__(self) -> int:
         return len(self.timestamp)
@@ -64,9 +66,7 @@ class Sample:
     def rows(self, first: int, last: int) -> Sample:
         """The rows from `first` up to, not including, `last`."""
         arrays: dict[str, Any] = {name: getattr(self, name)[first:last] for name in _ARRAYS}
-        return Sample(
-            **arrays, bar=self.bar, memory=self.memory, source=self.source, har=self.har, horizon=self.horizon
-        )
+        return replace(self, **arrays)
 
 
 def build_sample(source: Market | Candles, features: FeatureParams, model: LSTMParams) -> Sample:
@@ -93,6 +93,7 @@ def build_sample(source: Market | Candles, features: FeatureParams, model: LSTMP
         source=candles.source,
         har=base.shape[1],
         horizon=model.horizon,
+        content=features.content(),
     )
 
 

@@ -182,6 +182,17 @@ def test_the_basis_compares_one_moment() -> None:
     assert values[2::2].tolist() == exact[:-1].tolist()
 
 
+def test_a_mark_beside_the_grid_has_no_basis() -> None:
+    """Mark bars that never close with a candle are refused by name, and leave a forecaster's bars as they are."""
+    mark = MARKET.mark
+    assert mark is not None
+    beside = replace(MARKET, mark=replace(mark, timestamp=mark.timestamp + MARKET.candles.bar // 2))
+    with pytest.raises(DataError, match="no bar of 2h that closes with a candle of 1h"):
+        parse_column("basis").compute(beside)
+    assert list(next(market_bars(beside)).known) == ["funding_rate"]
+    assert list(next(market_bars(MARKET)).known) == ["funding_rate", "basis"]
+
+
 @pytest.fixture
 def stepper() -> FeatureStepper:
     """A stepper of a recursion, a window and a joined series."""

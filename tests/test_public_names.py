@@ -15,8 +15,9 @@ import crossgate
 TREE = Path(__file__).resolve().parent.parent
 ROOMS = ("foundation", "markets", "models", "strategies", "backtests", "reports")
 FRONT_DOOR = {
-    "AccountParams", "CostParams", "CrossoverParams", "FeatureParams", "LSTMParams", "RiskParams", "WalkForwardParams",
-    "backtest", "compare", "demo_market", "load_market", "walk_forward", "write_report",
+    "AccountParams", "CostParams", "CrossoverParams", "ExogenousParams", "FeatureParams", "LSTMParams", "RiskParams",
+    "WalkForwardParams", "backtest", "check_feature", "compare", "demo_market", "feature", "load_book_market",
+    "load_exogenous", "load_market", "walk_forward", "write_report",
 }  # fmt: skip
 
 

@@ -1,0 +1,62 @@
+"""Own features: a Python file of a user's features, imported once and known by its content."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from foundation.errors import CrossgateError, ParameterError
+from foundation.fingerprint import fingerprint
+from models import features as registry
+
+# The content and the names of each file that was imported.
+_IMPORTED: dict[Path, tuple[str, set[str]]] = {}
+
+
+def import_features(path: str | Path) -> str:
+    """The fingerprint of a file whose decorated functions are features from now on.
+
+    A file is run once; run again only where its content has changed, and then its earlier features are forgotten.
+    Raises ParameterError where it is not there, does not run, or takes the name of a feature that exists already. Only
+    name files that you trust: they are run as they stand.
+    """
+    file = Path(path).expanduser().resolve()
+    try:
+        content = fingerprint(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        fix = "a path from here, or from the folder of the config"
+        raise ParameterError("features.file", f"cannot be read ({error})", value=str(path), fix=fix) from None
+    if file in _IMPORTED and _IMPORTED[file][0] == content:
+        return content
+    kinds = registry.known_kinds()
+    kept = {name: kind for name, kind in kinds.items() if name not in _IMPORTED.get(file, ("", set()))[1]}
+    registry.replace_kinds(kept)
+    try:
+        _run(file, content)
+        taken = sorted(name for name in kept if registry.known_kinds().get(name) is not kept[name])
+        if taken:
+            raise ParameterError(
+                "features.file", f"takes the name {taken[0]}, which a feature has", value=str(path), fix="rename it"
+            )
+    except BaseException:
+        registry.replace_kinds(kinds)
+        raise
+    _IMPORTED[file] = content, set(registry.known_kinds()) - set(kept)
+    return content
+
+
+def _run(file: Path, content: str) -> None:
+    name = f"own_features_{content}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ParameterError("features.file", "is no Python file", value=str(file), fix="name it *.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except CrossgateError:
+        raise
+    except Exception as error:
+        problem = f"does not run: {type(error).__name__}: {error}"
+        raise ParameterError("features.file", problem, value=str(file), fix="run it with python") from error

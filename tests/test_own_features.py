@@ -1,0 +1,109 @@
+"""A file of a user's own features: imported once, known by its content, proven like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from planted_market import SHORT, TINY, planted_market
+from test_feature_registry import full_market
+
+from crossgate.config import build_config, load_config
+from foundation.errors import ParameterError
+from models import features as registry
+from models import own_features
+from models.own_features import import_features
+from models.parameters import FeatureParams
+from models.proof import check_feature
+from models.walkforward import walk_forward
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "backtests" / "configs" / "own_features.toml"
+PLAIN = """
+import crossgate as cg
+RUNS.append(1)
+
+@cg.feature(warm_up=lambda: 0, memory=lambda: 1)
+def body(inputs):
+    return (inputs.close / inputs.open - 1.0) * FACTOR
+"""
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """No feature that a test registers stays."""
+    kinds, imported = registry.known_kinds(), dict(own_features._IMPORTED)
+    yield
+    registry.replace_kinds(kinds)
+    own_features._IMPORTED.clear()
+    own_features._IMPORTED.update(imported)
+
+
+def write(folder: Path, text: str, name: str = "mine.py") -> str:
+    """The path of a file with some text."""
+    (folder / name).write_text(text)
+    return str(folder / name)
+
+
+def counted(folder: Path, factor: float = 1.0) -> str:
+    """A file of one feature that counts in a file beside it how often it was run."""
+    count = f"with open({str(folder / 'runs')!r}, 'a') as file: file.write('x')"
+    return write(folder, PLAIN.replace("RUNS.append(1)", count).replace("FACTOR", str(factor)))
+
+
+def test_a_file_is_run_once(tmp_path: Path) -> None:
+    """Parameters that name a file import it; the same content is not run again, other content is."""
+    path = counted(tmp_path)
+    for _ in range(3):
+        FeatureParams(columns=("return:1", "body"), file=path)
+    assert (tmp_path / "runs").read_text() == "x"
+    first = import_features(path)
+    counted(tmp_path, 2.0)
+    assert import_features(path) != first
+    assert (tmp_path / "runs").read_text() == "xx"
+    write(tmp_path, PLAIN.replace("RUNS.append(1)", "").replace("body", "other").replace("FACTOR", "1"))
+    import_features(path)
+    assert "other" in registry.known_kinds()
+    assert "body" not in registry.known_kinds(), "what the file no longer holds is forgotten"
+
+
+def test_the_content_is_part_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another text in the file makes other entries in the forecast cache, though it computes the same."""
+    monkeypatch.setenv("CROSSGATE_CACHE", str(tmp_path / "cache"))
+    features = FeatureParams(columns=("return:1", "body"), file=counted(tmp_path))
+    settings = {"walk": SHORT.replaced(scheme="holdout", seeds=1), "workers": 1}
+    first = walk_forward(planted_market(), TINY, features, **settings)
+    walk_forward(planted_market(), TINY, features, **settings)
+    assert len(list(tmp_path.rglob("*.npz"))) == 1
+    with (tmp_path / "mine.py").open("a") as file:
+        file.write("# a remark\n")
+    again = walk_forward(planted_market(), TINY, features, **settings)
+    assert len(list(tmp_path.rglob("*.npz"))) == 2
+    assert again.fingerprint == first.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1 / 0", "does not run: ZeroDivisionError: division by zero"),
+        ("def (", "does not run: SyntaxError"),
+        (PLAIN.replace("RUNS.append(1)", "").replace("body", "rsi").replace("FACTOR", "1"), "takes the name rsi"),
+    ],
+)
+def test_a_file_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> None:
+    """A file that fails, or takes the name of a shipped feature, is one line, and leaves the registry as it was."""
+    before = registry.known_kinds()
+    with pytest.raises(ParameterError, match=said):
+        FeatureParams(file=write(tmp_path, text))
+    assert registry.known_kinds() == before
+    with pytest.raises(ParameterError, match=r"features\.file = .*cannot be read"):
+        FeatureParams(file=str(tmp_path / "none.py"))
+
+
+def test_the_example_is_proven() -> None:
+    """The shipped example loads from the folder of its config, and both of its features pass the proof."""
+    config = load_config(EXAMPLE)
+    assert config.features.file == str(EXAMPLE.with_suffix(".py"))
+    assert build_config(config.record()) == config
+    for name in ("range_position:48", "funding_change"):
+        check_feature(name, full_market())
