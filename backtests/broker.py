@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from copy import copy
 from typing import Any, NoReturn
@@ -10,52 +11,26 @@ import backtrader as bt
 import numpy as np
 
 from backtests import records
+from backtests.commission import FuturesCommission
 from backtests.exchange import play_and_record
 from backtests.feed import CandleFeed
 from backtests.ledger import Ledger
 from backtests.parameters import AccountParams, CostParams
 from backtests.ties import withdraw
-from backtests.valuation import entry_of, fee_of, initial_margin_of, notional_of, profit_of
-from foundation.errors import CrossgateError, DataError, ParameterError, suggestion
-from markets.filters import round_down, round_up
+from backtests.translation import KINDS, OPTIONS, Calendar, check_order, kind_name, read_back, write_order
+from backtests.valuation import entry_of, notional_of
+from foundation.errors import CrossgateError, DataError, ParameterError
 from strategies.parameters import RiskParams
 
-_KINDS = {bt.Order.Market: records.MARKET, bt.Order.Limit: records.LIMIT, bt.Order.Stop: records.STOP}
 
-# Backtrader's own keywords of buy and sell, with their defaults.
-_OPTIONS: dict[str, Any] = dict.fromkeys(("price", "plimit", "exectype", "valid", "oco", "trailamount", "trailpercent"))
-_OPTIONS |= {"tradeid": 0, "parent": None, "transmit": True}
+class NotPlayed:
+    """A setting of Backtrader's own broker that this one refuses, saying what to use instead."""
 
+    def __init__(self, instead: str) -> None:
+        self.instead = instead
 
-class FuturesCommission(bt.CommInfoBase):
-    """How Backtrader's trades and analyzers value a contract: `contract` is its CONTRACT record.
-
-    Backtrader averages entries by size, which is wrong for an inverse contract: the broker hands a closing order
-    the account's own average as `entry`, and profit is reckoned from that.
-    """
-
-    params = (
-        ("stocklike", False), ("commtype", bt.CommInfoBase.COMM_PERC), ("percabs", True), ("mult", 1.0),
-        ("contract", None),
-    )  # fmt: skip
-    entry: float | None = None
-
-    def getsize(self, price: float, cash: float) -> float:
-        """The size, fractional, that some cash can carry at the leverage."""
-        return cash / self.get_margin(price)
-
-    def get_margin(self, price: float) -> float:
-        """The initial margin of one unit."""
-        return initial_margin_of(self.p.contract, 1.0, price, self.p.leverage) if price > 0.0 else 0.0
-
-    def profitandloss(self, size: float, price: float, newprice: float) -> float:
-        """What a size earns from one price to another."""
-        return profit_of(self.p.contract, size, price if self.entry is None else self.entry, newprice)
-
-    cashadjust = profitandloss
-
-    def _getcommission(self, size: float, price: float, pseudoexec: bool) -> float:
-        return fee_of(self.p.contract, size, price, self.p.commission)
+    def __call__(self, *arguments: Any, **options: Any) -> NoReturn:
+        raise CrossgateError(self.instead)
 
 
 class FuturesBroker(bt.BrokerBase):
@@ -64,17 +39,19 @@ class FuturesBroker(bt.BrokerBase):
     `cash`: starting balance. `leverage`: of orders that do not name their own. `slippage_bps`, `intrabar`,
     `limit_fill`, `margin`: see AccountParams and CostParams. Fees, filters and the margin rule come with the contract.
 
-    Orders: Market, Limit, Stop, and brackets whose exits live on the entry bar. Keywords beyond
+    Orders: Market, Close, Limit, Stop, StopLimit, StopTrail, StopTrailLimit, OCO groups, and brackets whose
+    exits live on the entry bar; `valid` as in Backtrader. docs/fills.md has the rule of each. Keywords beyond
     Backtrader's own, for `buy` and `sell`: `leverage`, `reduce_only`, `reason` (one of FILL_REASONS), and
     for the exits of a bracket `offset_rate` (fraction of the entry's fill price) or `offset` (in price);
     for its stop also `trailing_rate` or `trailing` (behind the best price since the entry),
     `trailing_after_rate` or `trailing_after` (from the entry: where that begins), and `break_even_rate` or
     `break_even` (from the entry: where the stop moves to it). An exit of a smaller size than its entry
     is for that share of it; the others keep what it leaves.
+    Others are kept as the order's info.
     All money is in the settlement currency, which is the coin of inverse contracts.
     `getcash` is the cash not posted as margin (cross: the equity not posted); `getvalue` the equity at the
     last mark close.
-    Every fill, funding payment and refusal is kept in `ledger`.
+    Every fill, funding payment and refusal is kept in `ledger`. `fundmode` as in Backtrader.
     """
 
     params = (
@@ -84,6 +61,8 @@ class FuturesBroker(bt.BrokerBase):
         ("intrabar", "adverse"),
         ("limit_fill", "touch"),
         ("margin", "isolated"),
+        ("fundmode", False),
+        ("fundstartval", 100.0),
     )
 
     def __init__(self, **options: Any) -> None:
@@ -126,6 +105,8 @@ class FuturesBroker(bt.BrokerBase):
         self.owners: dict[str, Any] = {}
         self.commissions = {feed.symbol: self._fees_of(number, feed) for number, feed in enumerate(self.feeds)}
         self.clock = self.feeds[0].lines[0]
+        self.calendar = Calendar(self.feeds[0].days, first.bar / 86_400e9)
+        self.moving: dict[int, Any] = {}
         self.ledger = Ledger([feed.symbol for feed in self.feeds], first.timestamp)
 
     def _check_feeds(self) -> None:
@@ -151,17 +132,54 @@ class FuturesBroker(bt.BrokerBase):
         return float(whole - self.account["margin"][0])
 
     def getvalue(self, datas: Any = None) -> float:
-        """The equity; of some feeds only, their unrealised profit plus posted margin."""
+        """The equity; of some feeds only, the value of their positions at the last close, below zero for a short."""
         if datas is None:
             return float(self.account["equity"][0])
-        now = self.position_history[:, len(self.clock) - 1]
-        chosen = [self.symbols[data.symbol] for data in datas]
-        return float((now["margin"] + now["unrealised"])[chosen].sum())
+        positions = ((data, self.held[data.symbol].size, data.close[0]) for data in datas)
+        return float(sum(math.copysign(self.notional(*position), position[1]) for position in positions))
 
     def setcash(self, cash: float) -> None:
         """Another starting balance, before the run."""
-        self.startingcash = cash
+        self.startingcash = self.p.cash = cash
         self.account["cash"] = self.account["equity"] = cash
+
+    get_cash, get_value, set_cash = getcash, getvalue, setcash
+
+    def get_fundshares(self) -> float:
+        """The shares of the account seen as a fund: the starting balance at `fundstartval` each."""
+        return float(self.startingcash / self.p.fundstartval)
+
+    def get_fundvalue(self) -> float:
+        """The value of one share: equity by shares."""
+        return self.getvalue() / self.get_fundshares()
+
+    def set_fundmode(self, fundmode: bool, fundstartval: float | None = None) -> None:
+        """Whether analyzers reckon returns on the fund's share; and what one is worth at the start."""
+        self.p.fundmode = fundmode
+        self.p.fundstartval = fundstartval or self.p.fundstartval
+
+    def get_fundmode(self) -> bool:
+        """Whether analyzers reckon returns on the fund's share."""
+        return bool(self.p.fundmode)
+
+    setcommission = addcommissioninfo = NotPlayed(
+        "fees and margin come with the feed's contract; change them with contract.replaced(taker_fee=...)"
+    )
+    set_coc = NotPlayed("cheat-on-close is not played: an order decided at a close is first seen by the next bar")
+    set_coo = NotPlayed("cheat-on-open is not played: an order decided at a close is first seen by the next bar")
+    set_slippage_perc = NotPlayed("slippage is given as FuturesBroker(slippage_bps=...)")
+    set_slippage_fixed = NotPlayed("slippage is a fraction of the price, given as FuturesBroker(slippage_bps=...)")
+    set_filler = NotPlayed("partial fills for lack of volume are not modelled: an order fills whole")
+    add_cash = NotPlayed("the account takes no deposits during a run; it starts with FuturesBroker(cash=...)")
+    add_order_history = NotPlayed("a recorded history of orders is not played; a strategy gives them")
+    set_fund_history = NotPlayed("a recorded history of a fund is not played; its value follows the account")
+
+    fundshares, fundvalue = property(get_fundshares), property(get_fundvalue)
+    fundmode = property(get_fundmode, set_fundmode)
+
+    def get_orders_open(self, safe: bool = False) -> list[Any]:
+        """The orders that can still fill; copies of them if `safe`."""
+        return [order.clone() if safe else order for order in self.open_orders.values()]
 
     def getposition(self, data: Any, clone: bool = True) -> Any:
         """The position in a feed's contract; sizes are fractional."""
@@ -171,14 +189,6 @@ class FuturesBroker(bt.BrokerBase):
     def getcommissioninfo(self, data: Any) -> Any:
         """The contract's fee, as Backtrader wants it."""
         return self.commissions[data.symbol]
-
-    def setcommission(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refused: the fees come with the contract."""
-        raise CrossgateError(
-            "fees and margin come with the feed's contract; change them with contract.replaced(taker_fee=...)"
-        )
-
-    addcommissioninfo = setcommission
 
     def fee_rate(self, data: Any) -> float:
         """The taker fee of a feed's contract, a fraction of notional."""
@@ -237,6 +247,8 @@ class FuturesBroker(bt.BrokerBase):
             for fill in self.fills[: self.account["fills"][0]]:
                 self._report_fill(i, fill)
             self._report_orders(i)
+        for reference, order in self.moving.items():
+            read_back(order, self._row(reference))
 
     def get_notification(self) -> Any:
         """The next order with news, or None."""
@@ -244,75 +256,39 @@ class FuturesBroker(bt.BrokerBase):
 
     # Translation ------------------------------------------------------------------------------
 
-    def _order(self, kind: Any, owner: Any, data: Any, size: float, **options: Any) -> Any:
+    def _order(self, side: Any, owner: Any, data: Any, size: float, **options: Any) -> Any:
         """An order of Backtrader's own options and, as its info, of the keywords that this broker adds."""
-        given = {name: options.pop(name, default) for name, default in _OPTIONS.items()}
-        unplayed = [name for name in ("valid", "oco", "trailamount", "trailpercent") if given.pop(name) is not None]
-        order = kind(owner=owner, data=data, size=size, pricelimit=given.pop("plimit"), **given)
-        if order.exectype not in _KINDS or unplayed:
-            asked = " with ".join([order.getordername(), *unplayed])
-            fix = "Market, Limit, Stop or a bracket of them"
-            raise ParameterError("order", "is not a kind this broker plays", value=asked, fix=fix)
-        self._check_keywords(order, options)
+        given = {name: options.pop(name, default) for name, default in OPTIONS.items()}
+        name = kind_name(side, given["exectype"])
+        check_order(name, side.OrdTypes[side.ordtype].lower(), data, size, given, options)
+        order = side(owner=owner, data=data, size=size, pricelimit=given.pop("plimit"), **given)
         order.addinfo(**options)
         return self.submit(order)
 
-    def _check_keywords(self, order: Any, options: dict[str, Any]) -> None:
-        """Raises ParameterError for a keyword of this broker that says nothing it can play."""
-        leverage, reason = options.get("leverage", 1.0), options.get("reason", "order")
-        if not leverage > 0:
-            raise ParameterError("leverage", "should be above 0", value=leverage)
-        if reason not in records.FILL_REASONS:
-            raise ParameterError(
-                "reason", "is not a reason of a fill", value=reason, fix=suggestion(reason, records.FILL_REASONS)
-            )
-        for name in (*records.EXIT_DISTANCES, *records.STOP_DISTANCES):
-            if name not in options:
-                continue
-            moves = name in records.STOP_DISTANCES
-            if order.parent is None or not options[name] >= 0 or (moves and order.exectype != bt.Order.Stop):
-                who = "the stop" if moves else "the exits"
-                fix = f"{who} of a bracket may take 0 or more, measured from the fill of the parent"
-                raise ParameterError(name, "cannot be used here", value=options[name], fix=fix)
-
     def _place(self, order: Any) -> None:
         """Writes an order to the exchange, where the next bar will find it."""
-        order.accept(self)
-        self._notify(order)
-        self.owners[order.data.symbol] = order.owner
-        row = int(self.account["orders"][0])
+        row, now = int(self.account["orders"][0]), len(self.clock) - 1
         if row == len(self.orders):
             self.orders = np.concatenate((self.orders, np.zeros_like(self.orders)))
             self.fills = np.zeros(3 * len(self.orders) + 2 * len(self.feeds), dtype=records.FILL)
-        number, side = self.symbols[order.data.symbol], 1 if order.isbuy() else -1
-        kind, info = _KINDS[order.exectype], order.info
-        parent = 0 if order.parent is None else order.parent.ref
         self.orders[row : row + 1] = 0
-        new = self.orders[row]
-        new["id"], new["parent"], new["symbol"], new["kind"], new["side"] = order.ref, parent, number, kind, side
-        new["status"] = records.SLEEPING if parent in self.open_orders else records.LIVE
-        new["reduce_only"] = parent > 0 or bool(info.get("reduce_only", False))
-        new["reason"] = records.FILL_REASONS.index(info.get("reason", "order"))
-        new["quantity"] = abs(order.created.size)
-        new["price"] = self._on_tick(order, kind, side, bool(new["reduce_only"]))
-        new["leverage"] = info.get("leverage", self.p.leverage)
-        for name in (*records.EXIT_DISTANCES, *records.STOP_DISTANCES):
-            new[name] = info.get(name, 0.0)
-        if parent:
-            new["share"] = min(1.0, abs(order.created.size / order.parent.created.size))
+        new, number = self.orders[row], self.symbols[order.data.symbol]
+        write_order(new, order, number, self.contracts[number], self.calendar, now, self.p.leverage)
+        order.accept(self)
+        self._notify(order)
+        self.owners[order.data.symbol] = order.owner
+        new["status"] = records.LIVE if order.parent is None else records.SLEEPING
         self.account["orders"] += 1
         self.open_orders[order.ref] = order
-        if self.account["ruined"][0]:
-            self.orders[row]["status"], self.orders[row]["remark"] = records.REFUSED, records.RUIN
-            self._report_orders(len(self.clock) - 1)
-
-    def _on_tick(self, order: Any, kind: int, side: int, reduces: bool) -> float:
-        """An order's price on the tick that is the worse one for the trader."""
-        price, tick = order.created.price, float(self.contracts["tick"][self.symbols[order.data.symbol]])
-        if kind == records.MARKET or not price:
-            return 0.0
-        up = side < 0 if kind == records.LIMIT or reduces else side > 0
-        return float(round_up(price, tick) if up else round_down(price, tick))
+        kind, trails = KINDS[order.getordername()]
+        if trails or kind == records.STOP_LIMIT:
+            self.moving[order.ref] = order
+        late = order.parent is not None and order.parent.ref not in self.open_orders
+        if late or self.account["ruined"][0]:
+            new["remark"] = records.RUIN if self.account["ruined"][0] else records.ENTRY
+            new["cash"], new["position"] = self.account["cash"][0], self.positions["quantity"][number]
+            new["status"] = records.REFUSED
+            self._report_orders(now)
 
     def _notify(self, order: Any) -> None:
         self.notifications.append(order.clone())
@@ -381,12 +357,23 @@ class FuturesBroker(bt.BrokerBase):
             if order is None:
                 continue
             del self.open_orders[order.ref]
-            if row["status"] == records.FILLED:
-                if order.alive():
-                    order.completed()
-                    self._notify(order)
-            else:
-                (order.cancel if row["status"] == records.CANCELLED else order.margin)()
+            self.moving.pop(order.ref, None)
+            if row["status"] != records.FILLED:
+                self._end(order, row)
+            elif order.alive():
+                order.completed()
                 self._notify(order)
             if row["remark"]:
                 self.ledger.add_order(i, row)
+
+    def _end(self, order: Any, row: Any) -> None:
+        """Backtrader's word for an end without a fill: cancelled, expired, rejected, or for lack of margin."""
+        if row["status"] == records.CANCELLED:
+            order.cancel()
+        elif row["remark"] == records.ENTRY:
+            order.reject(self)
+        else:
+            order.margin()
+        if row["status"] == records.EXPIRED:
+            order.status = order.Expired
+        self._notify(order)

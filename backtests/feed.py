@@ -7,6 +7,7 @@ from typing import Any
 
 import backtrader as bt
 import numpy as np
+from numpy.typing import NDArray
 
 from foundation.errors import ParameterError
 from markets.market import Market
@@ -41,6 +42,11 @@ class CandleFeed(bt.feed.DataBase):
         self._cursor = 0
 
     @property
+    def days(self) -> NDArray[np.float64]:
+        """The opens of all bars as Backtrader counts time, in days."""
+        return np.asarray(self.market.candles.timestamp / _DAY + _EPOCH_DAYS)
+
+    @property
     def open_time(self) -> int:
         """The open of the current bar, UTC nanoseconds."""
         return int(self._stamps[len(self.lines[0]) - 1])
@@ -69,5 +75,5 @@ class CandleFeed(bt.feed.DataBase):
         candles = self.market.candles
         columns = {name: getattr(candles, name) for name in ("open", "high", "low", "close", "volume")}
         columns["openinterest"] = np.zeros(len(candles))
-        columns["datetime"] = candles.timestamp / _DAY + _EPOCH_DAYS
+        columns["datetime"] = self.days
         return columns

@@ -12,13 +12,17 @@ from backtests import records
 from backtests.result import Totals
 from markets.candles import IntArray
 
-_STATUS = {records.FILLED: "shrunk", records.CANCELLED: "cancelled", records.REFUSED: "refused"}
+_STATUS = {
+    records.FILLED: "shrunk", records.CANCELLED: "cancelled", records.REFUSED: "refused", records.EXPIRED: "expired",
+}  # fmt: skip
 FILL_COLUMNS = (
     "timestamp", "symbol", "side", "quantity", "price", "reason", "fee", "realised_pnl", "position", "cash",
     "slippage", "liquidation_fee", "bound",
 )  # fmt: skip
-PAYMENT_COLUMNS = ("timestamp", "symbol", "position", "mark", "rate", "payment")
-ORDER_COLUMNS = ("timestamp", "symbol", "side", "quantity", "status", "reason")
+PAYMENT_COLUMNS = ("timestamp", "symbol", "position", "mark", "rate", "payment", "cash")
+ORDER_COLUMNS = (
+    "timestamp", "symbol", "side", "quantity", "status", "reason", "order", "kind", "price", "position", "cash",
+)  # fmt: skip
 
 
 class Ledger:
@@ -51,16 +55,17 @@ class Ledger:
     def add_payments(self, i: int, payments: Any) -> None:
         """The PAYMENT records of bar `i`."""
         for row in payments:
-            numbers = (float(row[name]) for name in ("position", "mark", "rate", "payment"))
+            numbers = (float(row[name]) for name in PAYMENT_COLUMNS[2:])
             self.payments.append((self.stamps[i], self.symbols[row["symbol"]], *numbers))
 
     def add_order(self, i: int, row: Any) -> None:
-        """An ORDER record that was refused, shrunk or cancelled on bar `i`."""
+        """An ORDER record that was refused, shrunk, cancelled or expired on bar `i`, and the account of that moment."""
         side = "buy" if row["side"] > 0 else "sell"
         quantity, remark = float(row["quantity"]), records.ORDER_REMARKS[row["remark"]]
-        self.orders.append(
-            (self.stamps[i], self.symbols[row["symbol"]], side, quantity, _STATUS[int(row["status"])], remark)
-        )
+        head = (self.stamps[i], self.symbols[row["symbol"]], side, quantity, _STATUS[int(row["status"])], remark)
+        kind = records.ORDER_KINDS[row["kind"]]
+        numbers = (float(row[name]) for name in ("price", "position", "cash"))
+        self.orders.append((*head, int(row["id"]), kind, *numbers))
 
     def tables(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         """Fills, funding payments and orders as tables with UTC timestamps."""
@@ -87,13 +92,11 @@ class Ledger:
 
 def table(rows: Sequence[tuple[Any, ...]], columns: tuple[str, ...]) -> pd.DataFrame:
     """Rows as a table; text columns and an int64 UTC timestamp keep their types when there are none."""
-    text = ("symbol", "side", "reason", "status")
+    text, whole = ("symbol", "side", "reason", "status", "kind"), ("timestamp", "order")
     data = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
     frame = pd.DataFrame(
         {
-            name: pd.Series(
-                list(values), dtype=str if name in text else np.int64 if name == "timestamp" else np.float64
-            )
+            name: pd.Series(list(values), dtype=str if name in text else np.int64 if name in whole else np.float64)
             for name, values in zip(columns, data, strict=True)
         }
     )

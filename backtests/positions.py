@@ -173,7 +173,7 @@ def settle_funding(desk: Desk, symbol: int, mark: float, funding_rate: float) ->
     desk.account[0].payments += 1
     desk.account[0].events += 1
     row.symbol, row.position, row.mark = symbol, position.quantity, mark
-    row.rate, row.payment = funding_rate, payment
+    row.rate, row.payment, row.cash = funding_rate, payment, desk.account[0].cash
 
 
 @rule

@@ -117,7 +117,7 @@ FILL = np.dtype(
     + _fields(BYTE, "side reason opening bound")
     + _fields(REAL, "quantity price fee liquidation_fee realised_pnl position cash slippage")
 )
-PAYMENT = np.dtype(_fields(WHOLE, "symbol") + _fields(REAL, "position mark rate payment"))
+PAYMENT = np.dtype(_fields(WHOLE, "symbol") + _fields(REAL, "position mark rate payment cash"))
 HISTORY = np.dtype(_fields(REAL, "equity cash margin unrealised"))
 POSITION_HISTORY = np.dtype(_fields(REAL, "position mark liquidation_price margin unrealised"))
 

@@ -155,17 +155,20 @@ def make_result(
         "costs": CostParams(),
         "start": int(markets[0].candles.timestamp[from_row]),
         "decisions": make_decisions(markets, from_row),
-        "orders": _table([], ("timestamp", "symbol", "side", "quantity", "status", "reason")),
+        "orders": _table([], ORDER_COLUMNS),
         "fills": _table(account.fills, FILL_COLUMNS),
         "equity": _table(equity, EQUITY_COLUMNS),
         "positions": _table(positions, POSITION_COLUMNS),
-        "funding": _table(payments, ("timestamp", "symbol", "position", "mark", "rate", "payment")),
+        "funding": _table(payments, ("timestamp", "symbol", "position", "mark", "rate", "payment", "cash")),
         "totals": make_totals(account, [row["payment"] for row in payments]),
         "config": dict(config or {}),
     }
     return Result(**{**fields, **changes})
 
 
+ORDER_COLUMNS = (
+    "timestamp", "symbol", "side", "quantity", "status", "reason", "order", "kind", "price", "position", "cash",
+)  # fmt: skip
 FILL_COLUMNS = (
     "timestamp", "symbol", "side", "quantity", "price", "reason", "fee", "realised_pnl", "position", "cash", "slippage",
     "liquidation_fee",
@@ -223,7 +226,7 @@ def _play(
             account.cash -= funding[row]
             payments.append(
                 {"timestamp": stamp, "symbol": first.symbol, "position": held}
-                | {"mark": 0.0, "rate": 0.0, "payment": funding[row]}
+                | {"mark": 0.0, "rate": 0.0, "payment": funding[row], "cash": account.cash}
             )
         for trade in due.get(row, ()):
             account.fill(stamp, trade, float(by_symbol[trade.symbol].open[row]))

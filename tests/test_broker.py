@@ -253,9 +253,11 @@ def test_two_feeds_share_one_account() -> None:
 
 
 def test_what_the_broker_cannot_play_is_refused_in_one_line() -> None:
-    """Trailing stops, other feeds, differing bars and commission settings say what to do instead."""
-    with pytest.raises(ParameterError, match="not a kind this broker plays"):
-        run(market(flat(3)), {0: lambda s: s.sell(size=1, exectype=bt.Order.StopTrail, trailamount=1.0)})
+    """Recorded orders, other feeds, differing bars and commission settings say what to do instead."""
+    with pytest.raises(
+        ParameterError, match=r"exectype = 'Historical': is not a kind .*; allowed: Market, Close, Limit"
+    ):
+        run(market(flat(3)), {0: lambda s: s.sell(size=1, exectype=bt.Order.Historical)})
     with pytest.raises(CrossgateError, match=r"contract\.replaced"):
         FuturesBroker().setcommission(commission=0.001)
     with pytest.raises(DataError, match="other bars"):
@@ -319,20 +321,6 @@ def test_what_is_left_of_a_plain_order_opens_from_the_next_bar_on() -> None:
     ]
     assert [stamp.hour for stamp in strategy.broker.ledger.tables()[0]["timestamp"]] == [1, 3, 5]
     assert strategy.getposition().size == -2.0
-
-
-@pytest.mark.parametrize(
-    ("keywords", "message"),
-    [
-        ({"leverage": -5}, "leverage = -5: should be above 0"),
-        ({"reason": "stop_los"}, "reason = 'stop_los': is not a reason of a fill; did you mean \"stop_loss\""),
-        ({"offset": 2.0}, "offset = 2.0: cannot be used here"),
-    ],
-)
-def test_keywords_the_broker_cannot_play_are_refused(keywords: dict[str, Any], message: str) -> None:
-    """A leverage below zero, an unknown reason or a distance without an entry stops the run with one line."""
-    with pytest.raises(ParameterError, match=message):
-        run(market(flat(3)), {0: lambda s: s.buy(size=1, **keywords)})
 
 
 @pytest.mark.parametrize("wrong", [{"cash": -5.0}, {"leverage": 0.0}, {"intrabar": "worst"}, {"slippage_bps": -1.0}])

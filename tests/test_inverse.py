@@ -54,9 +54,9 @@ def test_what_is_held_is_valued_as_the_account_values_it(side: int) -> None:
     info = broker.getcommissioninfo(feed)
     unrealised = info.profitandloss(held.size, held.price, feed.close[0])
     assert unrealised == pytest.approx(float(broker.account["unrealised"][0])) == pytest.approx(side * 0.4)
-    posted = float(broker.account["margin"][0])
-    assert broker.getvalue([feed]) == pytest.approx(posted + side * 0.4) == pytest.approx(0.45 + side * 0.4)
-    assert broker.getcash() == pytest.approx(10.0 - posted)
+    assert float(broker.account["margin"][0]) == pytest.approx(0.45)
+    assert broker.getvalue([feed]) == pytest.approx(side * 0.5)
+    assert broker.getcash() == pytest.approx(10.0 - 0.45)
     assert info.getvaluesize(100, 20_000.0) == pytest.approx(0.5)
 
 
