@@ -1,4 +1,4 @@
-"""The command line: `crossgate backtest | check | train | compare | data`, and the commands about runs."""
+"""The command line: `crossgate backtest | check | train | compare | skill | data`, and the commands about runs."""
 
 from __future__ import annotations
 
@@ -137,6 +137,20 @@ def compare(
         print(comparison)
         if comparison.path is not None:
             print(f"page: {comparison.path}")
+
+
+@app.command()
+def skill(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="The folder of a run; more to compare with.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what a run's forecasts were worth, and what they gained over other runs'."""
+    from crossgate.skill_command import print_runs, runs_record
+
+    if as_json:
+        _print_json(runs_record(runs))
+    else:
+        print_runs(runs)
 
 
 @app.callback(invoke_without_command=True)

@@ -83,7 +83,7 @@ def print_runs(runs: Sequence[Entry], columns: Sequence[str]) -> None:
 
 def print_run(result: Result, page: Path) -> None:
     """The verdict on the forecasts, the key metrics beside the baselines', the notes and the path of the report."""
-    console = _console()
+    console = open_console()
     metrics = read_metrics(page.parent)
     banner = skill_banner(measure_skill(result), synthetic=result.synthetic)
     console.print(Text(banner.headline, _COLOURS[banner.kind]), banner.text)
@@ -139,7 +139,7 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
 
 def print_markets(config: Path, records: Sequence[Mapping[str, Any]]) -> None:
     """What a check found out, one paragraph for each market."""
-    console = _console()
+    console = open_console()
     for record in records:
         synthetic = " (synthetic)" if record["synthetic"] else ""
         console.print(
@@ -158,6 +158,6 @@ def _period(result: Result) -> str:
     return f"{formats.day(first)} to {formats.day(last)}, {len(result.equity):,} bars"
 
 
-def _console() -> Console:
+def open_console() -> Console:
     """Standard output; lines are folded in a terminal only."""
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty())

@@ -200,7 +200,7 @@ def _coverages(track: Track) -> Iterable[Coverage]:
     level, bounds = bounds_of(track)
     freedom = track.degrees_of_freedom
     claimed = np.column_stack(claimed_interval(track.mean, track.sigma, freedom, level))
-    for name, both in (("conformal interval", bounds), ("mean and sigma", claimed)):
+    for name, both in (("interval", bounds), ("mean and sigma", claimed)):
         rows = track.rows[~np.isnan(both[track.rows, 0])]
         y, lower, upper = track.outcome[rows], both[rows, 0], both[rows, 1]
         finite = np.isfinite(upper) & np.isfinite(lower)
@@ -222,7 +222,8 @@ def _verdict(skill: Skill, seeds: tuple[Part, ...]) -> str:
         return f"No verdict: {skill.count:,} forecasts have a known outcome."
     side = "below" if skill.skill > 0.0 else "above"
     error = f"squared error {abs(skill.skill):.3%} {side} that of the mean of all earlier returns"
-    chance = f"Clark-West p = {skill.clark_west_p:.3f}" if math.isfinite(skill.clark_west_p) else "no test possible"
+    p = skill.clark_west_p
+    chance = "no test possible" if math.isnan(p) else f"Clark-West p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"
     better = [one.name for one in skill.against if one.skill < 0.0]
     said = f"{'Skill' if skill.evident else 'No evident skill'}: {error}, {chance}, {skill.count:,} bars"
     said += f"; {', '.join(better)} did better" if better else "; no naive forecast did as well"

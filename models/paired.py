@@ -41,6 +41,8 @@ class Gain(NamedTuple):
     clear: bool
 
     def __str__(self) -> str:
+        if self.gain == self.lower == self.upper == 0.0:
+            return f"{self.second} forecast the same as {self.first}"
         said = "more than luck" if self.clear else "it may be luck"
         side = "better" if self.gain >= 0.0 else "worse"
         bounds = f"{self.lower:+.3%} to {self.upper:+.3%}"

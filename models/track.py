@@ -9,7 +9,7 @@ import numpy as np
 
 from markets.candles import BoolArray, FloatArray, IntArray
 from markets.market import Market
-from models.forecasts import Forecasts
+from models.forecasts import EXTRAS, Forecasts
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +18,8 @@ class Track:
 
     `timestamp`: bar OPEN, UTC nanoseconds. `touched`: bars that cleaning touched. `oracle`: the true expectation of
     the next return, or None. `mean`, `sigma`: NaN where there is no forecast; `model` and `trained_through` are -1
-    there. `members` (bars, seeds), `degrees_of_freedom` and `quantiles` (bars, levels) as in ForecastSeries, or None.
+    there. `members` (bars, seeds), `degrees_of_freedom`, `quantiles` (bars, levels), `up_probability` and
+    `position` as in ForecastSeries, or None.
     """
 
     symbol: str
@@ -37,6 +38,8 @@ class Track:
     degrees_of_freedom: FloatArray | None = None
     levels: tuple[float, ...] = ()
     quantiles: FloatArray | None = None
+    up_probability: FloatArray | None = None
+    position: FloatArray | None = None
 
     @cached_property
     def outcome(self) -> FloatArray:
@@ -80,8 +83,6 @@ def track_of(market: Market, forecasts: Forecasts) -> Track:
         sigma=sigma,
         trained_through=np.where(known, one.trained_through[at], -1),
         model=np.where(known, one.model[at], -1),
-        members=placed(one.members),
-        degrees_of_freedom=placed(one.degrees_of_freedom),
         levels=one.levels,
-        quantiles=placed(one.quantiles),
+        **{name: placed(getattr(one, name)) for name in EXTRAS},
     )

@@ -18,7 +18,7 @@ from markets.candles import FloatArray, IntArray
 from markets.market import Market
 from reports.curves import EquityCurve, keep_extremes
 from reports.palette import DASHES, LIGHT, LINES
-from reports.skill_path import SkillPath
+from reports.skill_path import Band, SkillPath
 
 # By what the ticks are apart: years, months, days, hours, minutes, seconds.
 _DATES = ["%Y", "%b", "%d %b", "%H:%M", "%H:%M", "%S.%f"]
@@ -142,6 +142,23 @@ def draw_skill(path: SkillPath, sheet: Sheet) -> Figure:
     axes.axhline(0.0, color=LIGHT["muted"], linewidth=0.8, zorder=1)
     _label(axes, sheet, f"{path.symbol}, skill so far")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%".replace("-", "−")))  # noqa: RUF001
+    return figure
+
+
+def draw_band(band: Band, sheet: Sheet) -> Figure:
+    """The last returns as dots over the intervals that were issued for them; those outside are drawn as losses."""
+    figure = sheet.figure()
+    axes = sheet.panel(figure, 3.4 * sheet.text / sheet.height, 1 - 2.3 * sheet.text / sheet.height)
+    dates = _dates(band.timestamp)
+    axes.fill_between(dates, band.lower, band.upper, color=LIGHT["first"], alpha=0.25, linewidth=0, step="mid")
+    held = (band.lower <= band.outcome) & (band.outcome <= band.upper)
+    for own, colour in ((held, LIGHT["run"]), (~held, LIGHT["loss"])):
+        axes.scatter(dates[own], band.outcome[own], s=7.0, color=colour, linewidths=0, zorder=4)
+    axes.axhline(0.0, color=LIGHT["muted"], linewidth=0.8, zorder=1)
+    _label(axes, sheet, f"{band.symbol}, log return of a bar")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%".replace("-", "−")))  # noqa: RUF001
+    axes.set_xlim(dates[0], dates[-1])
+    axes.margins(x=0.01)
     return figure
 
 

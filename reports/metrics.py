@@ -11,9 +11,12 @@ import pandas as pd
 
 from backtests.result import Result
 from markets.candles import BoolArray, FloatArray
-from models.skill import Skill, forecast_skill
+from models.evidence import Evidence, forecast_evidence
+from models.skill import Skill, track_skill
+from models.track import Track
 from reports.curves import EquityCurve, equity_curve
 from reports.evidence import sharpe_moments
+from reports.tracks import result_tracks
 from reports.trades import list_trades
 
 Metrics = dict[str, Any]
@@ -55,9 +58,17 @@ def compute_metrics(result: Result, skill: Skill | Sequence[Skill] | None = None
 
 def measure_skill(result: Result) -> list[Skill]:
     """The skill of the forecasts a result was played on, one per market; none when its rule asks none."""
-    if result.strategy.rule not in FORECASTING_RULES:
-        return []
-    return [forecast_skill(market, result.forecasts) for market in result.markets]
+    return [track_skill(track) for track in asked_tracks(result)]
+
+
+def measure_evidence(result: Result) -> list[Evidence]:
+    """All evidence on the forecasts a result was played on, one per market; none when its rule asks none."""
+    return [forecast_evidence(track) for track in asked_tracks(result)]
+
+
+def asked_tracks(result: Result) -> list[Track]:
+    """The tracks of the forecasts that the rule of a result asked for."""
+    return result_tracks(result) if result.strategy.rule in FORECASTING_RULES else []
 
 
 def curve_metrics(curve: EquityCurve, *, traded: bool = True) -> Metrics:

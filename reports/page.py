@@ -11,13 +11,14 @@ import pandas as pd
 
 from backtests.result import Result
 from markets.market import Market
+from models.evidence import Evidence
 from models.skill import Skill
 from reports import formats, tables
 from reports.catalogue import CATALOGUE
 from reports.certainty import Certainty
 from reports.certainty_table import certainty_table, explain_certainty
 from reports.curves import EquityCurve, equity_curve
-from reports.figures import LOW, LOW_NARROW, MARKED_TRADES, NARROW, WIDE, draw_equity, draw_price, draw_skill
+from reports.figures import LOW, LOW_NARROW, MARKED_TRADES, NARROW, WIDE, draw_band, draw_equity, draw_price, draw_skill
 from reports.images import render_svg
 from reports.metrics import Metrics
 from reports.palette import LINES
@@ -31,7 +32,8 @@ from reports.sentences import (
     skill_banner,
 )
 from reports.settings import collect_settings, provenance
-from reports.skill_path import SkillPath, skill_paths
+from reports.skill_path import Band, SkillPath, forecast_bands, skill_paths
+from reports.skill_tables import skill_table, skill_tables
 from reports.templating import render
 
 LATEST = 50
@@ -59,16 +61,21 @@ class Findings:
     """All that was worked out about one run before a page is set.
 
     `baselines`: the same account run by simpler rules, by name, with their metrics in `baseline_metrics`.
-    `skills`: of the forecasts, one per market; none for a rule that asks no forecast.
+    `evidence`: on the forecasts, one per market; none for a rule that asks no forecast.
     """
 
     result: Result
     metrics: Metrics
     trades: pd.DataFrame
-    skills: Sequence[Skill]
+    evidence: Sequence[Evidence]
     certainty: Certainty
     baselines: Mapping[str, Result]
     baseline_metrics: Mapping[str, Metrics]
+
+    @property
+    def skills(self) -> list[Skill]:
+        """The skill of the forecasts, one per market."""
+        return [one.skill for one in self.evidence]
 
     @property
     def curves(self) -> dict[str, EquityCurve]:
@@ -99,8 +106,11 @@ def render_page(findings: Findings) -> str:
         months=tables.monthly_table(run),
         costs=tables.cost_table(result, run),
         skill_text=explain_skill(findings.skills, synthetic=result.synthetic),
-        skill=tables.skill_table(findings.skills),
+        skill_verdicts=[f"{one.skill.symbol}: {one.verdict}" for one in findings.evidence],
+        skill=skill_table(findings.skills),
+        skill_tables=skill_tables(findings.evidence),
         skill_paths=[_skill_path(path, number) for number, path in enumerate(skill_paths(result))],
+        bands=[_band(band, number) for number, band in enumerate(forecast_bands(result))],
         decisions=tables.decision_table(result.decisions),
         orders=tables.order_table(result.orders),
         breakdown=tables.breakdown_table(trades),
@@ -144,6 +154,21 @@ def _skill_path(path: SkillPath, number: int) -> Drawing:
     )
     names = ["forecasts", *(["oracle"] if path.oracle is not None else [])]
     return Drawing(wide, narrow, caption, [(name, LINES[at], _SWATCHES[at]) for at, name in enumerate(names)])
+
+
+def _band(band: Band, number: int) -> Drawing:
+    held = formats.percent(band.coverage)
+    described = f"The last returns of {band.symbol} with the interval issued before each; {held} of all lay inside."
+    wide, narrow = (
+        render_svg(draw_band(band, sheet), f"band{number}-{size}", described)
+        for size, sheet in (("wide", LOW), ("narrow", LOW_NARROW))
+    )
+    level = formats.percent(band.level, decimals=0)
+    caption = (
+        f"The last {len(band.outcome)} returns, each with the {level} interval that was issued one bar before; "
+        f"over the whole run {held} lay inside."
+    )
+    return Drawing(wide, narrow, caption)
 
 
 def _heading(findings: Findings, run: EquityCurve) -> dict[str, Any]:

@@ -18,14 +18,16 @@ from foundation.trials import TrialLedger
 from reports.certainty import Certainty, assess
 from reports.images import render_png
 from reports.labels import FILE as LABELS
-from reports.metrics import compute_metrics, measure_skill
+from reports.metrics import compute_metrics, measure_evidence
 from reports.settings import collect_settings, provenance
+from reports.skill_tables import skill_record
+from reports.tracks import TABLE, forecast_table
 from reports.trades import list_trades
 
 TABLES = ("decisions", "fills", "equity", "positions", "funding", "orders", "trades")
 FILES = (
     "config.toml", "metrics.json", "run.json", "trials.json", "equity.png", "report.html",
-    *(f"{name}.parquet" for name in TABLES),
+    *(f"{name}.parquet" for name in (*TABLES, TABLE)),
 )  # fmt: skip
 
 
@@ -71,12 +73,13 @@ def _find(result: Result, baselines: Mapping[str, Result] | None, ledger: TrialL
     from reports.page import Findings
 
     others = run_baselines(result) if baselines is None else baselines
-    skills = measure_skill(result)
+    evidence = measure_evidence(result)
+    skills = [one.skill for one in evidence]
     return Findings(
         result=result,
         metrics=compute_metrics(result, skills),
         trades=list_trades(result),
-        skills=skills,
+        evidence=evidence,
         certainty=assess(result, ledger),
         baselines=others,
         baseline_metrics={
@@ -93,6 +96,7 @@ def _write_findings(findings: Any, folder: Path) -> None:
     result = findings.result
     certainty: Certainty = findings.certainty
     metrics = {**findings.metrics, "certainty": certainty.own_record(), "baselines": findings.baseline_metrics}
+    metrics["forecasts"] = {one.skill.symbol: skill_record(one) for one in findings.evidence}
     (folder / "config.toml").write_text(tomli_w.dumps(collect_settings(result)), "utf-8")
     (folder / "metrics.json").write_text(write_json(metrics), "utf-8")
     (folder / "run.json").write_text(write_json(provenance(result)), "utf-8")
@@ -100,6 +104,7 @@ def _write_findings(findings: Any, folder: Path) -> None:
     for name in TABLES:
         table: pd.DataFrame = findings.trades if name == "trades" else getattr(result, name)
         table.to_parquet(folder / f"{name}.parquet", index=False)
+    forecast_table(result).to_parquet(folder / f"{TABLE}.parquet", index=False)
     (folder / "equity.png").write_bytes(render_png(picture_of(result, findings.curves)))
     (folder / "report.html").write_text(render_page(findings), "utf-8")
 

@@ -9,9 +9,15 @@ import numpy as np
 from backtests.result import Result
 from markets.candles import FloatArray, IntArray
 from markets.market import Market
+from models.evidence import bounds_of
 from models.forecasts import Forecasts
 from models.naive import expanding_mean
-from reports.metrics import FORECASTING_RULES
+from models.scores import inside
+from models.track import Track
+from reports.metrics import FORECASTING_RULES, asked_tracks
+
+# As many bars as a figure shows one by one.
+BAND_BARS = 240
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +34,46 @@ class SkillPath:
     timestamp: IntArray
     forecast: FloatArray
     oracle: FloatArray | None
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """The last returns of a market beside the intervals that were issued for them one bar before.
+
+    `timestamp`: OPEN of the bar whose log return is `outcome`. `coverage`: over all bars with an interval, which should
+    be `level`.
+    """
+
+    symbol: str
+    timestamp: IntArray
+    outcome: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    level: float
+    coverage: float
+
+
+def forecast_bands(result: Result) -> list[Band]:
+    """The bands of a result's markets, of those that have one."""
+    bands = [_band(track) for track in asked_tracks(result)]
+    return [band for band in bands if band is not None]
+
+
+def _band(track: Track) -> Band | None:
+    level, bounds = bounds_of(track)
+    rows = track.rows[~np.isnan(bounds[track.rows, 0])]
+    last = rows[np.isfinite(bounds[rows]).all(axis=1)][-BAND_BARS:]
+    if len(last) < 2:
+        return None
+    return Band(
+        symbol=track.symbol,
+        timestamp=track.timestamp[last] + track.bar,
+        outcome=track.outcome[last],
+        lower=bounds[last, 0],
+        upper=bounds[last, 1],
+        level=level,
+        coverage=float(inside(track.outcome[rows], bounds[rows, 0], bounds[rows, 1]).mean()),
+    )
 
 
 def skill_paths(result: Result) -> list[SkillPath]:

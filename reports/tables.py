@@ -11,22 +11,9 @@ import numpy as np
 import pandas as pd
 
 from backtests.result import Result
-from models.skill import Skill
 from reports import formats
 from reports.catalogue import CATALOGUE, SIDE_BY_SIDE
 from reports.curves import EquityCurve
-
-
-def _skill_percent(value: float | None) -> str:
-    return formats.percent(value, signed=True, decimals=3)
-
-
-def _two_percent(value: float | None) -> str:
-    return formats.percent(value, decimals=2)
-
-
-def _coefficient(value: float | None) -> str:
-    return formats.decimal(value, signed=True)
 
 
 class Cell(NamedTuple):
@@ -155,32 +142,6 @@ def trade_table(trades: pd.DataFrame, caption: str, *, several: bool) -> Table:
         )
     words_at = range(4 + several) if several else range(4)
     return Table(caption, heads, rows, frozenset({*words_at, len(heads) - 1}))
-
-
-_SKILL_ROWS: tuple[tuple[str, str, Any], ...] = (
-    ("count", "Forecasts with a known outcome", formats.count),
-    ("skill", "Skill against the expanding mean", _skill_percent),
-    ("skill_against_zero", "Skill against zero", _skill_percent),
-    ("oracle_skill", "Skill of the oracle against the expanding mean", _skill_percent),
-    ("oracle_ratio", "Share of the oracle's gain that was reached", formats.percent),
-    ("information_coefficient", "Information coefficient", _coefficient),
-    ("rank_information_coefficient", "Rank information coefficient", _coefficient),
-    ("directional_accuracy", "Directional accuracy", _two_percent),
-    ("clark_west_p", "Clark-West p-value, against the expanding mean", formats.probability),
-    ("pesaran_timmermann_p", "Pesaran-Timmermann p-value, of the direction", formats.probability),
-)
-
-
-def skill_table(skills: Sequence[Skill]) -> Table | None:
-    """The skill of the forecasts, a column per market; None without any. The oracle's rows need an oracle."""
-    if not skills:
-        return None
-    rows = [
-        [Cell(label), *(Cell(write(getattr(one, name))) for one in skills)]
-        for name, label, write in _SKILL_ROWS
-        if any(getattr(one, name) is not None for one in skills)
-    ]
-    return Table("Forecasts of the next bar's log return", ["", *(one.symbol for one in skills)], rows)
 
 
 def decision_table(decisions: pd.DataFrame) -> Table:

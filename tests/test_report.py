@@ -159,7 +159,7 @@ def test_the_page_is_well_formed_and_alone(tmp_path: Path) -> None:
     assert len(ids) == len(set(ids))
     assert {f"#{one}" for one in ids} >= {attributes["href"] for tag, attributes in page.seen if tag == "a"}
     images = [attributes for tag, attributes in page.seen if tag == "svg" and "aria-hidden" not in attributes]
-    assert len(images) == 6
+    assert len(images) == 8
     assert all(len(one["aria-label"] or "") > 40 for one in images)
     heads = [attributes.get("scope") for tag, attributes in page.seen if tag == "th"]
     assert set(heads) == {"col", "row"}

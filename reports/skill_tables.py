@@ -1,0 +1,189 @@
+"""Skill in tables: what a page and a terminal set about forecasts, and the same as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from models.evidence import Evidence, Part
+from models.paired import PairedSkill
+from models.skill import Skill
+from reports import formats
+from reports.tables import Cell, Table
+
+Write = Callable[[Any], str]
+
+
+def _skill(value: float | None) -> str:
+    return formats.percent(value, signed=True, decimals=3)
+
+
+def _share(value: float | None) -> str:
+    return formats.percent(value, decimals=2)
+
+
+def _coefficient(value: float | None) -> str:
+    return formats.decimal(value, signed=True)
+
+
+def _moves(value: float | None) -> str:
+    return formats.percent(value, decimals=4)
+
+
+_SKILL_ROWS: tuple[tuple[str, str, Write], ...] = (
+    ("count", "Forecasts with a known outcome", formats.count),
+    ("skill", "Skill against the expanding mean", _skill),
+    ("oracle_skill", "Skill of the oracle against the expanding mean", _skill),
+    ("oracle_ratio", "Share of the oracle's gain that was reached", formats.percent),
+    ("information_coefficient", "Information coefficient", _coefficient),
+    ("information_coefficient_error", "its error, allowing for autocorrelation", formats.decimal),
+    ("rank_information_coefficient", "Rank information coefficient", _coefficient),
+    ("rank_information_coefficient_error", "its error", formats.decimal),
+    ("directional_accuracy", "Directional accuracy", _share),
+    ("clark_west_p", "Clark-West p-value, against the expanding mean", formats.probability),
+    ("pesaran_timmermann_p", "Pesaran-Timmermann p-value, of the direction", formats.probability),
+    ("anatolyev_gerko_p", "Anatolyev-Gerko p-value, of what the direction earns", formats.probability),
+)
+
+
+def skill_table(skills: Sequence[Skill]) -> Table | None:
+    """The skill of the forecasts, a column per market; None without any. The oracle's rows need an oracle."""
+    if not skills:
+        return None
+    rows = [
+        [Cell(label), *(Cell(write(getattr(one, name))) for one in skills)]
+        for name, label, write in _SKILL_ROWS
+        if any(getattr(one, name) is not None for one in skills)
+    ]
+    return Table("Forecasts of the next bar's log return", ["", *(one.symbol for one in skills)], rows)
+
+
+def naive_table(skills: Sequence[Skill]) -> Table:
+    """The error of the forecasts and of each naive one, and the skill against it, two columns per market."""
+    heads = [head for one in skills for head in (f"{one.symbol} error", "skill against it")]
+    rows = [[Cell("These forecasts"), *(cell for one in skills for cell in (Cell(_moves(one.rmse)), Cell("")))]]
+    for number, naive in enumerate(skills[0].against):
+        cells = (cell for one in skills for cell in _against(one.against[number].rmse, one.against[number].skill))
+        rows.append([Cell(naive.name), *cells])
+    return Table("Root mean square error of a bar's log return", ["", *heads], rows)
+
+
+def _against(rmse: float, skill: float) -> tuple[Cell, Cell]:
+    text = _skill(skill)
+    return Cell(_moves(rmse)), Cell(text, "loss" if text.startswith(formats.MINUS) else "")
+
+
+def part_tables(evidence: Evidence) -> list[Table]:
+    """The forecasts of one market taken apart, by what they can be taken apart by."""
+    groups = {
+        "regime": ("By volatility when they were made", evidence.regimes),
+        "age": ("By the age of the model", evidence.ages),
+        "seed": ("By the seed of the network, each alone", evidence.seeds),
+        "fold": ("By model", evidence.folds),
+    }
+    return [
+        _part_table(f"{evidence.skill.symbol}: {caption[0].lower()}{caption[1:]}", parts)
+        for caption, parts in groups.values()
+        if parts
+    ]
+
+
+def _part_table(caption: str, parts: Sequence[Part]) -> Table:
+    heads = ["", "Bars", "Skill", "Correlation", "Right direction"]
+    rows = []
+    for part in parts:
+        text = _skill(part.skill)
+        tone = "loss" if text.startswith(formats.MINUS) else ""
+        figures = (Cell(_coefficient(part.information_coefficient)), Cell(_share(part.directional_accuracy)))
+        rows.append([Cell(part.label), Cell(formats.count(part.bars)), Cell(text, tone), *figures])
+    return Table(caption, heads, rows)
+
+
+def echo_table(evidence: Sequence[Evidence]) -> Table:
+    """The correlation of the forecast with the next return, and with those before it; and the price trap."""
+    rows = [[Cell("Return of the next bar"), *(Cell(_coefficient(e.skill.information_coefficient)) for e in evidence)]]
+    for lag in range(len(evidence[0].echoes)):
+        label = "Return that had just ended" if lag == 0 else f"{lag} bar{'s' if lag > 1 else ''} before that"
+        rows.append([Cell(label), *(Cell(_coefficient(one.echoes[lag])) for one in evidence)])
+    ratios = (Cell(formats.decimal(one.price_ratio, digits=5)) for one in evidence)
+    rows.append([Cell("Error of the price forecast over that of no change"), *ratios])
+    heads = ["Correlation of the forecast with", *(one.skill.symbol for one in evidence)]
+    return Table("Is it yesterday's price?", heads, rows)
+
+
+_VOLATILITY: tuple[tuple[str, str, Write], ...] = (
+    ("qlike", "QLIKE of sigma, less that of the best constant", _coefficient),
+    ("har_qlike", "QLIKE of HAR with leverage, likewise", _coefficient),
+    ("diebold_mariano_p", "Diebold-Mariano p-value of their being equal", formats.probability),
+    ("crps", "CRPS of the forecast", _moves),
+    ("naive_crps", "CRPS of the expanding mean with HAR", _moves),
+)
+
+
+def volatility_table(evidence: Sequence[Evidence]) -> Table | None:
+    """Sigma against HAR with leverage, and how often outcomes lay inside the intervals; None without any."""
+    if not any(one.volatility for one in evidence):
+        return None
+    rows = [
+        [Cell(label), *(Cell(write(getattr(one.volatility, name, None))) for one in evidence)]
+        for name, label, write in _VOLATILITY
+    ]
+    for number, name in enumerate(("Interval", "What mean and sigma claim")):
+        covers = [one.coverage[number] if number < len(one.coverage) else None for one in evidence]
+        level = next((formats.percent(one.level, decimals=0) for one in covers if one), formats.NONE)
+        for key, label, write in (
+            ("coverage", f"{name}: held, of {level} wanted", formats.percent),
+            ("worst_block", f"{name}: held in the worst 500 bars", formats.percent),
+            ("width", f"{name}: width, median", _moves),
+        ):
+            rows.append([Cell(label), *(Cell(write(getattr(one, key, None))) for one in covers)])
+    heads = ["", *(one.skill.symbol for one in evidence)]
+    return Table("Volatility and intervals of the next bar's log return", heads, rows)
+
+
+def paired_table(paired: PairedSkill) -> Table:
+    """What each run's forecasts gained over another's on the bars that all of them forecast."""
+    level = formats.percent(paired.level, decimals=0)
+    rows = [
+        [Cell(f"{one.name}, skill"), *(Cell(_skill(value)) for value in (one.skill, one.lower, one.upper)), Cell("")]
+        for one in paired.contenders
+    ]
+    for gain in paired.gains:
+        figures = (Cell(_skill(value)) for value in (gain.gain, gain.lower, gain.upper))
+        word = "more than luck" if gain.clear else "may be luck"
+        rows.append([Cell(f"{gain.second} over {gain.first}"), *figures, Cell(word)])
+    caption = f"{paired.symbol}: {paired.bars:,} bars that all forecast; ranges hold the figure {level} of the time"
+    return Table(caption, ["", "Share of squared error", "from", "to", ""], rows, frozenset({0, 4}))
+
+
+def skill_tables(evidence: Sequence[Evidence]) -> list[Table]:
+    """All tables about some markets' forecasts but the first one, in the order of a page."""
+    if not evidence:
+        return []
+    tables = [naive_table([one.skill for one in evidence]), echo_table(evidence), volatility_table(evidence)]
+    parts = [table for one in evidence for table in part_tables(one)]
+    return [*(table for table in tables if table is not None), *parts]
+
+
+def skill_record(evidence: Evidence | PairedSkill) -> dict[str, Any]:
+    """Evidence as JSON can hold it: nested tables by field name; figures that are not finite become None."""
+    record: dict[str, Any] = _plain(evidence)
+    return record
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: _plain(one) for name, one in value._asdict().items()}
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return value
