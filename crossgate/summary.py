@@ -49,7 +49,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 
 def print_folder(folder: Path) -> None:
     """The key metrics of a run folder beside the baselines', its labels and notes, and the path of its report."""
-    console, record, labels = _console(), run_record(folder / "report.html"), read_labels(folder)
+    console, record, labels = open_console(), run_record(folder / "report.html"), read_labels(folder)
     if labels.tags or labels.note:
         console.print(Text(" ".join([*(f"[{tag}]" for tag in labels.tags), labels.note]).strip(), "cyan"))
     for note in record["notes"]:
@@ -78,7 +78,7 @@ def print_runs(runs: Sequence[Entry], columns: Sequence[str]) -> None:
         figures = [CATALOGUE[name].write(run.metrics.get(name)) for name in columns]
         said = " ".join([*(f"[{tag}]" for tag in run.labels.tags), run.labels.note]).strip()
         table.add_row(escape(run.folder), symbols, *figures, escape(said))
-    _console().print(table)
+    open_console().print(table)
 
 
 def print_run(result: Result, page: Path) -> None:
