@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from markets.candles import BoolArray, FloatArray
+from models.regression import dot
 
 
 class Correlation(NamedTuple):
@@ -35,10 +36,10 @@ def newey_west(values: FloatArray, lags: int | None = None) -> float:
     if n < 2:
         return math.nan
     centred = values - values.mean()
-    total = float(centred @ centred)
+    total = dot(centred, centred)
     lags = default_lags(n) if lags is None else lags
     for lag in range(1, lags + 1):
-        total += 2.0 * (1.0 - lag / (lags + 1.0)) * float(centred[lag:] @ centred[:-lag])
+        total += 2.0 * (1.0 - lag / (lags + 1.0)) * dot(centred[lag:], centred[:-lag])
     return total / n**2
 
 
