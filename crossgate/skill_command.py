@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from crossgate.summary import open_console
+from crossgate.terminal import open_console
 from foundation.errors import DataError
 from models.evidence import Evidence, forecast_evidence
 from models.paired import PairedSkill, compare_tracks

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from backtests.result import Result
+from crossgate.terminal import open_console
 from foundation.errors import ParameterError, suggestion
 from foundation.units import nanoseconds
 from markets.candles import utc
@@ -156,8 +155,3 @@ def print_markets(config: Path, records: Sequence[Mapping[str, Any]]) -> None:
 def _period(result: Result) -> str:
     first, last = (result.equity["timestamp"].iloc[row] for row in (0, -1))
     return f"{formats.day(first)} to {formats.day(last)}, {len(result.equity):,} bars"
-
-
-def open_console() -> Console:
-    """Standard output; lines are folded in a terminal only."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from result_factory import make_forecasts, make_market, make_result, make_trades
+from test_public_names import loaded_after
 
 from backtests.result import Result
 from crossgate.command_line import main
@@ -170,6 +171,15 @@ def test_runs_of_other_markets(folder: Path, tmp_path: Path, monkeypatch: pytest
     write_report(make_result(other), tmp_path / "third", baselines={})
     assert command(monkeypatch, folder, tmp_path / "third") == 2
     assert "have no market in common" in capsys.readouterr().err
+
+
+def test_measuring_loads_no_statistics_library(folder: Path) -> None:
+    """The section is made without the libraries that its functions are held to, and without torch."""
+    code = (
+        "from crossgate.skill_command import runs_record\nfrom pathlib import Path\n"
+        f"runs_record([Path({str(folder)!r}), Path({str(folder.parent / 'weak')!r})])"
+    )
+    assert loaded_after(code, "statsmodels scoringrules arch torch matplotlib scipy.stats") == []
 
 
 def test_the_paired_table() -> None:
