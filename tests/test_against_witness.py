@@ -95,7 +95,14 @@ def test_exchange_and_witness_agree_on_random_lives(case: Case) -> None:
     assert first_difference(case) == ""
 
 
-@pytest.mark.parametrize("kind", ["bracket", "reverse", "limit_entry", "ladder", "stop_entry"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "bracket", "reverse", "limit_entry", "ladder", "stop_entry", "stop_limit_entry", "stop_limit_protection",
+        "trail_entry", "trail_protection", "trail_bracket", "at_close", "oco_entries", "oco_exits", "valid_entry",
+        "valid_bracket",
+    ],
+)  # fmt: skip
 def test_each_kind_of_order_is_compared_with_fills_of_it(kind: str) -> None:
     """The comparison is not idle: over a few seeds each kind of order leads to many fills on which both agree."""
     from market_cases import Weather, grow
