@@ -17,7 +17,7 @@ _STATUS = {
 }  # fmt: skip
 FILL_COLUMNS = (
     "timestamp", "symbol", "side", "quantity", "price", "reason", "fee", "realised_pnl", "position", "cash",
-    "slippage", "liquidation_fee", "bound",
+    "slippage", "liquidation_fee", "bound", "notional",
 )  # fmt: skip
 PAYMENT_COLUMNS = ("timestamp", "symbol", "position", "mark", "rate", "payment", "cash")
 ORDER_COLUMNS = (
@@ -49,7 +49,7 @@ class Ledger:
             float(fill["price"]),
             reason,
         )
-        names = ("fee", "realised_pnl", "position", "cash", "slippage", "liquidation_fee", "bound")
+        names = ("fee", "realised_pnl", "position", "cash", "slippage", "liquidation_fee", "bound", "notional")
         self.fills.append((*head, *(float(fill[name]) for name in names)))
 
     def add_payments(self, i: int, payments: Any) -> None:

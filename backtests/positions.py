@@ -9,7 +9,16 @@ from backtests.fills import liquidation_fill, reaches, slipped
 from backtests.levels import bankruptcy_level, liquidation_level
 from backtests.records import CANCELLED, CLOSE, CLOSED, LIQUIDATED, LIQUIDATION, LIVE, MARKET, Desk, Row
 from backtests.ties import cut_ties, finish
-from backtests.valuation import entry_of, fee_of, initial_margin_of, payment_of, profit_of, reserve_of, valued_price
+from backtests.valuation import (
+    entry_of,
+    fee_of,
+    initial_margin_of,
+    notional_of,
+    payment_of,
+    profit_of,
+    reserve_of,
+    valued_price,
+)
 from foundation.compilation import rule
 from markets.filters import round_nearest
 
@@ -71,6 +80,7 @@ def open_position(desk: Desk, order: Row, quantity: float, price: float, referen
     reprice(desk, s)
     fill = write_fill(desk, order.id, s, order.side)
     fill.opening, fill.reason, fill.quantity, fill.price = 1, order.reason, quantity, price
+    fill.notional = notional_of(contract, quantity, price)
     fill.fee, fill.slippage = fee, abs(profit_of(contract, quantity, valued_price(contract, reference), price))
     order.fill_price = (order.filled * order.fill_price + quantity * price) / (order.filled + quantity)
     order.filled += quantity
@@ -114,6 +124,7 @@ def close_position(
     fill = write_fill(desk, order, symbol, -side)
     fill.reason, fill.quantity, fill.price, fill.fee = reason, quantity, price, fee
     fill.liquidation_fee, fill.realised_pnl = charge, realised
+    fill.notional = notional_of(contract, quantity, price)
     fill.slippage = abs(profit_of(contract, quantity, valued_price(contract, reference), price))
     cut_ties(desk)
     if position.quantity == 0.0:

@@ -115,7 +115,7 @@ CONTRACT = np.dtype(
 FILL = np.dtype(
     _fields(WHOLE, "order symbol")
     + _fields(BYTE, "side reason opening bound")
-    + _fields(REAL, "quantity price fee liquidation_fee realised_pnl position cash slippage")
+    + _fields(REAL, "quantity price notional fee liquidation_fee realised_pnl position cash slippage")
 )
 PAYMENT = np.dtype(_fields(WHOLE, "symbol") + _fields(REAL, "position mark rate payment cash"))
 HISTORY = np.dtype(_fields(REAL, "equity cash margin unrealised"))

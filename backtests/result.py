@@ -41,7 +41,8 @@ class Result:
 
     `fills`: timestamp, symbol, side (buy | sell), quantity, price, reason (entry | signal | stop_loss |
     trailing_stop | break_even | take_profit | time_exit | liquidation | order), fee, realised_pnl (before
-    fees), position (after), cash (after), slippage, liquidation_fee.
+    fees), position (after), cash (after), slippage, liquidation_fee, bound (1 for a
+    liquidation that rests on the bound alone, else 0), notional (the value of the fill).
     `equity`: timestamp, equity, cash, margin, unrealised, position, mark, liquidation_price: one row
     per bar, at the bar's close; equity = cash + unrealised, margin is the part of cash that is posted.
     With several symbols the last three are NaN here and stand in `positions`.

@@ -171,4 +171,5 @@ def _load(table: MarketParams | BookParams | DemoParams, data: Path | None) -> M
     return cg.load_market(
         table.contract, table.candles, table.mark, table.funding,
         bar=table.bar, data=data, start=table.start, end=table.end, finer=table.finer,
+        tiers=table.tiers, tiers_date=table.tiers_date,
     )  # fmt: skip

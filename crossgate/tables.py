@@ -125,6 +125,12 @@ class MarketParams(TradedParams):
         min_length=1,
         description=f"{_FILE}; shorter candles of the same contract, which say what came first in a bar",
     )
+    tiers: str | None = Field(
+        None, min_length=1, description=f"{_FILE} with margin brackets; left out, the contract's own"
+    )
+    tiers_date: str | None = Field(
+        None, pattern=r"^\d{4}-\d\d-\d\d$", description="the day whose margin brackets are played, YYYY-MM-DD"
+    )
     start: Time = Field(None, description=_DAY)
     end: Time = Field(None, description=_DAY)
 

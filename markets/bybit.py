@@ -20,19 +20,6 @@ def bankruptcy_price(quantity: float, entry: float, leverage: float) -> float:
 
 
 @rule
-def liquidation_price(
-    quantity: float, entry: float, leverage: float, maintenance_rate: float, added_margin: float
-) -> float:
-    """The liquidation price of an isolated linear position, with the maintenance margin fixed at ENTRY.
-
-    `entry * (1 - side / leverage + side * maintenance_rate) - added_margin / quantity`. The venue shows it
-    rounded to a tick, up for a long and down for a short. 0 where there is none above zero.
-    """
-    side = 1.0 if quantity > 0.0 else -1.0
-    return max(0.0, entry * (1.0 - side / leverage + side * maintenance_rate) - added_margin / quantity)
-
-
-@rule
 def fee_to_close(quantity: float, entry: float, leverage: float, taker_fee: float) -> float:
     """The reserve for closing: the taker fee at the BANKRUPTCY price."""
     return trading_fee(quantity, bankruptcy_price(quantity, entry, leverage), taker_fee)

@@ -13,9 +13,10 @@ from pydantic import BeforeValidator, Field
 from foundation.errors import ParameterError, suggestion
 from foundation.parameters import Parameters
 from foundation.units import Measured, Quantity
-from markets.tiers import NO_CAP, MarginTiers, maintenance_amounts
+from markets.tiers import NO_CAP, MarginTiers, maintenance_amounts, read_margin_tiers, tiers_in_force
 
 REGISTRY = Path(__file__).with_name("contracts.toml")
+TIERS = Path(__file__).with_name("margin_tiers.csv")
 # What the closing fee is to the liquidation price, and at which price maintenance is valued: see `markets.venues`.
 METHODS = ("binance", "closing_fee", "bybit", "bitmex")
 
@@ -133,16 +134,32 @@ class Contract(Parameters):
 
 
 @cache
+def shipped_tiers() -> tuple[MarginTiers, ...]:
+    """The bracket tables that come with crossgate, by key and day; each row of the file names its source."""
+    return tuple(read_margin_tiers(TIERS))
+
+
+@cache
 def registry() -> dict[str, Contract]:
-    """The contracts that come with crossgate, by key."""
+    """The contracts that come with crossgate, by key, with the newest brackets known of each."""
     with REGISTRY.open("rb") as file:
         tables: list[dict[str, Any]] = tomllib.load(file)["contract"]
-    contracts = [Contract(**table) for table in tables]
-    return {contract.key: contract for contract in contracts}
+    contracts = {contract.key: contract for contract in (Contract(**table) for table in tables)}
+    for tiers in sorted(shipped_tiers(), key=lambda one: one.date):
+        contracts[tiers.symbol] = contracts[tiers.symbol].with_tiers(tiers)
+    return contracts
 
 
-def find_contract(key: str) -> Contract:
-    """The registered contract named `venue:symbol`; raises ParameterError with a suggestion."""
+def find_contract(key: str, tiers_date: str | None = None) -> Contract:
+    """The registered contract named `venue:symbol`, with its newest brackets or those in force on a day, YYYY-MM-DD.
+
+    Raises ParameterError: with a suggestion for an unknown key, and for a day before the first brackets.
+    """
+    contract = _find(key)
+    return contract if tiers_date is None else contract.with_tiers(tiers_in_force(shipped_tiers(), key, tiers_date))
+
+
+def _find(key: str) -> Contract:
     known = registry()
     if key not in known:
         fix = f"{suggestion(key, known)}; any other contract can be written as a table: contract = {{venue = ..., ...}}"

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from foundation.errors import DataError, ParameterError
+from foundation.errors import DataError, ParameterError, suggestion
 from foundation.units import nanoseconds
 from markets.candles import Candles, IntArray, check_bars, check_order, duration, utc
 from markets.contract import Contract, find_contract
@@ -23,6 +23,7 @@ from markets.market import Market
 from markets.resampling import resample
 from markets.stored import StoredMarket
 from markets.tables import read_table
+from markets.tiers import read_margin_tiers, tiers_in_force
 
 _PRICES = ("open", "high", "low", "close")
 
@@ -38,6 +39,8 @@ def load_market(
     start: str | None = None,
     end: str | None = None,
     finer: str | Path | None = None,
+    tiers: str | Path | None = None,
+    tiers_date: str | None = None,
 ) -> Market:
     """The market of one contract, from the store of the data folder or from parquet files, checked row by row.
 
@@ -48,11 +51,13 @@ def load_market(
     the bar length is read off the stamps, and `bar` asks for longer bars. The market holds the candles,
     and finer ones, that open at or after `start` and before `end` (`2021-01-01` or ISO time, UTC where
     it names no zone); rows outside that span are not checked beyond their order.
+    `tiers`: a CSV file of margin brackets, see `read_margin_tiers`; without it the contract's own count, of a
+    registered contract those shipped. `tiers_date`: the day whose brackets are played.
     Raises DataError or ParameterError; repairs nothing.
     """
-    traded = find_contract(contract) if isinstance(contract, str) else contract
     span, length = _read_span(start, end), _read_bar(bar)
     folder = resolve_data_folder(data)
+    traded = _traded(contract, None if tiers is None else _locate(folder, tiers), tiers_date)
     stored = StoredMarket(folder, traded) if candles is None else None
     if candles is not None:
         bars = _read_candles(_locate(folder, candles), span)
@@ -70,6 +75,26 @@ def load_market(
     if marks is not None:
         _check_same_contract(bars, marks)
     return Market(traded, bars, marks, settlements, finer=shorter, notes=tuple(stored.notes) if stored else ())
+
+
+def _traded(contract: str | Contract, tiers: Path | None, date: str | None) -> Contract:
+    """The contract with the brackets asked for; symbols as BTCUSDT, BTC/USDT:USDT or venue:symbol."""
+    if tiers is None:
+        if isinstance(contract, str):
+            return find_contract(contract, date)
+        if date is not None:
+            raise ParameterError("tiers_date", "needs a file of brackets", value=date, fix="name it: tiers = ...")
+        return contract
+    traded = find_contract(contract) if isinstance(contract, str) else contract
+    tables = read_margin_tiers(tiers)
+    names = (traded.key, traded.symbol, f"{traded.symbol.removesuffix(traded.settlement)}/{traded.settlement}")
+    own = [one for one in tables if one.symbol in names or one.symbol.split(":")[0] in names]
+    if not own:
+        fix = suggestion(traded.symbol, {one.symbol for one in tables})
+        raise ParameterError("tiers", f"holds no brackets of {traded.symbol}", value=str(tiers), fix=fix)
+    if date is None:
+        return traded.with_tiers(max(own, key=lambda one: one.date))
+    return traded.with_tiers(tiers_in_force(own, own[0].symbol, date))
 
 
 def resolve_data_folder(data: str | Path | None = None) -> Path:

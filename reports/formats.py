@@ -12,8 +12,11 @@ MINUS = "−"  # noqa: RUF001 - a minus as wide as the plus
 
 
 def money(value: float | None, *, signed: bool = False) -> str:
-    """An amount: 12,345.67; with fewer decimals above 100,000."""
-    return _write(value, ",.0f" if value is not None and abs(value) >= 100_000 else ",.2f", signed=signed)
+    """An amount: 12,345.67; with fewer decimals above 100,000, and with more below 0.1, as coins have: 0.00123."""
+    size = 1.0 if not value or not math.isfinite(value) else abs(value)
+    if size >= 0.1:
+        return _write(value, ",.0f" if size >= 100_000 else ",.2f", signed=signed)
+    return _write(value, f",.{min(2 - math.floor(math.log10(size)), 8)}f", signed=signed)
 
 
 def percent(value: float | None, *, signed: bool = False, decimals: int = 1) -> str:

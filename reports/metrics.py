@@ -185,7 +185,7 @@ def _activity(result: Result, curve: EquityCurve) -> Metrics:
     days as a multiple of average equity.
     """
     held = (result.positions["position"] != 0.0).groupby(result.positions["timestamp"]).any()
-    notional = float((result.fills["quantity"] * result.fills["price"]).sum())
+    notional = float(result.fills["notional"].sum())
     average, years = float(curve.equity.mean()), len(curve.equity) / curve.bars_per_year
     return {
         "exposure": float(held.mean()) if len(held) else 0.0,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from backtests.result import Result
+from markets.contract import Contract
 from models.skill import Skill
 from reports import formats
 from reports.curves import YEAR
@@ -133,10 +134,25 @@ _PATHS = {
     "favourable": f"{_BOTH} the target is assumed to come first: the flattering case.",
     "nearer_extreme": f"{_BOTH} the one on the side whose extreme is nearer to the open comes first.",
 }
+_ACCOUNTS = {
+    "isolated": "Margin is isolated: a position loses no more than what was posted for it.",
+    "cross": "Margin is cross: the whole account stands behind every position, and liquidation counts all other "
+    "positions at their worst prices of the bar.",
+}
 _LIMITS = {
     "touch": "A target fills when the price touches it.",
     "through": "A target fills only when the price trades through it by a tick.",
 }
+
+
+def _margin_of(contract: Contract) -> str:
+    """The maintenance rates of a contract, and the day of its brackets."""
+    lowest, highest = contract.margin_tiers.rates[0], contract.margin_tiers.rates[-1]
+    rates = formats.percent(float(lowest), decimals=2)
+    if len(contract.tiers) < 2:
+        return f"{contract.symbol} {rates}"
+    highest_rate = formats.percent(float(highest), decimals=2)
+    return f"{contract.symbol} {rates} to {highest_rate} in {len(contract.tiers)} brackets of {contract.tiers_date}"
 
 
 def assumptions(result: Result) -> list[str]:
@@ -148,7 +164,7 @@ def assumptions(result: Result) -> list[str]:
         for one in contracts
     ]
     fees = "; ".join(f"{symbol} taker {taker}, maker {maker}" for symbol, taker, maker in rates)
-    margins = ", ".join(f"{one.symbol} {formats.percent(one.maintenance_rate, decimals=2)}" for one in contracts)
+    margins = "; ".join(_margin_of(one) for one in contracts)
     missing = " Where it is missing it was played as zero." if account.missing_funding == "zero" else ""
     return [
         "Forecasts are out of sample, and figures start at the first bar that has one.",
@@ -158,8 +174,8 @@ def assumptions(result: Result) -> list[str]:
         _PATHS[account.intrabar],
         _LIMITS[account.limit_fill],
         f"Fees are a fraction of notional: {fees}.",
-        f"Margin is isolated, with one maintenance rate: {margins}. Liquidation is tested on the mark price and takes "
-        "no more than the posted margin.",
+        f"{_ACCOUNTS[account.margin]} Maintenance: {margins}. Liquidation is tested on the mark price.",
+        f"All money is in {result.settlement}, in which the contracts settle.",
         f"Funding is paid at the recorded stamps on the notional at mark; longs pay a positive rate.{missing}",
         "Orders move no price: any size fills at the price of the bar plus slippage.",
         "Equity at zero is final. There is no interest on idle cash and no tax.",

@@ -66,7 +66,7 @@ def cost_table(result: Result, curve: EquityCurve) -> Table:
     totals, cash = result.totals, result.account.cash
     change = float(curve.equity[-1]) - cash
     gross = change + totals.fees + totals.funding + totals.liquidation_charges
-    notional = float((result.fills["quantity"] * result.fills["price"]).sum())
+    notional = float(result.fills["notional"].sum())
     lines = [
         ("Profit before slippage", gross + totals.slippage),
         ("Slippage, inside the fill prices", -totals.slippage),

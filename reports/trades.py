@@ -42,6 +42,7 @@ class Trade:
     exit_reason: str = "open"
 
     _entered: float = 0.0
+    _worth: float = 0.0
     _left: float = 0.0
 
 
@@ -89,6 +90,7 @@ def _round_trips(fills: pd.DataFrame) -> Iterator[Trade]:
                 trade._entered + opening
             )
             trade._entered += opening
+            trade._worth += float(fill["notional"]) * opening / quantity
             trade.quantity = max(trade.quantity, abs(after))
             trade.fees += cost * opening / quantity
         before = after
@@ -130,6 +132,6 @@ def _share_funding(trades: list[Trade], payments: pd.DataFrame) -> None:
 
 def _finish(trade: Trade, result: Result, bar: int) -> None:
     trade.profit -= trade.fees + trade.liquidation_charges
-    trade.rate = trade.profit / (trade._entered * trade.entry_price)
+    trade.rate = trade.profit / trade._worth
     end = pd.Timestamp(result.equity["timestamp"].iloc[-1]) if trade.closed is None else trade.closed
     trade.bars_held = (end.as_unit("ns").value - trade.opened.as_unit("ns").value) // bar

@@ -54,6 +54,9 @@ def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
             }
         ),
     }
+    for name in ("ohlcv/binance_um_BTCUSDT_30m", "ohlcv/binance_um_BNBUSDT_30m"):
+        tables[name] = tables["ohlcv/binance_um_BTCUSDT_1h"]
+    tables["funding/binance_um_BNBUSDT_funding"] = tables["funding/binance_um_BTCUSDT_funding"]
     for name, table in tables.items():
         path = folder / f"{name}.parquet"
         path.parent.mkdir(exist_ok=True)

@@ -114,7 +114,9 @@ def ticked(row: Row, price: float) -> float:
 def bybit_liquidation(row: Row) -> float:
     """The liquidation price of Bybit, which jesse uses too."""
     extra, size = row.get("extra_margin", 0.0), row.side * row.get("qty", 1.0)
-    return ticked(row, bybit.liquidation_price(size, row["entry"], row["leverage"], row["mmr"], extra))
+    margin_held = margin.initial_margin(size, row["entry"], row["leverage"]) + extra
+    kept = margin.maintenance_margin(size, row["entry"], row["mmr"])
+    return ticked(row, max(0.0, venues.liquidation_price_at_entry(size, row["entry"], margin_held, kept)))
 
 
 def bybit_bankruptcy(row: Row) -> float:

@@ -125,7 +125,7 @@ class Account:
             {"timestamp": stamp, "symbol": trade.symbol, "side": "buy" if trade.quantity > 0 else "sell"}
             | {"quantity": abs(trade.quantity), "price": price, "reason": trade.reason, "fee": fee}
             | {"realised_pnl": realised, "position": position, "cash": self.cash, "slippage": trade.slippage}
-            | {"liquidation_fee": trade.charge}
+            | {"liquidation_fee": trade.charge, "bound": 0.0, "notional": abs(trade.quantity) * price}
         )
 
 
@@ -171,7 +171,7 @@ ORDER_COLUMNS = (
 )  # fmt: skip
 FILL_COLUMNS = (
     "timestamp", "symbol", "side", "quantity", "price", "reason", "fee", "realised_pnl", "position", "cash", "slippage",
-    "liquidation_fee",
+    "liquidation_fee", "bound", "notional",
 )  # fmt: skip
 EQUITY_COLUMNS = ("timestamp", "equity", "cash", "margin", "unrealised", "position", "mark", "liquidation_price")
 POSITION_COLUMNS = ("timestamp", "symbol", "position", "mark", "liquidation_price", "margin", "unrealised")

@@ -106,7 +106,7 @@ WRONG = {
     "walk_forward.seeds=0": ("walk_forward.seeds = 0", "1 to 100"),
     "features.columns=['retrun:1']": ("features.columns", 'did you mean "return"'),
     "model.hiden=16": ("model.hiden", 'did you mean "hidden"'),
-    "account.cash=0": ("account.cash = 0", "at least 1"),
+    "account.cash=0": ("account.cash = 0", "above 0"),
     "account.cash=nan": ("account.cash", "finite"),
     "costs.slippage_bps=-1": ("costs.slippage_bps = -1", "0 to 1000"),
     "run.name=../x": ("run.name", "cannot name a folder"),

@@ -6,15 +6,26 @@ import pytest
 
 from foundation.errors import ParameterError
 from foundation.units import Quantity
-from markets.contract import Contract, find_contract, registry
+from markets.contract import Contract, find_contract, registry, shipped_tiers
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT", "BNBUSDT", "ADAUSDT")
+OTHERS = {
+    "binance_coinm:BTCUSD_PERP": ("inverse", "binance", 100.0),
+    "binance_coinm:ETHUSD_PERP": ("inverse", "binance", 10.0),
+    "bybit:BTCUSDT": ("linear", "bybit", 1.0),
+    "bybit:BTCUSD": ("inverse", "bybit", 1.0),
+    "bitmex:XBTUSD": ("inverse", "bitmex", 1.0),
+    "okx:BTC-USDT-SWAP": ("linear", "closing_fee", 0.01),
+    "gate:BTC_USDT": ("linear", "closing_fee", 0.0001),
+    "bitget:BTCUSDT": ("linear", "closing_fee", 1.0),
+    "bingx:BTC-USDT": ("linear", "closing_fee", 1.0),
+}
 FIGURES = {"venue": "own", "symbol": "ABCUSDT", "tick": 0.1, "lot": 0.001, "taker_fee": 0.0005, "maker_fee": 0.0002}
 
 
 def test_the_registry_holds_the_contracts_it_says() -> None:
-    """Seven Binance USD-M perpetuals come with crossgate."""
-    assert set(registry()) == {f"binance_usdm:{symbol}" for symbol in SYMBOLS}
+    """Seven Binance USD-M perpetuals come with crossgate, and one or two contracts of seven other venues."""
+    assert set(registry()) == {f"binance_usdm:{symbol}" for symbol in SYMBOLS} | set(OTHERS)
 
 
 @pytest.mark.parametrize("symbol", SYMBOLS)
@@ -28,6 +39,40 @@ def test_every_registered_contract_says_where_its_figures_come_from(symbol: str)
     assert contract.minimum_notional >= 5
     assert contract.minimum_quantity >= contract.lot
     assert 0 < contract.liquidation_fee < 0.05
+
+
+@pytest.mark.parametrize("key", sorted(OTHERS))
+def test_every_venue_has_its_way(key: str) -> None:
+    """Kind, way with the closing fee and face of each venue's contract; figures with a source and a day."""
+    contract = find_contract(key)
+    assert (contract.kind, contract.method, contract.face) == OTHERS[key]
+    assert contract.settlement == ("USDT" if contract.kind == "linear" else contract.symbol[:3])
+    assert len(contract.source) > 40
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d", contract.date)
+    assert contract.maintenance_rate < 1 / contract.maximum_leverage
+    assert contract.minimum_quantity >= contract.lot
+
+
+def test_brackets_have_a_day() -> None:
+    """The newest brackets count unless another day is asked for; before the first there are none."""
+    newest = find_contract("binance_usdm:BTCUSDT")
+    older = find_contract("binance_usdm:BTCUSDT", "2021-12-31")
+    assert (newest.tiers_date, older.tiers_date) == ("2024-10-24", "2021-03-18")
+    assert (len(newest.tiers), newest.tiers[0].leverage) == (12, 125.0)
+    assert newest.margin_tiers.maximum_leverage(50_000.0) == 125.0
+    assert newest.margin_tiers.maximum_leverage(50_000.01) == 100.0
+    assert newest.margin_tiers.maintenance_margin(1e6) == pytest.approx(1e6 * 0.0065 - 950.0)
+    with pytest.raises(ParameterError, match=r"before the first margin tiers of binance_usdm:BTCUSDT; from 2021-03-18"):
+        find_contract("binance_usdm:BTCUSDT", "2020-01-01")
+
+
+@pytest.mark.parametrize("key", sorted({*OTHERS, *(f"binance_usdm:{symbol}" for symbol in SYMBOLS)}))
+def test_maintenance_is_continuous_at_every_edge(key: str) -> None:
+    """From one bracket to the next the maintenance margin has no jump, in every table that ships."""
+    for tiers in [table for table in shipped_tiers() if table.symbol == key] or [find_contract(key).margin_tiers]:
+        for floor in tiers.floors[1:]:
+            below, above = tiers.maintenance_margin(floor), tiers.maintenance_margin(floor * (1 + 1e-12))
+            assert above == pytest.approx(below, rel=1e-9)
 
 
 def test_recorded_figures_are_kept() -> None:
@@ -57,7 +102,7 @@ def test_a_typo_in_a_key_gets_a_suggestion() -> None:
 
 def test_a_strange_key_lists_the_registry() -> None:
     """A key near to none shows them all."""
-    with pytest.raises(ParameterError, match=r"known: binance_usdm:ADAUSDT, .*XRPUSDT"):
+    with pytest.raises(ParameterError, match=r"known: binance_coinm:BTCUSD_PERP, .*binance_usdm:XRPUSDT"):
         find_contract("x")
 
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from simple_market import contract, market
+from simple_market import contract, forecasts, market, walk
 from test_broker import run
 
+from backtests.engine import backtest
+from backtests.parameters import AccountParams, CostParams
 from strategies.parameters import RiskParams
 from strategies.plan import SITUATION, entry_size, risk_record
 
@@ -104,3 +106,20 @@ def test_a_contract_says_its_coin() -> None:
         contract(method="bitmex", face=100.0, kind="inverse", settlement="BTC")
     with pytest.raises(ParameterError, match=r"contract\.maintenance_rate = 0\.01: is not that of the lowest"):
         contract(tiers=[{"floor": 0.0, "cap": 10.0, "rate": 0.02, "leverage": 20.0}])
+
+
+def test_a_backtest_on_a_coin_account_is_in_coin() -> None:
+    """Fills, costs, equity and the printed result are in the coin; every bar closes the accounting identity."""
+    over = market(walk(400, seed=3), **COIN, taker_fee=0.0005, liquidation_fee=0.01, funding={8: 0.001, 16: -0.0005})
+    asked = forecasts(over, np.where(np.arange(400) // 25 % 2 == 0, 0.02, -0.02), first=60)
+    result = backtest(over, asked, account=AccountParams(cash=0.5), costs=CostParams(slippage_bps=2.0))
+    fills = result.fills
+    assert len(fills) > 10
+    assert fills["notional"].to_numpy() == pytest.approx((fills["quantity"] * 100.0 / fills["price"]).to_numpy())
+    assert fills["fee"].max() < 0.01
+    earned = fills["realised_pnl"].sum() - fills["fee"].sum() - fills["liquidation_fee"].sum()
+    last = result.equity.iloc[-1]
+    paid = result.funding["payment"].sum()
+    assert last["equity"] - 0.5 == pytest.approx(earned - paid + last["unrealised"], abs=1e-12)
+    assert result.settlement == "BTC"
+    assert "BTC" in str(result)
