@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from markets.contract import find_contract
 from markets.quality import check_candles
 from markets.readers import read_file
 from markets.readers.damage import find_damage
@@ -94,7 +93,7 @@ def put(path: Path, folder: Path) -> None:
 
 def load_without_finer(store: Path) -> None:
     """Candles of four hours, made of the minutes."""
-    StoredMarket(store, find_contract(CONTRACT)).candles(240 * MINUTE, (None, None))
+    StoredMarket(store, *CONTRACT.split(":")).candles(240 * MINUTE, (None, None))
 
 
 def append_day(store: Path) -> None:

@@ -1,4 +1,4 @@
-"""The commands about data: `crossgate data import | list | check`."""
+"""The commands about data: `crossgate data import | list | check | align`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ Stamps = Annotated[str, typer.Option("--stamps", help="Whether bars are stamped 
 Offset = Annotated[
     float | None, typer.Option("--utc-offset", metavar="HOURS", help="Hours that the stamps are ahead of UTC.")
 ]
+Rates = Annotated[str, typer.Option("--rates", help="Whether funding is in fraction or percent; else auto.")]
 Repairs = Annotated[
     list[str] | None,
     typer.Option(
@@ -49,6 +50,7 @@ def import_data(
     columns: Columns = None,
     stamps: Stamps = "auto",
     utc_offset: Offset = None,
+    rates: Rates = "auto",
     repair: Repairs = None,
     revise: Annotated[bool, typer.Option("--revise", help="Take rows that differ from stored ones.")] = False,
     as_json: AsJson = False,
@@ -62,7 +64,7 @@ def import_data(
         out or resolve_data_folder(),
         format=format,
         symbol=symbol,
-        options=_options(kind, columns, stamps, utc_offset),
+        options=_options(kind, columns, stamps, utc_offset, rates),
         cleaning=_cleaning(repair),
         revise=revise,
     )
@@ -107,11 +109,12 @@ def check(
     columns: Columns = None,
     stamps: Stamps = "auto",
     utc_offset: Offset = None,
+    rates: Rates = "auto",
     repair: Repairs = None,
     as_json: AsJson = False,
 ) -> None:
     """Print what is in files and what is wrong with it; write nothing."""
-    options, cleaning = _options(kind, columns, stamps, utc_offset), _cleaning(repair)
+    options, cleaning = _options(kind, columns, stamps, utc_offset, rates), _cleaning(repair)
     records, unread = [], 0
     for path in files:
         try:
@@ -126,6 +129,30 @@ def check(
             _print_record(record)
     if unread:
         raise typer.Exit(2)
+
+
+@app.command()
+def align(
+    contracts: Annotated[
+        list[str], typer.Argument(metavar="VENUE:SYMBOL [VENUE:SYMBOL]", help="One contract, or two to compare.")
+    ],
+    bar: Annotated[str | None, typer.Option("--bar", help="The length of bars; else that of the stored ones.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="The data folder; else $CROSSGATE_DATA, else ./data.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print how stored series lie to each other: mark price and funding of a contract, or two contracts."""
+    from crossgate.alignments import alignment_records, print_alignments
+    from markets.store import resolve_data_folder
+
+    records = alignment_records(contracts, bar, resolve_data_folder(data))
+    if as_json:
+        _print_json({"alignments": records})
+    else:
+        print_alignments(records)
+    if any(finding["wrong"] for record in records for finding in record["findings"]):
+        raise typer.Exit(1)
 
 
 def check_file(path: Path, format: str, options: Any, cleaning: Any) -> dict[str, Any]:  # noqa: A002
@@ -188,7 +215,7 @@ def _print_series(records: list[dict[str, Any]]) -> None:
     Console(highlight=False, width=None if sys.stdout.isatty() else 240).print(table)
 
 
-def _options(kind: str, columns: str | None, stamps: str, utc_offset: float | None) -> Any:
+def _options(kind: str, columns: str | None, stamps: str, utc_offset: float | None, rates: str) -> Any:
     from markets.readers.reading import ReadOptions
 
     named = {}
@@ -199,7 +226,7 @@ def _options(kind: str, columns: str | None, stamps: str, utc_offset: float | No
                 "columns", "is no pair OURS=THEIRS", value=pair, fix="such as timestamp=Date,close=Last"
             )
         named[ours.strip()] = theirs.strip()
-    return ReadOptions(kind, named, stamps, utc_offset)
+    return ReadOptions(kind, named, stamps, utc_offset, rates)
 
 
 def _cleaning(repairs: list[str] | None) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 
 from foundation.errors import DataError, suggestion
 from markets.candles import BoolArray, IntArray, check_prices, duration, utc
+from markets.decimal_points import find_lost_points
 from markets.funding import Funding
 
 Kind = Literal["candles", "mark", "funding", "tiers", "filters"]
@@ -62,6 +63,10 @@ def checked_rows(kind: Kind, bar: int | None, columns: Mapping[str, Any], source
     else:
         check_prices({"volume": np.zeros(len(rows["timestamp"])), **rows}, source)
         check_grid(rows["timestamp"], int(rows["timestamp"][0]), bar or 1, source)
+        lost = find_lost_points(rows)
+        if lost is not None:
+            problem = f"at {utc(int(rows['timestamp'][lost.row]))} UTC {lost.words()}"
+            raise DataError(source, problem, fix="fetch the row again")
     return rows
 
 

@@ -16,9 +16,11 @@ import numpy as np
 
 from foundation.errors import DataError, ParameterError, suggestion
 from foundation.units import nanoseconds
+from markets.alignment import align_mark
 from markets.candles import Candles, IntArray, check_bars, check_order, duration, utc
 from markets.contract import Contract, find_contract
-from markets.funding import Funding
+from markets.decimal_points import find_lost_points
+from markets.funding import Funding, in_percent
 from markets.market import Market
 from markets.resampling import resample
 from markets.stored import StoredMarket
@@ -58,7 +60,7 @@ def load_market(
     span, length = _read_span(start, end), _read_bar(bar)
     folder = resolve_data_folder(data)
     traded = _traded(contract, None if tiers is None else _locate(folder, tiers), tiers_date)
-    stored = StoredMarket(folder, traded) if candles is None else None
+    stored = StoredMarket(folder, traded.venue, traded.symbol) if candles is None else None
     if candles is not None:
         bars = _read_candles(_locate(folder, candles), span)
         bars = bars if length is None else resample(bars, length)
@@ -72,9 +74,8 @@ def load_market(
         marks = marks or stored.mark(bars)
         settlements = settlements or stored.funding()
         shorter = shorter or stored.finer(bars, lambda found: Market(traded, bars, finer=found))
-    if marks is not None:
-        _check_same_contract(bars, marks)
-    return Market(traded, bars, marks, settlements, finer=shorter, notes=tuple(stored.notes) if stored else ())
+    notes = [*(stored.notes if stored else ()), *(_check_mark(traded, bars, marks) if marks is not None else ())]
+    return Market(traded, bars, marks, settlements, finer=shorter, notes=tuple(notes))
 
 
 def _traded(contract: str | Contract, tiers: Path | None, date: str | None) -> Contract:
@@ -147,15 +148,43 @@ def _read_candles(path: Path, span: tuple[int | None, int | None], *, volume: bo
     chosen: dict[str, Any] = {name: values[first:last] for name, values in columns.items()}
     bar = bar_length(chosen["timestamp"], source, first) if last - first > 1 else bar_length(stamps, source)
     check_bars(chosen, bar, source, first)
+    lost = find_lost_points(chosen)
+    if lost is not None:
+        where = f"at {utc(chosen['timestamp'][lost.row])} UTC (row {first + lost.row})"
+        raise DataError(
+            source, f"{where}: {lost.words()}", fix="fetch the file anew and keep it away from spreadsheets"
+        )
     return Candles(**chosen, bar=bar, source=source)
 
 
 def _read_funding(path: Path) -> Funding:
     columns = read_table(path, ("timestamp", "funding_rate"))
+    found = in_percent(columns["funding_rate"])
+    if found is not None:
+        row, typical = found
+        rate, stamp = columns["funding_rate"][row], columns["timestamp"][row]
+        place = f"{rate:g} at {utc(stamp)} UTC (row {row}), typically {typical:g}"
+        fix = "divide them by 100, or import the file with --rates percent (or fraction, if they are)"
+        raise DataError(path, f"holds rates that look like percent: {place}", fix=fix)
     return Funding(columns["timestamp"], columns["funding_rate"], str(path))
 
 
-def _check_same_contract(candles: Candles, mark: Candles) -> None:
+def _check_mark(contract: Contract, candles: Candles, mark: Candles) -> list[str]:
+    """What a reader must know of the mark price. Raises DataError for that of another contract, or one that lags."""
+    _check_level(candles, mark)
+    aligned = align_mark(candles, mark)
+    notes = []
+    for finding in aligned.findings if aligned else ():
+        if finding.wrong:
+            raise DataError(
+                mark.source, finding.line(), fix=f"see how it lies to {candles.source}, and mend the stamps"
+            )
+        if finding.name == "outliers":
+            notes.append(f"{contract.symbol} mark price: {finding.line()}")
+    return notes
+
+
+def _check_level(candles: Candles, mark: Candles) -> None:
     """Raises DataError where the mark is typically more than a factor of two away from the candles."""
     row = np.searchsorted(mark.timestamp, candles.timestamp, side="right") - 1
     known = (row >= 0) & (candles.timestamp < mark.timestamp[-1] + mark.bar)

@@ -9,7 +9,6 @@ import numpy as np
 
 from foundation.errors import DataError, ParameterError
 from markets.candles import Candles, duration, utc
-from markets.contract import Contract
 from markets.funding import Funding
 from markets.resampling import check_coarser, resample
 from markets.rows import Kind
@@ -21,11 +20,17 @@ Span = tuple[int | None, int | None]
 class StoredMarket:
     """What the store of a data folder holds of one contract. `notes`: what must be known of what was chosen."""
 
-    def __init__(self, folder: Path, contract: Contract) -> None:
+    def __init__(self, folder: Path, venue: str, symbol: str) -> None:
         self.folder = folder
-        self.contract = contract
-        self.series = list_series(folder, contract.venue, contract.symbol)
+        self.venue = venue
+        self.symbol = symbol
+        self.series = list_series(folder, venue, symbol)
         self.notes: list[str] = []
+
+    @property
+    def name(self) -> str:
+        """The contract's name, venue:symbol."""
+        return f"{self.venue}:{self.symbol}"
 
     def candles(self, bar: int | None, span: Span) -> Candles:
         """The candles of a bar length: the stored ones, else made of the longest stored ones that divide it.
@@ -34,7 +39,7 @@ class StoredMarket:
         """
         held = self._bars("candles")
         if not held:
-            raise DataError(f"{self.contract.key} candles", f"are not in the store of {self.folder}", fix=self._near())
+            raise DataError(f"{self.name} candles", f"are not in the store of {self.folder}", fix=self._near())
         lengths = ", ".join(duration(one) for one in held)
         if bar is None and len(held) > 1:
             raise ParameterError("market.bar", "is missing", fix=f"the store holds candles of {lengths}")
@@ -43,12 +48,10 @@ class StoredMarket:
             return self._candles("candles", wanted, span)
         source = max((one for one in held if one < wanted and wanted % one == 0), default=None)
         if source is None:
-            problem = f"is not among the stored candles of {self.contract.key} and not made of any of them"
+            problem = f"is not among the stored candles of {self.name} and not made of any of them"
             raise ParameterError("market.bar", problem, value=duration(wanted), fix=f"the store holds {lengths}")
         check_coarser(source, wanted)
-        self.notes.append(
-            f"{self.contract.symbol} candles of {duration(wanted)} were made of {duration(source)} candles"
-        )
+        self.notes.append(f"{self.symbol} candles of {duration(wanted)} were made of {duration(source)} candles")
         return resample(self._candles("candles", source, span), wanted)
 
     def mark(self, candles: Candles) -> Candles | None:
@@ -88,9 +91,7 @@ class StoredMarket:
                 found = self._candles("candles", bar, span)
                 accepts(found)
             except DataError as error:
-                self.notes.append(
-                    f"{self.contract.symbol} candles of {duration(bar)} decide nothing inside a bar: {error}"
-                )
+                self.notes.append(f"{self.symbol} candles of {duration(bar)} decide nothing inside a bar: {error}")
                 continue
             return found
         return None
@@ -111,7 +112,7 @@ class StoredMarket:
         return sorted(one.key.bar for one in self.series if one.key.kind == kind and one.key.bar is not None)
 
     def _key(self, kind: Kind, bar: int | None = None) -> SeriesKey:
-        return SeriesKey(self.contract.venue, self.contract.symbol, kind, bar)
+        return SeriesKey(self.venue, self.symbol, kind, bar)
 
     def _near(self) -> str:
         known = sorted({f"{one.key.venue}:{one.key.symbol}" for one in list_series(self.folder)})

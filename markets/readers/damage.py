@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from markets.candles import BoolArray, FloatArray, IntArray, duration, utc
+from markets.candles import FloatArray, IntArray, duration, utc
+from markets.decimal_points import find_lost_points
 from markets.quality import order_of, time_order
 from markets.readers.reading import Defect, Reading
 
 _PRICES = ("open", "high", "low", "close")
-_BLOCK = 32
 _REFETCH = "fetch the file anew and keep it away from spreadsheets"
 
 
@@ -26,8 +26,7 @@ def find_defects(reading: Reading) -> list[Defect]:
 def find_damage(columns: Mapping[str, Any], place: Callable[[int], str]) -> list[Defect]:
     """The damage of a table of bars that no single cell gives away; `place` names a row in its file.
 
-    A price counts as one that lost its decimal point where it stands a power of ten away from the
-    median of the 32 bars around it. Rows count as repeated where two or more in a row equal, in
+    For lost decimal points see `find_lost_points`. Rows count as repeated where two or more in a row equal, in
     every price and the volume, rows at other times; flat bars and bars without volume do not count.
     Open and close count as exchanged where the closes continue the opens before them instead of
     the other way round.
@@ -39,32 +38,10 @@ def find_damage(columns: Mapping[str, Any], place: Callable[[int], str]) -> list
 
 
 def _lost_points(columns: Mapping[str, Any], place: Callable[[int], str]) -> list[Defect]:
-    prices = np.stack([columns[name] for name in _PRICES], axis=1)
-    rows = len(prices)
-    padded = np.full((-(-rows // _BLOCK) * _BLOCK, 4), np.nan)
-    padded[:rows] = np.where(prices > 0, prices, np.nan)
-    blocks = padded.reshape(-1, _BLOCK * 4)
-    blocks = np.where(np.isnan(blocks), np.inf, blocks)
-    known = np.isfinite(blocks).sum(axis=1)
-    level = np.sort(blocks, axis=1)[np.arange(len(blocks)), np.maximum(known - 1, 0) // 2]
-    around = np.repeat(level, _BLOCK)[:rows]
-    suspect = np.flatnonzero((prices.max(axis=1) > around * 5) | (prices.min(axis=1) < around / 5))
-    if suspect.size == 0:
+    lost = find_lost_points(columns)
+    if lost is None:
         return []
-    with np.errstate(divide="ignore", invalid="ignore"):
-        powers = np.log10(prices[suspect] / around[suspect, None])
-    nearest = np.rint(powers)
-    lost: BoolArray = np.isfinite(powers) & (nearest != 0) & (np.abs(powers - nearest) < 0.15) & (np.abs(powers) > 0.9)
-    if not lost.any():
-        return []
-    cells = int(lost.sum())
-    first, column = (int(part[0]) for part in np.nonzero(lost))
-    row = int(suspect[first])
-    problem = (
-        f"{place(row)}: {_PRICES[column]} is {prices[row, column]:.12g} where prices stand near {around[row]:.6g}: it "
-        f"lost its decimal point, as in a spreadsheet ({cells:,} prices in {int(lost.any(axis=1).sum()):,} rows)"
-    )
-    return [Defect("lost decimal points", problem, _REFETCH, int(lost.any(axis=1).sum()))]
+    return [Defect("lost decimal points", f"{place(lost.row)}: {lost.words()}", _REFETCH, lost.rows)]
 
 
 def _repeated(columns: Mapping[str, Any], place: Callable[[int], str]) -> list[Defect]:

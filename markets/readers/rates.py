@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 
 from foundation.errors import DataError
 from markets.candles import IntArray, utc
-from markets.funding import MINUTE
+from markets.funding import MINUTE, in_percent
 from markets.readers.candles import make_reading
 from markets.readers.raw import RawTable
 from markets.readers.reading import Defect, Reading, ReadOptions
@@ -44,6 +45,27 @@ def read(raw: RawTable, options: ReadOptions, reason: str) -> Reading:
     columns = {"timestamp": stamps, "funding_rate": raw.numbers(rate)}
     defects = _clock(raw, stamps, options)
     return make_reading(raw, "funding", NAME, reason, columns, notes, defects, symbol=_symbol(raw))
+
+
+def in_fractions(reading: Reading, said: str) -> Reading:
+    """A reading of funding with its rates as fractions, or with the defect that they can be none.
+
+    `said`: fraction, percent, or auto, which takes what `in_percent` does not doubt.
+    """
+    rates = reading.columns["funding_rate"]
+    if said == "percent":
+        notes = (*reading.notes, "its rates are in percent and were divided by 100")
+        return replace(reading, columns={**reading.columns, "funding_rate": rates / 100.0}, notes=notes)
+    found = in_percent(rates) if said == "auto" else None
+    if found is None:
+        return reading
+    row, typical = found
+    problem = (
+        f"{reading.place(row)}: a rate of {rates[row]:g}, and typically {typical:g}, would be {typical:.2%} of "
+        f"notional at each settlement: it is written in percent"
+    )
+    defect = Defect("percent", problem, "say --rates percent, or --rates fraction if it is so", len(rates))
+    return replace(reading, defects=(*reading.defects, defect))
 
 
 def _clock(raw: RawTable, stamps: IntArray, options: ReadOptions) -> list[Defect]:

@@ -28,13 +28,15 @@ class ReadOptions:
 
     `kind`: candles, mark or funding, else as the file shows. `columns`: the file's column for each
     of ours, such as {"timestamp": "Date"}. `stamps`: whether a bar is stamped at its `open` or its
-    `close`, else as the format has it. `utc_offset`: hours that its clock is ahead of UTC.
+    `close`, else as the format has it. `utc_offset`: hours that its clock is ahead of UTC. `rates`: whether
+    funding is written as a `fraction` of notional or in `percent`; auto takes fractions that can be ones.
     """
 
     kind: str = "auto"
     columns: Mapping[str, str] = field(default_factory=dict)
     stamps: str = "auto"
     utc_offset: float | None = None
+    rates: str = "auto"
 
 
 @dataclass(frozen=True)

@@ -47,9 +47,14 @@ def read_file(path: str | Path, format: str = "auto", options: ReadOptions | Non
     `format`: a key of FORMATS, or `auto`: the first format that recognises the file, which the
     reading's `reason` explains. Raises DataError for a file that is damaged or in no known format.
     """
-    raw = read_raw(Path(path))
     chosen = options or ReadOptions()
     _check_options(chosen)
+    reading = _read(read_raw(Path(path)), format, chosen)
+    return rates.in_fractions(reading, chosen.rates) if reading.kind == "funding" else reading
+
+
+def _read(raw: RawTable, format: str, chosen: ReadOptions) -> Reading:  # noqa: A002
+    path = raw.path
     if format != "auto":
         named = next((one for one in FORMATS if one.key == format), None)
         if named is None:
@@ -74,6 +79,7 @@ def _check_options(options: ReadOptions) -> None:
     for key, value, known in (
         ("kind", options.kind, ("auto", "candles", "mark", "funding")),
         ("stamps", options.stamps, ("auto", "open", "close")),
+        ("rates", options.rates, ("auto", "fraction", "percent")),
     ):
         if value not in known:
             raise ParameterError(key, "is not known", value=value, fix=suggestion(value, known))
