@@ -47,14 +47,15 @@ def load_market(
     """The market of one contract, from the store of the data folder or from parquet files, checked row by row.
 
     `contract`: a registered key `venue:symbol`, or a Contract. Without `candles`, everything is looked up
-    in the store: candles of length `bar` ("1h"; made of shorter ones where it has no such), mark, funding and
-    finer candles, where it has them. `candles`, `mark`, `funding`, `finer` (shorter candles of the
-    same contract) may be paths instead, relative to the data folder (see `resolve_data_folder`); then
+    in the store: candles of length `bar` ("1h"; made of shorter ones where it has no such), mark, funding,
+    finer candles and, for a key, margin brackets, where it has them. `candles`, `mark`, `funding`,
+    `finer` (shorter candles of the same contract) may be paths instead, relative to the data folder (see
+    `resolve_data_folder`); then
     the bar length is read off the stamps, and `bar` asks for longer bars. The market holds the candles,
     and finer ones, that open at or after `start` and before `end` (`2021-01-01` or ISO time, UTC where
     it names no zone); rows outside that span are not checked beyond their order.
     `tiers`: a CSV file of margin brackets, see `read_margin_tiers`; without it the contract's own count, of a
-    registered contract those shipped. `tiers_date`: the day whose brackets are played.
+    registered contract those in the store, else those shipped. `tiers_date`: the day whose brackets are played.
     Raises DataError or ParameterError; repairs nothing.
     """
     span, length = _read_span(start, end), _read_bar(bar)
@@ -71,6 +72,8 @@ def load_market(
     settlements = None if funding is None else _read_funding(_locate(folder, funding))
     shorter = None if finer is None else _read_candles(_locate(folder, finer), span)
     if stored is not None:
+        if isinstance(contract, str) and tiers is None and tiers_date is None:
+            traded = stored.with_tiers(traded, int(bars.timestamp[-1]) + bars.bar)
         marks = marks or stored.mark(bars)
         settlements = settlements or stored.funding()
         shorter = shorter or stored.finer(bars, lambda found: Market(traded, bars, finer=found))

@@ -9,10 +9,12 @@ import numpy as np
 
 from foundation.errors import DataError, ParameterError
 from markets.candles import Candles, duration, utc
+from markets.contract import Contract
 from markets.funding import Funding
 from markets.resampling import check_coarser, resample
 from markets.rows import Kind
 from markets.series import SeriesInfo, SeriesKey, list_series, read_rows
+from markets.tiers import NO_CAP, MarginTiers, maintenance_amounts
 
 Span = tuple[int | None, int | None]
 
@@ -75,6 +77,26 @@ class StoredMarket:
         key = self._key("funding")
         rows = read_rows(self.folder, key)
         return Funding(rows["timestamp"], rows["funding_rate"], f"{key} in {self.folder}")
+
+    def with_tiers(self, contract: Contract, end: int) -> Contract:
+        """The contract with the stored brackets that were in force at `end` (UTC nanoseconds), if there are any.
+
+        They are those last stated by then, else the first that were stated; the notes say when.
+        """
+        if not any(one.key.kind == "tiers" for one in self.series):
+            return contract
+        rows = read_rows(self.folder, self._key("tiers"))
+        stamps = np.unique(rows["timestamp"])
+        stated = stamps[max(int(np.searchsorted(stamps, end, side="right")) - 1, 0)]
+        floors, caps, rates, leverages = (
+            rows[name][rows["timestamp"] == stated] for name in ("floor", "cap", "maintenance_rate", "maximum_leverage")
+        )
+        caps = np.where(np.isnan(caps), NO_CAP, caps)
+        amounts = maintenance_amounts(floors, rates)
+        date = utc(int(stated))[:10]
+        source = f"{self._key('tiers')} in {self.folder}"
+        self.notes.append(f"{self.symbol} margin brackets are those of {date}")
+        return contract.with_tiers(MarginTiers(self.symbol, date, floors, caps, rates, leverages, amounts, source))
 
     def finer(self, candles: Candles, accepts: Callable[[Candles], object]) -> Candles | None:
         """The shortest stored candles that divide some candles and can speak for them, or None.

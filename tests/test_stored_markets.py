@@ -14,6 +14,7 @@ from crossgate.config import build_config
 from crossgate.job import load_markets
 from foundation.errors import CrossgateError, DataError, ParameterError
 from markets.candles import Candles
+from markets.contract import find_contract
 from markets.demo import demo_market
 from markets.resampling import resample
 from markets.series import SeriesKey, append_rows
@@ -157,6 +158,29 @@ def test_what_the_store_lacks_is_named(folder: Path, tmp_path: Path) -> None:
         cg.load_market(BTC, bar="1h", data=tmp_path / "nowhere")
     with pytest.raises(CrossgateError, match=r"market\.bar"):
         build_config({"market": {"contract": BTC, "bar": "1 fortnight"}})
+
+
+def test_the_brackets_in_force_are_found(folder: Path) -> None:
+    """A contract named by its key trades with the stored brackets last stated by the end of its candles."""
+    key = SeriesKey("binance_usdm", "BTCUSDT", "tiers")
+    start = int(QUARTERS.timestamp[0])
+    for day, rate in ((-5, 0.004), (3, 0.005), (400, 0.006)):
+        rows = {
+            "timestamp": np.full(2, start + day * 24 * HOUR),
+            "floor": np.array([0.0, 50_000.0]),
+            "cap": np.array([50_000.0, np.nan]),
+            "maintenance_rate": np.array([rate, 0.01]),
+            "maximum_leverage": np.array([100.0, 50.0]),
+            "maintenance_amount": np.array([0.0, np.nan]),
+        }
+        append_rows(folder, key, rows, source="test", fetched_at=1_900_000_000_000_000_000)
+    market = cg.load_market(BTC, bar="1h", data=folder)
+    assert market.contract.margin_tiers.rates.tolist() == [0.005, 0.01]
+    assert market.notes == ("BTCUSDT margin brackets are those of 2022-01-04",)
+    early = cg.load_market(BTC, bar="1h", data=folder, end="2022-01-03").contract
+    assert early.tiers_date == "2021-12-27"
+    own = find_contract(BTC)
+    assert cg.load_market(own, bar="1h", data=folder).contract == own
 
 
 def test_a_gap_in_the_store_is_refused(tmp_path: Path) -> None:
