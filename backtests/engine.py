@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import backtrader as bt
@@ -16,15 +15,14 @@ from backtests.feed import CandleFeed
 from backtests.ledger import table
 from backtests.parameters import AccountParams, CostParams
 from backtests.result import Result
-from foundation.errors import DataError, ParameterError, suggestion
+from backtests.stage import set_stage
+from foundation.errors import ParameterError
 from markets.candles import IntArray, utc
-from markets.market import Market, common_span
+from markets.market import Market
 from models.forecasts import Forecaster, Forecasts, collect_forecasts
 from strategies.lstm_crossover import Decision, LSTMCrossover
 from strategies.parameters import CrossoverParams, RiskParams
 
-# After this many times the longest average, its start shows in the last digits of a double at most.
-WARM_UP_AVERAGES = 20
 # An account that has fallen to this part of its starting cash can hardly trade any more.
 AS_GOOD_AS_RUINED = 0.05
 
@@ -51,25 +49,18 @@ def backtest(
     account, costs = account or AccountParams(), costs or CostParams()
     markets = [market] if isinstance(market, Market) else list(market)
     asked = forecasts if isinstance(forecasts, Forecasts) else _collect(forecasts, markets)
-    played = [_with_costs(one, costs) for one in common_span(markets)]
-    for one in played:
-        risk.check_leverage(one.contract)
-        if one.symbol not in asked.series:
-            raise DataError("forecasts", f"hold none for {one.symbol}", fix=suggestion(one.symbol, asked.series))
-    start = _first_bar(played[0], asked)
-    first = int(np.searchsorted(played[0].candles.timestamp, start))
+    stage = set_stage(markets, asked, costs, [strategy], [risk])
+    played, start = stage.played, stage.start
     notes = [*_notes(played, start, account), *asked.notes]
-    warm_up = WARM_UP_AVERAGES * max(strategy.slow, risk.atr_bars)
-    fed = [one.rows(max(0, first - warm_up), len(one.candles)) for one in played]
-    cerebro, decisions = _cerebro(fed, asked, strategy, risk, account, costs, start)
+    cerebro, decisions = _cerebro(stage.fed, asked, strategy, risk, account, costs, start)
     cerebro.run()
-    tables = _tables(cerebro.broker, decisions, int(np.searchsorted(fed[0].candles.timestamp, start)))
+    tables = _tables(cerebro.broker, decisions, stage.first)
     ruined = bool(cerebro.broker.account["ruined"][0])
     if ruined:
         notes.append("the account was ruined: equity reached zero and stayed there")
     notes += _losses(tables, account)
     return Result(
-        name=name, markets=tuple(played), forecasts=asked, strategy=strategy, risk=risk, account=account, costs=costs,
+        name=name, markets=played, forecasts=asked, strategy=strategy, risk=risk, account=account, costs=costs,
         start=start, notes=tuple(notes), ruined=ruined, config=config or {}, **tables,
     )  # fmt: skip
 
@@ -90,25 +81,6 @@ def _collect(forecaster: Forecaster, markets: Sequence[Market]) -> Forecasts:
     if not isinstance(forecaster, Forecaster):
         raise ParameterError("forecasts", "should be Forecasts or have a method forecast(bar)", value=forecaster)
     return collect_forecasts(forecaster, markets, type(forecaster).__name__)
-
-
-def _with_costs(market: Market, costs: CostParams) -> Market:
-    named = {name: getattr(costs, name) for name in ("taker_fee", "maker_fee", "liquidation_fee")}
-    given = {name: value for name, value in named.items() if value is not None}
-    return replace(market, contract=market.contract.replaced(**given)) if given else market
-
-
-def _first_bar(market: Market, forecasts: Forecasts) -> int:
-    """The open of the first bar of the span that has a forecast."""
-    stamps = market.candles.timestamp
-    row = int(np.searchsorted(stamps, forecasts.start))
-    if row >= len(stamps):
-        raise DataError(
-            "forecasts",
-            f"start at {utc(forecasts.start)} UTC, after the last candle",
-            fix="use forecasts for these candles",
-        )
-    return int(stamps[row])
 
 
 def _notes(markets: Sequence[Market], start: int, account: AccountParams) -> list[str]:

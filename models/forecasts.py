@@ -166,11 +166,16 @@ class Forecasts:
 
     def on(self, market: Market) -> tuple[FloatArray, FloatArray]:
         """Mean and sigma on the market's candles; NaN at bars without a forecast."""
+        return self.column(market, "mean"), self.column(market, "sigma")
+
+    def column(self, market: Market, name: str) -> FloatArray:
+        """One column of a ForecastSeries on the market's candles; NaN at bars without a forecast or without it."""
         one = self._of(market.symbol)
-        stamps = market.candles.timestamp
+        stamps, values = market.candles.timestamp, getattr(one, name)
+        if values is None:
+            return np.full(len(stamps), np.nan)
         at = np.minimum(np.searchsorted(one.timestamp, stamps), len(one) - 1)
-        known = one.timestamp[at] == stamps
-        return np.where(known, one.mean[at], np.nan), np.where(known, one.sigma[at], np.nan)
+        return np.where(one.timestamp[at] == stamps, values[at], np.nan)
 
     def forecast(self, bar: Bar) -> Forecast:
         """The forecast made at the close of this bar, or NO_FORECAST."""

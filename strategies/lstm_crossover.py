@@ -14,10 +14,24 @@ from foundation.errors import ParameterError
 from models.forecasts import NO_FORECAST, Bar, Forecast, Forecaster
 from strategies import averages, rules
 from strategies.parameters import CrossoverParams, RiskParams
-from strategies.plan import SITUATION, entry_size, exits, risk_record
+from strategies.plan import DISTANCES, EXIT, MOST_EXITS, SITUATION, entry_size, known, plan_exits, risk_record
+from strategies.sides import unsaid
+from strategies.steps import (
+    CLOSE_AND_ENTER,
+    CLOSE_FOR_SIGNAL,
+    ENTER,
+    LEAVE,
+    SAID,
+    habits_record,
+    new_memory,
+    next_step,
+    remember_entry,
+    remember_exit,
+    traded,
+)
 
-# The bar of an exit that has not happened.
-NEVER = -1_000_000_000
+# Exits that no signal asked for.
+UNASKED = ("stop_loss", "take_profit", "liquidation", "time_exit")
 
 
 class MovingAverage(bt.Indicator):
@@ -105,9 +119,7 @@ class Memory:
     forecast: Forecast = NO_FORECAST
     before: int = 0
     age: int = averages.NO_CROSS
-    barred: int = 0
-    entered: int = 0
-    left: int = NEVER
+    state: Any = field(default_factory=lambda: new_memory(1)[0])
     entries: list[Any] = field(default_factory=list)
 
 
@@ -154,7 +166,8 @@ class LSTMCrossover(bt.Strategy):
         self.cross_bars = self.crossover.cross_bars if self.crossover.confirmation == "cross" else 0
         self.threshold_unit = rules.THRESHOLD_UNITS.index(self.crossover.threshold.unit)
         self.sigma_band = self.crossover.sigma_band
-        self.plan = risk_record(self.risk)
+        self.plan, self.habits = risk_record(self.risk), habits_record(self.crossover, self.risk)
+        self.exits = np.zeros(MOST_EXITS, dtype=EXIT)
         self.situation = np.zeros(1, dtype=SITUATION)
         self.ask: Callable[[Bar], Any] = self.p.forecaster.forecast
 
@@ -189,23 +202,15 @@ class LSTMCrossover(bt.Strategy):
             reason = "averages not known yet"
         return Decision(stamp, bar.close, mean, sigma, threshold, fast, slow, wanted, reason)
 
-    def trades(self, side: int) -> bool:
-        """Whether positions on a side are opened; one on the other side is closed by its signal all the same."""
-        return side == 0 or self.crossover.direction in ("both", "long" if side > 0 else "short")
-
     def _score(self, forecast: Forecast) -> float:
         """What is held against the threshold; raises ParameterError where a forecast does not say it."""
-        unit = self.threshold_unit
-        score = rules.score(forecast.mean, forecast.up_probability, forecast.position, unit)
+        score = rules.score(forecast.mean, forecast.up_probability, forecast.position, self.threshold_unit)
         if math.isnan(score) and not math.isnan(forecast.mean) and self.decider < 2:
-            output, said = (("barrier", "up_probability"), ("position", "position"))[unit - 3]
-            fix = f'model.output = "{output}", or a threshold in another unit'
-            written = str(self.crossover.threshold)
-            raise ParameterError("strategy.threshold", f"needs forecasts with a {said}", value=written, fix=fix)
+            raise unsaid(self.crossover)
         return float(score)
 
     def _reason(self, bar: Bar, forecast: Forecast, threshold: float, wanted: int) -> str:
-        if not self.trades(wanted):
+        if not traded(self.habits[0], wanted):
             return "direction not traded"
         if wanted:
             return "long" if wanted > 0 else "short"
@@ -221,45 +226,33 @@ class LSTMCrossover(bt.Strategy):
 
     def act(self, data: Any, memory: Memory, wanted: int) -> str:
         """Gives the orders for a wanted side; returns why nothing was done about one, else ''."""
-        if memory.barred and wanted != memory.barred:
-            memory.barred = 0
-        if any(order.alive() for order in memory.entries):
-            return "waits for an order"
-        position = self.getposition(data)
-        held = int(math.copysign(1, position.size)) if position.size else 0
-        traded = self.trades(wanted)
-        step = rules.action(wanted, held, memory.barred, self.crossover.on_opposite == "reverse" and traded)
-        if step == rules.OPEN and not traded:
-            return ""
-        if step == rules.HOLD and held and 0 < self.risk.maximum_bars <= len(data) - memory.entered + 1:
-            memory.entries = [self.close(data, reason="time_exit", reduce_only=True)]
-            return "held for its longest time"
-        if step == rules.OPEN and len(data) - memory.left < self.risk.cooldown_bars:
-            return "cooling down after an exit"
-        if step in (rules.CLOSE, rules.REVERSE):
-            memory.entries = [self.close(data, reason="signal", reduce_only=True)]
-            if step == rules.CLOSE:
-                memory.barred = wanted
-        if step in (rules.OPEN, rules.REVERSE):
+        size, waiting = self.getposition(data).size, any(order.alive() for order in memory.entries)
+        held = int(math.copysign(1, size)) if size else 0
+        step = next_step(memory.state, self.habits[0], wanted, held, waiting, len(data))
+        if step in (LEAVE, CLOSE_FOR_SIGNAL, CLOSE_AND_ENTER):
+            memory.entries = [self.close(data, reason="time_exit" if step == LEAVE else "signal", reduce_only=True)]
+        if step in (ENTER, CLOSE_AND_ENTER):
             return self.enter(data, memory, wanted)
-        return "barred after an exit" if wanted and wanted == memory.barred and not held else ""
+        return SAID.get(step, "")
 
     def enter(self, data: Any, memory: Memory, side: int) -> str:
         """A market order at the next open, its stop and targets priced from the fill; or why there is none."""
         plan, now = self.plan[0], self.look(data, memory, side)[0]
-        size = float(entry_size(plan, now))
-        wanted = exits(plan, now)
-        if math.isnan(size + sum(sum(distances.values()) for _, _, distances in wanted)):
+        size, count = float(entry_size(plan, now)), plan_exits(plan, now, self.exits)
+        if math.isnan(size) or not known(self.exits, count):
             return "size or exits not known yet"
         if size <= 0.0:
             return "no equity to trade"
         order, leave = (self.buy, self.sell) if side > 0 else (self.sell, self.buy)
-        entry = order(data=data, size=size, reason="entry", leverage=self.risk.leverage, transmit=not wanted)
+        entry = order(data=data, size=size, reason="entry", leverage=self.risk.leverage, transmit=count == 0)
         memory.entries.append(entry)
-        for number, (reason, share, distances) in enumerate(wanted, 1):
-            kind, last = bt.Order.Stop if reason == "stop_loss" else bt.Order.Limit, number == len(wanted)
-            part = size * share
-            leave(data=data, size=part, exectype=kind, parent=entry, transmit=last, reason=reason, **distances)
+        for number, one in enumerate(self.exits[:count], 1):
+            kind, reason = (bt.Order.Limit, "take_profit") if one["target"] else (bt.Order.Stop, "stop_loss")
+            part = size * float(one["share"])
+            distances = {name: float(one[name]) for name in DISTANCES if one[name]}
+            leave(
+                data=data, size=part, exectype=kind, parent=entry, transmit=number == count, reason=reason, **distances
+            )
         return ""
 
     def look(self, data: Any, memory: Memory, side: int) -> Any:
@@ -284,10 +277,6 @@ class LSTMCrossover(bt.Strategy):
         if order.status != order.Completed:
             return
         if reason == "entry":
-            memory.entered = len(order.data)
-            return
-        if reason == "take_profit" and order.size * self.getposition(order.data).size < 0.0:
-            return
-        memory.left = len(order.data)
-        if reason in ("stop_loss", "take_profit", "liquidation", "time_exit"):
-            memory.barred = -1 if order.isbuy() else 1
+            remember_entry(memory.state, len(order.data))
+        elif reason != "take_profit" or order.size * self.getposition(order.data).size >= 0.0:
+            remember_exit(memory.state, len(order.data), -1 if order.isbuy() else 1, reason not in UNASKED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,14 @@ RISK = np.dtype(
     + [(f"{level}_{name}", REAL) for level in LEVELS for name in ("rate", "atr", "sigma")]
     + [(f"{part}_share", REAL) for part in PARTS]
 )
+DISTANCES = (
+    "offset_rate", "offset", "trailing_rate", "trailing", "trailing_after_rate", "trailing_after", "break_even_rate",
+    "break_even",
+)  # fmt: skip
+# An exit of an entry: whether it is a target or the stop, the share of the entry it is for, and its distances, each a
+# fraction of the entry price and an amount of price.
+EXIT = np.dtype([("target", np.int8), ("share", REAL), *((name, REAL) for name in DISTANCES)])
+MOST_EXITS = 2 + len(PARTS)
 SITUATION = np.dtype(
     [(name, REAL) for name in ("equity", "price", "side", "fee_rate", "slippage", "face", "inverse")]
     + [(name, REAL) for name in ("atr", "mean", "sigma", "bars_per_year")]
@@ -76,24 +85,58 @@ def offset(atr_multiple: float, atr: float) -> float:
     return 0.0 if atr_multiple == 0.0 else atr_multiple * atr
 
 
-def exits(risk: Row, now: Row) -> list[tuple[str, float, dict[str, float]]]:
-    """The exits of an entry in a situation: the reason, the share of the entry, and the distances of its order.
+@rule
+def distance(rate: float, atr_multiple: float, sigma_multiple: float, now: Row) -> tuple[float, float]:
+    """A distance as a fraction of the entry price and an amount of price; 0 and 0 when it is off."""
+    return offset_rate(rate, sigma_multiple, now.sigma), offset(atr_multiple, now.atr)
 
-    NaN where something a distance rests on is not known: the average true range, or the forecast.
+
+@rule
+def plan_exits(risk: Row, now: Row, exits: Records) -> int:
+    """How many of the `exits` (EXIT records, at least MOST_EXITS) are written: the stop, then the targets.
+
+    Distances are NaN where something they rest on is not known: the average true range, or the forecast.
     """
+    count = 0
+    rate, amount = distance(risk.stop_rate, risk.stop_atr, risk.stop_sigma, now)
+    if rate != 0.0 or amount != 0.0:
+        stop = exits[0]
+        stop.target, stop.share, stop.offset_rate, stop.offset = 0, 1.0, rate, amount
+        stop.trailing_rate, stop.trailing = distance(risk.trailing_rate, risk.trailing_atr, risk.trailing_sigma, now)
+        after = distance(risk.after_rate, risk.after_atr, risk.after_sigma, now)
+        stop.trailing_after_rate, stop.trailing_after = after
+        stop.break_even_rate, stop.break_even = distance(risk.even_rate, risk.even_atr, risk.even_sigma, now)
+        count = 1
+    first = distance(risk.part1_rate, risk.part1_atr, risk.part1_sigma, now)
+    second = distance(risk.part2_rate, risk.part2_atr, risk.part2_sigma, now)
+    third = distance(risk.part3_rate, risk.part3_atr, risk.part3_sigma, now)
+    count = plan_target(exits, count, risk.part1_share, first)
+    count = plan_target(exits, count, risk.part2_share, second)
+    count = plan_target(exits, count, risk.part3_share, third)
+    return plan_target(exits, count, 1.0, distance(risk.target_rate, risk.target_atr, risk.target_sigma, now))
 
-    def away(level: str, name: str) -> dict[str, float]:
-        rate = offset_rate(risk[f"{level}_rate"], risk[f"{level}_sigma"], now["sigma"])
-        price = offset(risk[f"{level}_atr"], now["atr"])
-        return {f"{name}_rate": float(rate), name: float(price)} if rate or price else {}
 
-    found = []
-    if stop := away("stop", "offset"):
-        moves = away("trailing", "trailing") | away("after", "trailing_after") | away("even", "break_even")
-        found.append(("stop_loss", 1.0, stop | moves))
-    targets = [(float(risk[f"{part}_share"]), away(part, "offset")) for part in PARTS]
-    targets.append((1.0, away("target", "offset")))
-    return found + [("take_profit", share, target) for share, target in targets if target]
+@rule
+def plan_target(exits: Records, count: int, share: float, away: tuple[float, float]) -> int:
+    """The count of exits after a target for a share of the entry, which is left out when its distance is 0."""
+    if away[0] == 0.0 and away[1] == 0.0:
+        return count
+    target = exits[count]
+    target.target, target.share, target.offset_rate, target.offset = 1, share, away[0], away[1]
+    target.trailing_rate, target.trailing, target.trailing_after_rate, target.trailing_after = 0.0, 0.0, 0.0, 0.0
+    target.break_even_rate, target.break_even = 0.0, 0.0
+    return count + 1
+
+
+@rule
+def known(exits: Records, count: int) -> bool:
+    """Whether every distance of the first `count` exits is a number."""
+    total = 0.0
+    for k in range(count):
+        one = exits[k]
+        total += one.offset_rate + one.offset + one.trailing_rate + one.trailing
+        total += one.trailing_after_rate + one.trailing_after + one.break_even_rate + one.break_even
+    return not math.isnan(total)
 
 
 @rule

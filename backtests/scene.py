@@ -1,0 +1,56 @@
+"""Scene: the markets of a run as compiled code looks at them, prepared once for all settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from backtests.records import Records, bar_records, contract_record
+from markets.candles import FloatArray
+from markets.market import Market
+
+# The blocks of time for which a run's returns are summed.
+BLOCKS = 16
+
+
+class Scene(NamedTuple):
+    """What all settings of a sweep share; arrays have shape (symbols, bars) where nothing else is said.
+
+    `bars`, `contracts` (symbols,): records of the exchange. `low`, `high`: the lower and the higher of last and mark
+    price in a bar. `special`: 1 on bars that are always played whole: with funding, or touched by cleaning.
+    `close`: the last price. `mark`: the mark price at the close. `years` (symbols,): bars per year. `first`: the row of
+    the first bar played. `edges` (BLOCKS,): the last row of each block of time.
+    """
+
+    bars: Records
+    contracts: Records
+    low: FloatArray
+    high: FloatArray
+    special: npt.NDArray[np.int8]
+    close: FloatArray
+    mark: FloatArray
+    years: FloatArray
+    first: int
+    edges: npt.NDArray[np.int64]
+
+
+def make_scene(markets: Sequence[Market], first: int) -> Scene:
+    """The scene of markets with the same bars, played from row `first` on."""
+    bars = np.stack([bar_records(market) for market in markets])
+    special = (bars["funding_open"] != 0.0) | (bars["funding_inside"] != 0.0) | (bars["blocked"] != 0)
+    played = bars.shape[1] - first
+    return Scene(
+        bars=bars,
+        contracts=np.concatenate([contract_record(market.contract) for market in markets]),
+        low=np.minimum(bars["low"], bars["mark_low"]),
+        high=np.maximum(bars["high"], bars["mark_high"]),
+        special=special.astype(np.int8),
+        close=np.ascontiguousarray(bars["close"]),
+        mark=np.ascontiguousarray(bars["mark_close"]),
+        years=np.array([market.bars_per_year for market in markets]),
+        first=first,
+        edges=first + np.arange(1, BLOCKS + 1) * played // BLOCKS - 1,
+    )

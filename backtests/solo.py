@@ -1,0 +1,71 @@
+"""Solo: one setting played by the kernel, with all its fills and its equity, to be set against Backtrader."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from backtests.kernel import play_setting
+from backtests.parameters import AccountParams, CostParams
+from backtests.records import FILL, FILL_REASONS, Records, settings_record
+from backtests.scene import make_scene
+from backtests.stage import set_stage
+from backtests.tally import TALLY
+from backtests.trader import Setting
+from backtests.wishes import make_wish
+from markets.candles import FloatArray, IntArray
+from markets.market import Market
+from models.forecasts import Forecasts
+from strategies.parameters import CrossoverParams, RiskParams
+from strategies.plan import risk_record
+from strategies.steps import habits_record
+
+NUMBERS = ("quantity", "price", "fee", "realised_pnl", "position", "cash", "slippage", "liquidation_fee")
+
+
+@dataclass(frozen=True, eq=False)
+class Solo:
+    """What the kernel made of a setting: `fills` as in Result, `equity` at every bar's close, the TALLY record."""
+
+    fills: pd.DataFrame
+    equity: FloatArray
+    tally: Records
+
+
+def play_solo(
+    markets: Sequence[Market],
+    forecasts: Forecasts,
+    strategy: CrossoverParams,
+    risk: RiskParams,
+    account: AccountParams,
+    costs: CostParams,
+) -> Solo:
+    """One setting, played as `backtest` plays it, by the kernel."""
+    stage = set_stage(markets, forecasts, costs, [strategy], [risk])
+    settings = settings_record(costs.slippage_bps, account.intrabar, account.limit_fill, account.margin)
+    wish = make_wish(stage, forecasts, strategy, risk.atr_bars, float(settings["slippage"][0]))
+    setting = Setting(risk_record(risk), habits_record(strategy, risk), settings)
+    scene, count = make_scene(stage.fed, stage.first), len(stage.fed[0].candles)
+    equity, room, logged = np.zeros(count), 1024, 1024
+    while logged == room:
+        room *= 4
+        log, rows, tally = np.zeros(room, dtype=FILL), np.zeros(room, dtype=np.int64), np.zeros(1, dtype=TALLY)
+        logged = play_setting(scene, wish, setting, account.cash, tally, equity, log, rows)
+    stamps = stage.fed[0].candles.timestamp[rows[:logged]]
+    return Solo(_fills(log[:logged], stamps, [one.symbol for one in stage.fed]), equity[stage.first :], tally)
+
+
+def _fills(log: Records, stamps: IntArray, symbols: Sequence[str]) -> pd.DataFrame:
+    """The fills with the columns of Result."""
+    return pd.DataFrame(
+        {
+            "timestamp": pd.to_datetime(stamps, utc=True, unit="ns"),
+            "symbol": [symbols[s] for s in log["symbol"]],
+            "side": np.where(log["side"] > 0, "buy", "sell"),
+            "reason": [FILL_REASONS[reason] for reason in log["reason"]],
+            **{name: log[name] for name in NUMBERS},
+        }
+    )

@@ -1,0 +1,81 @@
+"""Stage: the markets of a run made ready to be played, the same for every driver of the exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from backtests.parameters import CostParams
+from foundation.errors import DataError, suggestion
+from markets.candles import utc
+from markets.market import Market, common_span
+from models.forecasts import Forecasts
+from strategies.parameters import CrossoverParams, RiskParams
+
+# After this many times the longest average, its start shows in the last digits of a double at most.
+WARM_UP_AVERAGES = 20
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The markets of a run: `played` over their common span with the fees of the run, `fed` from the warm-up on.
+
+    `start`: open of the first bar played, UTC nanoseconds. `first`: its row in the markets that are fed.
+    """
+
+    played: tuple[Market, ...]
+    fed: tuple[Market, ...]
+    start: int
+    first: int
+
+
+def set_stage(
+    markets: Sequence[Market],
+    forecasts: Forecasts,
+    costs: CostParams,
+    strategies: Sequence[CrossoverParams],
+    risks: Sequence[RiskParams],
+) -> Stage:
+    """The stage of some markets, on which each of the strategies and risks can be played.
+
+    Averages are warmed up before the first forecast, as `warm_up` says. Raises ParameterError for a
+    leverage above a contract's maximum, DataError for forecasts that do not fit the markets.
+    """
+    played = [_with_costs(one, costs) for one in common_span(markets)]
+    for one in played:
+        for risk in risks:
+            risk.check_leverage(one.contract)
+        if one.symbol not in forecasts.series:
+            raise DataError("forecasts", f"hold none for {one.symbol}", fix=suggestion(one.symbol, forecasts.series))
+    start = _first_bar(played[0], forecasts)
+    first = int(np.searchsorted(played[0].candles.timestamp, start))
+    longest = max(warm_up(one, risk.atr_bars) for one in strategies for risk in risks)
+    begin = max(0, first - longest)
+    fed = tuple(one.rows(begin, len(one.candles)) for one in played)
+    return Stage(tuple(played), fed, start, first - begin)
+
+
+def warm_up(strategy: CrossoverParams, atr_bars: int) -> int:
+    """The bars before the first one played that averages are worked out over."""
+    return WARM_UP_AVERAGES * max(strategy.slow, atr_bars)
+
+
+def _with_costs(market: Market, costs: CostParams) -> Market:
+    named = {name: getattr(costs, name) for name in ("taker_fee", "maker_fee", "liquidation_fee")}
+    given = {name: value for name, value in named.items() if value is not None}
+    return replace(market, contract=market.contract.replaced(**given)) if given else market
+
+
+def _first_bar(market: Market, forecasts: Forecasts) -> int:
+    """The open of the first bar of the span that has a forecast."""
+    stamps = market.candles.timestamp
+    row = int(np.searchsorted(stamps, forecasts.start))
+    if row >= len(stamps):
+        raise DataError(
+            "forecasts",
+            f"start at {utc(forecasts.start)} UTC, after the last candle",
+            fix="use forecasts for these candles",
+        )
+    return int(stamps[row])

@@ -1,0 +1,162 @@
+"""Tally: what one setting of a sweep comes to, added up bar by bar and fill by fill."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from backtests.records import FILLED, LIQUIDATION, REFUSED, SHRUNK, Desk, Records, Row
+from backtests.scene import BLOCKS
+from backtests.valuation import notional_of
+from foundation.compilation import rule
+from markets.candles import BoolArray, FloatArray
+
+# Money in the settlement currency. `returns`, `squares`, `falls`: sums of the bar returns r, r^2 and min(r, 0)^2.
+# `deepest`: the largest fall from a peak of equity, a fraction. `peak`, `trough`: the highest equity so far and the
+# lowest since. `traded`: notional of all fills. `average`: the sum of equity over bars, then its mean. `before`: the
+# equity of the bar before. `block`: the number of the block of time that is running. `blocks`: sums of returns.
+_SUMS = "equity before returns squares falls peak trough deepest average fees funding slippage charges traded won lost"
+_COUNTS = "bars held under trades closed wins liquidations refusals shrunk block ruined"
+TALLY = np.dtype(
+    [(name, np.float64) for name in _SUMS.split()]
+    + [(name, np.int64) for name in _COUNTS.split()]
+    + [("blocks", np.float64, (BLOCKS,))]
+)
+
+
+@rule
+def begin(tally: Row, cash: float) -> None:
+    """An account before its first bar."""
+    tally.equity, tally.before, tally.peak, tally.trough = cash, cash, cash, cash
+
+
+@rule
+def count_bar(tally: Row, equity: float, held: bool) -> None:
+    """One bar closed: its return, and the equity's way from its peak. Equity at zero or below counts as zero."""
+    equity = max(equity, 0.0)
+    value = equity / tally.before - 1.0 if tally.before > 0.0 else 0.0
+    tally.returns += value
+    tally.squares += value * value
+    if value < 0.0:
+        tally.falls += value * value
+    if equity >= tally.peak:
+        settle_peak(tally)
+        tally.peak, tally.trough = equity, equity
+    else:
+        tally.under += 1
+        tally.trough = min(tally.trough, equity)
+    tally.average += equity
+    tally.before, tally.equity = equity, equity
+    tally.bars += 1
+    if held:
+        tally.held += 1
+
+
+@rule
+def count_idle(tally: Row, bars: int) -> None:
+    """Some bars closed without a position: the equity stayed as it was."""
+    tally.bars += bars
+    tally.average += bars * tally.equity
+    if tally.equity < tally.peak:
+        tally.under += bars
+
+
+@rule
+def settle_peak(tally: Row) -> None:
+    """The fall since the last peak is measured."""
+    if tally.peak > 0.0:
+        tally.deepest = max(tally.deepest, 1.0 - tally.trough / tally.peak)
+
+
+@rule
+def close_block(tally: Row) -> None:
+    """A block of time is over: its returns are what the sum has grown by."""
+    before = 0.0
+    for k in range(tally.block):
+        before += tally.blocks[k]
+    tally.blocks[tally.block] = tally.returns - before
+    tally.block += 1
+
+
+@rule
+def count_news(tally: Row, desk: Desk, profits: Records) -> None:
+    """The fills, payments and ended orders of a bar; `profits`: what each symbol's running trade has earned."""
+    account = desk.account[0]
+    for k in range(account.fills):
+        fill = desk.fills[k]
+        s = fill.symbol
+        cost = fill.fee + fill.liquidation_fee
+        tally.fees += fill.fee
+        tally.charges += fill.liquidation_fee
+        tally.slippage += fill.slippage
+        tally.traded += notional_of(desk.contracts[s], fill.quantity, fill.price)
+        if fill.reason == LIQUIDATION:
+            tally.liquidations += 1
+        if fill.opening == 1 and abs(fill.position) <= fill.quantity:
+            tally.trades += 1
+            profits[s] = 0.0
+        profits[s] += fill.realised_pnl - cost
+        if fill.position == 0.0:
+            count_trade(tally, profits[s])
+    for k in range(account.payments):
+        tally.funding += desk.payments[k].payment
+    for k in range(account.orders):
+        order = desk.orders[k]
+        if order.status == REFUSED:
+            tally.refusals += 1
+        elif order.status == FILLED and order.remark == SHRUNK:
+            tally.shrunk += 1
+
+
+@rule
+def count_trade(tally: Row, profit: float) -> None:
+    """A round trip has ended with a profit after fees and charges, before funding."""
+    tally.closed += 1
+    if profit > 0.0:
+        tally.wins += 1
+        tally.won += profit
+    elif profit < 0.0:
+        tally.lost -= profit
+
+
+@rule
+def finish_tally(tally: Row, ruined: int) -> None:
+    """The last bar has closed."""
+    settle_peak(tally)
+    tally.ruined = ruined
+    tally.average /= max(tally.bars, 1)
+
+
+def rate(tally: Records, bars_per_year: float, cash: float) -> dict[str, FloatArray]:
+    """The metrics of `reports.metrics` that tallies hold, an array a metric; NaN where undefined."""
+    bars, mean = tally["bars"], tally["returns"] / tally["bars"]
+    traded, total = tally["trades"] > 0, tally["equity"] / cash - 1.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        deviation = np.sqrt(np.maximum(tally["squares"] - bars * mean * mean, 0.0) / np.maximum(bars - 1, 1))
+        exponent = np.minimum(np.log1p(total) * bars_per_year / bars, 700.0)
+        growth = np.where(total > -1.0, np.expm1(exponent), -1.0)
+        downside, year = np.sqrt(tally["falls"] / bars), math.sqrt(bars_per_year)
+        turnover = tally["traded"] / tally["average"] / (bars / bars_per_year)
+        found = {
+            "total_return": total,
+            "final_equity": tally["equity"],
+            "cagr": growth,
+            "volatility": deviation * year,
+            "sharpe": _defined(traded & (deviation > 1e-10 * np.abs(mean)), mean / deviation * year),
+            "sortino": _defined(traded & (downside > 1e-10 * np.abs(mean)), mean / downside * year),
+            "calmar": _defined(traded & (tally["deepest"] > 0.0), growth / tally["deepest"]),
+            "max_drawdown": tally["deepest"],
+            "time_under_water": tally["under"] / bars,
+            "exposure": tally["held"] / bars,
+            "turnover": _defined(tally["average"] > 0.0, turnover),
+            "win_rate": _defined(tally["closed"] > 0, tally["wins"] / tally["closed"]),
+            "profit_factor": _defined(tally["lost"] > 0.0, tally["won"] / tally["lost"]),
+            "liquidation_charges": tally["charges"],
+        }
+    plain = ("trades", "fees", "funding", "slippage", "liquidations", "refusals", "shrunk")
+    return found | {name: tally[name] for name in plain}
+
+
+def _defined(where: BoolArray, values: FloatArray) -> FloatArray:
+    return np.where(where, values, np.nan)

@@ -1,0 +1,194 @@
+"""The trader: the strategy of LSTMCrossover in compiled code, from a wanted side to rows of orders."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from backtests.positions import direction
+from backtests.records import (
+    FILL_REASONS,
+    FILLED,
+    LIMIT,
+    LIQUIDATION,
+    LIVE,
+    MARKET,
+    SLEEPING,
+    STOP,
+    STOP_LOSS,
+    Desk,
+    Records,
+    Row,
+)
+from backtests.scene import Scene
+from backtests.valuation import notional_of
+from foundation.compilation import rule
+from markets.candles import FloatArray
+from strategies.plan import EXIT, MOST_EXITS, SITUATION, entry_size, known, plan_exits
+from strategies.steps import (
+    CLOSE_AND_ENTER,
+    CLOSE_FOR_SIGNAL,
+    ENTER,
+    LEAVE,
+    MEMORY,
+    NEVER,
+    next_step,
+    remember_entry,
+    remember_exit,
+)
+
+ENTRY_REASON, SIGNAL, TARGET, TIME = (
+    FILL_REASONS.index(name) for name in ("entry", "signal", "take_profit", "time_exit")
+)
+
+
+class Wish(NamedTuple):
+    """What the signals of a setting come to, shape (symbols, bars): the wanted side, and what sizes rest on.
+
+    `mean`, `sigma`: the forecast made at each bar. `atr`: the average true range. `upcoming`: the row of the next
+    bar, this one included, at which a side is wanted; the number of bars where none is any more.
+    """
+
+    sides: npt.NDArray[np.int8]
+    mean: FloatArray
+    sigma: FloatArray
+    atr: FloatArray
+    upcoming: npt.NDArray[np.int64]
+
+
+class Book(NamedTuple):
+    """What a setting's strategy writes on.
+
+    `memory`: one record a symbol. `now`: the situation it looks at. `exits`: those it plans. `profits`: of each
+    symbol's running trade. `low`, `high`: the band of quiet prices of each symbol. `number`: of the last order.
+    """
+
+    memory: Records
+    now: Records
+    exits: Records
+    profits: FloatArray
+    low: FloatArray
+    high: FloatArray
+    number: npt.NDArray[np.int64]
+
+
+class Setting(NamedTuple):
+    """One setting, one record each: RISK, HABITS and SETTINGS."""
+
+    plan: Records
+    habits: Records
+    settings: Records
+
+
+@rule
+def new_book(symbols: int) -> Book:
+    """A book of a strategy that has done nothing yet."""
+    memory = np.zeros(symbols, dtype=MEMORY)
+    for s in range(symbols):
+        memory[s].left = NEVER
+    return Book(
+        memory,
+        np.zeros(1, dtype=SITUATION),
+        np.zeros(MOST_EXITS, dtype=EXIT),
+        np.zeros(symbols),
+        np.zeros(symbols),
+        np.zeros(symbols),
+        np.zeros(1, dtype=np.int64),
+    )
+
+
+@rule
+def take_news(desk: Desk, book: Book, bars: int) -> None:
+    """What the strategy learns of the fills of a bar, in their order, when the bar has closed."""
+    for k in range(desk.account[0].fills):
+        fill = desk.fills[k]
+        reason, filled = LIQUIDATION, True
+        for r in range(desk.account[0].orders):
+            if desk.orders[r].id == fill.order:
+                order = desk.orders[r]
+                filled = order.status == FILLED
+                reason = fill.reason if fill.reason == LIQUIDATION else order.reason
+        if not filled:
+            continue
+        memory = book.memory[fill.symbol]
+        if reason == ENTRY_REASON:
+            remember_entry(memory, bars)
+        elif reason != TARGET or fill.side * desk.positions[fill.symbol].quantity >= 0.0:
+            remember_exit(memory, bars, -fill.side, reason == SIGNAL)
+
+
+@rule
+def decide(scene: Scene, wish: Wish, setting: Setting, desk: Desk, book: Book, i: int) -> None:
+    """What the strategy does at the close of a bar, symbol by symbol; orders wait for the next open."""
+    if desk.account[0].ruined:
+        return
+    for s in range(len(desk.positions)):
+        held = direction(desk.positions[s].quantity)
+        wanted = wish.sides[s, i]
+        step = next_step(book.memory[s], setting.habits[0], wanted, held, on_its_way(desk, s), i + 1)
+        if step in (LEAVE, CLOSE_FOR_SIGNAL, CLOSE_AND_ENTER):
+            order = new_order(desk, book, s, MARKET, -held, TIME if step == LEAVE else SIGNAL)
+            order.reduce_only, order.quantity = 1, abs(desk.positions[s].quantity)
+        if step in (ENTER, CLOSE_AND_ENTER):
+            look(scene, wish, desk, book, s, i, wanted)
+            give_bracket(setting.plan[0], desk, book, s, wanted)
+
+
+@rule
+def on_its_way(desk: Desk, s: int) -> bool:
+    """Whether an order of a symbol still waits for an open."""
+    for k in range(desk.account[0].orders):
+        order = desk.orders[k]
+        if order.symbol == s and order.kind == MARKET and order.status <= LIVE:
+            return True
+    return False
+
+
+@rule
+def look(scene: Scene, wish: Wish, desk: Desk, book: Book, s: int, i: int, side: int) -> None:
+    """The situation that sizes rest on; its equity is what is left when an opposite position is closed."""
+    now, contract, price = book.now[0], desk.contracts[s], scene.close[s, i]
+    slippage = desk.settings[0].slippage
+    closing = notional_of(contract, desk.positions[s].quantity, price) * (contract.taker_fee + slippage)
+    now.equity = desk.account[0].equity / len(desk.positions) - closing
+    now.price, now.side, now.atr = price, side, wish.atr[s, i]
+    now.fee_rate, now.slippage = contract.taker_fee, slippage
+    now.mean, now.sigma = wish.mean[s, i], wish.sigma[s, i]
+    now.face, now.inverse, now.bars_per_year = contract.face, contract.inverse, scene.years[s]
+
+
+@rule
+def give_bracket(plan: Row, desk: Desk, book: Book, s: int, side: int) -> None:
+    """A market order to open, with its stop and targets, if its size and their distances are known."""
+    size, count = entry_size(plan, book.now[0]), plan_exits(plan, book.now[0], book.exits)
+    if math.isnan(size) or not known(book.exits, count) or size <= 0.0:
+        return
+    entry = new_order(desk, book, s, MARKET, side, ENTRY_REASON)
+    entry.quantity, entry.leverage = size, plan.leverage
+    for k in range(count):
+        one = book.exits[k]
+        leave = new_order(desk, book, s, LIMIT if one.target else STOP, -side, TARGET if one.target else STOP_LOSS)
+        leave.parent, leave.status, leave.reduce_only, leave.leverage = entry.id, SLEEPING, 1, plan.leverage
+        leave.quantity = size * one.share
+        leave.share = min(1.0, abs(leave.quantity / size))
+        leave.offset_rate, leave.offset = one.offset_rate, one.offset
+        leave.trailing_rate, leave.trailing = one.trailing_rate, one.trailing
+        leave.trailing_after_rate, leave.trailing_after = one.trailing_after_rate, one.trailing_after
+        leave.break_even_rate, leave.break_even = one.break_even_rate, one.break_even
+
+
+@rule
+def new_order(desk: Desk, book: Book, s: int, kind: int, side: int, reason: int) -> Row:
+    """The next row of orders, all else zero."""
+    row = desk.account[0].orders
+    desk.account[0].orders += 1
+    book.number[0] += 1
+    # The last row is never written to.
+    desk.orders[row] = desk.orders[len(desk.orders) - 1]
+    order = desk.orders[row]
+    order.id, order.symbol, order.kind, order.side = book.number[0], s, kind, side
+    order.status, order.reason = LIVE, reason
+    return order

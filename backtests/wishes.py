@@ -1,0 +1,42 @@
+"""Wishes: what the signals of a setting come to on a stage, as the kernel takes it."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from backtests.stage import Stage, warm_up
+from backtests.trader import Wish
+from markets.candles import FloatArray
+from models.forecasts import Forecasts
+from strategies.averages import average_true_range
+from strategies.parameters import CrossoverParams
+from strategies.sides import SideArray, wanted_sides
+
+
+def make_wish(stage: Stage, forecasts: Forecasts, strategy: CrossoverParams, atr_bars: int, slippage: float) -> Wish:
+    """The wish of a strategy; averages start where a backtest of this strategy alone would start them.
+
+    `slippage`: a fraction of price, which counts in a threshold that is stated in costs.
+    """
+    count = len(stage.fed[0].candles)
+    shape = (len(stage.fed), count)
+    sides, atr = np.zeros(shape, dtype=np.int8), np.full(shape, np.nan)
+    mean, sigma = np.full(shape, np.nan), np.full(shape, np.nan)
+    begin = max(0, stage.first - warm_up(strategy, atr_bars))
+    for s, market in enumerate(stage.fed):
+        own = market.rows(begin, count)
+        cost_rate = own.contract.taker_fee + slippage
+        sides[s, begin:] = wanted_sides(own, forecasts, strategy, cost_rate, stage.first - begin)
+        candles = own.candles
+        atr[s, begin:] = average_true_range(candles.high, candles.low, candles.close, atr_bars)
+        mean[s, begin:], sigma[s, begin:] = forecasts.on(own)
+    return Wish(sides, mean, sigma, atr, next_wanted(sides))
+
+
+def next_wanted(sides: SideArray) -> npt.NDArray[np.int64]:
+    """The column of the next side that is not 0, this one included, for every column; their number where none is."""
+    count = sides.shape[1]
+    columns = np.where(sides != 0, np.arange(count), count)
+    upcoming: FloatArray = np.minimum.accumulate(columns[:, ::-1], axis=1)[:, ::-1]
+    return np.ascontiguousarray(upcoming, dtype=np.int64)

@@ -1,0 +1,188 @@
+"""Random markets, signals and settings for which the kernel is held to Backtrader."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from backtests.engine import backtest
+from backtests.parameters import AccountParams, CostParams
+from backtests.result import Result
+from backtests.solo import NUMBERS, Solo, play_solo
+from markets.candles import Candles
+from markets.contract import Contract
+from markets.funding import Funding
+from markets.market import Market
+from models.forecasts import Forecasts, ForecastSeries
+from strategies.parameters import CrossoverParams, RiskParams
+
+HOUR = 3_600_000_000_000
+START = 1_700_006_400_000_000_000
+
+
+@dataclass(frozen=True, repr=False)
+class Match:
+    """A setting on some markets, to be played by both drivers; `seed` grew the markets and forecasts."""
+
+    seed: int
+    markets: tuple[Market, ...]
+    forecasts: Forecasts
+    strategy: CrossoverParams
+    risk: RiskParams
+    account: AccountParams
+    costs: CostParams
+
+    def __repr__(self) -> str:
+        bars = len(self.markets[0].candles)
+        return f"Match({self.seed}, {bars} bars, {self.strategy}, {self.risk}, {self.account}, {self.costs})"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))
+
+    def backtrader(self) -> Result:
+        """What Backtrader makes of it."""
+        return backtest(self.markets, self.forecasts, self.strategy, self.risk, self.account, self.costs)
+
+    def kernel(self) -> Solo:
+        """What the kernel makes of it."""
+        return play_solo(self.markets, self.forecasts, self.strategy, self.risk, self.account, self.costs)
+
+
+def candles(random: np.random.Generator, bars: int, wild: float) -> tuple[Candles, Candles]:
+    """Candles with gaps and crashes, and mark candles a basis away from them."""
+    moves = random.standard_t(3, bars) * 0.004 * wild
+    moves[random.random(bars) < 0.01] *= 8.0
+    close = 100.0 * np.exp(np.cumsum(np.clip(moves, -0.5, 0.5)))
+    gap = np.where(random.random(bars) < 0.1, random.normal(0.0, 0.004 * wild, bars), 0.0)
+    opened = np.concatenate(([100.0], close[:-1])) * np.exp(gap)
+    wick = np.abs(random.normal(0.0, 0.003 * wild, (2, bars)))
+    high, low = np.maximum(opened, close) * np.exp(wick[0]), np.minimum(opened, close) * np.exp(-wick[1])
+    columns = [np.round(one, 2) for one in (opened, high, low, close)]
+    stamps = START + HOUR * np.arange(bars)
+    basis = np.exp(random.normal(0.0, 0.0007 * wild, bars))
+    mark = [one * basis for one in columns]
+    mark[1], mark[2] = np.maximum.reduce(mark), np.minimum.reduce(mark)
+    touched = random.random(bars) < 0.01
+    volume = random.uniform(1.0, 50.0, bars)
+    last = Candles(stamps, *columns, volume=volume, bar=HOUR, touched=touched, source="case")
+    return last, Candles(stamps, *mark, volume=np.zeros(bars), bar=HOUR, source="case mark")
+
+
+def market(random: np.random.Generator, symbol: str, bars: int, wild: float, **contract: Any) -> Market:
+    """A market of random candles with funding every eight hours."""
+    last, mark = candles(random, bars, wild)
+    due = last.timestamp[::8]
+    funding = Funding(due, random.normal(0.0, 3e-4, len(due)), "case")
+    figures = {"tick": 0.01, "lot": 0.01, "taker_fee": 5e-4, "maker_fee": 2e-4, "maintenance_rate": 0.01}
+    traded = Contract(venue="case", symbol=symbol, maximum_leverage=50.0, **{**figures, **contract})
+    return Market(traded, last, mark, funding)
+
+
+def forecasts(random: np.random.Generator, markets: tuple[Market, ...], start: int) -> Forecasts:
+    """Noise that follows the last move a little, some of it missing."""
+    series = {}
+    for one in markets:
+        stamps = one.candles.timestamp[start:]
+        moves = np.diff(np.log(one.candles.close), prepend=np.log(one.candles.close[0]))[start:]
+        mean = 0.1 * moves + random.normal(0.0, 5e-4, len(stamps))
+        kept = random.random(len(stamps)) > 0.02
+        kept[0] = True
+        sigma = random.uniform(0.002, 0.012, len(stamps))
+        series[one.symbol] = ForecastSeries(
+            stamps[kept], mean[kept], sigma[kept], stamps[kept] - 1, np.zeros(kept.sum())
+        )
+    return Forecasts(series, "case")
+
+
+DISTANCES = ("0.3%", "1%", "4%", "0.5atr", "2atr", "1sigma", "3sigma", "10%margin")
+
+
+@st.composite
+def risks(draw: Any) -> RiskParams:
+    """Any sizing with any exits that go together."""
+    distance = st.sampled_from(DISTANCES)
+    sizing = draw(
+        st.sampled_from(["leverage", "leverage", "risk", "fraction", "forecast_volatility", "atr_volatility", "kelly"])
+    )
+    stop = draw(distance if sizing == "risk" else st.one_of(st.none(), distance))
+    trail = draw(st.one_of(st.none(), distance))
+    after = draw(st.one_of(st.none(), distance)) if stop and trail else None
+    even = draw(st.one_of(st.none(), distance)) if stop or trail else None
+    shares = draw(st.lists(st.sampled_from([0.2, 0.3, 1 / 3]), max_size=3))
+    return RiskParams(
+        sizing=sizing,
+        leverage=draw(st.sampled_from([1.0, 3.0, 20.0, 45.0])),
+        risk_per_trade=draw(st.sampled_from([0.005, 0.05])),
+        stop_loss=stop or "off",
+        take_profit=draw(st.one_of(st.just("off"), distance)),
+        trailing_stop=trail or "off",
+        trailing_after=after or "off",
+        break_even=even or "off",
+        targets=[{"distance": draw(distance), "share": share} for share in shares],
+        atr_bars=draw(st.sampled_from([3, 14])),
+        maximum_bars=draw(st.sampled_from([0, 0, 2, 15])),
+        cooldown_bars=draw(st.sampled_from([0, 0, 1, 6])),
+    )
+
+
+@st.composite
+def strategies(draw: Any) -> CrossoverParams:
+    """Any way to decide."""
+    return CrossoverParams(
+        fast=draw(st.sampled_from([2, 5])),
+        slow=draw(st.sampled_from([6, 12])),
+        average=draw(st.sampled_from(["ema", "sma"])),
+        confirmation=draw(st.sampled_from(["state", "cross"])),
+        threshold=draw(st.sampled_from(["0.5bps", "0.2cost", "0.05sigma"])),
+        on_opposite=draw(st.sampled_from(["reverse", "close"])),
+        direction=draw(st.sampled_from(["both", "both", "long", "short"])),
+        maximum_sigma=draw(st.sampled_from(["off", "off", "80bps"])),
+        rule=draw(st.sampled_from(["confirmed", "forecast", "crossover", "buy_and_hold"])),
+    )
+
+
+@st.composite
+def matches(draw: Any) -> Match:
+    """A whole setting on one or two markets, linear or inverse, isolated or cross."""
+    seed = draw(st.integers(0, 2**32 - 1))
+    random = np.random.default_rng(seed)
+    bars, wild = draw(st.sampled_from([60, 150, 400])), draw(st.sampled_from([0.3, 1.0, 3.0]))
+    inverse = draw(st.booleans())
+    contract = {"kind": "inverse", "settlement": "COIN", "face": 10.0, "lot": 1.0} if inverse else {}
+    contract |= draw(st.sampled_from([{}, {"minimum_notional": 5.0}, {"liquidation_fee": 0.01}]))
+    symbols = ("ONE", "TWO")[: draw(st.sampled_from([1, 1, 2]))]
+    markets = tuple(market(random, symbol, bars, wild, **contract) for symbol in symbols)
+    return Match(
+        seed,
+        markets,
+        forecasts(random, markets, bars // 6),
+        draw(strategies()),
+        draw(risks()),
+        AccountParams(
+            cash=50.0 if inverse else 10_000.0,
+            margin=draw(st.sampled_from(["isolated", "isolated", "cross"])),
+            intrabar=draw(st.sampled_from(["adverse", "favourable", "nearer_extreme"])),
+            limit_fill=draw(st.sampled_from(["touch", "through"])),
+        ),
+        CostParams(slippage_bps=draw(st.sampled_from([0.0, 1.0, 20.0]))),
+    )
+
+
+def first_difference(result: Result, solo: Solo) -> str:
+    """Where Backtrader and the kernel part; '' when they agree in every fill and at every bar."""
+    ours, theirs = result.fills, solo.fills
+    for name in ("timestamp", "symbol", "side", "reason", *NUMBERS):
+        a, b = ours[name].to_numpy(), theirs[name].to_numpy()
+        shared = min(len(a), len(b))
+        apart = a[:shared] != b[:shared]
+        if apart.any():
+            row = int(np.argmax(apart))
+            return f"fill {row}: {name} {a[row]} {b[row]}"
+    if len(ours) != len(theirs):
+        return f"fills {len(ours)} {len(theirs)}"
+    equity = result.equity["equity"].to_numpy()
+    apart = np.abs(equity - solo.equity) > 1e-9 * np.maximum(np.abs(equity), 1.0)
+    return f"equity at bar {int(np.argmax(apart))}" if apart.any() else ""

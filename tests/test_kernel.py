@@ -1,0 +1,56 @@
+"""The kernel, Backtrader and a plain-Python trader on the witness account: the same fills, the same equity."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from kernel_cases import Match, first_difference, matches
+from witness_trader import WitnessTrader
+
+from backtests.solo import Solo
+from backtests.tally import rate
+from reports.metrics import compute_metrics
+
+
+@settings(max_examples=60)
+@given(match=matches())
+def test_kernel_and_backtrader_agree(match: Match) -> None:
+    """Every fill to the last bit, equity at every bar to 1e-9, and every metric that both state."""
+    solo, result = match.kernel(), match.backtrader()
+    assert first_difference(result, solo) == ""
+    years, cash = match.markets[0].bars_per_year, match.account.cash
+    theirs, ours = rate(solo.tally, years, cash), compute_metrics(result, ())
+    for name, values in theirs.items():
+        expected = ours[name]
+        found = float(values[0])
+        if expected is None:
+            assert np.isnan(found), name
+        else:
+            assert found == pytest.approx(expected, rel=1e-6, abs=1e-9), name
+
+
+def witness_difference(match: Match, solo: Solo) -> str:
+    """Where the kernel and the witness part: a fill's bar, side, quantity, price or cash, or the equity of a bar."""
+    trader = WitnessTrader(match).play()
+    stamps = trader.markets[0].candles.timestamp
+    fills = trader.account.fills
+    if len(fills) != len(solo.fills):
+        return f"fills {len(fills)} {len(solo.fills)}"
+    for fill, row in zip(fills, solo.fills.itertuples(), strict=True):
+        if stamps[fill.bar] != row.timestamp.value or (fill.side > 0) != (row.side == "buy"):
+            return f"{fill} {row}"
+        pairs = [(getattr(fill, name), getattr(row, name)) for name in ("quantity", "price", "fee", "cash", "position")]
+        if any(abs(a - b) > 1e-9 * max(abs(a), abs(b), match.account.cash) for a, b in pairs):
+            return f"{fill} {row}"
+        if (fill.reason == "liquidation") != (row.reason == "liquidation"):
+            return f"{fill.reason} {row.reason}"
+    apart = np.abs(np.array(trader.curve) - solo.equity) > 1e-9 * np.maximum(np.abs(solo.equity), match.account.cash)
+    return f"equity at bar {int(np.argmax(apart))}" if apart.any() else ""
+
+
+@settings(max_examples=60)
+@given(match=matches())
+def test_kernel_and_witness_agree(match: Match) -> None:
+    """A trader written again in plain Python, on an account written again, makes the same fills and the same money."""
+    assert witness_difference(match, match.kernel()) == ""
