@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 
+import numba
 import numpy as np
 
-from foundation.compilation import rule
 from markets.candles import FloatArray
 from models.calibration import interval_bounds
 from models.conformal import static_width
@@ -19,7 +19,7 @@ SEEDS, BARS, BLOCK, LEVEL = 20, 20_000, 500, 0.9
 TRAINED = 1_000
 
 
-@rule
+@numba.njit
 def garch(shocks: FloatArray, persistence: float, reaction: float) -> FloatArray:
     """Returns of unconditional deviation 1: variance_t = (1 - a - b) + a r_{t-1}^2 + b variance_{t-1}."""
     returns = np.empty(len(shocks))

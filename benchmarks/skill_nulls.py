@@ -12,9 +12,9 @@ import math
 import sys
 from typing import NamedTuple
 
+import numba
 import numpy as np
 
-from foundation.compilation import rule
 from foundation.progress import progress
 from markets.candles import FloatArray
 from models.naive import expanding_mean
@@ -41,7 +41,7 @@ class Figures(NamedTuple):
     pooled: float
 
 
-@rule
+@numba.njit
 def garch(shocks: FloatArray) -> FloatArray:
     """Returns of unconditional deviation 1: variance = 0.03 + 0.05 r^2 + 0.92 variance."""
     returns, variance = np.empty(len(shocks)), 1.0
@@ -51,7 +51,7 @@ def garch(shocks: FloatArray) -> FloatArray:
     return returns
 
 
-@rule
+@numba.njit
 def small_model(returns: FloatArray, rolling: bool) -> FloatArray:
     """The forecast made at each bar of the next return; NaN before bar FIRST."""
     forecast, slopes, row = np.full(len(returns), np.nan), np.zeros(1 + LAGS), np.ones(1 + LAGS)
