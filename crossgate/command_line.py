@@ -66,7 +66,7 @@ def backtest(
     from crossgate.job import run_job
     from crossgate.summary import print_run, run_record
 
-    settings = load_config(config or DEMO_CONFIG, overrides or ())
+    settings = load_config(config or DEMO_CONFIG, overrides or (), data)
     result, page = run_job(settings, out or Path("runs") / settings.run.name, data)
     if as_json:
         _print_json(run_record(page))
@@ -82,7 +82,7 @@ def check(config: ConfigPath, overrides: Overrides = None, data: Data = None, as
     from crossgate.summary import market_record, print_markets
     from markets.market import common_span
 
-    settings = load_config(config, overrides or ())
+    settings = load_config(config, overrides or (), data)
     markets = load_markets(settings, data)
     check_markets(settings, markets)
     cut = common_span(markets)
@@ -108,7 +108,7 @@ def train(
     from crossgate.config import load_config
     from crossgate.job import train_job
 
-    settings = load_config(config, overrides or ())
+    settings = load_config(config, overrides or (), data)
     record = train_job(settings, out or Path("runs") / f"{settings.run.name}.safetensors", data)
     if as_json:
         _print_json(record)

@@ -12,7 +12,9 @@ from backtests.parameters import AccountParams, CostParams
 from crossgate.tables import BookParams, DemoParams, MarketParams, ModelParams, RunParams, TradedParams
 from crossgate.tree import TREE
 from foundation.errors import CrossgateError, DataError, ParameterError, suggestion
+from markets.contract_book import latest_contract
 from markets.exogenous_files import ExogenousParams
+from markets.store import resolve_data_folder
 from models.parameters import FeatureParams, WalkForwardParams
 from strategies.parameters import CrossoverParams, RiskParams
 
@@ -74,12 +76,13 @@ class Config:
         return {**record, "exogenous": series} if series else record
 
 
-def load_config(path: Path = DEMO_CONFIG, overrides: Sequence[str] = ()) -> Config:
+def load_config(path: Path = DEMO_CONFIG, overrides: Sequence[str] = (), data: Path | None = None) -> Config:
     """The config in a TOML file, changed by `table.key=value` texts.
 
     A value is read as TOML (`3`, `true`, `["return:1"]`), else it is the text itself (`2atr`).
     An override of `market` counts for every [[market]] table. The path of `features.file` starts from the folder of
-    the TOML file. Raises ParameterError or DataError.
+    the TOML file. A contract that was fetched into the data folder `data` (see `load_market`) stands in the config
+    with its figures, their source and date, in the place of its name. Raises ParameterError or DataError.
     """
     tables = _read_toml(path)
     features = tables.get("features")
@@ -87,6 +90,7 @@ def load_config(path: Path = DEMO_CONFIG, overrides: Sequence[str] = ()) -> Conf
         features["file"] = str((path.parent / Path(features["file"]).expanduser()).resolve())
     for text in overrides:
         _override(tables, text)
+    _name_contracts(tables.get("market"), data)
     return build_config(tables)
 
 
@@ -101,6 +105,17 @@ def build_config(tables: Mapping[str, Any]) -> Config:
     built = {name: table(**tables.get(name, {})) for name, table in _TABLES.items()}
     several: dict[str, Any] = {name: _read_several(name, tables[name]) for name in _SEVERAL if name in tables}
     return Config(**built, **several)
+
+
+def _name_contracts(written: Any, data: Path | None) -> None:
+    """Puts fetched contracts in the place of their names."""
+    for table in written if isinstance(written, list) else [written]:
+        # The brackets of a day are those of a registered contract, which are shipped with their days.
+        dated = isinstance(table, dict) and "tiers_date" in table and "tiers" not in table
+        if isinstance(table, dict) and isinstance(table.get("contract"), str) and not dated:
+            fetched = latest_contract(resolve_data_folder(data), table["contract"])
+            if fetched is not None:
+                table["contract"] = fetched.model_dump(mode="json", exclude_none=True)
 
 
 def _read_several(name: str, written: Any) -> tuple[Any, ...]:

@@ -1,8 +1,9 @@
-"""The commands about data: `crossgate data import | list | check | align`."""
+"""The commands about data: `crossgate data fetch | import | list | check | align`."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 
 from foundation.errors import CrossgateError, ParameterError
 
-app = typer.Typer(help="Read, check and clean market data files.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Fetch, read, check and clean market data.", no_args_is_help=True, rich_markup_mode=None)
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of candles, mark prices or funding.")]
 Format = Annotated[str, typer.Option("--format", help="The format; auto tells it by the file and says why.")]
@@ -35,6 +36,65 @@ Repairs = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
 
 
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="The data folder; else $CROSSGATE_DATA, else ./data.")
+]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="DAY", help="The first day; else where the stored series begin.")
+]
+Until = Annotated[
+    str | None, typer.Option("--until", metavar="DAY", help="The day after the last; else all that is over.")
+]
+Only = Annotated[
+    str, typer.Option("--only", metavar="PART,...", help="Some of tiers, contract, funding, mark, candles.")
+]
+
+
+@app.command()
+def fetch(
+    symbol: Annotated[str, typer.Argument(metavar="VENUE:SYMBOL", help="Such as binance_usdm:BTCUSDT.")],
+    bar: Annotated[str, typer.Option("--bar", help="The length of a bar, such as 1h.")] = "1h",
+    since: Since = None,
+    until: Until = None,
+    only: Only = "",
+    out: Out = None,
+    archive: Annotated[bool, typer.Option(help="Take whole months from the venue's archive, if it has one.")] = True,
+    revise: Annotated[
+        bool, typer.Option("--revise", help="Ask for the whole span again, and take what the venue has changed.")
+    ] = False,
+    repair: Repairs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch a perpetual from its venue into the data folder, or go on with it; only what is missing is asked for."""
+    from markets.fetching import fetch_market
+    from markets.store import resolve_data_folder
+
+    folder = out or resolve_data_folder()
+    parts = [part.strip() for part in only.split(",") if part.strip()]
+    done = fetch_market(
+        symbol, bar, since, until, out=folder, only=parts, archive=archive, revise=revise,
+        cleaning=_cleaning(repair), connection=_connection(),
+    )  # fmt: skip
+    if as_json:
+        _print_json({"symbol": symbol, "data": str(folder), "fetched": [asdict(one) for one in done]})
+        return
+    typer.echo(f"{symbol}: {folder}")
+    for one in done:
+        span = f", {one.first} to {one.last} UTC" if one.first else ""
+        revised = f", {one.revised:,} revised" if one.revised else ""
+        typer.echo(f"  {one.part}: {one.state}, {one.rows:,} rows, {one.added:,} of them new{revised}{span}")
+        for note in one.notes:
+            typer.echo(f"    {note}")
+
+
+def _connection() -> Any:
+    """The connection of a fetch: to the venue itself, signed with a key where the environment names one."""
+    from markets.fetching import Connection
+
+    key, secret = (os.environ.get(f"CROSSGATE_VENUE_{name}", "") for name in ("KEY", "SECRET"))
+    return Connection(key=key, secret=secret)
+
+
 @app.command("import")
 def import_data(
     files: Files,
@@ -43,9 +103,7 @@ def import_data(
         str | None,
         typer.Option("--symbol", metavar="VENUE:[SYMBOL]", help="Without SYMBOL, those that the files name."),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="The data folder; else $CROSSGATE_DATA, else ./data.")
-    ] = None,
+    out: Out = None,
     kind: Kind = "auto",
     columns: Columns = None,
     stamps: Stamps = "auto",

@@ -79,7 +79,7 @@ class TradedParams(Parameters):
     table: ClassVar[str] = "market"
 
     contract: Annotated[str | Contract, BeforeValidator(_read_contract)] = Field(
-        description='a registered contract such as "binance_usdm:BTCUSDT", or a table {venue = ..., symbol = ..., ...}'
+        description='a registered or fetched contract such as "binance_usdm:BTCUSDT", or a table {venue = ..., ...}'
     )
 
     @property

@@ -143,6 +143,12 @@ def clean_funding(
     return work.finish()
 
 
+def funding_holes(stamps: IntArray, interval: int) -> tuple[IntArray, BoolArray]:
+    """The steps between settlements to the minute, and which are holes: above the interval, and not three in a row."""
+    steps = np.rint(np.diff(stamps) / MINUTE).astype(np.int64) * MINUTE
+    return steps, (steps > interval) & (_run_lengths(steps) < _HELD)
+
+
 def _refuse_interpolation(params: CleaningParams, purpose: str) -> None:
     if purpose != "backtest":
         return
@@ -207,9 +213,7 @@ class _Work:
         stamps: IntArray = self.columns["timestamp"]
         report = check_funding(self.columns, None if len(stamps) > 1 else 1)
         self.bar = report.bar
-        steps = np.rint(np.diff(stamps) / MINUTE).astype(np.int64) * MINUTE
-        held = _run_lengths(steps) >= _HELD
-        wide = (steps > self.bar) & ~held
+        steps, wide = funding_holes(stamps, self.bar)
         if not wide.any():
             return
         row = int(np.argmax(np.where(wide, steps, 0)))

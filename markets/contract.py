@@ -162,6 +162,7 @@ def find_contract(key: str, tiers_date: str | None = None) -> Contract:
 def _find(key: str) -> Contract:
     known = registry()
     if key not in known:
-        fix = f"{suggestion(key, known)}; any other contract can be written as a table: contract = {{venue = ..., ...}}"
+        others = "fetch it with crossgate data fetch, or write a table: contract = {venue = ..., ...}"
+        fix = f"{suggestion(key, known)}; any other contract: {others}"
         raise ParameterError("market.contract", "is not a registered contract", value=key, fix=fix)
     return known[key]

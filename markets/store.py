@@ -19,6 +19,7 @@ from foundation.units import nanoseconds
 from markets.alignment import align_mark
 from markets.candles import Candles, IntArray, check_bars, check_order, duration, utc
 from markets.contract import Contract, find_contract
+from markets.contract_book import find_traded
 from markets.decimal_points import find_lost_points
 from markets.funding import Funding, in_percent
 from markets.market import Market
@@ -46,21 +47,20 @@ def load_market(
 ) -> Market:
     """The market of one contract, from the store of the data folder or from parquet files, checked row by row.
 
-    `contract`: a registered key `venue:symbol`, or a Contract. Without `candles`, everything is looked up
-    in the store: candles of length `bar` ("1h"; made of shorter ones where it has no such), mark, funding,
-    finer candles and, for a key, margin brackets, where it has them. `candles`, `mark`, `funding`,
-    `finer` (shorter candles of the same contract) may be paths instead, relative to the data folder (see
-    `resolve_data_folder`); then
-    the bar length is read off the stamps, and `bar` asks for longer bars. The market holds the candles,
-    and finer ones, that open at or after `start` and before `end` (`2021-01-01` or ISO time, UTC where
-    it names no zone); rows outside that span are not checked beyond their order.
+    `contract`: the key `venue:symbol` of a fetched or registered contract, or a Contract. Without `candles`,
+    everything is looked up in the store: candles of length `bar` ("1h"; made of shorter ones where it has
+    no such), mark, funding, finer candles and, for a key, margin brackets, where it has them. `candles`, `mark`,
+    `funding`, `finer` (shorter candles of the same contract) may be paths instead, relative to the data folder
+    (see `resolve_data_folder`); then the bar length is read off the stamps, and `bar` asks for longer bars. The
+    market holds the candles, and finer ones, that open at or after `start` and before `end` (`2021-01-01` or
+    ISO time, UTC where it names no zone); rows outside that span are not checked beyond their order.
     `tiers`: a CSV file of margin brackets, see `read_margin_tiers`; without it the contract's own count, of a
     registered contract those in the store, else those shipped. `tiers_date`: the day whose brackets are played.
     Raises DataError or ParameterError; repairs nothing.
     """
     span, length = _read_span(start, end), _read_bar(bar)
     folder = resolve_data_folder(data)
-    traded = _traded(contract, None if tiers is None else _locate(folder, tiers), tiers_date)
+    traded = _traded(folder, contract, None if tiers is None else _locate(folder, tiers), tiers_date)
     stored = StoredMarket(folder, traded.venue, traded.symbol) if candles is None else None
     if candles is not None:
         bars = _read_candles(_locate(folder, candles), span)
@@ -81,15 +81,15 @@ def load_market(
     return Market(traded, bars, marks, settlements, finer=shorter, notes=tuple(notes))
 
 
-def _traded(contract: str | Contract, tiers: Path | None, date: str | None) -> Contract:
+def _traded(folder: Path, contract: str | Contract, tiers: Path | None, date: str | None) -> Contract:
     """The contract with the brackets asked for; symbols as BTCUSDT, BTC/USDT:USDT or venue:symbol."""
     if tiers is None:
         if isinstance(contract, str):
-            return find_contract(contract, date)
+            return find_traded(folder, contract) if date is None else find_contract(contract, date)
         if date is not None:
             raise ParameterError("tiers_date", "needs a file of brackets", value=date, fix="name it: tiers = ...")
         return contract
-    traded = find_contract(contract) if isinstance(contract, str) else contract
+    traded = find_traded(folder, contract) if isinstance(contract, str) else contract
     tables = read_margin_tiers(tiers)
     names = (traded.key, traded.symbol, f"{traded.symbol.removesuffix(traded.settlement)}/{traded.settlement}")
     own = [one for one in tables if one.symbol in names or one.symbol.split(":")[0] in names]
@@ -200,7 +200,7 @@ def _check_level(candles: Candles, mark: Candles) -> None:
 
 
 def _read_span(start: str | None, end: str | None) -> tuple[int | None, int | None]:
-    first, last = _read_time("market.start", start), _read_time("market.end", end)
+    first, last = read_time("market.start", start), read_time("market.end", end)
     if first is not None and last is not None and first >= last:
         raise ParameterError("market.end", f"should be later than market.start = {start}", value=end)
     return first, last
@@ -215,7 +215,8 @@ def _read_bar(text: str | None) -> int | None:
         raise ParameterError("market.bar", str(error), value=text, fix='such as "15m", "1h" or "1d"') from None
 
 
-def _read_time(key: str, text: str | None) -> int | None:
+def read_time(key: str, text: str | None) -> int | None:
+    """The UTC nanoseconds of a day or time that people write; `key` names it in the ParameterError."""
     if text is None:
         return None
     try:
