@@ -67,12 +67,12 @@ def ema_distance(inputs: Inputs, bars: int) -> FloatArray:
 
 @feature(warm_up=lambda bars: bars, memory=wilder_memory, step=step.Rsi)
 def rsi(inputs: Inputs, bars: int = 14) -> FloatArray:
-    """Relative strength index, moved to the range -1 to 1; 0 where the price has stood still."""
+    """Relative strength index, moved to the range -1 to 1; 0 where the price has stood still for `bars`."""
     index = talib.RSI(inputs.close, bars)
     moves = np.cumsum(np.diff(inputs.close, prepend=inputs.close[0]) != 0.0)
     still = np.zeros(len(moves), dtype=np.bool_)
     still[bars:] = moves[bars:] == moves[:-bars]
-    return np.where(still & (index == 0.0), 0.0, index / 50.0 - 1.0)
+    return np.where(still, 0.0, index / 50.0 - 1.0)
 
 
 def _macd_warm_up(fast: int, slow: int, signal: int) -> int:

@@ -116,7 +116,7 @@ class Rsi:
         up, down = self._up(max(change, 0.0)), self._down(max(-change, 0.0))
         total = up + down
         index = 0.0 if abs(total) < TALIB_ZERO else 100.0 * up / total
-        return 0.0 if index == 0.0 and self._still >= self._bars else index / 50.0 - 1.0
+        return 0.0 if self._still >= self._bars else index / 50.0 - 1.0
 
 
 class Macd:

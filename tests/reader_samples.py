@@ -76,10 +76,10 @@ def zipped(bars: dict[str, Any]) -> bytes:
 
 
 def pack(name: str, data: bytes) -> bytes:
-    """A zip of one file."""
+    """A zip of one file, the same bytes whenever it is made."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr(name, data)
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from look_ahead import what_changes
-from planted_market import planted_market
-from simple_market import HOUR, START
+from planted_market import candles_around, planted_market
+from simple_market import HOUR, START, contract
 
 from crossgate.config import build_config, load_config
 from crossgate.job import load_markets, make_forecasts
@@ -20,6 +20,7 @@ from foundation.errors import DataError, ParameterError
 from markets.candles import FloatArray
 from markets.exogenous import Exogenous
 from markets.exogenous_files import ExogenousParams, load_exogenous
+from markets.market import Market
 from markets.text_scores import _MAKERS, score_texts, text_scorer
 from models.features import compute_features, parse_column, parse_columns
 from models.forecasts import market_bars
@@ -292,6 +293,32 @@ def test_tables_in_a_config() -> None:
     assert build_config(config.record()) == config
     with pytest.raises(Exception, match=r"\[\[exogenous\]\] table 1: exogenous.published_after: is missing"):
         build_config({"exogenous": [{**PLAIN, **LASTS}]})
+
+
+def told_market(late: int) -> Market:
+    """A market whose next return a series tells in part, public `late` bars after the close it should be known at."""
+    random, bars = np.random.default_rng(11), 1000
+    told = random.normal(size=bars)
+    returns = np.concatenate(([0.0], 0.002 * told[:-1])) + 0.005 * random.normal(size=bars)
+    candles = candles_around(20_000.0 * np.exp(np.cumsum(returns)), random)
+    close = candles.timestamp + candles.bar
+    one = Exogenous("tip", close, close + late * candles.bar, {"value": told}, 48 * HOUR)
+    return Market(contract("TEST"), candles, synthetic=True, oracle=0.002 * told).with_exogenous(one)
+
+
+def test_what_a_series_tells_is_learned_while_it_is_news() -> None:
+    """A tip on the next bar is worth most of what the oracle knows; public one bar later it is worth nothing."""
+    worth = []
+    for late in (0, 1):
+        market, walk = told_market(late), WalkForwardParams(scheme="holdout", train="25d", seeds=1)
+        features = FeatureParams(columns=("return:1", "tip.value"))
+        model = TINY.replaced(steps=40, check=5, batch=32)
+        made = walk_forward(market, model, features, walk=walk, workers=1, cache=False).series["TEST"]
+        assert market.oracle is not None
+        truth = market.oracle[-len(made) :]
+        worth.append(float((2.0 * made.mean * truth - made.mean**2).sum() / (truth**2).sum()))
+    assert worth[0] > 0.7
+    assert worth[1] < 0.1
 
 
 def test_sentiment_on_recorded_data(data_folder: Path) -> None:

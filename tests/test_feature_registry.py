@@ -55,6 +55,26 @@ def test_every_feature_is_proven(name: str) -> None:
     assert len(np.unique(values[np.isfinite(values)])) > 1, "a constant would prove nothing"
 
 
+def test_steps_equal_the_batch_where_the_price_stands_still() -> None:
+    """Every feature steps as it computes through a long stretch without a trade, and out of it."""
+    c, flat = MARKET.candles, slice(400, 1000)
+    columns = {name: getattr(c, name).copy() for name in ("open", "high", "low", "close", "volume")}
+    for name, values in columns.items():
+        values[flat] = 0.0 if name == "volume" else c.close[399]
+    columns["open"][1000] = c.close[399]
+    columns["high"], columns["low"] = (
+        best(columns["open"], columns["close"], columns[name])
+        for best, name in ((lambda *one: np.max(one, axis=0), "high"), (lambda *one: np.min(one, axis=0), "low"))
+    )
+    still = replace(MARKET, candles=replace(c, **columns))
+    chosen = [parse_column(name) for name in dict.fromkeys(PROVEN)]
+    stepper = FeatureStepper(chosen, c.bar)
+    stepped = np.array([stepper.step(bar) for bar in market_bars(still)])
+    batch = np.column_stack([column.compute(still) for column in chosen])
+    assert [one.name for one, row in zip(chosen, np.abs(stepped - batch).T, strict=True) if np.nanmax(row) > 1e-9] == []
+    assert np.array_equal(np.isnan(stepped), np.isnan(batch))
+
+
 def peek(inputs: Inputs) -> FloatArray:
     """The next bar's return."""
     return np.append(np.diff(np.log(inputs.close)), 0.0)
