@@ -51,7 +51,7 @@ class Problem:
 
 def momentum(bars: int, seed: int) -> Problem:
     """r_(t+1) = sigma (k m_t + e), m_t = 0.9 m_(t-1) + sqrt(1 - 0.81) r_t / sigma, e Student-t(5) of unit variance."""
-    returns, oracle = _momentum(_noise(bars, seed), np.sqrt(R2 / (1.0 - R2)), DECAY)
+    returns, oracle = _momentum(noise(bars, seed), np.sqrt(R2 / (1.0 - R2)), DECAY)
     return _problem(returns, oracle)
 
 
@@ -72,8 +72,8 @@ def gated(bars: int, seed: int) -> Problem:
 
     x_t = 0.8 x_(t-1) + noise, of unit variance; the state of the crossover is shown, as 1 or -1.
     """
-    noise, drawn = _noise(bars, seed), np.random.default_rng([seed, 1]).standard_normal(bars + BURN_IN)
-    returns, oracle, feature, above = _gated(noise, drawn, np.sqrt(2.0 * R2 / (1.0 - R2)), PERSISTENCE)
+    shocks, drawn = noise(bars, seed), np.random.default_rng([seed, 1]).standard_normal(bars + BURN_IN)
+    returns, oracle, feature, above = _gated(shocks, drawn, np.sqrt(2.0 * R2 / (1.0 - R2)), PERSISTENCE)
     shown = np.column_stack((feature, above))
     return _problem(returns, oracle, shown[BURN_IN:])
 
@@ -90,9 +90,10 @@ def _problem(returns: FloatArray, oracle: FloatArray, plain: FloatArray | None =
     )
 
 
-def _noise(bars: int, seed: int) -> FloatArray:
-    noise: FloatArray = np.random.default_rng(seed).standard_t(TAIL, bars + BURN_IN) * np.sqrt((TAIL - 2.0) / TAIL)
-    return noise
+def noise(bars: int, seed: int) -> FloatArray:
+    """Student-t(5) noise of unit variance, the burn-in included."""
+    drawn: FloatArray = np.random.default_rng(seed).standard_t(TAIL, bars + BURN_IN) * np.sqrt((TAIL - 2.0) / TAIL)
+    return drawn
 
 
 @rule

@@ -24,7 +24,7 @@ Weights = Mapping[str, Float32Array]
 class TrainedNetwork:
     """One network after training: weights, the scaler of its inputs, and how far off it was.
 
-    `base`: constant and slopes of its variance base, empty for the trailing volatility. `deviation`: the root
+    `base`: the slopes of its variance base, empty for the trailing volatility. `deviation`: the root
     mean square of the next return in its fit rows, in trailing volatilities; it is sigma where none is
     learned. `slope`: the mean next return per unit of a score that is no return, on the validation rows.
     `steps`: after how many steps the weights were best on the validation rows, whose losses are `loss` (with
@@ -77,7 +77,7 @@ class TrainedNetwork:
 
     def forecast(self, features: Float32Array, state: CellState) -> FloatArray:
         """The columns `params.outputs` at every row of features, in trailing volatilities; moves `state` on."""
-        columns = features[:, features.shape[1] - max(0, len(self.base) - 1) :]
+        columns = features[:, features.shape[1] - len(self.base) :]
         base = base_log(self.base, columns.astype(np.float64))
         values = self.raw_values(features, state)
         return read_values(values, base, self.params, self.deviation, self.slope, self.tail)

@@ -49,7 +49,7 @@ class LiveForecaster:
     """
 
     def __init__(self, models: Successors, features: FeatureParams, params: LSTMParams) -> None:
-        self._waiting = deque(models[1:])
+        self._models, self._waiting = models, deque(models)
         self._params, self._model = params, models[0][1]
         self._learned = params.output == "quantiles"
         self.inputs = InputState(SampleStepper(features, params, self._model.bar), deque(maxlen=params.replay))
@@ -69,7 +69,8 @@ class LiveForecaster:
         row = shown.features[None, :]
         members = self._show(row)
         self.inputs.rows.append(row)
-        if self.networks.warmed <= self._params.replay or bar.timestamp <= self._model.trained_through:
+        early = bar.timestamp <= self._model.trained_through or bar.timestamp < self._models[0][0]
+        if early or self.networks.warmed <= self._params.replay:
             return NO_FORECAST
         made = make_forecast(members, shown.volatility, self._params)
         return made if self._learned else self._with_interval(made)
@@ -92,6 +93,8 @@ class LiveForecaster:
         if 0 < bar.timestamp - last < length:
             problem = f"has bars of {duration(bar.timestamp - last)}, the model was trained on {duration(length)}"
             raise DataError(bar.symbol, problem, fix="show it candles of that length, or train anew")
+        if bar.timestamp <= last:
+            self._waiting, self._model = deque(self._models), self._models[0][1]
         self._start_afresh()
 
     def _start_afresh(self) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from models.parameters import LSTMParams
 
 # Inputs are bent towards this many spreads: one never seen in training must not run away with the forecast.
-BOUND = 2.0
+BOUND = 4.0
 State = tuple[Tensor, Tensor]
 
 
@@ -44,12 +44,16 @@ class ForecastNetwork(nn.Module):
     def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         inputs = bend(inputs)
         hidden, state = self.lstm(self.dropout(inputs), state)
-        out = self.head(self.dropout(hidden))
-        values = out[..., : self.values]
-        if out.shape[-1] > self.values:
-            sloped = (out[..., self.values :] * inputs).sum(dim=-1, keepdim=True)
-            values = torch.cat([values[..., :1] + sloped, values[..., 1:]], dim=-1)
-        return values, cast(State, state)
+        return self.read(self.dropout(hidden), inputs), cast(State, state)
+
+    def read(self, hidden: Tensor, inputs: Tensor) -> Tensor:
+        """The raw values that states h (..., hidden) and bent inputs x (..., columns) make."""
+        out = self.head(hidden)
+        values: Tensor = out[..., : self.values]
+        if out.shape[-1] == self.values:
+            return values
+        sloped = (out[..., self.values :] * inputs).sum(dim=-1, keepdim=True)
+        return torch.cat([values[..., :1] + sloped, values[..., 1:]], dim=-1)
 
     def start_from(self, constants: Tensor, slopes: Tensor) -> None:
         """Sets what the untrained network says: the constants, plus slopes . x in the first if it has coefficients."""

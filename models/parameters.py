@@ -77,7 +77,8 @@ class LSTMParams(Parameters):
     return over the trailing volatility, an exponential average over `volatility_bars`. One step trains
     on `batch` random chunks of `chunk` bars, each after `burn_in` bars that only warm the state. The
     last `validation` share of the training rows chooses when to stop: every `check` steps; after
-    `patience` steps without a better loss training ends, and the best weights so far count. The state
+    `patience` steps without a better loss training ends, and the best weights so far count, each a running
+    average over steps (`averaging`). The state
     is run over `replay` bars before the first forecast.
 
     `output` says what is learned: `mean` (squared error), `gaussian` and `student` (mean and sigma, by
@@ -85,7 +86,7 @@ class LSTMParams(Parameters):
     range), `barrier` (which of two prices `barrier_sigma` volatilities away is touched first within
     `barrier_bars`) and `position` (from -1 to 1, the Sharpe ratio after `turnover_cost` volatilities
     for each unit traded). Where it says a sigma, that is learned as a residual on `variance_base`: the
-    trailing volatility (`ewma`), or a regression on the average variance of `har_bars` (`har`),
+    trailing volatility (`ewma`), or a regression on average deviations and falls over `har_bars` (`har`),
     measured by `range_measure`. docs/models.md has the formulas.
     """
 
@@ -93,19 +94,22 @@ class LSTMParams(Parameters):
 
     output: Output = Field("mean", description=_one_of(get_args(Output)))
 
-    hidden: int = Field(32, ge=1, le=1024, description="size of the state, a whole number from 1 to 1024")
+    hidden: int = Field(16, ge=1, le=1024, description="size of the state, a whole number from 1 to 1024")
     layers: int = Field(1, ge=1, le=4, description="LSTM layers, a whole number from 1 to 4")
     head: Literal["coefficients", "linear"] = Field("coefficients", description='"coefficients" or "linear"')
     start: Literal["regression", "zero"] = Field("regression", description='"regression" or "zero"')
     dropout: float = Field(0.0, ge=0, lt=1, description="a share of inputs and states from 0 to below 1")
-    steps: int = Field(100, ge=1, le=100_000, description="training steps at most, a whole number from 1 to 100000")
+    steps: int = Field(200, ge=1, le=100_000, description="training steps at most, a whole number from 1 to 100000")
     batch: int = Field(64, ge=1, le=4096, description="chunks in a step, a whole number from 1 to 4096")
     chunk: int = Field(128, ge=2, le=4096, description="bars with a loss in a chunk, a whole number from 2 to 4096")
     burn_in: int = Field(16, ge=0, le=4096, description="bars that warm a chunk's state, a whole number from 0 to 4096")
     learning_rate: float = Field(
-        3e-3, gt=0, le=1, description="the peak of the schedule, above 0 up to 1, such as 0.003"
+        0.02, gt=0, le=1, description="the peak of the schedule, above 0 up to 1, such as 0.01"
     )
     weight_decay: float = Field(0.01, ge=0, le=10, description="of AdamW, from 0 to 10, such as 0.01")
+    averaging: float = Field(
+        0.95, ge=0, lt=1, description="share of the averaged weights that stays at each step, from 0 to below 1"
+    )
     validation: float = Field(
         0.2, gt=0, le=0.5, description="a share of the training rows above 0 up to 0.5, such as 0.2"
     )

@@ -12,7 +12,7 @@ from foundation.compilation import rule
 from models.features import Float32Array
 from models.parameters import LSTMParams
 
-BOUND = np.float32(2.0)
+BOUND = np.float32(4.0)
 ONE = np.float32(1.0)
 
 

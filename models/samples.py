@@ -14,7 +14,7 @@ from markets.market import Market
 from models.features import Column, Float32Array, compute_features, ema_memory, longest_memory, parse_columns
 from models.parameters import FeatureParams, LSTMParams
 from models.targets import barrier_target, next_return_target, next_variance_target
-from models.variance import LEAST_VOLATILITY, bar_variance, base_columns, har_columns
+from models.variance import LEAST_VOLATILITY, bar_variance, base_columns, har_columns, relative_columns
 
 # Arrays with one row for each bar.
 _ARRAYS = ("timestamp", "features", "target", "returns", "variance", "volatility")
@@ -26,7 +26,7 @@ class Sample:
 
     `features`: what the network is shown, known at the close of bar t, relative price changes in units
     of volatility where FeatureParams says so; NaN during the warm-up. Their last `har` columns are those of
-    the variance base: logs of average range variances over volatility_t^2. `returns`: log(close_{t+1} /
+    the variance base, relative to volatility_t. `returns`: log(close_{t+1} /
     close_t) / volatility_t; `variance`: the range variance of bar t + 1 / volatility_t^2; both known only
     at the close of bar t + 1, NaN where the next bar is unknown or cleaning touched it. `target`: what the
     output learns, one of these two or a barrier label, known at the close of bar t + `horizon`.
@@ -77,7 +77,8 @@ def build_sample(source: Market | Candles, features: FeatureParams, model: LSTMP
     relative = np.array([column.kind.relative for column in matrix.columns]) & (features.units == "volatility")
     units = np.where(relative[None, :], volatility[:, None], np.where(np.isnan(volatility), np.nan, 1.0)[:, None])
     variances = bar_variance(candles, model.range_measure)
-    base = har_columns(variances, model.har_bars[: base_columns(model)]) - 2.0 * np.log(volatility)[:, None]
+    bars = model.har_bars if base_columns(model) else ()
+    base = relative_columns(har_columns(variances, candles.close, bars), volatility)
     returns = next_return_target(candles, volatility)
     variance = next_variance_target(candles, variances, volatility)
     barrier = barrier_target(candles, volatility, model) if model.output == "barrier" else returns

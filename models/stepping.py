@@ -15,7 +15,7 @@ from models.forecasts import Bar
 from models.inputs import COLUMNS, Inputs
 from models.parameters import FeatureParams, LSTMParams
 from models.recursions import Volatility
-from models.variance import LEAST_VOLATILITY, BaseColumns
+from models.variance import LEAST_VOLATILITY, BaseColumns, relative_columns
 
 
 class FeatureStepper:
@@ -101,7 +101,7 @@ class SampleStepper:
         """What is shown at the close of a bar; NaN during the warm-up."""
         row, volatility = self._features.step(bar), self._volatility(bar)
         units = np.where(self._relative, volatility, 1.0 if volatility == volatility else math.nan)
-        base = self._base.step(bar.high, bar.low, bar.close) - 2.0 * math.log(volatility)
+        base = relative_columns(self._base.step(bar.high, bar.low, bar.close)[None], np.array([volatility]))[0]
         return Shown(np.concatenate((row.astype(np.float32) / units, base)).astype(np.float32), volatility)
 
 

@@ -12,6 +12,7 @@ from foundation.errors import DataError, suggestion
 from foundation.parallel import run_all
 from markets.candles import FloatArray, duration, utc
 from markets.market import Market
+from models.cache import FoldJob
 from models.calibration import with_intervals
 from models.ensemble import SymbolModel, make_series
 from models.fitted import TrainedNetwork
@@ -97,6 +98,7 @@ def train_model(
 
     `pooled`: the same networks for all, trained on the rows of all; see WalkForwardParams. Fit and validation rows lie
     as far apart as the inputs' memory. Raises DataError that says how many bars are needed.
+    A training that was killed goes on from its last checkpoint, pooled ones apart.
     """
     from models.training import train_network, train_networks
 
@@ -109,11 +111,15 @@ def train_model(
         pool = [(parts, features.scaling, model, member, shared) for member in chosen]
         members = list(zip(*run_all(train_networks, pool, f"Training one model for {names}", workers), strict=True))
     else:
-        calls = [
-            (sample, len(sample) - model.horizon, model.horizon + sample.memory, features.scaling, model, member)
+        jobs = [
+            FoldJob(
+                sample, len(sample) - model.horizon, model.horizon + sample.memory, len(sample),
+                features.scaling, model, member,
+            )
             for sample in samples.values()
             for member in chosen
-        ]
+        ]  # fmt: skip
+        calls = [(job.sample, job.last, job.gap, job.scaling, job.params, job.seed, job.key) for job in jobs]
         made = run_all(train_network, calls, f"Training models for {names}", workers)
         members = [tuple(made[k * seeds : (k + 1) * seeds]) for k in range(len(samples))]
     ends = {symbol: int(sample.timestamp[-1]) + sample.bar for symbol, sample in samples.items()}

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from foundation.errors import ParameterError
 from markets.candles import FloatArray, IntArray
 from models.cache import FoldForecast, FoldJob, write_entry
+from models.checkpoints import Checkpoint
+from models.descent import Descent
 from models.fitted import TrainedNetwork
-from models.losses import Chunks, network_loss
+from models.losses import Chunks
 from models.network import ForecastNetwork
 from models.outputs import fit_slope, read_score
 from models.parameters import LSTMParams
@@ -26,27 +24,29 @@ from models.pooling import PooledJob
 from models.samples import Sample
 from models.scaling import Scaler, fit_scaler
 from models.schedule import Rows, split_rows
-from models.starts import start_network
 from models.variance import base_log, fit_base
 
 # The rows of one market that fit and validate.
 Part = tuple[Sample, Rows]
 
 
-def train_network(sample: Sample, last: int, gap: int, scaling: str, params: LSTMParams, seed: int) -> TrainedNetwork:
+def train_network(
+    sample: Sample, last: int, gap: int, scaling: str, params: LSTMParams, seed: int, resume: str | None = None
+) -> TrainedNetwork:
     """The network that a seed leads to, trained on the sample's rows before `last`.
 
     `gap`: rows left out between fit and validation rows, at least the horizon of the label. Bar
-    `last` - 1 + horizon is the last one that touches the model. AdamW on the loss of the output at every bar
-    of random chunks, one-cycle learning rate, gradient norm at most 1; the weights with the lowest validation
-    loss count, those of a network that says zero and of the start among them. Equal arguments give equal
-    bits. Raises DataError that says how many bars are needed, ParameterError for a loss that is not finite.
+    `last` - 1 + horizon is the last one that touches the model. For the steps see Descent; the weights with the
+    lowest validation loss count, those of a network that says zero and of the start among them. Equal arguments
+    give equal bits. With `resume`, the fingerprint of the arguments, a training that was killed goes on from its
+    last checkpoint, to the same bits. Raises DataError that says how many bars are needed, ParameterError for a
+    loss that is not finite.
     """
-    return train_networks([(sample, split_rows(sample, last, gap, params))], scaling, params, seed)[0]
+    return train_networks([(sample, split_rows(sample, last, gap, params))], scaling, params, seed, resume=resume)[0]
 
 
 def train_networks(
-    parts: Sequence[Part], scaling: str, params: LSTMParams, seed: int, shared: bool = False
+    parts: Sequence[Part], scaling: str, params: LSTMParams, seed: int, shared: bool = False, resume: str | None = None
 ) -> list[TrainedNetwork]:
     """One network trained on the rows of several markets at once, as each of them is to use it.
 
@@ -61,7 +61,8 @@ def train_networks(
         torch.manual_seed(seed)
         network = ForecastNetwork(parts[0][0].features.shape[1], params)
         series = [_tensors(*one) for one in zip(parts, scalers, bases, strict=True)]
-        best = _fit(network, series, [rows for _, rows in parts], params, seed)
+        checkpoint = Checkpoint(resume) if resume else None
+        best = _descent(network, series, [rows for _, rows in parts], params, seed).run(checkpoint)
     weights = {name: values.numpy() for name, values in best.weights.items()}
     trained = []
     for (sample, rows), scaler, base, group in zip(parts, scalers, bases, groups, strict=True):
@@ -107,63 +108,15 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-class _Best(NamedTuple):
-    weights: dict[str, Tensor]
-    steps: int
-    loss: float
-    zero_loss: float
-
-
-def _fit(
+def _descent(
     network: ForecastNetwork, series: Sequence[Chunks], splits: Sequence[Rows], params: LSTMParams, seed: int
-) -> _Best:
-    """The best weights on the validation rows; each of the `series` begins at its row `fit_first`."""
+) -> Descent:
+    """The training on some rows of several markets; each of the `series` begins at its row `fit_first`."""
     lengths = [rows.fit_last - rows.fit_first for rows in splits]
     fit = _joined([Chunks(*(part[:length] for part in one)) for one, length in zip(series, lengths, strict=True)])
-    starts = _chunk_starts(lengths, params)
-    check = _joined(
-        [
-            _validation_chunks(one, rows.check_first - rows.fit_first, params)
-            for one, rows in zip(series, splits, strict=True)
-        ]
-    )
-    optimiser = torch.optim.AdamW(network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, params.learning_rate, total_steps=params.steps + 1)
-    zero_loss = network_loss(network.eval(), check, params).item()
-    best = _Best(copy.deepcopy(network.state_dict()), 0, zero_loss, zero_loss)
-    if params.start == "regression":
-        start_network(network, fit, params)
-        best = _better(network, best, 0, check, params)
-    for step, chunks in enumerate(_random_chunks(fit, starts, params, seed), start=1):
-        _step(network, chunks, optimiser, params, step)
-        schedule.step()
-        if step % params.check and step < params.steps:
-            continue
-        best = _better(network, best, step, check, params)
-        if step - best.steps >= params.patience:
-            break
-    return best
-
-
-def _better(network: ForecastNetwork, best: _Best, step: int, check: Chunks, params: LSTMParams) -> _Best:
-    with torch.no_grad():
-        loss = network_loss(network.eval(), check, params).item()
-    return (
-        best._replace(weights=copy.deepcopy(network.state_dict()), steps=step, loss=loss) if loss < best.loss else best
-    )
-
-
-def _step(network: ForecastNetwork, chunks: Chunks, optimiser: Any, params: LSTMParams, step: int) -> None:
-    optimiser.zero_grad()
-    loss = network_loss(network.train(), chunks, params)
-    if not math.isfinite(loss.item()):
-        problem = f"makes the training loss {loss.item()} at step {step}"
-        raise ParameterError(
-            "model.learning_rate", problem, value=params.learning_rate, fix="a lower one, or check the features"
-        )
-    torch.autograd.backward(loss)
-    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    optimiser.step()
+    starts = [rows.check_first - rows.fit_first for rows in splits]
+    checks = [_validation_chunks(one, start, params) for one, start in zip(series, starts, strict=True)]
+    return Descent(network, fit, _chunk_starts(lengths, params), _joined(checks), params, seed)
 
 
 def _joined(series: Sequence[Chunks]) -> Chunks:
@@ -175,18 +128,6 @@ def _chunk_starts(lengths: Sequence[int], params: LSTMParams) -> IntArray:
     begins = np.concatenate(([0], np.cumsum(lengths)[:-1]))
     length = params.burn_in + params.chunk
     return np.concatenate([begin + np.arange(count - length + 1) for begin, count in zip(begins, lengths, strict=True)])
-
-
-def _random_chunks(series: Chunks, starts: IntArray, params: LSTMParams, seed: int) -> Iterator[Chunks]:
-    """`steps` batches of chunks from random `starts`; targets are NaN during the burn-in, which carries no loss."""
-    random = np.random.default_rng(seed)
-    length = params.burn_in + params.chunk
-    for _ in range(params.steps):
-        chosen = starts[random.integers(0, len(starts), params.batch)]
-        at = torch.from_numpy(chosen[:, None] + np.arange(length))
-        chunks = Chunks(*(part[at] for part in series))
-        chunks.target[:, : params.burn_in] = math.nan
-        yield chunks
 
 
 def _validation_chunks(series: Chunks, first: int, params: LSTMParams) -> Chunks:
@@ -205,7 +146,8 @@ def run_job(job: FoldJob, entry: Path | None) -> FoldForecast:
 
     The state is run over `replay` rows before the first test row.
     """
-    trained = train_network(job.sample, job.last, job.gap, job.scaling, job.params, job.seed)
+    resume = None if entry is None else job.key
+    trained = train_network(job.sample, job.last, job.gap, job.scaling, job.params, job.seed, resume)
     return _forecast(trained, job, entry)
 
 
@@ -213,7 +155,8 @@ def run_pooled(job: PooledJob, entries: Sequence[Path] | None) -> list[FoldForec
     """The forecasts of one fold for each symbol by one model of all, kept where `entries` are given."""
     samples = zip((part.sample for part in job.parts), job.splits, strict=True)
     lead = job.parts[0]
-    trained = train_networks(list(samples), lead.scaling, lead.params, lead.seed, job.scaling == "pooled")
+    resume = None if entries is None else job.key
+    trained = train_networks(list(samples), lead.scaling, lead.params, lead.seed, job.scaling == "pooled", resume)
     paths: Sequence[Path | None] = entries or [None] * len(trained)
     return [_forecast(*one) for one in zip(trained, job.parts, paths, strict=True)]
 

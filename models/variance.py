@@ -47,69 +47,87 @@ def bar_variance(candles: Candles, measure: str) -> FloatArray:
     return variances
 
 
-def har_columns(variances: FloatArray, bars: tuple[int, ...]) -> FloatArray:
-    """The logs of the average variance over the last 1, 5, 22 ... bars, shape (bars, len(bars)); NaN where unknown.
+def har_columns(variances: FloatArray, close: FloatArray, bars: tuple[int, ...]) -> FloatArray:
+    """The columns of HAR with leverage, shape (bars, 2 x len(bars)); NaN where unknown.
 
-    Corsi (2009), in logs, so that what is regressed on them stays above zero.
+    The means of the bars' deviations (roots of their variances) over the last 1, 5, 22 ... bars, then the means
+    of their log returns over the same, 0 where they are above it: falls raise volatility (Corsi and Reno 2012).
     """
-    columns = np.full((len(variances), len(bars)), np.nan)
+    returns = np.append(np.nan, np.diff(np.log(close)))
+    columns = np.full((len(variances), 2 * len(bars)), np.nan)
     for number, length in enumerate(bars):
-        if len(variances) >= length:
-            windows = np.lib.stride_tricks.sliding_window_view(variances, length)
-            columns[length - 1 :, number] = np.log(windows.mean(axis=1))
+        if len(variances) > length:
+            for place, values in ((number, np.sqrt(variances)), (number + len(bars), returns)):
+                columns[length - 1 :, place] = np.lib.stride_tricks.sliding_window_view(values, length).mean(axis=1)
+    columns[:, len(bars) :] = np.minimum(columns[:, len(bars) :], 0.0)
     return columns
 
 
-def fit_base(target: FloatArray, columns: FloatArray) -> FloatArray:
-    """Constant and slopes of the least-squares regression of log(target) on HAR columns, over rows with a target.
+def relative_columns(columns: FloatArray, volatility: FloatArray) -> FloatArray:
+    """HAR columns over the trailing volatility, and behind them one per cent over it: the constant in those units."""
+    if columns.shape[1] == 0:
+        return columns
+    return np.column_stack((columns, np.full(len(columns), 0.01))) / volatility[:, None]
 
-    Empty where there are no columns: the base is then the trailing volatility itself.
+
+def fit_base(target: FloatArray, columns: FloatArray) -> FloatArray:
+    """The slopes of the least-squares regression of the next bar's deviation on relative HAR columns.
+
+    `target`: its variance over the trailing volatility squared, NaN where unknown. Errors count in log returns,
+    not in trailing volatilities. Empty where there are no columns: the base is then the trailing volatility itself.
     """
     if columns.shape[1] == 0:
         return np.empty(0)
-    known = np.isfinite(target) & (target > 0.0)
-    design = np.column_stack((np.ones(int(known.sum())), columns[known]))
-    return np.asarray(np.linalg.lstsq(design, np.log(target[known]), rcond=None)[0], dtype=np.float64)
+    known = np.isfinite(target)
+    volatility = 0.01 / columns[known, -1]
+    design, deviation = columns[known] * volatility[:, None], np.sqrt(target[known]) * volatility
+    return np.asarray(np.linalg.lstsq(design, deviation, rcond=None)[0], dtype=np.float64)
 
 
-def base_log(coefficients: FloatArray, columns: FloatArray) -> FloatArray:
+def base_log(slopes: FloatArray, columns: FloatArray) -> FloatArray:
     """log(variance of the base / trailing volatility squared) at each row; 0 where the base is the trailing volatility.
 
-    `columns`: HAR columns less the log of the trailing volatility squared, shape (rows, len(har_bars)).
+    `columns`: relative HAR columns, shape (rows, 2 x len(har_bars) + 1). The deviation is never taken to be
+    below a quarter of its mean over the longest window.
     """
-    if len(coefficients) == 0:
+    if len(slopes) == 0:
         return np.zeros(len(columns))
-    logs: FloatArray = coefficients[0] + columns @ coefficients[1:]
+    least = 0.25 * columns[:, columns.shape[1] // 2 - 1]
+    logs: FloatArray = 2.0 * np.log(np.maximum(columns @ slopes, least))
     return logs
 
 
 def base_columns(params: LSTMParams) -> int:
-    """How many columns at the end of a sample's features carry the base: one for each of `har_bars`, or none."""
-    return len(params.har_bars) if params.variance_base == "har" else 0
+    """How many columns at the end of the features carry the base: two for each window and a constant, or none."""
+    return 2 * len(params.har_bars) + 1 if params.variance_base == "har" else 0
 
 
 class BaseColumns:
-    """The columns of the variance base bar by bar: one running sum for each of `har_bars`; empty without a base.
+    """The columns of the variance base bar by bar, from running sums; empty without a base.
 
     Equal to `har_columns` but for the rounding of the sums.
     """
 
     def __init__(self, params: LSTMParams) -> None:
-        self._bars = np.array(params.har_bars[: base_columns(params)], dtype=np.int64)
-        self._ring = np.zeros(int(self._bars[-1]) if len(self._bars) else 0)
-        self._sums, self._count = np.zeros(len(self._bars)), 0
+        self._bars = np.array(params.har_bars if base_columns(params) else (), dtype=np.int64)
+        self._ring = np.zeros((int(self._bars[-1]) if len(self._bars) else 0, 2))
+        self._sums, self._count = np.zeros((len(self._bars), 2)), 0
         self._gaps, self._close = params.range_measure == "true_range", math.nan
 
     def step(self, high: float, low: float, close: float) -> FloatArray:
         """The columns at the close of a bar; NaN where they are not known yet."""
+        before, self._close = self._close, close
         if len(self._bars) == 0:
             return np.empty(0)
-        if self._gaps and not math.isnan(self._close):
-            high, low = max(high, self._close), min(low, self._close)
-        variance, length = range_variance(high, low), len(self._ring)
-        # A place of the ring that was never written holds the zero that has left no sum.
-        leaving = self._ring[(self._count - self._bars) % length]
-        self._sums += variance - np.where(self._count >= self._bars, leaving, 0.0)
-        self._ring[self._count % length] = variance
-        self._count, self._close = self._count + 1, close
-        return np.where(self._count >= self._bars, np.log(self._sums / self._bars), np.nan)
+        first = math.isnan(before)
+        if self._gaps and not first:
+            high, low = max(high, before), min(low, before)
+        newest = (math.sqrt(range_variance(high, low)), 0.0 if first else math.log(close / before))
+        length = len(self._ring)
+        # A place of the ring that was never written holds zeros, and so it leaves no sum.
+        self._sums += np.array(newest) - self._ring[(self._count - self._bars) % length]
+        self._ring[self._count % length] = newest
+        self._count += 1
+        # The first bar has no return: a window counts once it lies behind that bar.
+        means = np.where(self._count > self._bars, (self._sums / self._bars[:, None]).T, np.nan)
+        return np.concatenate((means[0], np.minimum(means[1], 0.0)))

@@ -14,10 +14,11 @@ from markets.candles import duration
 from markets.market import Market
 from models.cache import FoldForecast, FoldJob, entry_path, read_entry
 from models.calibration import with_intervals
-from models.ensemble import make_series
+from models.ensemble import SymbolModel, make_series
 from models.features import needed_series, parse_columns
 from models.forecasts import COLUMNS, EXTRAS, Forecasts, ForecastSeries
 from models.inputs import input_notes
+from models.live import LiveForecasters
 from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
 from models.pooling import PooledJob, plan_pool, pooled_jobs
 from models.samples import Sample, build_sample
@@ -123,6 +124,44 @@ def first_tests(
             if own.test_first < own.test_last:
                 found.setdefault(symbol, int(samples[symbol].timestamp[own.test_first]))
     return found
+
+
+def walk_forward_models(
+    markets: Market | Sequence[Market],
+    model: LSTMParams | None = None,
+    features: FeatureParams | None = None,
+    *,
+    walk: WalkForwardParams | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+) -> LiveForecasters:
+    """The ensembles of a walk-forward, to be asked bar by bar: each takes over at the first bar of its test.
+
+    What they say is what `walk_forward` of the same arguments says, from the same networks. They are trained anew.
+    """
+    from models.training import train_network
+
+    model, features, walk = model or LSTMParams(), features or FeatureParams(), walk or WalkForwardParams()
+    if walk.pooled:
+        fix = "train_model(..., pooled=True) steps one set of them"
+        raise ParameterError("walk_forward.pooled", "models do not follow each other bar by bar", value=True, fix=fix)
+    listed, seeds = as_list(markets), member_seeds(seed, walk.seeds)
+    plans = [plan_folds(market, model, features, walk) for market in listed]
+    folds = [(sample, fold) for sample, folds in plans for fold in folds]
+    jobs = [_job(sample, fold, walk, features.scaling, model, member) for sample, fold in folds for member in seeds]
+    calls = [(job.sample, job.last, job.gap, job.scaling, job.params, job.seed, job.key) for job in jobs]
+    symbols = ", ".join(market.symbol for market in listed)
+    made = iter(run_all(train_network, calls, f"Training models for {symbols}", workers))
+    models: dict[str, list[tuple[int, SymbolModel]]] = {}
+    for market, (sample, planned) in zip(listed, plans, strict=True):
+        models[market.symbol] = [
+            (
+                int(sample.timestamp[fold.test_first]),
+                SymbolModel(sample.bar, fold.trained_through, tuple(next(made) for _ in seeds)),
+            )
+            for fold in planned
+        ]
+    return LiveForecasters(models, features, model)
 
 
 def plan_folds(

@@ -26,7 +26,7 @@ def gate_equations(weights: Mapping[str, npt.NDArray[np.float32]], inputs: Array
     n, rows = params.hidden, []
     h, c = np.zeros((params.layers, n)), np.zeros((params.layers, n))
     for raw in inputs:
-        bent = 2.0 * np.tanh(raw / 2.0)
+        bent = 4.0 * np.tanh(raw / 4.0)
         below = bent
         for layer in range(params.layers):
             total = w[f"lstm.weight_ih_l{layer}"] @ below + w[f"lstm.bias_ih_l{layer}"]

@@ -12,6 +12,7 @@ from gate_equations import gate_equations
 from models.network import ForecastNetwork
 from models.parameters import LSTMParams
 from models.recurrence import CellState, fresh_state, make_cell, run_cell
+from models.windows import forecast_windows
 
 INPUTS = np.random.default_rng(5).normal(size=(300, 5)).astype(np.float32) * 1.5
 SHAPES = (
@@ -79,7 +80,7 @@ def test_planted_faults_are_seen(fault: str) -> None:
     if fault == "bias left out":
         wrong["lstm.bias_hh_l0"] = np.zeros_like(wrong["lstm.bias_hh_l0"])
     if fault == "inputs not bent":
-        shown = 2.0 * np.arctanh(np.clip(shown / 2.0, -0.99, 0.99))
+        shown = 4.0 * np.arctanh(np.clip(shown / 4.0, -0.99, 0.99))
     if fault == "batch as time":
         with torch.no_grad():
             faulty = network(torch.from_numpy(INPUTS).unsqueeze(1))[0][:, 0].numpy()
@@ -88,3 +89,21 @@ def test_planted_faults_are_seen(fault: str) -> None:
     else:
         faulty = gate_equations(wrong, shown, params)
     assert np.abs(faulty - right).max() > 0.01
+
+
+@pytest.mark.parametrize("shape", [{}, {"layers": 2, "head": "linear", "hidden": 9}], ids=str)
+def test_windows_are_the_gate_equations(shape: dict[str, Any]) -> None:
+    """A window's value is that of its bars alone, from a state of zeros, whatever stands in the batch beside it."""
+    params = LSTMParams(**shape)
+    network = made(params)
+    values = forecast_windows(network, INPUTS, 16, batch=32)
+    assert len(values) == len(INPUTS) - 15
+    for row in (0, 31, 32, 100, len(values) - 1):
+        expected = gate_equations(weights(network), INPUTS[row : row + 16].astype(np.float64), params)[-1]
+        assert np.abs(values[row] - expected).max() <= 2e-6
+    alone = forecast_windows(network, INPUTS[100:116], 16, batch=32)
+    assert np.array_equal(alone[0], values[100])
+    others = INPUTS.copy()
+    others[116:] *= -3.0
+    assert np.array_equal(forecast_windows(network, others, 16, batch=32)[: 100 + 1], values[: 100 + 1])
+    assert forecast_windows(network, INPUTS[:15], 16).shape == (0, 1)

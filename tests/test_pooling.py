@@ -125,7 +125,7 @@ def test_pooling_helps_where_each_history_is_too_short() -> None:
     """Eight markets of 600 training bars with R2 near 2 %: together most of the oracle's skill, alone half."""
     markets = weak_markets(8, 1000)
     walk = WalkForwardParams(scheme="holdout", train="25d", seeds=1)
-    model = TINY.replaced(steps=40, check=5, batch=32)
+    model = TINY.replaced(steps=40, check=5, batch=32, learning_rate=0.003, averaging=0.0)
     ratios = {
         pooled: oracle_ratio(
             walk_forward(markets, model, FEW, walk=walk.replaced(pooled=pooled), workers=1, cache=False), markets

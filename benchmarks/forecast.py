@@ -1,0 +1,253 @@
+"""The forecasts measured, skill and speed: each figure beside its target, and exit code 1 on a miss.
+
+    python benchmarks/forecast.py [SECTION ...] [--data DIR]
+
+Sections: planted, volatility, sp500, stepping, windows, walk_forward, intervals (all by default). The targets were
+set before anything was measured. Times are CPU seconds, which other work on the machine disturbs less than the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+TREE = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TREE))
+
+from benchmarks.planted import PROBLEMS, Problem  # noqa: E402 - found only once the tree is on the path
+from benchmarks.volatility_problems import expected_qlike, garch, har_leverage, sp500  # noqa: E402
+from markets.candles import FloatArray  # noqa: E402
+from models.fitted import TrainedNetwork  # noqa: E402
+from models.parameters import FeatureParams, LSTMParams  # noqa: E402
+from models.recurrence import fresh_state, make_cell, run_cell  # noqa: E402
+from models.samples import Sample, build_sample  # noqa: E402
+from models.skill import oracle_ratio  # noqa: E402
+from models.variance import bar_variance  # noqa: E402
+from models.walkforward import member_seeds  # noqa: E402
+
+SEEDS, DATA_SEEDS, TEST, GAP = 5, 5, 20_000, 64
+PLANTED = {"momentum": 0.95, "regimes, phi 0.4": 0.95, "regimes, phi 0.25": 0.92, "gated feature": 0.74}
+# The first refit on the S&P 500 sees this many sessions, and these many refits follow each other.
+FIRST, REFITS = 1500, 9
+
+
+class Figure(NamedTuple):
+    """A measured figure and its target: at least (">=") or at most ("<=")."""
+
+    name: str
+    value: float
+    relation: str
+    target: float
+    note: str = ""
+
+    @property
+    def met(self) -> bool:
+        """Whether the target is met; a figure that is no number meets none."""
+        return self.value >= self.target if self.relation == ">=" else self.value <= self.target
+
+
+class Ensemble(NamedTuple):
+    """What an ensemble says of the rows after its training: a mean and a sigma as log returns, and the CPU seconds."""
+
+    mean: FloatArray
+    sigma: FloatArray
+    seconds: float
+
+
+def forecast_ensemble(sample: Sample, last: int, end: int, params: LSTMParams, seeds: int = SEEDS) -> Ensemble:
+    """Networks trained on the rows before `last`, less a gap, asked at the rows from `last` up to `end`."""
+    from models.training import train_network
+
+    columns, seconds = [], 0.0
+    for seed in member_seeds(0, seeds):
+        start = time.process_time()
+        trained: TrainedNetwork = train_network(sample, last - GAP, GAP, "standard", params, seed)
+        seconds += time.process_time() - start
+        rows = sample.features[last - params.replay : end]
+        columns.append(trained.forecast(rows, trained.fresh_state())[params.replay :, :2])
+    mean, sigma = np.mean(columns, axis=0).T * sample.volatility[last:end]
+    return Ensemble(mean, sigma, seconds / seeds)
+
+
+def ratios(make: Callable[[int, int], Problem], bars: int, params: LSTMParams) -> tuple[FloatArray, float]:
+    """The share of the oracle's skill that an ensemble reaches on each data seed, and the CPU seconds a model."""
+    reached, seconds = [], []
+    for seed in range(DATA_SEEDS):
+        problem = make(bars + TEST, seed)
+        made = forecast_ensemble(problem.sample(params), bars, bars + TEST, params)
+        reached.append(oracle_ratio(made.mean, problem.oracle[bars:]))
+        seconds.append(made.seconds)
+    return np.array(reached), float(np.median(seconds))
+
+
+def planted(_: Path | None) -> Iterator[Figure]:
+    """Skill as a share of the oracle's, the median over data seeds, by ensembles of the default settings."""
+    params = LSTMParams()
+    for name, target in PLANTED.items():
+        reached, seconds = ratios(PROBLEMS[name], 40_000, params)
+        note = f"{np.round(reached, 3).tolist()}, {seconds:.2f} CPU s a model"
+        yield Figure(f"{name}, 40,000 bars, share of the oracle's skill", float(np.median(reached)), ">=", target, note)
+    reached, seconds = ratios(PROBLEMS["momentum"], 20_000, params)
+    note = f"{np.round(reached, 3).tolist()}"
+    yield Figure("momentum, 20,000 bars, share of the oracle's skill", float(np.median(reached)), ">=", 0.95, note)
+    yield Figure("momentum, 20,000 bars, CPU seconds a model", seconds, "<=", 1.0)
+
+
+def volatility(_: Path | None) -> Iterator[Figure]:
+    """The loss of sigmas learned by Student-t likelihood, as a share of what their base, the trailing one, loses."""
+    params, bars, regrets = LSTMParams(output="student"), 20_000, []
+    for seed in range(DATA_SEEDS):
+        problem = garch(bars + TEST, seed)
+        sample, true = problem.sample(params), np.square(problem.oracle[bars:])
+        made = forecast_ensemble(sample, bars, bars + TEST, params)
+        trailing = expected_qlike(np.square(sample.volatility[bars:]), true)
+        regrets.append(expected_qlike(np.square(made.sigma), true) / trailing)
+    note = f"{np.round(regrets, 3).tolist()}"
+    yield Figure("QLIKE regret, 20,000 bars (0 oracle, 1 EWMA)", float(np.median(regrets)), "<=", 0.10, note)
+
+
+def sp500_blocks(bars: int) -> list[tuple[int, int]]:
+    """The sessions that each refit forecasts."""
+    edges = np.linspace(FIRST, bars, REFITS + 1).astype(int)
+    return list(pairwise(edges.tolist()))
+
+
+def sp500_volatility(_: Path | None) -> Iterator[Figure]:
+    """The next session's range variance, expanding refits, against the best form of HAR with leverage."""
+    candles = sp500()
+    variance = bar_variance(candles, "parkinson")
+    losses = {}
+    for form in ("level", "root", "log"):
+        parts = [har_leverage(variance, candles.close, a, form)[a - 1 : b - 1] for a, b in sp500_blocks(len(candles))]
+        losses[form] = expected_qlike(np.concatenate(parts), variance[FIRST:])
+    params = LSTMParams(output="volatility", variance_base="har", steps=60)
+    sample = build_sample(candles, FeatureParams(columns=("return:1", "return:5", "return:22")), params)
+    sigmas = [forecast_ensemble(sample, a - 1, b - 1, params).sigma for a, b in sp500_blocks(len(candles))]
+    loss = expected_qlike(np.square(np.concatenate(sigmas)), variance[FIRST:])
+    note = f"network {loss:.3f}, HAR with leverage " + ", ".join(
+        f"{form} {value:.3f}" for form, value in losses.items()
+    )
+    yield Figure("S&P 500, QLIKE over that of HAR with leverage", loss / min(losses.values()), "<=", 0.97, note)
+
+
+def stepping(_: Path | None) -> Iterator[Figure]:
+    """One network's step in compiled code (H = 32, 12 columns), against torch on a window of 64 bars."""
+    import torch
+
+    from models.network import ForecastNetwork
+    from models.training import one_thread
+
+    params = LSTMParams(hidden=32)
+    torch.manual_seed(0)
+    network = ForecastNetwork(12, params).eval()
+    torch.nn.init.normal_(network.head.weight, std=0.05)
+    rows = np.random.default_rng(0).normal(size=(20_000, 12)).astype(np.float32)
+    cell = make_cell({name: values.numpy() for name, values in network.state_dict().items()}, params)
+    run_cell(cell, rows[:10], fresh_state(params))
+    step = best_seconds(lambda: run_cell(cell, rows, fresh_state(params))) / len(rows)
+    with one_thread(), torch.inference_mode():
+        window = torch.from_numpy(rows[:64]).unsqueeze(0)
+        torch_step = best_seconds(lambda: [network(window) for _ in range(100)]) / 100
+        whole = network(torch.from_numpy(rows).unsqueeze(0))[0][0].numpy()
+    apart = float(np.abs(run_cell(cell, rows, fresh_state(params)) - whole).max())
+    yield Figure("one step of the network, microseconds", 1e6 * step, "<=", 5.0)
+    yield Figure("a torch window of 64 bars over one step", torch_step / step, ">=", 30.0)
+    yield Figure("steps and one torch pass apart", apart, "<=", 1e-6, "20,000 bars")
+
+
+def windows(_: Path | None) -> Iterator[Figure]:
+    """Windows of the reference shape, 16 -> 64 x 2 -> 1 over 64 bars, a second of one core."""
+    import torch
+
+    from models.network import ForecastNetwork
+    from models.windows import forecast_windows
+
+    torch.manual_seed(0)
+    network = ForecastNetwork(16, LSTMParams(hidden=64, layers=2, head="linear")).eval()
+    rows = np.random.default_rng(0).normal(size=(6_000, 16)).astype(np.float32)
+    seconds = best_seconds(lambda: forecast_windows(network, rows, 64))
+    square = torch.ones(512, 512)
+    product = best_seconds(lambda: [square @ square for _ in range(10)]) / 10
+    note = f"while one core multiplies matrices at {2 * 512**3 / product / 1e9:.0f} GFLOP/s"
+    yield Figure("windows a second and core", (len(rows) - 63) / seconds, ">=", 12_000.0, note)
+
+
+def best_seconds(work: Callable[[], Any], rounds: int = 7) -> float:
+    """The fewest CPU seconds that some work took."""
+    taken = []
+    for _ in range(rounds):
+        start = time.process_time()
+        work()
+        taken.append(time.process_time() - start)
+    return min(taken)
+
+
+WALK = """
+import sys
+import crossgate as cg
+market = cg.load_market("binance_usdm:BTCUSDT", "ohlcv/binance_um_BTCUSDT_1h.parquet", data=sys.argv[1],
+                        start="2019-01-01", end="2025-01-01")
+made = cg.walk_forward(market, train="365d", test="90d", seeds=3, workers=2, cache=False)
+print(len(made.series[market.symbol]), len(set(made.series[market.symbol].model.tolist())))
+"""
+
+
+def walk_forward(data: Path | None) -> Iterator[Figure]:
+    """BTCUSDT by the hour, 2019 to 2024, quarterly refits of three networks, from nothing on two cores."""
+    if data is None:
+        print("walk_forward: skipped, it needs --data DIR or CROSSGATE_DATA")
+        return
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    command = [sys.executable, "-c", WALK, str(data)]
+    ran = subprocess.run(command, cwd=TREE, stdout=subprocess.PIPE, text=True, check=True)
+    after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - start
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    forecasts, folds = ran.stdout.split()
+    note = f"{forecasts} forecasts, {folds} refits; {wall:.0f} s by the clock"
+    yield Figure("BTCUSDT walk-forward, CPU seconds over two cores", cpu / 2.0, "<=", 60.0, note)
+
+
+SECTIONS: dict[str, Callable[[Path | None], Iterator[Figure]]] = {
+    "planted": planted,
+    "volatility": volatility,
+    "sp500": sp500_volatility,
+    "stepping": stepping,
+    "windows": windows,
+    "walk_forward": walk_forward,
+}
+# Measured by scripts of their own, which print their figures and exit with 1 on a miss.
+SCRIPTS = {"intervals": "benchmarks/intervals.py"}
+
+
+def main() -> int:
+    """Prints the chosen sections and returns 1 where a target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, *SCRIPTS, []], metavar="SECTION")
+    parser.add_argument("--data", type=Path, default=os.environ.get("CROSSGATE_DATA"))
+    chosen = parser.parse_args()
+    data = None if chosen.data is None else Path(chosen.data).resolve()
+    missed = 0
+    for name in chosen.sections or [*SECTIONS, *SCRIPTS]:
+        if name in SCRIPTS:
+            missed += subprocess.run([sys.executable, SCRIPTS[name]], cwd=TREE, check=False).returncode != 0
+            continue
+        for figure in SECTIONS[name](data):
+            missed += not figure.met
+            said = "met   " if figure.met else "MISSED"
+            value = f"{figure.value:.4g} {figure.relation} {figure.target:g}"
+            print(f"{said} {figure.name}: {value}" + (f"   ({figure.note})" if figure.note else ""), flush=True)
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

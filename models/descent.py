@@ -1,0 +1,124 @@
+"""Descent: the gradient steps of one training, from its start to its best weights, resumable."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from foundation.errors import ParameterError
+from markets.candles import IntArray
+from models.checkpoints import Checkpoint
+from models.losses import Chunks, network_loss
+from models.network import ForecastNetwork
+from models.parameters import LSTMParams
+from models.starts import start_network
+
+# How many steps the average of the weights takes to forget where it began.
+SHORT_MEMORY = 10
+
+
+class Best(NamedTuple):
+    """The weights with the lowest loss on the validation rows, after how many steps, and the loss of saying zero."""
+
+    weights: dict[str, Tensor]
+    steps: int
+    loss: float
+    zero_loss: float
+
+
+class Descent:
+    """AdamW on the loss at every bar of random chunks, one-cycle learning rate, gradient norm at most 1.
+
+    `fit` and `check`: the fit rows as one long chunk, the validation rows as chunks. `starts`: the fit rows at
+    which a chunk may begin. What is compared on the
+    validation rows, and kept, is the running average of the weights: of each step's the share 1 - `averaging`.
+    """
+
+    def __init__(
+        self, network: ForecastNetwork, fit: Chunks, starts: IntArray, check: Chunks, params: LSTMParams, seed: int
+    ) -> None:
+        self.network, self.fit, self.starts, self.check, self.params = network, fit, starts, check, params
+        self.random = np.random.default_rng(seed)
+        self.optimiser = torch.optim.AdamW(
+            network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay
+        )
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimiser, params.learning_rate, total_steps=params.steps + 1
+        )
+        self.step = 0
+        self.best = Best({}, 0, math.inf, math.inf)
+        self.average = copy.deepcopy(network)
+
+    def run(self, checkpoint: Checkpoint | None = None) -> Best:
+        """The best weights; where a checkpoint was kept, from there on, to the same bits."""
+        kept = checkpoint.read() if checkpoint else None
+        if kept is None:
+            self._begin()
+        else:
+            self._restore(kept)
+        while self.step < self.params.steps and self.step - self.best.steps < self.params.patience:
+            self.step += 1
+            self._step()
+            if self.step % self.params.check == 0 or self.step == self.params.steps:
+                self._compare()
+                if checkpoint and checkpoint.due:
+                    checkpoint.write(self._state())
+        if checkpoint:
+            checkpoint.remove()
+        return self.best
+
+    def _begin(self) -> None:
+        """Compares a network that says zero, and the start."""
+        self._compare()
+        self.best = self.best._replace(zero_loss=self.best.loss)
+        if self.params.start == "regression":
+            start_network(self.network, self.fit, self.params)
+            self.average.load_state_dict(self.network.state_dict())
+            self._compare()
+
+    def _step(self) -> None:
+        self.optimiser.zero_grad()
+        loss = network_loss(self.network.train(), self._random_chunks(), self.params)
+        if not math.isfinite(loss.item()):
+            problem = f"makes the training loss {loss.item()} at step {self.step}"
+            fix = "a lower one, or check the features"
+            raise ParameterError("model.learning_rate", problem, value=self.params.learning_rate, fix=fix)
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimiser.step()
+        self.schedule.step()
+        # Early on the average forgets faster, so that it does not hang on to the start.
+        share = 1.0 - min(self.params.averaging, self.step / (self.step + SHORT_MEMORY))
+        with torch.no_grad():
+            for average, newest in zip(self.average.parameters(), self.network.parameters(), strict=True):
+                average.lerp_(newest, share)
+
+    def _compare(self) -> None:
+        with torch.no_grad():
+            loss = network_loss(self.average.eval(), self.check, self.params).item()
+        if loss < self.best.loss:
+            self.best = self.best._replace(weights=copy.deepcopy(self.average.state_dict()), steps=self.step, loss=loss)
+
+    def _random_chunks(self) -> Chunks:
+        """A batch of random chunks; targets are NaN during the burn-in, which carries no loss."""
+        params, length = self.params, self.params.burn_in + self.params.chunk
+        starts = self.starts[self.random.integers(0, len(self.starts), params.batch)]
+        at = torch.from_numpy(starts[:, None] + np.arange(length))
+        chunks = Chunks(*(part[at] for part in self.fit))
+        chunks.target[:, : params.burn_in] = math.nan
+        return chunks
+
+    def _state(self) -> dict[str, Any]:
+        parts = {name: getattr(self, name).state_dict() for name in ("network", "average", "optimiser", "schedule")}
+        return {**parts, "best": tuple(self.best), "step": self.step, "random": self.random.bit_generator.state}
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        for name in ("network", "average", "optimiser", "schedule"):
+            getattr(self, name).load_state_dict(state[name])
+        self.best, self.step = Best(*state["best"]), int(state["step"])
+        self.random.bit_generator.state = state["random"]
