@@ -21,7 +21,7 @@ FILL_COLUMNS = (
 )  # fmt: skip
 PAYMENT_COLUMNS = ("timestamp", "symbol", "position", "mark", "rate", "payment", "cash")
 ORDER_COLUMNS = (
-    "timestamp", "symbol", "side", "quantity", "status", "reason", "order", "kind", "price", "position", "cash",
+    "timestamp", "symbol", "side", "quantity", "status", "reason", "kind", "price", "position", "cash",
 )  # fmt: skip
 
 
@@ -65,7 +65,7 @@ class Ledger:
         head = (self.stamps[i], self.symbols[row["symbol"]], side, quantity, _STATUS[int(row["status"])], remark)
         kind = records.ORDER_KINDS[row["kind"]]
         numbers = (float(row[name]) for name in ("price", "position", "cash"))
-        self.orders.append((*head, int(row["id"]), kind, *numbers))
+        self.orders.append((*head, kind, *numbers))
 
     def tables(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         """Fills, funding payments and orders as tables with UTC timestamps."""
@@ -92,11 +92,13 @@ class Ledger:
 
 def table(rows: Sequence[tuple[Any, ...]], columns: tuple[str, ...]) -> pd.DataFrame:
     """Rows as a table; text columns and an int64 UTC timestamp keep their types when there are none."""
-    text, whole = ("symbol", "side", "reason", "status", "kind"), ("timestamp", "order")
+    text = ("symbol", "side", "reason", "status", "kind")
     data = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
     frame = pd.DataFrame(
         {
-            name: pd.Series(list(values), dtype=str if name in text else np.int64 if name in whole else np.float64)
+            name: pd.Series(
+                list(values), dtype=str if name in text else np.int64 if name == "timestamp" else np.float64
+            )
             for name, values in zip(columns, data, strict=True)
         }
     )

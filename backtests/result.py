@@ -48,8 +48,8 @@ class Result:
     With several symbols the last three are NaN here and stand in `positions`.
     `positions`: timestamp, symbol, position, mark, liquidation_price, margin, unrealised.
     `decisions`: timestamp, symbol, close, mean, sigma, threshold, fast, slow, signal (-1 | 0 | 1), reason.
-    `orders`: what was refused, shrunk, cancelled or expired: timestamp, symbol, side, quantity, status, reason, order
-    (its number), kind, price, and the position and cash of that moment.
+    `orders`: what was refused, shrunk, cancelled or expired: timestamp, symbol, side, quantity, status, reason, kind,
+    price, and the position and cash of that moment.
     `funding`: timestamp, symbol, position, mark, rate, payment (positive when paid), cash (after).
     `start`: open of the first bar played, UTC nanoseconds; every market also holds earlier bars.
     `notes`: what a reader must know first, such as a mark price for which the last price stood in.

@@ -167,7 +167,7 @@ def make_result(
 
 
 ORDER_COLUMNS = (
-    "timestamp", "symbol", "side", "quantity", "status", "reason", "order", "kind", "price", "position", "cash",
+    "timestamp", "symbol", "side", "quantity", "status", "reason", "kind", "price", "position", "cash",
 )  # fmt: skip
 FILL_COLUMNS = (
     "timestamp", "symbol", "side", "quantity", "price", "reason", "fee", "realised_pnl", "position", "cash", "slippage",
