@@ -36,8 +36,9 @@ class NotPlayed:
 class FuturesBroker(bt.BrokerBase):
     """A leveraged futures account on isolated or cross margin, for feeds that are CandleFeeds.
 
-    `cash`: starting balance. `leverage`: of orders that do not name their own. `slippage_bps`, `intrabar`,
-    `limit_fill`, `margin`: see AccountParams and CostParams. Fees, filters and the margin rule come with the contract.
+    `cash`: starting balance. `leverage`: of orders that do not name their own. `slippage_bps`, `half_spread`,
+    `impact`, `impact_bars`, `intrabar`, `limit_fill`, `margin`: see AccountParams and CostParams. Fees, filters and
+    the margin rule come with the contract.
 
     Orders: Market, Close, Limit, Stop, StopLimit, StopTrail, StopTrailLimit, OCO groups, and brackets whose
     exits live on the entry bar; `valid` as in Backtrader. docs/fills.md has the rule of each. Keywords beyond
@@ -58,6 +59,9 @@ class FuturesBroker(bt.BrokerBase):
         ("cash", 10_000.0),
         ("leverage", 1.0),
         ("slippage_bps", 0.0),
+        ("half_spread", None),
+        ("impact", 0.0),
+        ("impact_bars", 24),
         ("intrabar", "adverse"),
         ("limit_fill", "touch"),
         ("margin", "isolated"),
@@ -67,13 +71,12 @@ class FuturesBroker(bt.BrokerBase):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        AccountParams(
-            cash=float(self.p.cash), intrabar=self.p.intrabar, limit_fill=self.p.limit_fill, margin=self.p.margin
-        )
-        CostParams(slippage_bps=float(self.p.slippage_bps))
+        given = {name: getattr(self.p, name) for name in ("intrabar", "limit_fill", "margin")}
+        self.terms = AccountParams(cash=float(self.p.cash), **given)
+        given = {name: getattr(self.p, name) for name in ("half_spread", "impact", "impact_bars")}
+        self.costs = CostParams(slippage_bps=float(self.p.slippage_bps), **given)
         RiskParams(leverage=float(self.p.leverage))
         self.startingcash = self.p.cash
-        self.slippage: float = self.p.slippage_bps / 1e4
         self.notifications: deque[Any] = deque()
         self.account = np.zeros(1, dtype=records.ACCOUNT)
         self.account["cash"] = self.account["equity"] = self.p.cash
@@ -91,9 +94,10 @@ class FuturesBroker(bt.BrokerBase):
         markets, first = [feed.market for feed in self.feeds], self.feeds[0].market.candles
         count, bars = len(markets), len(first)
         self.positions = np.zeros(count, dtype=records.POSITION)
-        self.bars = np.stack([records.bar_records(market) for market in markets])
+        self.bars = np.stack([records.bar_records(market, self.costs.impact_window) for market in markets])
+        self.finer = records.finer_records(markets, self.bars)
         self.contracts = np.concatenate([records.contract_record(market.contract) for market in markets])
-        self.settings = records.settings_record(self.p.slippage_bps, self.p.intrabar, self.p.limit_fill, self.p.margin)
+        self.settings = records.settings_record(self.terms, self.costs)
         self.history = np.zeros(bars, dtype=records.HISTORY)
         self.position_history = np.zeros((count, bars), dtype=records.POSITION_HISTORY)
         self.orders = np.zeros(64, dtype=records.ORDER)
@@ -107,7 +111,7 @@ class FuturesBroker(bt.BrokerBase):
         self.clock = self.feeds[0].lines[0]
         self.calendar = Calendar(self.feeds[0].days, first.bar / 86_400e9)
         self.moving: dict[int, Any] = {}
-        self.ledger = Ledger([feed.symbol for feed in self.feeds], first.timestamp)
+        self.ledger = Ledger([feed.symbol for feed in self.feeds], first.timestamp, self.account)
 
     def _check_feeds(self) -> None:
         """Numbers the feeds; raises DataError where they cannot share an account."""
@@ -199,8 +203,12 @@ class FuturesBroker(bt.BrokerBase):
         return notional_of(self.contracts[self.symbols[data.symbol]], size, price)
 
     def cost_rate(self, data: Any) -> float:
-        """Taker fee plus slippage of one fill, a fraction of notional."""
-        return self.fee_rate(data) + self.slippage
+        """Taker fee plus slippage of one fill, a fraction of notional, as far as it does not hang on the size."""
+        return self.fee_rate(data) + self.slippage_rate(data)
+
+    def slippage_rate(self, data: Any) -> float:
+        """Fixed slippage and half-spread of one fill at the last close, a fraction of it."""
+        return self.costs.slippage_rate(float(data.close[0]), data.market.contract.tick)
 
     # What a strategy orders -------------------------------------------------------------------
 
@@ -229,7 +237,8 @@ class FuturesBroker(bt.BrokerBase):
         if order.ref not in self.open_orders:
             return False
         desk = records.Desk(
-            self.account, self.positions, self.orders, self.settings, self.contracts, self.fills, self.payments
+            self.account, self.positions, self.orders, self.settings,
+            self.contracts, self.fills, self.payments, self.finer,
         )  # fmt: skip
         withdraw(desk, order.ref)
         self._report_orders(len(self.clock) - 1)
@@ -240,7 +249,7 @@ class FuturesBroker(bt.BrokerBase):
         i = len(self.clock) - 1
         play_and_record(
             self.account, self.positions, self.orders, self.bars, i, self.settings,
-            self.contracts, self.fills, self.payments, self.history, self.position_history,
+            self.contracts, self.fills, self.payments, self.finer, self.history, self.position_history,
         )  # fmt: skip
         if self.account["events"][0]:
             self.ledger.add_payments(i, self.payments[: self.account["payments"][0]])

@@ -96,6 +96,11 @@ def _notes(markets: Sequence[Market], start: int, account: AccountParams) -> lis
         if hole is not None:
             where = f"{utc(hole[0])} to {utc(hole[1])} UTC"
             notes.append(f"{market.symbol} funding is missing, first from {where}; it was played as zero")
+        if market.finer is not None:
+            silent = int((~market.finer_bars()[1][candles.timestamp >= start]).sum())
+            if silent:
+                where = f"{market.symbol} finer candles are missing, or do not make the candle, on {silent:,} bars"
+                notes.append(f"{where}; there the path inside a bar is assumed")
         _, stands_in = market.mark_bars()
         count = int(stands_in[candles.timestamp >= start].sum())
         if count:
@@ -125,6 +130,7 @@ def _cerebro(
         cerebro.adddata(CandleFeed(dataname=market))
     cerebro.broker = FuturesBroker(
         cash=account.cash, leverage=risk.leverage, slippage_bps=costs.slippage_bps,
+        half_spread=costs.half_spread, impact=costs.impact, impact_bars=costs.impact_bars,
         intrabar=account.intrabar, limit_fill=account.limit_fill, margin=account.margin,
     )  # fmt: skip
     parameters = {name: getattr(table, name) for table in (strategy, risk) for name in type(table).model_fields}

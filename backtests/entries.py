@@ -25,8 +25,9 @@ from backtests.records import (
     Desk,
     Row,
 )
+from backtests.slippage import fill_price
 from backtests.ties import GROUP_DUE, end, finish, part_of
-from backtests.triggers import allows, stops, taker_price, trigger, turned_back
+from backtests.triggers import allows, stops, trigger, turned_back
 from backtests.valuation import fee_of, initial_margin_of, maximum_leverage_of, notional_of, open_loss_of, reserve_of
 from foundation.compilation import rule
 from markets.filters import STEP_TOLERANCE, round_down, round_up
@@ -81,7 +82,7 @@ def wake_children(desk: Desk) -> None:
 
 
 @rule
-def reduce_by_order(desk: Desk, k: int, price: float, reference: float, fee_rate: float) -> None:
+def reduce_by_order(desk: Desk, k: int, reference: float, maker: bool) -> None:
     """An order that may also open first closes what stands against it; what is left of it may open."""
     order = desk.orders[k]
     contract, held = desk.contracts[order.symbol], abs(desk.positions[order.symbol].quantity)
@@ -89,6 +90,8 @@ def reduce_by_order(desk: Desk, k: int, price: float, reference: float, fee_rate
     if quantity <= 0.0:
         finish(desk, order, REFUSED, BELOW_LOT)
         return
+    price = fill_price(desk, order, reference, maker, quantity)
+    fee_rate = contract.maker_fee if maker else contract.taker_fee
     order.quantity = round_down(order.quantity - quantity, contract.lot)
     if order.quantity <= 0.0:
         order.filled, order.fill_price = quantity, price
@@ -101,11 +104,16 @@ def reduce_by_order(desk: Desk, k: int, price: float, reference: float, fee_rate
 
 
 @rule
-def enter(desk: Desk, k: int, price: float, reference: float, fee_rate: float) -> None:
-    """An opening order meets the venue's filters and the free margin: filled, shrunk or refused."""
+def enter(desk: Desk, k: int, reference: float, maker: bool) -> None:
+    """An opening order meets the venue's filters and the free margin: filled, shrunk or refused.
+
+    One that is shrunk keeps the price of the quantity that was asked for.
+    """
     order = desk.orders[k]
     contract = desk.contracts[order.symbol]
     quantity, remark = round_down(order.quantity, contract.lot), 0
+    price = fill_price(desk, order, reference, maker, quantity)
+    fee_rate = contract.maker_fee if maker else contract.taker_fee
     refusal = refusal_as_given(contract, order, quantity)
     if refusal == 0:
         free, cost = max(0.0, free_cash(desk)), order_cost(contract, order, quantity, price, fee_rate)
@@ -159,14 +167,14 @@ def refusal_at_price(contract: Row, order: Row, quantity: float, held: float, pr
 
 
 @rule
-def trade(desk: Desk, k: int, price: float, reference: float, fee_rate: float) -> bool:
+def trade(desk: Desk, k: int, reference: float, maker: bool) -> bool:
     """An order that may open fills: against a position it closes that first; whether it opened one."""
     order = desk.orders[k]
     if order.side * desk.positions[order.symbol].quantity < 0.0:
-        reduce_by_order(desk, k, price, reference, fee_rate)
+        reduce_by_order(desk, k, reference, maker)
     if order.status != LIVE:
         return False
-    enter(desk, k, price, reference, fee_rate)
+    enter(desk, k, reference, maker)
     return bool(order.status == FILLED)
 
 
@@ -216,9 +224,6 @@ def enter_inside(desk: Desk, bar: Row, s: int) -> None:
         reference = entry_price(order, bar, desk.settings[0].through, contract.tick)
         if reference <= 0.0:
             continue
-        price, fee_rate = reference, contract.maker_fee
-        if order.kind != LIMIT:
-            price, fee_rate = taker_price(order, reference, desk.settings[0].slippage), contract.taker_fee
-        if trade(desk, k, price, reference, fee_rate):
+        if trade(desk, k, reference, maker=order.kind == LIMIT):
             desk.positions[s].entered_at = reference
         wake_children(desk)

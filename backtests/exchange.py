@@ -5,7 +5,6 @@ from __future__ import annotations
 from backtests.cross import cross_level
 from backtests.entries import enter_inside, reduce_by_order, trade, wake_children
 from backtests.exits import bankrupt_at_close, exit_inside, fill_exit, follow_price, gap_at_open
-from backtests.fills import slipped
 from backtests.positions import settle_funding, take_over_account
 from backtests.records import CANCELLED, CLOSE, LIVE, MARKET, NOTHING, RUIN, Desk, Records, Row
 from backtests.ties import drop_finished, expire_orders, finish
@@ -28,6 +27,7 @@ def play_bar(
     contracts: Records,
     fills: Records,
     payments: Records,
+    finer: Records,
 ) -> None:
     """One bar of every symbol: funding, gaps, orders at the open, the inside of the bar, the close.
 
@@ -36,7 +36,7 @@ def play_bar(
     fills and payments of this bar are written to the first `account.fills` and `account.payments` rows.
     Orders given at the close of bar i-1 are first seen here with `i`.
     """
-    state, desk = account[0], Desk(account, positions, orders, settings, contracts, fills, payments)
+    state, desk = account[0], Desk(account, positions, orders, settings, contracts, fills, payments, finer)
     state.fills, state.payments, state.events = 0, 0, 0
     drop_finished(desk)
     if state.ruined:
@@ -44,7 +44,7 @@ def play_bar(
     expire_orders(desk, i)
     show_marks(desk, bars, i)
     for s in range(len(positions)):
-        positions[s].entered_at = 0.0
+        positions[s].entered_at, positions[s].impact = 0.0, bars[s, i].impact
         settle_funding(desk, s, bars[s, i].mark_open, bars[s, i].funding_open)
     for s in range(len(positions)):
         gap_at_open(desk, bars[s, i], s)
@@ -76,6 +76,7 @@ def play_and_record(
     contracts: Records,
     fills: Records,
     payments: Records,
+    finer: Records,
     history: Records,
     position_history: Records,
 ) -> None:
@@ -83,7 +84,7 @@ def play_and_record(
 
     `history` has one row a bar, `position_history` shape (symbols, bars).
     """
-    play_bar(account, positions, orders, bars, i, settings, contracts, fills, payments)
+    play_bar(account, positions, orders, bars, i, settings, contracts, fills, payments, finer)
     row, state = history[i], account[0]
     row.equity, row.cash, row.margin, row.unrealised = state.equity, state.cash, state.margin, state.unrealised
     for s in range(len(positions)):
@@ -125,12 +126,11 @@ def reduce_at_price(desk: Desk, bar: Row, s: int, i: int, kind: int) -> None:
         against = order.side * held < 0.0
         if order.reduce_only:
             if against:
-                fill_exit(desk, k, reference, desk.settings[0].slippage)
+                fill_exit(desk, k, reference)
             else:
                 finish(desk, order, CANCELLED, NOTHING)
         elif against:
-            price = slipped(reference, order.side, desk.settings[0].slippage)
-            reduce_by_order(desk, k, price, reference, desk.contracts[s].taker_fee)
+            reduce_by_order(desk, k, reference, maker=False)
 
 
 @rule
@@ -140,8 +140,7 @@ def open_at_price(desk: Desk, bar: Row, s: int, i: int, kind: int) -> None:
     for k in range(desk.account[0].orders):
         order = desk.orders[k]
         if is_due(order, s, i, kind) and order.reduce_only == 0:
-            price = slipped(reference, order.side, desk.settings[0].slippage)
-            trade(desk, k, price, reference, desk.contracts[s].taker_fee)
+            trade(desk, k, reference, maker=False)
 
 
 @rule

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from backtests.cross import cross_level
 from backtests.entries import wake_children
 from backtests.fills import distant, favourable_first, reaches, stop_fill
@@ -22,8 +24,9 @@ from backtests.records import (
     Desk,
     Row,
 )
+from backtests.slippage import fill_price
 from backtests.ties import GROUP_DUE, end, finish, leave_rest
-from backtests.triggers import allows, stops, taker_price, trigger, turned_back
+from backtests.triggers import allows, stops, trigger, turned_back
 from backtests.valuation import profit_of
 from foundation.compilation import rule
 from markets.filters import round_down, round_up
@@ -68,7 +71,7 @@ def gap_at_open(desk: Desk, bar: Row, s: int) -> None:
     tick = desk.contracts[s].tick
     level = level_now(desk, s)
     if level > 0.0 and reaches(-side, bar.mark_open, level, tick):
-        liquidate(desk, s, level, bar.mark_open, bar.open, desk.settings[0].slippage)
+        liquidate(desk, s, level, bar.mark_open, bar.open)
         return
     if bar.blocked:
         return
@@ -92,12 +95,12 @@ def meet_stop(desk: Desk, k: int, start: float) -> bool:
     if not allows(order, reference, tick):
         trigger(order, not reaches(order.side, start, order.price, tick))
         return False
-    fill_exit(desk, k, reference, desk.settings[0].slippage)
+    fill_exit(desk, k, reference)
     return True
 
 
 @rule
-def fill_exit(desk: Desk, k: int, reference: float, slippage: float) -> None:
+def fill_exit(desk: Desk, k: int, reference: float) -> None:
     """An order against a position fills: a limit as maker at the reference price, any other as taker with slippage.
 
     What is left of one that may also open stays; it can open from the next bar on.
@@ -109,7 +112,7 @@ def fill_exit(desk: Desk, k: int, reference: float, slippage: float) -> None:
         finish(desk, order, REFUSED, BELOW_LOT)
         return
     maker = order.kind == LIMIT
-    price = reference if maker else taker_price(order, reference, slippage)
+    price = fill_price(desk, order, reference, maker, quantity)
     fee_rate = contract.maker_fee if maker else contract.taker_fee
     rest = 0.0 if order.reduce_only else round_down(order.quantity - quantity, contract.lot)
     if rest > 0.0:
@@ -133,28 +136,93 @@ def take_targets(desk: Desk, s: int, price: float, through: int) -> None:
         k = nearest_exit(desk, s, LIMIT, side)
         if k < 0 or not reaches(side, price, desk.orders[k].price + side * through * tick, tick):
             return
-        fill_exit(desk, k, desk.orders[k].price, 0.0)
+        fill_exit(desk, k, desk.orders[k].price)
 
 
 @rule
-def exit_inside(desk: Desk, bar: Row, s: int) -> None:
-    """Step 4, exits: the adverse side and the targets, in the assumed order of the bar's path.
+def meet_adverse(desk: Desk, bar: Row, path: Row, s: int) -> None:
+    """The nearer of stop (on last prices) and liquidation (on mark prices) acts, until none is reached.
 
-    On a bar in which a limit or stop order entered, the way to a target may lie before the entry:
-    it does not count.
+    Each fills at its level, or at the price from which the bar went on when that is worse already: the
+    open, or where a limit or stop order entered inside the bar.
     """
-    position = desk.positions[s]
-    side, through = direction(position.quantity), desk.settings[0].through
+    position, tick = desk.positions[s], desk.contracts[s].tick
+    start = position.entered_at if position.entered_at > 0.0 else bar.open
+    while position.quantity != 0.0:
+        side = direction(position.quantity)
+        worst, worst_mark = (path.low, path.mark_low) if side > 0 else (path.high, path.mark_high)
+        k = -1 if bar.blocked else nearest_exit(desk, s, STOP, side)
+        stopped = k >= 0 and reaches(-side, worst, desk.orders[k].price, tick)
+        level = level_now(desk, s)
+        liquidated = level > 0.0 and reaches(-side, worst_mark, level, tick)
+        if stopped and (not liquidated or reaches(side, desk.orders[k].price, level, tick)):
+            meet_stop(desk, k, start)
+        elif liquidated:
+            liquidate(desk, s, level, worst_mark, start)
+        else:
+            return
+
+
+@rule
+def both_in_reach(desk: Desk, path: Row, s: int) -> bool:
+    """Whether a bar, or one of its finer bars, reaches a target and also a stop or the liquidation price."""
+    position, tick = desk.positions[s], desk.contracts[s].tick
+    side = direction(position.quantity)
+    if side == 0:
+        return False
+    best, worst, worst_mark = path.high, path.low, path.mark_low
+    if side < 0:
+        best, worst, worst_mark = path.low, path.high, path.mark_high
+    k = nearest_exit(desk, s, LIMIT, side)
+    if k < 0 or not reaches(side, best, desk.orders[k].price + side * desk.settings[0].through * tick, tick):
+        return False
+    level = level_now(desk, s)
+    if level > 0.0 and reaches(-side, worst_mark, level, tick):
+        return True
+    k = nearest_exit(desk, s, STOP, side)
+    return bool(k >= 0 and reaches(-side, worst, desk.orders[k].price, tick))
+
+
+@rule
+def finer_steps(desk: Desk, bar: Row, s: int) -> int:
+    """How many finer bars tell the path of a bar: none where its liquidation hangs on a mark they do not know."""
+    position, tick = desk.positions[s], desk.contracts[s].tick
+    side, level = direction(position.quantity), level_now(desk, s)
+    if level > 0.0 and reaches(-side, bar.mark_low if side > 0 else bar.mark_high, level, tick):
+        for f in range(bar.finer_first, bar.finer_first + bar.finer_count):
+            if math.isnan(desk.finer[f].mark_low):
+                return 0
+    return int(bar.finer_count)
+
+
+@rule
+def take_step(desk: Desk, bar: Row, path: Row, s: int) -> None:
+    """The exits along a path, the bar itself or one of its finer bars, in the assumed order of its extremes."""
+    side, through = direction(desk.positions[s].quantity), desk.settings[0].through
     if side == 0:
         return
-    best, tick = bar.high if side > 0 else bar.low, desk.contracts[s].tick
-    targets_count = position.entered_at == 0.0 and bar.blocked == 0
-    if targets_count and favourable_first(desk.settings[0].intrabar, side, bar.open, bar.high, bar.low, tick):
+    best, tick = path.high if side > 0 else path.low, desk.contracts[s].tick
+    if favourable_first(desk.settings[0].intrabar, side, path.open, path.high, path.low, tick):
         take_targets(desk, s, best, through)
-    meet_adverse(desk, bar, s)
-    if targets_count:
-        take_targets(desk, s, best, through)
-        take_returned(desk, bar, s)
+    meet_adverse(desk, bar, path, s)
+    take_targets(desk, s, best, through)
+
+
+@rule
+def take_finer_steps(desk: Desk, bar: Row, s: int) -> bool:
+    """A bar that reaches both sides, one finer bar after the other, else as a whole; whether they told the sides apart.
+
+    They say what came first, never at which price: that is the level, or the open of the bar.
+    """
+    steps, told = finer_steps(desk, bar, s), True
+    if steps == 0:
+        take_step(desk, bar, bar, s)
+        return False
+    for f in range(bar.finer_first, bar.finer_first + steps):
+        if both_in_reach(desk, desk.finer[f], s):
+            told = False
+        take_step(desk, bar, desk.finer[f], s)
+    return told
 
 
 @rule
@@ -177,31 +245,29 @@ def take_returned(desk: Desk, bar: Row, s: int) -> None:
         if found < 0:
             return
         desk.orders[found].waits = 0
-        fill_exit(desk, found, desk.orders[found].price, 0.0)
+        fill_exit(desk, found, desk.orders[found].price)
 
 
 @rule
-def meet_adverse(desk: Desk, bar: Row, s: int) -> None:
-    """The nearer of stop (on last prices) and liquidation (on mark prices) acts, until none is reached.
+def exit_inside(desk: Desk, bar: Row, s: int) -> None:
+    """Step 4, exits: the adverse side and the targets, as the finer bars tell or by the assumed path of the bar.
 
-    Each fills at its level, or at the price from which the bar went on when that is worse already: the
-    open, or where a limit or stop order entered inside the bar.
+    On a bar in which a limit or stop order entered, the way to a target may lie before the entry:
+    it does not count.
     """
-    position, tick = desk.positions[s], desk.contracts[s].tick
-    start = position.entered_at if position.entered_at > 0.0 else bar.open
-    while position.quantity != 0.0:
-        side = direction(position.quantity)
-        worst, worst_mark = (bar.low, bar.mark_low) if side > 0 else (bar.high, bar.mark_high)
-        k = -1 if bar.blocked else nearest_exit(desk, s, STOP, side)
-        stopped = k >= 0 and reaches(-side, worst, desk.orders[k].price, tick)
-        level = level_now(desk, s)
-        liquidated = level > 0.0 and reaches(-side, worst_mark, level, tick)
-        if stopped and (not liquidated or reaches(side, desk.orders[k].price, level, tick)):
-            meet_stop(desk, k, start)
-        elif liquidated:
-            liquidate(desk, s, level, worst_mark, start, desk.settings[0].slippage)
-        else:
-            return
+    position, state = desk.positions[s], desk.account[0]
+    if position.quantity == 0.0:
+        return
+    if position.entered_at > 0.0 or bar.blocked:
+        meet_adverse(desk, bar, bar, s)
+        return
+    if not both_in_reach(desk, bar, s):
+        take_step(desk, bar, bar, s)
+    elif take_finer_steps(desk, bar, s):
+        state.decided_by_finer += 1
+    else:
+        state.decided_by_assumption += 1
+    take_returned(desk, bar, s)
 
 
 @rule

@@ -21,12 +21,6 @@ def distant(price: float, side: int, rate: float, amount: float) -> float:
 
 
 @rule
-def slipped(price: float, side: int, slippage: float) -> float:
-    """The price of a taker fill: worse by `slippage`, a fraction, for a buy (side +1) or a sell (-1)."""
-    return price * (1.0 + side * slippage)
-
-
-@rule
 def falls(bar_open: float, close: float, tick: float) -> bool:
     """Whether a bar closes below its open; one that closes where it opened does not."""
     return (bar_open - close) / tick > TICK_TOLERANCE

@@ -56,7 +56,7 @@ def play_setting(
     bar, are those of LSTMCrossover on FuturesBroker.
     """
     symbols, count = scene.bars.shape
-    desk = new_desk(symbols, cash, setting.settings, scene.contracts)
+    desk = new_desk(symbols, cash, setting.settings, scene.contracts, scene.finer)
     play = Play(scene, wish, setting, desk, new_book(symbols), tally, equity)
     begin(tally[0], cash)
     logged, i = 0, scene.first
@@ -66,7 +66,7 @@ def play_setting(
             break
         play_bar(
             desk.account, desk.positions, desk.orders, scene.bars, i, desk.settings,
-            desk.contracts, desk.fills, desk.payments,
+            desk.contracts, desk.fills, desk.payments, desk.finer,
         )  # fmt: skip
         if desk.account[0].events > 0:
             count_news(tally[0], desk, play.book.profits)
@@ -82,7 +82,7 @@ def play_setting(
 
 
 @rule
-def new_desk(symbols: int, cash: float, settings: Records, contracts: Records) -> Desk:
+def new_desk(symbols: int, cash: float, settings: Records, contracts: Records, finer: Records) -> Desk:
     """A desk with an account that has done nothing yet."""
     account = np.zeros(1, dtype=ACCOUNT)
     account[0].cash, account[0].equity = cash, cash
@@ -94,6 +94,7 @@ def new_desk(symbols: int, cash: float, settings: Records, contracts: Records) -
         contracts,
         np.zeros(3 * symbols * ROWS + 2 * symbols, dtype=FILL),
         np.zeros(2 * symbols, dtype=PAYMENT),
+        finer,
     )
 
 

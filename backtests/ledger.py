@@ -17,7 +17,7 @@ _STATUS = {
 }  # fmt: skip
 FILL_COLUMNS = (
     "timestamp", "symbol", "side", "quantity", "price", "reason", "fee", "realised_pnl", "position", "cash",
-    "slippage", "liquidation_fee", "bound", "notional",
+    "slippage", "liquidation_fee", "bound", "notional", "spread_cost", "impact_cost",
 )  # fmt: skip
 PAYMENT_COLUMNS = ("timestamp", "symbol", "position", "mark", "rate", "payment", "cash")
 ORDER_COLUMNS = (
@@ -28,11 +28,11 @@ ORDER_COLUMNS = (
 class Ledger:
     """What happened to one account, bar by bar, as rows of the tables in a Result.
 
-    `symbols`: by number. `stamps`: the open of each bar, UTC nanoseconds.
+    `symbols`: by number. `stamps`: the open of each bar, UTC nanoseconds. `account`: its ACCOUNT record.
     """
 
-    def __init__(self, symbols: list[str], stamps: IntArray) -> None:
-        self.symbols, self.stamps = symbols, stamps
+    def __init__(self, symbols: list[str], stamps: IntArray, account: records.Records) -> None:
+        self.symbols, self.stamps, self.account = symbols, stamps, account
         self.fills: list[tuple[Any, ...]] = []
         self.payments: list[tuple[Any, ...]] = []
         self.orders: list[tuple[Any, ...]] = []
@@ -49,7 +49,7 @@ class Ledger:
             float(fill["price"]),
             reason,
         )
-        names = ("fee", "realised_pnl", "position", "cash", "slippage", "liquidation_fee", "bound", "notional")
+        names = ("fee", "realised_pnl", "position", "cash", *FILL_COLUMNS[-6:])
         self.fills.append((*head, *(float(fill[name]) for name in names)))
 
     def add_payments(self, i: int, payments: Any) -> None:
@@ -82,9 +82,13 @@ class Ledger:
             fees=float(fills["fee"].sum()),
             funding=float(payments["payment"].sum()),
             slippage=float(fills["slippage"].sum()),
+            spread_cost=float(fills["spread_cost"].sum()),
+            impact_cost=float(fills["impact_cost"].sum()),
             liquidation_charges=float(fills["liquidation_fee"].sum()),
             liquidations=int((fills["reason"] == "liquidation").sum()),
             refusals=int((orders["status"] == "refused").sum()),
+            decided_by_finer=int(self.account["decided_by_finer"][0]),
+            decided_by_assumption=int(self.account["decided_by_assumption"][0]),
             shrunk=int((orders["status"] == "shrunk").sum()),
             bound_liquidations=int(fills["bound"].sum()),
         )

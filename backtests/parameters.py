@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from foundation.parameters import Parameters
+from foundation.units import Measured, Quantity
 
+FloatArray = npt.NDArray[np.float64]
 _FEE = "a fraction of notional from -0.01 to 0.05, such as 0.0005; left out, the contract's own"
 
 
@@ -39,14 +43,44 @@ class AccountParams(Parameters):
 class CostParams(Parameters):
     """Costs beyond the contract's own, and overrides of those.
 
-    Slippage worsens the price of every market, stop and liquidation fill by `slippage_bps` / 10,000.
+    Slippage worsens the price of every market, stop and liquidation fill: by `slippage_bps` / 10,000, by
+    `half_spread`, and by the impact of its own size, `impact` x sigma x sqrt(quantity / volume) of the bars
+    that had closed before (see `backtests.slippage`). They add up; each is switched off by 0 or "off".
     """
 
     table: ClassVar[str] = "costs"
 
     slippage_bps: float = Field(1.0, ge=0, le=1000, description="basis points of price from 0 to 1000, such as 1.0")
+    half_spread: Annotated[Quantity | None, Measured(("tick", "bps"), off=True)] = Field(
+        None, description='"off", or half the spread between bid and ask such as "1tick" or "0.5bps"'
+    )
+    impact: float = Field(0.0, ge=0, le=10, description="the coefficient of the square-root impact, 0 (off) to 10")
+    impact_bars: int = Field(
+        24, ge=1, le=10_000, description="closed bars whose returns and volume the impact rests on, from 1 to 10000"
+    )
     taker_fee: float | None = Field(None, ge=-0.01, le=0.05, description=_FEE)
     maker_fee: float | None = Field(None, ge=-0.01, le=0.05, description=_FEE)
     liquidation_fee: float | None = Field(
         None, ge=0, lt=1, description="a fraction of notional from 0 to below 1; left out, the contract's own"
     )
+
+    @property
+    def impact_window(self) -> int:
+        """Over how many closed bars the impact is measured; 0 where there is none."""
+        return self.impact_bars if self.impact else 0
+
+    def slippage_rate(self, price: float, tick: float) -> float:
+        """Fixed slippage and half-spread at a price, as a fraction of it; not the impact of a size."""
+        fixed, spread = self.slippage_bps / 1e4, self.half_spread
+        if spread is None:
+            return fixed
+        return fixed + spread.amount * (tick / price if spread.unit == "tick" else 1e-4)
+
+    def slippage_rates(self, prices: FloatArray, tick: float) -> FloatArray:
+        """`slippage_rate` at each of many prices."""
+        fixed, spread = self.slippage_bps / 1e4, self.half_spread
+        if spread is None:
+            return np.full(len(prices), fixed)
+        return np.asarray(
+            fixed + spread.amount * (tick / prices if spread.unit == "tick" else np.full(len(prices), 1e-4))
+        )

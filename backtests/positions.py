@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from backtests.cross import cross_level, known_equity
-from backtests.fills import liquidation_fill, reaches, slipped
+from backtests.fills import liquidation_fill, reaches
 from backtests.levels import bankruptcy_level, liquidation_level
 from backtests.records import CANCELLED, CLOSE, CLOSED, LIQUIDATED, LIQUIDATION, LIVE, MARKET, Desk, Row
+from backtests.slippage import taker_price, write_slippage
 from backtests.ties import cut_ties, finish
 from backtests.valuation import (
     entry_of,
@@ -60,7 +61,7 @@ def write_fill(desk: Desk, order: int, symbol: int, side: int) -> Row:
     desk.account[0].events += 1
     fill.order, fill.symbol, fill.side, fill.opening, fill.bound = order, symbol, side, 0, 0
     fill.position, fill.cash = desk.positions[symbol].quantity, desk.account[0].cash
-    fill.fee, fill.liquidation_fee, fill.realised_pnl, fill.slippage = 0.0, 0.0, 0.0, 0.0
+    fill.fee, fill.liquidation_fee, fill.realised_pnl = 0.0, 0.0, 0.0
     return fill
 
 
@@ -81,7 +82,8 @@ def open_position(desk: Desk, order: Row, quantity: float, price: float, referen
     fill = write_fill(desk, order.id, s, order.side)
     fill.opening, fill.reason, fill.quantity, fill.price = 1, order.reason, quantity, price
     fill.notional = notional_of(contract, quantity, price)
-    fill.fee, fill.slippage = fee, abs(profit_of(contract, quantity, valued_price(contract, reference), price))
+    fill.fee = fee
+    write_slippage(desk, fill, reference, abs(profit_of(contract, quantity, valued_price(contract, reference), price)))
     order.fill_price = (order.filled * order.fill_price + quantity * price) / (order.filled + quantity)
     order.filled += quantity
 
@@ -125,14 +127,14 @@ def close_position(
     fill.reason, fill.quantity, fill.price, fill.fee = reason, quantity, price, fee
     fill.liquidation_fee, fill.realised_pnl = charge, realised
     fill.notional = notional_of(contract, quantity, price)
-    fill.slippage = abs(profit_of(contract, quantity, valued_price(contract, reference), price))
+    write_slippage(desk, fill, reference, abs(profit_of(contract, quantity, valued_price(contract, reference), price)))
     cut_ties(desk)
     if position.quantity == 0.0:
         cancel_reductions(desk, symbol)
 
 
 @rule
-def liquidate(desk: Desk, symbol: int, level: float, mark: float, start: float, slippage: float) -> None:
+def liquidate(desk: Desk, symbol: int, level: float, mark: float, start: float) -> None:
     """The venue closes a position whose mark has reached its level, there or where the way starts when that is worse.
 
     Isolated: never beyond the bankruptcy price. Cross: the orders of the whole account are cancelled first, and the
@@ -150,7 +152,7 @@ def liquidate(desk: Desk, symbol: int, level: float, mark: float, start: float, 
         cancel_resting(desk, symbol)
         bankruptcy = bankruptcy_level(contract, position.quantity, position.entry, position.margin, position.reserve)
     reference = liquidation_fill(position.quantity, level, bankruptcy, start)
-    price = slipped(reference, -side, slippage)
+    price = taker_price(desk, symbol, -side, reference, abs(position.quantity))
     price = max(price, bankruptcy) if side > 0 else min(price, bankruptcy)
     close_position(desk, 0, symbol, abs(position.quantity), price, reference, contract.taker_fee, LIQUIDATION)
     desk.fills[desk.account[0].fills - 1].bound = bound

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from backtests.impact import checked_impact_units
+from backtests.parameters import AccountParams, CostParams
 from foundation.errors import ParameterError
 from markets.contract import METHODS, Contract
 from markets.market import Market
@@ -74,11 +77,14 @@ def _fields(kind: type, names: str) -> list[tuple[str, type]]:
 ACCOUNT = np.dtype(
     _fields(REAL, "cash equity margin unrealised")
     + _fields(BYTE, "ruined")
-    + _fields(WHOLE, "orders fills payments events")
+    + _fields(WHOLE, "orders fills payments events decided_by_finer decided_by_assumption")
 )
 # `reserve`: the part of the margin that a venue keeps for the closing fee. `entered_at`: the price at which a
 # limit or stop order entered inside the bar that is played, else 0. `mark`: the mark price that is known now.
-POSITION = np.dtype(_fields(REAL, "quantity entry margin reserve liquidation_price entered_at mark mark_low mark_high"))
+# `impact`: that of the bar that is played.
+POSITION = np.dtype(
+    _fields(REAL, "quantity entry margin reserve liquidation_price entered_at mark mark_low mark_high impact")
+)
 # `price`: the limit, or the level that triggers a stop; `limit`: the limit of a stop-limit, which takes the
 # place of the price when it is triggered (the level is then kept here). `trail_amount`, `trail_rate`: how
 # far from the close a stop follows it, in price or as a fraction of the close; 0: it stays.
@@ -96,11 +102,18 @@ ORDER = np.dtype(
     + _fields(REAL, "trail_amount trail_rate cash position")
     + _fields(REAL, "share basis " + " ".join(STOP_DISTANCES))
 )
+# `impact`: what the square root of a quantity is multiplied by, with the coefficient, to give its log move.
+# `finer_first`, `finer_count`: the bar's rows among the finer bars; none where those do not count.
 BAR = np.dtype(
-    _fields(REAL, "open high low close mark_open mark_high mark_low mark_close funding_open funding_inside")
+    _fields(REAL, "open high low close mark_open mark_high mark_low mark_close funding_open funding_inside impact")
+    + _fields(WHOLE, "finer_first finer_count")
     + _fields(BYTE, "blocked")
 )
-SETTINGS = np.dtype(_fields(REAL, "slippage") + _fields(BYTE, "intrabar through cross"))
+# The mark's extremes are NaN where no mark of that length is known.
+FINER = np.dtype(_fields(REAL, "open high low mark_high mark_low"))
+SETTINGS = np.dtype(
+    _fields(REAL, "slippage half_spread half_spread_ticks impact") + _fields(BYTE, "intrabar through cross")
+)
 _FIGURES = "tick lot face minimum_quantity minimum_notional taker_fee maker_fee liquidation_fee"
 # `closing_fee_rate`: what counts as maintenance beside the brackets' rates. The first `brackets` of each table count.
 CONTRACT = np.dtype(
@@ -116,6 +129,7 @@ FILL = np.dtype(
     _fields(WHOLE, "order symbol")
     + _fields(BYTE, "side reason opening bound")
     + _fields(REAL, "quantity price notional fee liquidation_fee realised_pnl position cash slippage")
+    + _fields(REAL, "spread_cost impact_cost")
 )
 PAYMENT = np.dtype(_fields(WHOLE, "symbol") + _fields(REAL, "position mark rate payment cash"))
 HISTORY = np.dtype(_fields(REAL, "equity cash margin unrealised"))
@@ -127,6 +141,7 @@ class Desk(NamedTuple):
 
     `account`, `settings`: one record. `positions`, `contracts`: one a symbol. `orders`: the first
     `account.orders` rows, in the order they were given. `fills`, `payments`: those of this bar.
+    `finer`: the finer bars of all symbols, one after the other.
     """
 
     account: Records
@@ -136,10 +151,14 @@ class Desk(NamedTuple):
     contracts: Records
     fills: Records
     payments: Records
+    finer: Records
 
 
-def bar_records(market: Market) -> Records:
-    """The bars of a market with mark prices and funding rates, one BAR record a candle."""
+def bar_records(market: Market, impact_bars: int = 0) -> Records:
+    """The bars of a market with mark prices and funding rates, one BAR record a candle.
+
+    `impact_bars`: over how many closed bars the market impact is measured; 0 leaves it out.
+    """
     candles = market.candles
     bars = np.zeros(len(candles), dtype=BAR)
     for name in ("open", "high", "low", "close"):
@@ -149,7 +168,27 @@ def bar_records(market: Market) -> Records:
         bars[name] = mark[:, column]
     bars["funding_open"], bars["funding_inside"] = market.funding_bars()
     bars["blocked"] = candles.touched
+    if impact_bars:
+        bars["impact"] = checked_impact_units(candles, impact_bars)
     return bars
+
+
+def finer_records(markets: Sequence[Market], bars: Records) -> Records:
+    """The finer bars of all markets in one FINER array; writes into `bars`, one row a market, where theirs are."""
+    parts, first = [], 0
+    for market, row in zip(markets, bars, strict=True):
+        if market.finer is None:
+            continue
+        finer, (at, counts) = market.finer, market.finer_bars()
+        row["finer_first"][counts] = first + at[counts]
+        row["finer_count"][counts] = market.candles.bar // finer.bar
+        part = np.zeros(len(finer), dtype=FINER)
+        for name in ("open", "high", "low"):
+            part[name] = getattr(finer, name)
+        part["mark_high"], part["mark_low"] = market.finer_marks()
+        parts.append(part)
+        first += len(part)
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=FINER)
 
 
 def contract_record(contract: Contract) -> Records:
@@ -174,11 +213,14 @@ def contract_record(contract: Contract) -> Records:
     return record
 
 
-def settings_record(slippage_bps: float, intrabar: str, limit_fill: str, margin: str = "isolated") -> Records:
+def settings_record(account: AccountParams, costs: CostParams) -> Records:
     """One SETTINGS record from the parameters of account and costs."""
     record = np.zeros(1, dtype=SETTINGS)
-    record["slippage"] = slippage_bps / 1e4
-    record["intrabar"] = INTRABAR.index(intrabar)
-    record["through"] = LIMIT_FILL.index(limit_fill)
-    record["cross"] = MARGINS.index(margin)
+    record["slippage"], record["impact"] = costs.slippage_bps / 1e4, costs.impact
+    if costs.half_spread is not None:
+        ticks = costs.half_spread.unit == "tick"
+        record["half_spread_ticks" if ticks else "half_spread"] = costs.half_spread.amount / (1.0 if ticks else 1e4)
+    record["intrabar"] = INTRABAR.index(account.intrabar)
+    record["through"] = LIMIT_FILL.index(account.limit_fill)
+    record["cross"] = MARGINS.index(account.margin)
     return record

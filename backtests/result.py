@@ -19,19 +19,26 @@ class Totals:
     """Sums over the whole run, in the settlement currency; costs count positive when paid.
 
     `fees`: trading fees. `funding`: net funding PAID (negative when received). `slippage`: already
-    inside the fill prices, shown apart and never added again. `liquidation_charges`: clearance
+    inside the fill prices, shown apart and never added again; of it `spread_cost` is half-spread and
+    `impact_cost` market impact, the rest is fixed. `liquidation_charges`: clearance
     charges, less what the venue's fund bore of losses that a cross account could not. `liquidations`, `refusals`,
     `shrunk`: how many positions and orders. `bound_liquidations`: those of a cross account that rest on the bound
     alone, with all other positions at their adverse extremes of the bar at once.
+    `decided_by_finer`, `decided_by_assumption`: on how many bars a position had a target and also a stop or its
+    liquidation in reach, and finer candles, or only `account.intrabar`, said which came first.
     """
 
     fees: float
     funding: float
     slippage: float
+    spread_cost: float
+    impact_cost: float
     liquidation_charges: float
     liquidations: int
     refusals: int
     shrunk: int
+    decided_by_finer: int
+    decided_by_assumption: int
     bound_liquidations: int = 0
 
 
@@ -42,7 +49,8 @@ class Result:
     `fills`: timestamp, symbol, side (buy | sell), quantity, price, reason (entry | signal | stop_loss |
     trailing_stop | break_even | take_profit | time_exit | liquidation | order), fee, realised_pnl (before
     fees), position (after), cash (after), slippage, liquidation_fee, bound (1 for a
-    liquidation that rests on the bound alone, else 0), notional (the value of the fill).
+    liquidation that rests on the bound alone, else 0), notional (the value of the fill),
+    spread_cost and impact_cost (both parts of the slippage).
     `equity`: timestamp, equity, cash, margin, unrealised, position, mark, liquidation_price: one row
     per bar, at the bar's close; equity = cash + unrealised, margin is the part of cash that is posted.
     With several symbols the last three are NaN here and stand in `positions`.

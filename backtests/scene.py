@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from backtests.records import Records, bar_records, contract_record
+from backtests.records import Records, bar_records, contract_record, finer_records
 from markets.candles import FloatArray
 from markets.market import Market
 
@@ -19,13 +19,15 @@ BLOCKS = 16
 class Scene(NamedTuple):
     """What all settings of a sweep share; arrays have shape (symbols, bars) where nothing else is said.
 
-    `bars`, `contracts` (symbols,): records of the exchange. `low`, `high`: the lower and the higher of last and mark
-    price in a bar. `special`: 1 on bars that are always played whole: with funding, or touched by cleaning.
+    `bars`, `finer` (rows,), `contracts` (symbols,): records of the exchange. `low`, `high`: the lower and the
+    higher of last and mark price in a bar. `special`: 1 on bars that are always played whole: with funding, or
+    touched by cleaning.
     `close`: the last price. `mark`: the mark price at the close. `years` (symbols,): bars per year. `first`: the row of
     the first bar played. `edges` (BLOCKS,): the last row of each block of time.
     """
 
     bars: Records
+    finer: Records
     contracts: Records
     low: FloatArray
     high: FloatArray
@@ -37,13 +39,15 @@ class Scene(NamedTuple):
     edges: npt.NDArray[np.int64]
 
 
-def make_scene(markets: Sequence[Market], first: int) -> Scene:
-    """The scene of markets with the same bars, played from row `first` on."""
-    bars = np.stack([bar_records(market) for market in markets])
+def make_scene(markets: Sequence[Market], first: int, impact_bars: int = 0) -> Scene:
+    """The scene of markets with the same bars, played from row `first` on; `impact_bars` as in `bar_records`."""
+    bars = np.stack([bar_records(market, impact_bars) for market in markets])
+    finer = finer_records(markets, bars)
     special = (bars["funding_open"] != 0.0) | (bars["funding_inside"] != 0.0) | (bars["blocked"] != 0)
     played = bars.shape[1] - first
     return Scene(
         bars=bars,
+        finer=finer,
         contracts=np.concatenate([contract_record(market.contract) for market in markets]),
         low=np.minimum(bars["low"], bars["mark_low"]),
         high=np.maximum(bars["high"], bars["mark_high"]),

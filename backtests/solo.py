@@ -45,10 +45,10 @@ def play_solo(
 ) -> Solo:
     """One setting, played as `backtest` plays it, by the kernel."""
     stage = set_stage(markets, forecasts, costs, [strategy], [risk])
-    settings = settings_record(costs.slippage_bps, account.intrabar, account.limit_fill, account.margin)
-    wish = make_wish(stage, forecasts, strategy, risk.atr_bars, float(settings["slippage"][0]))
+    settings = settings_record(account, costs)
+    wish = make_wish(stage, forecasts, strategy, risk.atr_bars, costs)
     setting = Setting(risk_record(risk), habits_record(strategy, risk), settings)
-    scene, count = make_scene(stage.fed, stage.first), len(stage.fed[0].candles)
+    scene, count = make_scene(stage.fed, stage.first, costs.impact_window), len(stage.fed[0].candles)
     equity, room, logged = np.zeros(count), 1024, 1024
     while logged == room:
         room *= 4

@@ -52,6 +52,7 @@ def set_stage(
     start = _first_bar(played[0], forecasts)
     first = int(np.searchsorted(played[0].candles.timestamp, start))
     longest = max(warm_up(one, risk.atr_bars) for one in strategies for risk in risks)
+    longest = max(longest, costs.impact_window + 1)
     begin = max(0, first - longest)
     fed = tuple(one.rows(begin, len(one.candles)) for one in played)
     return Stage(tuple(played), fed, start, first - begin)

@@ -24,6 +24,7 @@ from backtests.records import (
     Row,
 )
 from backtests.scene import Scene
+from backtests.slippage import half_spread
 from backtests.valuation import notional_of
 from foundation.compilation import rule
 from markets.candles import FloatArray
@@ -151,7 +152,7 @@ def on_its_way(desk: Desk, s: int) -> bool:
 def look(scene: Scene, wish: Wish, desk: Desk, book: Book, s: int, i: int, side: int) -> None:
     """The situation that sizes rest on; its equity is what is left when an opposite position is closed."""
     now, contract, price = book.now[0], desk.contracts[s], scene.close[s, i]
-    slippage = desk.settings[0].slippage
+    slippage = desk.settings[0].slippage + half_spread(desk, s, price) / price
     closing = notional_of(contract, desk.positions[s].quantity, price) * (contract.taker_fee + slippage)
     now.equity = desk.account[0].equity / len(desk.positions) - closing
     now.price, now.side, now.atr = price, side, wish.atr[s, i]

@@ -189,6 +189,8 @@ def write_order(
         if not order.created.price > 0:
             fix = f"a distance below the price of {order.created.pclose:g}"
             raise ParameterError("trailamount", "puts the stop at or below zero", value=order.trailamount, fix=fix)
+    if order.p.price is None and (new["trailing_rate"] > 0 or new["trailing"] > 0):
+        return  # it starts at its trailing distance from the entry's fill
     stands = kind == records.STOP and not new["reduce_only"]
     new["price"] = _on_tick(order.created.price, tick, up=side > 0 if stands else side < 0)
     if kind == records.STOP_LIMIT:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backtests.fills import falls, reaches, slipped
+from backtests.fills import falls, reaches
 from backtests.records import LIMIT, LIVE, STOP, STOP_LIMIT, Desk, Records, Row
 from foundation.compilation import rule
 from markets.filters import round_down, round_up
@@ -25,16 +25,6 @@ def trigger(order: Row, inside: bool) -> None:
     """A stop-limit is a limit order from here on; triggered inside the bar, it waits for the bar's close."""
     order.kind, order.waits = LIMIT, 1 if inside else 0
     order.price, order.limit = order.limit, order.price
-
-
-@rule
-def taker_price(order: Row, reference: float, slippage: float) -> float:
-    """The price of a taker fill: the reference with slippage, but never beyond the limit of a stop-limit."""
-    price = slipped(reference, order.side, slippage)
-    if order.kind != STOP_LIMIT:
-        return price
-    capped: float = min(price, order.limit) if order.side > 0 else max(price, order.limit)
-    return capped
 
 
 @rule

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from backtests.parameters import CostParams
 from backtests.stage import Stage, warm_up
 from backtests.trader import Wish
 from markets.candles import FloatArray
@@ -14,10 +15,10 @@ from strategies.parameters import CrossoverParams
 from strategies.sides import SideArray, wanted_sides
 
 
-def make_wish(stage: Stage, forecasts: Forecasts, strategy: CrossoverParams, atr_bars: int, slippage: float) -> Wish:
+def make_wish(stage: Stage, forecasts: Forecasts, strategy: CrossoverParams, atr_bars: int, costs: CostParams) -> Wish:
     """The wish of a strategy; averages start where a backtest of this strategy alone would start them.
 
-    `slippage`: a fraction of price, which counts in a threshold that is stated in costs.
+    `costs`: what counts in a threshold that is stated in them.
     """
     count = len(stage.fed[0].candles)
     shape = (len(stage.fed), count)
@@ -26,7 +27,7 @@ def make_wish(stage: Stage, forecasts: Forecasts, strategy: CrossoverParams, atr
     begin = max(0, stage.first - warm_up(strategy, atr_bars))
     for s, market in enumerate(stage.fed):
         own = market.rows(begin, count)
-        cost_rate = own.contract.taker_fee + slippage
+        cost_rate = own.contract.taker_fee + costs.slippage_rates(own.candles.close, own.contract.tick)
         sides[s, begin:] = wanted_sides(own, forecasts, strategy, cost_rate, stage.first - begin)
         candles = own.candles
         atr[s, begin:] = average_true_range(candles.high, candles.low, candles.close, atr_bars)

@@ -129,6 +129,23 @@ class Market:
         apart = np.abs(joined - _prices(self.candles)).max(axis=1)
         return first, whole & clean & (apart <= 1e-6 * self.contract.tick)
 
+    def finer_marks(self) -> tuple[FloatArray, FloatArray]:
+        """The mark's highs and lows on the grid of `finer`; NaN where no mark of that length is known.
+
+        In candles for which the last price stands in for the mark, the finer last prices stand in too.
+        """
+        if self.finer is None:
+            raise DataError(self.candles.source, "has no finer candles", fix="hand in finer = ...")
+        finer, mark = self.finer, self.mark
+        high, low = np.full(len(finer), np.nan), np.full(len(finer), np.nan)
+        if mark is not None and mark.bar <= finer.bar and finer.bar % mark.bar == 0:
+            joined, _, _ = _joined(finer, mark)
+            high, low = joined[:, 1].copy(), joined[:, 2].copy()
+        row = np.searchsorted(self.candles.timestamp, finer.timestamp, side="right") - 1
+        stands_in = self.mark_bars()[1][np.maximum(row, 0)]
+        high[stands_in], low[stands_in] = finer.high[stands_in], finer.low[stands_in]
+        return high, low
+
     def funding_bars(self) -> tuple[FloatArray, FloatArray]:
         """Funding rates on the candles' grid: those stamped at a bar's open, those inside the bar."""
         at_open, inside = np.zeros(len(self.candles)), np.zeros(len(self.candles))

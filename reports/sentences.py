@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from backtests.parameters import CostParams
 from backtests.result import Result
 from markets.contract import Contract
 from models.skill import Skill
@@ -155,6 +156,26 @@ def _margin_of(contract: Contract) -> str:
     return f"{contract.symbol} {rates} to {highest_rate} in {len(contract.tiers)} brackets of {contract.tiers_date}"
 
 
+def _decided(result: Result) -> str:
+    """On how many bars the order of both sides mattered, and what said it."""
+    told, assumed = result.totals.decided_by_finer, result.totals.decided_by_assumption
+    if told + assumed == 0:
+        return ""
+    by = f"finer candles said which came first on {told:,}, this assumption on {assumed:,}"
+    return f" Both sides were in reach on {told + assumed:,} bars: {by}."
+
+
+def _worse(costs: CostParams) -> str:
+    """What a taker pays on top of the price."""
+    parts = [f"{costs.slippage_bps:g} bps"]
+    if costs.half_spread is not None:
+        parts.append(f"half a spread of {costs.half_spread}")
+    if costs.impact:
+        before = f"the {costs.impact_bars} bars before"
+        parts.append(f"an impact of {costs.impact:g} sigma sqrt(quantity / volume), both of {before},")
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
 def assumptions(result: Result) -> list[str]:
     """What the fills, costs and figures of this run rest on, in short."""
     account, costs = result.account, result.costs
@@ -168,16 +189,16 @@ def assumptions(result: Result) -> list[str]:
     missing = " Where it is missing it was played as zero." if account.missing_funding == "zero" else ""
     return [
         "Forecasts are out of sample, and figures start at the first bar that has one.",
-        f"Orders are decided at a bar's close and fill at the next bar's open, {costs.slippage_bps:g} bps worse.",
+        f"Orders are decided at a bar's close and fill at the next bar's open, {_worse(costs)} worse.",
         "Stop and target are live from the entry bar on. A stop beyond the open fills at the open, a target beyond it "
         "at its limit.",
-        _PATHS[account.intrabar],
+        f"{_PATHS[account.intrabar]}{_decided(result)}",
         _LIMITS[account.limit_fill],
         f"Fees are a fraction of notional: {fees}.",
         f"{_ACCOUNTS[account.margin]} Maintenance: {margins}. Liquidation is tested on the mark price.",
         f"All money is in {result.settlement}, in which the contracts settle.",
         f"Funding is paid at the recorded stamps on the notional at mark; longs pay a positive rate.{missing}",
-        "Orders move no price: any size fills at the price of the bar plus slippage.",
+        "Orders move no price for later bars: any size fills at the price of the bar plus slippage.",
         "Equity at zero is final. There is no interest on idle cash and no tax.",
         "Returns are simple returns of equity at mark from close to close; a year is 365 days, no risk-free rate.",
     ]

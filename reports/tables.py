@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from backtests.result import Result
+from backtests.result import Result, Totals
 from reports import formats
 from reports.catalogue import CATALOGUE, SIDE_BY_SIDE
 from reports.curves import EquityCurve
@@ -61,6 +61,18 @@ def monthly_table(curve: EquityCurve) -> Table:
     return Table("Return by calendar month (UTC), after all costs", heads, rows)
 
 
+def _slippage_lines(totals: Totals) -> list[tuple[str, float]]:
+    """Slippage in one line, or by kind where it has more than the fixed one."""
+    if not totals.spread_cost and not totals.impact_cost:
+        return [("Slippage, inside the fill prices", -totals.slippage)]
+    fixed = totals.slippage - totals.spread_cost - totals.impact_cost
+    return [
+        ("Fixed slippage, inside the fill prices", -fixed),
+        ("Half-spread, inside the fill prices", -totals.spread_cost),
+        ("Market impact, inside the fill prices", -totals.impact_cost),
+    ]
+
+
 def cost_table(result: Result, curve: EquityCurve) -> Table:
     """From the profit of trading to the change of equity, cost by cost."""
     totals, cash = result.totals, result.account.cash
@@ -69,7 +81,7 @@ def cost_table(result: Result, curve: EquityCurve) -> Table:
     notional = float(result.fills["notional"].sum())
     lines = [
         ("Profit before slippage", gross + totals.slippage),
-        ("Slippage, inside the fill prices", -totals.slippage),
+        *_slippage_lines(totals),
         ("Profit at fill prices", gross),
         ("Trading fees", -totals.fees),
         ("Funding received (paid below zero)", -totals.funding),

@@ -261,7 +261,7 @@ class LSTMCrossover(bt.Strategy):
         closing = self.broker.notional(data, self.getposition(data).size, price) * self.broker.cost_rate(data)
         now["equity"] = self.broker.getvalue() / len(self.datas) - closing
         now["price"], now["side"], now["atr"] = price, side, memory.atr[0]
-        now["fee_rate"], now["slippage"] = self.broker.fee_rate(data), self.broker.slippage
+        now["fee_rate"], now["slippage"] = self.broker.fee_rate(data), self.broker.slippage_rate(data)
         now["mean"], now["sigma"] = memory.forecast.mean, memory.forecast.sigma
         now["face"], now["inverse"] = data.market.contract.face, data.market.contract.kind == "inverse"
         now["bars_per_year"] = data.market.bars_per_year

@@ -62,8 +62,8 @@ def action(wanted: int, held: int, barred: int, reverse: bool) -> int:
 def threshold_return(amount: float, unit: int, cost_rate: float, sigma: float) -> float:
     """A threshold as a log return: `amount` basis points (unit 0), round-trip costs (1) or sigmas (2).
 
-    A probability (3) counts from one half on, a position (4) as it is. `cost_rate`: taker fee plus slippage of
-    one fill, as fractions; a round trip pays it twice.
+    A probability (3) counts from one half on, a position (4) as it is. `cost_rate`: taker fee plus fixed
+    slippage and half-spread of one fill, as fractions; a round trip pays it twice.
     """
     if unit >= 3:
         return amount - 0.5 if unit == 3 else amount

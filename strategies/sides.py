@@ -18,11 +18,12 @@ SideArray = npt.NDArray[np.int8]
 
 
 def wanted_sides(
-    market: Market, forecasts: Forecasts, strategy: CrossoverParams, cost_rate: float, first: int
+    market: Market, forecasts: Forecasts, strategy: CrossoverParams, cost_rate: float | FloatArray, first: int
 ) -> SideArray:
     """The wanted side at the close of every bar: +1 long, -1 short, 0 to hold; before row `first` always 0.
 
-    `cost_rate`: taker fee plus slippage of one fill. The same numbers, bit for bit, as LSTMCrossover comes to with
+    `cost_rate`: taker fee plus slippage of one fill, one for all bars or one a bar.
+    The same numbers, bit for bit, as LSTMCrossover comes to with
     these candles. A side that `strategy.direction` does not trade is wanted all the same: it closes the other one.
     Raises ParameterError where the forecasts do not say what the threshold is about.
     """
@@ -40,7 +41,7 @@ def wanted_sides(
         moving_average(close, strategy.fast, exponential),
         moving_average(close, strategy.slow, exponential),
         strategy.cross_bars if strategy.confirmation == "cross" else 0,
-        (strategy.threshold.amount, unit, cost_rate),
+        (strategy.threshold.amount, unit, np.array(np.broadcast_to(cost_rate, score.shape), dtype=np.float64)),
         decider,
         strategy.sigma_band,
         first,
@@ -64,18 +65,18 @@ def side_series(
     fast: FloatArray,
     slow: FloatArray,
     cross_bars: int,
-    threshold: tuple[float, int, float],
+    threshold: tuple[float, int, FloatArray],
     decider: int,
     sigma_band: tuple[float, float],
     first: int,
 ) -> SideArray:
-    """The wanted side at every bar; `threshold`: amount, unit and cost rate of `threshold_return`."""
+    """The wanted side at every bar; `threshold`: amount, unit and cost rates of `threshold_return`."""
     out = np.zeros(len(score), dtype=np.int8)
     before, age = 0, NO_CROSS
     for k in range(len(score)):
         side, before, age = crossing_step(fast[k], slow[k], before, age)
         if k < first or (decider < 2 and not sigma_band[0] <= sigma[k] <= sigma_band[1]):
             continue
-        least = threshold_return(threshold[0], threshold[1], threshold[2], sigma[k])
+        least = threshold_return(threshold[0], threshold[1], threshold[2][k], sigma[k])
         out[k] = signal(score[k], least, confirmation(side, age, cross_bars), decider)
     return out

@@ -9,11 +9,16 @@ import numpy as np
 
 from backtests import records
 from backtests.exchange import play_bar
+from backtests.impact import impact_units
+from backtests.parameters import AccountParams, CostParams
 from backtests.ties import withdraw
+from markets.candles import Candles
 from markets.contract import Contract
 
 # What an order may leave out.
 OPTIONAL = {"limit": 0.0, "trail_amount": 0.0, "trail_rate": 0.0, "group": None, "expires": None, "due": 0}
+BAR_FIELDS = [name for name in records.BAR.names or () if name not in ("impact", "finer_first", "finer_count")]
+HOUR = 3_600_000_000_000
 DISTANCES = ("share", *records.EXIT_DISTANCES, *records.STOP_DISTANCES)
 
 
@@ -38,6 +43,10 @@ class ExchangeDesk:
         limit_fill: str = "touch",
         slippage_bps: float = 0.0,
         mode: str = "isolated",
+        half_spread_bps: float = 0.0,
+        half_spread_ticks: float = 0.0,
+        impact: float = 0.0,
+        impact_bars: int = 24,
         capacity: int = 256,
     ) -> None:
         count = len(contracts)
@@ -46,9 +55,14 @@ class ExchangeDesk:
         self.positions = np.zeros(count, dtype=records.POSITION)
         self.orders = np.zeros(capacity, dtype=records.ORDER)
         self.contracts = np.concatenate([records.contract_record(as_contract(one)) for one in contracts])
-        self.settings = records.settings_record(slippage_bps, intrabar, limit_fill, mode)
+        costs = CostParams(slippage_bps=slippage_bps, impact=impact, impact_bars=impact_bars)
+        account: Any = {"intrabar": intrabar, "limit_fill": limit_fill, "margin": mode}
+        self.settings = records.settings_record(AccountParams(**account), costs)
+        self.settings["half_spread"], self.settings["half_spread_ticks"] = half_spread_bps / 1e4, half_spread_ticks
+        self.impact_bars, self.past = impact_bars, [[] for _ in contracts]
         self.fill_rows = np.zeros(4 * capacity, dtype=records.FILL)
         self.payment_rows = np.zeros(2 * count, dtype=records.PAYMENT)
+        self.finer = np.zeros(0, dtype=records.FINER)
         self.fills: list[tuple[int, Any]] = []
         self.payments: list[tuple[int, Any]] = []
         self.ends: dict[int, tuple[str, str]] = {}
@@ -58,7 +72,14 @@ class ExchangeDesk:
     @property
     def desk(self) -> records.Desk:
         return records.Desk(
-            self.account, self.positions, self.orders, self.settings, self.contracts, self.fill_rows, self.payment_rows
+            self.account,
+            self.positions,
+            self.orders,
+            self.settings,
+            self.contracts,
+            self.fill_rows,
+            self.payment_rows,
+            self.finer,
         )
 
     @property
@@ -100,15 +121,40 @@ class ExchangeDesk:
         self.bar_index += 1
         rows = np.zeros((len(bars), self.bar_index + 1), dtype=records.BAR)
         for symbol, bar in enumerate(bars):
-            for name in records.BAR.fields or ():
+            for name in BAR_FIELDS:
                 rows[symbol, self.bar_index][name] = getattr(bar, name)
+            self.past[symbol].append((bar.open, bar.high, bar.low, bar.close, bar.volume, bar.blocked))
+            if self.settings["impact"][0]:
+                rows[symbol, self.bar_index]["impact"] = self._impact(symbol)
+        self._take_finer(bars, rows)
         play_bar(
             self.account, self.positions, self.orders, rows, self.bar_index, self.settings, self.contracts,
-            self.fill_rows, self.payment_rows,
+            self.fill_rows, self.payment_rows, self.finer,
         )  # fmt: skip
         self.fills += [(self.bar_index, row.copy()) for row in self.fill_rows[: self.account["fills"][0]]]
         self.payments += [(self.bar_index, row.copy()) for row in self.payment_rows[: self.account["payments"][0]]]
         self._collect()
+
+    def _take_finer(self, bars: Sequence[Any], rows: Any) -> None:
+        """The finer bars of all symbols' bars, one after the other."""
+        steps = [(symbol, step) for symbol, bar in enumerate(bars) for step in getattr(bar, "finer", ())]
+        self.finer = np.zeros(len(steps), dtype=records.FINER)
+        for number, (symbol, step) in enumerate(steps):
+            row, bar = self.finer[number], rows[symbol, self.bar_index]
+            for name in records.FINER.names or ():
+                value = getattr(step, name)
+                row[name] = np.nan if value is None else value
+            if bar["finer_count"] == 0:
+                bar["finer_first"] = number
+            bar["finer_count"] += 1
+
+    def _impact(self, symbol: int) -> float:
+        """The unit of impact of the last bar that was handed in; 0 where none is known yet."""
+        columns = np.array(self.past[symbol], dtype=float).T
+        stamps = HOUR * np.arange(len(self.past[symbol]))
+        candles = Candles(stamps, *columns[:5], HOUR, touched=columns[5] > 0)
+        unit = float(impact_units(candles, self.impact_bars)[-1])
+        return unit if np.isfinite(unit) else 0.0
 
     def _collect(self) -> None:
         for row in self.orders[: self.account["orders"][0]]:

@@ -8,7 +8,8 @@ hypothesis shrink a failure to a short one.
 The field names are those of the witness: `contracts` (tick, lot, minimum_quantity,
 minimum_notional, taker_fee, maker_fee, maintenance_rate, maximum_leverage, liquidation_fee, kind, face, method,
 vintage, maximum_market_quantity, tiers),
-`bars[i][symbol]` (open..close, mark_open..mark_close, funding_open, funding_inside, blocked), and
+`bars[i][symbol]` (open..close, mark_open..mark_close, funding_open, funding_inside, blocked, volume,
+finer: a list of open, high, low, mark_high, mark_low), and
 `actions[i]`, given before bar i is played: {"submit": {id, symbol, kind, side, quantity, price,
 reduce_only, leverage, parent, offset_rate, offset, share, trailing..., break_even..., tag, limit,
 trail_amount, trail_rate, group, expires, due}} or {"cancel": id}. Bars are counted from 0.
@@ -21,6 +22,7 @@ from random import Random
 from typing import Any
 
 from contract_cases import Table, random_contract
+from finer_cases import finer_bars
 from hypothesis import strategies as st
 
 ORDER_KINDS = (
@@ -98,7 +100,7 @@ def random_bar(chance: Random, weather: Weather, previous: float, tick: float, i
     basis = [1 + chance.gauss(0, weather.basis) for _ in range(4)] if weather.basis else [1.0] * 4
     mark = [price * max(0.5, b) for price, b in zip((opened, high, low, closed), basis, strict=True)]
     due = weather.funding > 0 and index % 3 == 0
-    return {
+    row: Table = {
         "open": opened,
         "high": high,
         "low": low,
@@ -110,7 +112,10 @@ def random_bar(chance: Random, weather: Weather, previous: float, tick: float, i
         "funding_open": chance.uniform(-1, 1) * weather.funding if due else 0.0,
         "funding_inside": chance.uniform(-1, 1) * weather.funding if due and chance.random() < 0.3 else 0.0,
         "blocked": chance.random() < weather.blocked,
+        "volume": chance.choice([1.0, 30.0, 1000.0]) * chance.uniform(0.5, 2.0),
     }
+    row["finer"] = finer_bars(chance, row, tick) if chance.random() < 0.6 else []
+    return row
 
 
 @dataclass
@@ -370,6 +375,10 @@ def cases(
         "limit_fill": draw(st.sampled_from(["touch", "through"])),
         "slippage_bps": draw(st.sampled_from([0.0, 1.0, 50.0])),
         "mode": draw(st.sampled_from(modes)),
+        "half_spread_bps": draw(st.sampled_from([0.0, 2.0])),
+        "half_spread_ticks": draw(st.sampled_from([0.0, 0.5, 1.0])),
+        "impact": draw(st.sampled_from([0.0, 0.1, 1.0])),
+        "impact_bars": 5,
     }
     kinds = draw(st.lists(st.sampled_from(ORDER_KINDS), min_size=1, max_size=len(ORDER_KINDS), unique=True))
     return grow(

@@ -27,13 +27,14 @@ def witness_fill(fill: Any) -> tuple[Any, ...]:
     """What must agree of a witness's fill."""
     liquidated = fill.reason == "liquidation"
     numbers = (fill.quantity, fill.price, fill.fee, fill.liquidation_fee, fill.realised_pnl, fill.position, fill.cash)
-    numbers = (*numbers, fill.slippage)
+    numbers = (*numbers, fill.slippage, fill.spread_cost, fill.impact_cost)
     return (fill.bar, fill.symbol, fill.order or 0, fill.side, liquidated, fill.opens, fill.bound), numbers
 
 
 def exchange_fill(bar: int, row: Any) -> tuple[Any, ...]:
     """What must agree of the exchange's fill."""
     names = ("quantity", "price", "fee", "liquidation_fee", "realised_pnl", "position", "cash", "slippage")
+    names += ("spread_cost", "impact_cost")
     head = (bar, int(row["symbol"]), int(row["order"]), int(row["side"]), int(row["reason"]) == LIQUIDATION)
     return (*head, bool(row["opening"]), bool(row["bound"])), tuple(float(row[name]) for name in names)
 
@@ -76,6 +77,9 @@ def fills_part(witness: WitnessAccount, exchange: ExchangeDesk, seen: int, scale
 
 def accounts_part(witness: WitnessAccount, exchange: ExchangeDesk, scale: float) -> str:
     """How the accounts and positions differ."""
+    for name in ("decided_by_finer", "decided_by_assumption"):
+        if getattr(witness, name) != int(exchange.account[name][0]):
+            return f"{name} {getattr(witness, name)} {int(exchange.account[name][0])}"
     for name in ("equity", "cash", "ruined"):
         if not close(getattr(witness, name), getattr(exchange, name), scale):
             return f"{name} {getattr(witness, name)} {getattr(exchange, name)}"

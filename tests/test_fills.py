@@ -48,12 +48,6 @@ def test_prices_round_to_the_next_tick_up_or_down(ticks: int, tick: float, part:
     assert filters.round_down((ticks + part) * tick, tick) == pytest.approx(ticks * tick)
 
 
-def test_slippage_is_always_against_the_trader() -> None:
-    """A buy pays more, a sell gets less."""
-    assert fills.slipped(100.0, 1, 0.001) == pytest.approx(100.1)
-    assert fills.slipped(100.0, -1, 0.001) == pytest.approx(99.9)
-
-
 def test_a_liquidation_fills_no_better_than_the_open_and_no_worse_than_bankruptcy() -> None:
     """Liquidation at 91, bankrupt at 90: an open of 95 fills at 91, 90.5 there, 80 at 90; a short is the mirror."""
     for bar_open, price in ((95.0, 91.0), (90.5, 90.5), (80.0, 90.0)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import pytest
 import witness_money as money
@@ -137,7 +137,7 @@ def doomed(case: Case) -> Case:
         for price in (100.0, 50.0)
     )
     all_in = {"id": 0, "symbol": 0, "kind": "market", "side": 1, "quantity": 200.0, "leverage": 20.0}
-    quiet = case.settings | {"slippage_bps": 0.0}
+    quiet = case.settings | {"slippage_bps": 0.0, "half_spread_bps": 0.0, "half_spread_ticks": 0.0, "impact": 0.0}
     first = [{"submit": all_in}]
     return Case([plain] * len(case.contracts), 1000.0, quiet, [calm, crash, *case.bars], [first, [], *case.actions])
 
@@ -154,18 +154,23 @@ def test_nothing_happens_after_ruin(case: Case) -> None:
             assert all(order.state not in ("live", "sleeping") for order in account.orders.values())
 
 
+def without_impact(case: Case) -> Case:
+    """The case with fixed slippage and half-spread only."""
+    return replace(case, settings=case.settings | {"impact": 0.0})
+
+
 @many
-@given(cases())
+@given(cases().map(without_impact))
 def test_fills_stay_within_the_bar_or_the_takeover(case: Case) -> None:
     """But for slippage and liquidation, every fill is at a price of its bar, or at a limit that its open beat."""
     account = last(case)
-    slip = account.slippage_bps / 1e4
+    slip = (account.slippage_bps + account.half_spread_bps) / 1e4
     for fill in account.fills:
         row = case.bars[fill.bar][fill.symbol]
         assert fill.price >= 0
         if fill.reason != "liquidation":
             assert not row["blocked"]
-            tolerance = 1e-6 * account.contracts[fill.symbol].tick
+            tolerance = (1e-6 + account.half_spread_ticks) * account.contracts[fill.symbol].tick
             assert fill.order is not None
             limit = account.orders[fill.order].kind in ("limit", "stop_limit") and not fill.opens
             low, high = row["low"] * (1 - slip) - tolerance, row["high"] * (1 + slip) + tolerance

@@ -26,6 +26,7 @@ from witness_types import (
     Position,
     WitnessBar,
     WitnessContract,
+    WitnessFiner,
     WitnessOrder,
     ceil_to,
     falls_to,
@@ -42,6 +43,7 @@ __all__ = [
     "WitnessAccount",
     "WitnessBar",
     "WitnessContract",
+    "WitnessFiner",
     "WitnessOrder",
 ]
 
@@ -78,6 +80,8 @@ class WitnessAccount(WitnessBooks):
         self._at_one_price("close")
         self._follow_the_close()
         self._close()
+        for symbol in everyone:
+            self.past[symbol].append(bars[symbol])
 
     def _expire(self) -> None:
         """Step 0: whatever is no longer valid on this bar, in the order of ids; never a market order."""
@@ -192,33 +196,62 @@ class WitnessAccount(WitnessBooks):
     def _inside(self, symbol: int, entered: float | None) -> None:
         """Step 4: adverse and favourable levels inside the bar.
 
-        A target does not count on the bar in which a limit or stop order entered.
+        A target does not count on the bar in which a limit or stop order entered. Where both sides are in the
+        bar its finer bars are played one after the other, as far as they are there.
         """
+        bar = self.bars[symbol]
+        counts = entered is None and not bar.blocked
+        if counts and self._both_ways(symbol, bar):
+            steps, told = self._finer_path(symbol), True
+            for step in steps or [bar]:
+                told = told and not self._both_ways(symbol, step)
+                self._step(symbol, step, None)
+            self.decided_by_finer += told
+            self.decided_by_assumption += not told
+        else:
+            self._step(symbol, bar, entered)
+        if entered is None:
+            self._come_back(symbol)
+
+    def _finer_path(self, symbol: int) -> Sequence[WitnessFiner]:
+        """The finer bars of the bar; none where a liquidation is in it and their mark is not known."""
         bar, long = self.bars[symbol], self.positions[symbol].side > 0
-        up, down, tick = bar.high - bar.open, bar.open - bar.low, self.contracts[symbol].tick
+        liquidated = self._liquidation_reached(symbol, bar.mark_low if long else bar.mark_high)
+        return [] if liquidated and any(step.mark_low is None for step in bar.finer) else bar.finer
+
+    def _both_ways(self, symbol: int, path: WitnessBar | WitnessFiner) -> bool:
+        """A stop or the liquidation, and a target too, are in reach."""
+        long = self.positions[symbol].side > 0
+        low, mark, high = (path.low, path.mark_low, path.high) if long else (path.high, path.mark_high, path.low)
+        adverse = self._stops_reached(symbol, low) or self._liquidation_reached(symbol, mark)
+        return bool(self.positions[symbol].side and adverse and self._targets_reached(symbol, high))
+
+    def _step(self, symbol: int, path: WitnessBar | WitnessFiner, entered: float | None) -> None:
+        """The inside of a bar, or of one of its finer bars, by the assumed order of its extremes."""
+        long, tick = self.positions[symbol].side > 0, self.contracts[symbol].tick
+        up, down = path.high - path.open, path.open - path.low
         favourable_way, adverse_way = (up, down) if long else (down, up)
         favourable_first = self.intrabar == "favourable" or (
             self.intrabar == "nearer_extreme" and (favourable_way - adverse_way) / tick < -TOLERANCE
         )
         if favourable_first and entered is None:
-            self._favourable(symbol)
-        self._adverse(symbol, entered)
+            self._favourable(symbol, path)
+        self._adverse(symbol, path, entered)
         if entered is None:
             # Also after the target's turn came first: a stop-limit triggered at the start is one since.
-            self._favourable(symbol)
-            self._come_back(symbol)
+            self._favourable(symbol, path)
 
-    def _adverse(self, symbol: int, entered: float | None) -> None:
+    def _adverse(self, symbol: int, path: WitnessBar | WitnessFiner, entered: float | None) -> None:
         """The nearer of stop (last price) and liquidation (mark), until nothing more is touched.
 
-        Each fills at its level, or at the open, or where the bar was entered, when that is worse.
+        Each fills at its level, or at the open of the bar, or where the bar was entered, when that is worse.
         """
         bar, tick = self.bars[symbol], self.contracts[symbol].tick
         start = bar.open if entered is None else entered
         while side := self.positions[symbol].side:
             long = side > 0
-            stops = [] if bar.blocked else self._stops_reached(symbol, bar.low if long else bar.high)
-            if self._liquidation_reached(symbol, bar.mark_low if long else bar.mark_high):
+            stops = [] if bar.blocked else self._stops_reached(symbol, path.low if long else path.high)
+            if self._liquidation_reached(symbol, path.mark_low if long else path.mark_high):
                 level = self.tested_level(symbol)
                 nearer = rises_to if long else falls_to
                 if not stops or not nearer(stops[0].price, level, tick):
@@ -228,11 +261,10 @@ class WitnessAccount(WitnessBooks):
                 return
             self._stop_out(stops[0], start)
 
-    def _favourable(self, symbol: int) -> None:
+    def _favourable(self, symbol: int, path: WitnessBar | WitnessFiner) -> None:
         """Targets inside the bar, nearest first, each at its limit."""
-        bar, long = self.bars[symbol], self.positions[symbol].side > 0
-        if not bar.blocked:
-            for target in self._targets_reached(symbol, bar.high if long else bar.low):
+        if not self.bars[symbol].blocked:
+            for target in self._targets_reached(symbol, path.high if self.positions[symbol].side > 0 else path.low):
                 if target.state == "live" and self.positions[symbol].side:
                     self._reduce_by(target, target.ask, maker=True)
 
@@ -303,10 +335,10 @@ class WitnessAccount(WitnessBooks):
 
     # ---- which levels a price has reached
 
-    def _liquidation_reached(self, symbol: int, mark: float) -> bool:
+    def _liquidation_reached(self, symbol: int, mark: float | None) -> bool:
         level, tick = self.tested_level(symbol), self.contracts[symbol].tick
         reached = falls_to if self.positions[symbol].side > 0 else rises_to
-        return level > 0 and reached(mark, level, tick)
+        return mark is not None and level > 0 and reached(mark, level, tick)
 
     def tested_level(self, symbol: int) -> float:
         """The liquidation price that steps 2 and 4 test."""

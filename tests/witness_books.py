@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import witness_money as money
+import witness_slippage as slippage
 from witness_types import (
     LIQUIDATION,
     TOLERANCE,
@@ -36,6 +37,11 @@ class WitnessBooks:
     intrabar: Intrabar = "adverse"
     limit_fill: LimitFill = "touch"
     slippage_bps: float = 0.0
+    half_spread_bps: float = 0.0
+    half_spread_ticks: float = 0.0
+    impact: float = 0.0
+    impact_bars: int = 24
+    past: list[list[WitnessBar]] = field(default_factory=list)  # the bars of each symbol that have closed
     positions: list[Position] = field(default_factory=list)
     orders: dict[int, WitnessOrder] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
@@ -48,10 +54,13 @@ class WitnessBooks:
     equity: float = 0.0
     unrealised: float = 0.0
     liquidations: int = 0
+    decided_by_finer: int = 0
+    decided_by_assumption: int = 0
     ruined: bool = False
 
     def __post_init__(self) -> None:
         self.positions = [Position() for _ in self.contracts]
+        self.past = [[] for _ in self.contracts]
         self.equity = self.cash
 
     # ---- what is derived from the state
@@ -180,9 +189,17 @@ class WitnessBooks:
 
     # ---- what a fill does
 
-    def _fill_price(self, order: WitnessOrder, reference: float, maker: bool) -> float:
+    @property
+    def _slippage(self) -> slippage.Slippage:
+        spread = (self.half_spread_bps, self.half_spread_ticks)
+        return slippage.Slippage(self.slippage_bps, *spread, self.impact, self.impact_bars)
+
+    def _taker_price(self, symbol: int, side: int, reference: float, size: float) -> float:
+        return slippage.taker_price(self._slippage, self.contracts[symbol], self.past[symbol], side, reference, size)
+
+    def _fill_price(self, order: WitnessOrder, reference: float, maker: bool, size: float) -> float:
         """The reference price for a maker; a taker's is worse by the slippage, but never beyond its own limit."""
-        price = reference * (1.0 if maker else 1 + order.side * self.slippage_bps / 1e4)
+        price = reference if maker else self._taker_price(order.symbol, order.side, reference, size)
         if order.kind == "stop_limit":
             price = min(price, order.limit) if order.side > 0 else max(price, order.limit)
         return price
@@ -195,7 +212,7 @@ class WitnessBooks:
             self._end(order, "refused", "below one lot")
             return
         closed = min(wanted, abs(position.quantity))
-        price = self._fill_price(order, reference, maker)
+        price = self._fill_price(order, reference, maker, closed)
         if order.reduce_only or closed > wanted - contract.lot / 2:
             order.state = "filled"
             self._untie(order)
@@ -239,7 +256,7 @@ class WitnessBooks:
         p.margin, p.reserve, p.cost = p.margin - released, p.reserve * (1 - share), p.cost * (1 - share)
         self._set_quantity(symbol, p.quantity - side * closed)
         slip = abs(value - money.worth(contract, closed, reference))
-        self._record(symbol, order, -side, closed, price, reason, False, fee, charge, realised, slip)
+        self._record(symbol, order, -side, closed, price, reason, False, fee, charge, realised, slip, reference)
         if not p.side:
             for other in self._live(symbol, lambda o: o.reduce_only):
                 if other.open:
@@ -268,7 +285,7 @@ class WitnessBooks:
         self._cancel_resting(symbol)
         limit, bankruptcy = self.liquidation_price(symbol), self.bankruptcy_price(symbol)
         held = max(bankruptcy, min(limit, reference)) if p.side > 0 else min(bankruptcy, max(limit, reference))
-        price = held * (1 - p.side * self.slippage_bps / 1e4)
+        price = self._taker_price(symbol, -p.side, held, abs(p.quantity))
         self._take_off(symbol, abs(p.quantity), price, held, taker_fee, None)
 
     def _net(self, order: WitnessOrder, reference: float, maker: bool = False) -> bool:
@@ -290,7 +307,7 @@ class WitnessBooks:
         """Open or add: filters, margin and leverage are checked at the fill price."""
         p, contract = self.positions[order.symbol], self.contracts[order.symbol]
         fee_rate = contract.maker_fee if maker else contract.taker_fee
-        price = self._fill_price(order, reference, maker)
+        price = self._fill_price(order, reference, maker, self._left(order))
         if order.leverage > money.tiers(contract)[0][3]:
             return self._refuse(order, "leverage above the contract's maximum")
         quantity, largest = self._left(order), contract.maximum_market_quantity
@@ -326,7 +343,7 @@ class WitnessBooks:
         order.opened += quantity
         order.fill_price = price
         slip = abs(value - money.worth(contract, quantity, reference))
-        self._record(order.symbol, order, order.side, quantity, price, order.tag, True, fee, 0.0, 0.0, slip)
+        self._record(order.symbol, order, order.side, quantity, price, order.tag, True, fee, 0.0, 0.0, slip, reference)
         return True
 
     def _loss_at_once(self, order: WitnessOrder, quantity: float, price: float) -> float:
@@ -374,8 +391,10 @@ class WitnessBooks:
         charge: float,
         realised: float,
         slip: float,
+        reference: float,
     ) -> None:
         after = self.positions[symbol].quantity
-        figures = (side, quantity, price, reason, opens, fee, charge, realised, after, self.cash, slip)
+        kinds = slippage.parts(self._slippage, self.contracts[symbol], reference, price, slip)
+        figures = (side, quantity, price, reason, opens, fee, charge, realised, after, self.cash, slip, *kinds)
         self.fills.append(Fill(self.bar_index, symbol, order.id if order else None, *figures))
         self.journal.append(self.fills[-1])

@@ -88,7 +88,7 @@ class CrossAccount(WitnessAccount):
         bound = known == 0 or not reached(self.seen, known, contract.tick)
         self._cancel_all()
         at = min(level, reference) if held.side > 0 else max(level, reference)
-        price = at * (1 - held.side * self.slippage_bps / 1e4)
+        price = self._taker_price(symbol, -held.side, at, abs(held.quantity))
         self._take_off(symbol, abs(held.quantity), price, at, contract.taker_fee, None)
         self.fills[-1] = self.journal[-1] = replace(self.fills[-1], bound=bound)
 

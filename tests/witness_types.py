@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,6 +41,17 @@ class WitnessContract:
 
 
 @dataclass(frozen=True)
+class WitnessFiner:
+    """One of the finer bars of a bar; its mark is None where it is not known."""
+
+    open: float
+    high: float
+    low: float
+    mark_high: float | None
+    mark_low: float | None
+
+
+@dataclass(frozen=True)
 class WitnessBar:
     """One symbol's bar: last and mark prices, funding stamped at its open and inside it.
 
@@ -57,6 +69,12 @@ class WitnessBar:
     funding_open: float = 0.0
     funding_inside: float = 0.0
     blocked: bool = False
+    volume: float = 1.0
+    finer: Sequence[WitnessFiner] = ()
+
+    def __post_init__(self) -> None:
+        steps = tuple(WitnessFiner(**step) if isinstance(step, dict) else step for step in self.finer)
+        object.__setattr__(self, "finer", steps)
 
 
 @dataclass
@@ -164,6 +182,8 @@ class Fill:
     position: float
     cash: float
     slippage: float
+    spread_cost: float = 0.0
+    impact_cost: float = 0.0
     bound: bool = False
 
 
