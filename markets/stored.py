@@ -13,7 +13,7 @@ from markets.contract import Contract
 from markets.funding import Funding
 from markets.resampling import check_coarser, resample
 from markets.rows import Kind
-from markets.series import SeriesInfo, SeriesKey, list_series, read_rows
+from markets.series import SeriesInfo, SeriesKey, last_stamp, list_series, read_rows
 from markets.tiers import NO_CAP, MarginTiers, maintenance_amounts
 
 Span = tuple[int | None, int | None]
@@ -83,20 +83,12 @@ class StoredMarket:
 
         They are those last stated by then, else the first that were stated; the notes say when.
         """
-        if not any(one.key.kind == "tiers" for one in self.series):
+        tables = stored_tiers(self.folder, self.venue, self.symbol)
+        if not tables:
             return contract
-        rows = read_rows(self.folder, self._key("tiers"))
-        stamps = np.unique(rows["timestamp"])
-        stated = stamps[max(int(np.searchsorted(stamps, end, side="right")) - 1, 0)]
-        floors, caps, rates, leverages = (
-            rows[name][rows["timestamp"] == stated] for name in ("floor", "cap", "maintenance_rate", "maximum_leverage")
-        )
-        caps = np.where(np.isnan(caps), NO_CAP, caps)
-        amounts = maintenance_amounts(floors, rates)
-        date = utc(int(stated))[:10]
-        source = f"{self._key('tiers')} in {self.folder}"
-        self.notes.append(f"{self.symbol} margin brackets are those of {date}")
-        return contract.with_tiers(MarginTiers(self.symbol, date, floors, caps, rates, leverages, amounts, source))
+        stated = max((stamp for stamp in tables if stamp <= end), default=min(tables))
+        self.notes.append(f"{self.symbol} margin brackets are those of {tables[stated].date}")
+        return contract.with_tiers(tables[stated])
 
     def finer(self, candles: Candles, accepts: Callable[[Candles], object]) -> Candles | None:
         """The shortest stored candles that divide some candles and can speak for them, or None.
@@ -140,6 +132,22 @@ class StoredMarket:
         known = sorted({f"{one.key.venue}:{one.key.symbol}" for one in list_series(self.folder)})
         way = "crossgate data import --symbol puts files there; or name a file with candles = ..."
         return f"it holds {', '.join(known)}" if known else f"it is empty: {way}"
+
+
+def stored_tiers(folder: str | Path, venue: str, symbol: str) -> dict[int, MarginTiers]:
+    """The stored brackets of a contract by the moment they were stated at (UTC nanoseconds), the earliest first."""
+    key = SeriesKey(venue, symbol, "tiers")
+    if last_stamp(folder, key) is None:
+        return {}
+    rows = read_rows(folder, key)
+    names = ("floor", "cap", "maintenance_rate", "maximum_leverage")
+    tables = {}
+    for stamp in np.unique(rows["timestamp"]).tolist():
+        floors, caps, rates, leverages = (rows[name][rows["timestamp"] == stamp] for name in names)
+        caps, amounts = np.where(np.isnan(caps), NO_CAP, caps), maintenance_amounts(floors, rates)
+        source = f"{key} in {folder}"
+        tables[stamp] = MarginTiers(symbol, utc(stamp)[:10], floors, caps, rates, leverages, amounts, source)
+    return tables
 
 
 def describe(info: SeriesInfo) -> dict[str, object]:

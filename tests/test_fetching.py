@@ -135,14 +135,14 @@ def test_the_time_of_the_venue_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("venue", ["bybit_linear", "okx", "bitget", "gate", "binance_usdm"])
 def test_margin_tiers_become_dated_tables(venue: str, tmp_path: Path) -> None:
     """Brackets are stored with the venue's day; the same ones again are known, other ones a new table."""
-    from markets.fetching.brackets import stored_tiers
+    from markets.stored import stored_tiers
 
     signed = {"key": "key", "secret": "secret"}
     with serving(truth()) as served:
         assert fetch(served, tmp_path, venue, only=["tiers"], **signed)["tiers"].state == "new"
         served.truth.now += DAY
         assert fetch(served, tmp_path, venue, only=["tiers"], **signed)["tiers"].state == "unchanged"
-    (table,) = stored_tiers(tmp_path, venue, SYMBOLS[venue])
+    (table,) = stored_tiers(tmp_path, venue, SYMBOLS[venue]).values()
     assert table.date == "2023-03-02"
     assert table.floors[0] == 0.0
     first = {"bybit_linear": 0.005}.get(venue, 0.004)
@@ -151,11 +151,11 @@ def test_margin_tiers_become_dated_tables(venue: str, tmp_path: Path) -> None:
 
 def test_brackets_in_contracts_are_valued_at_the_mark(tmp_path: Path) -> None:
     """OKX counts contracts of 0.01 BTC: 1000 of them at a mark of 1000 USDT are a cap of 10,000 USDT."""
-    from markets.fetching.brackets import stored_tiers
+    from markets.stored import stored_tiers
 
     with serving(truth()) as served:
         fetch(served, tmp_path, "okx", only=["tiers"])
-    (table,) = stored_tiers(tmp_path, "okx", SYMBOLS["okx"])
+    (table,) = stored_tiers(tmp_path, "okx", SYMBOLS["okx"]).values()
     np.testing.assert_allclose(table.caps, [10_000.0, 20_000.0])
     np.testing.assert_allclose(table.floors, [0.0, 10_000.0])
 

@@ -10,6 +10,7 @@ import re
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,15 @@ import pandas as pd
 import pytest
 
 from foundation.errors import DataError
+from foundation.units import nanoseconds as nanoseconds_of
 from markets.cleaning import CleaningParams
 from markets.readers import ReadOptions, read_file
-from markets.readers.importing import clean
+from markets.readers.importing import clean, import_files
+from markets.series import SeriesKey, list_series, read_rows
 
 PRICES = ["open", "high", "low", "close"]
-HOUR = 3_600_000_000_000
+MINUTE = 60_000_000_000
+SERIES_COLUMNS = {"candles": (*PRICES, "volume"), "mark": PRICES, "funding": ("funding_rate",)}
 
 # The reason, in part, why a file is refused before or while it is cleaned; all others import as they are.
 REFUSED = {
@@ -178,6 +182,12 @@ def independent(name: str) -> Callable[[Path], pd.DataFrame]:
     return readings.get(name.split("/")[1], json_rows if name.endswith(".json.gz") else feather)
 
 
+@cache
+def expected_rows(folder: Path, name: str) -> pd.DataFrame:
+    """The rows of a recorded file by an independent reading, in the order of the file."""
+    return independent(name)(folder / name)
+
+
 def recorded(folder: Path) -> list[str]:
     """The names of the recorded files of bars and rates that the documents speak of."""
     text = (Path(__file__).resolve().parent.parent / "docs" / "data.md").read_text("utf-8")
@@ -191,25 +201,35 @@ def test_recorded_files_read_as_independent_code_does(data_folder: Path) -> None
     for name in names:
         if "not bars" in REFUSED.get(name, ""):
             continue
-        reading, expected = read_file(data_folder / name), independent(name)(data_folder / name)
+        reading, expected = read_file(data_folder / name), expected_rows(data_folder, name)
         assert len(reading) == len(expected), name
         for column, values in reading.columns.items():
             assert np.array_equal(values, expected[column].to_numpy(), equal_nan=column != "timestamp"), (name, column)
 
 
-def test_recorded_files_are_imported_or_refused_with_the_reason(data_folder: Path) -> None:
-    """Each file comes out in time order as the independent reading has it, or its refusal names the defect."""
-    refused = {}
-    for name in recorded(data_folder):
+def test_recorded_files_are_imported_or_refused_with_the_reason(data_folder: Path, tmp_path: Path) -> None:
+    """Each file comes back out of the store as the independent reading has it, or its refusal names the defect."""
+    refused, taken = {}, set()
+    for number, name in enumerate(recorded(data_folder)):
+        symbol = f"FILE{number}"
         try:
-            cleaned = clean(read_file(data_folder / name))
+            (done,) = import_files([data_folder / name], tmp_path, symbol=f"recorded:{symbol}")
         except DataError as error:
             refused[name] = str(error)
             continue
-        expected = independent(name)(data_folder / name).sort_values("timestamp", kind="stable")
-        for column, values in cleaned.columns.items():
+        taken.add(symbol)
+        bar = None if done.kind == "funding" else nanoseconds_of(done.bar)
+        stored = read_rows(tmp_path, SeriesKey("recorded", symbol, done.kind, bar))
+        expected = expected_rows(data_folder, name).sort_values("timestamp", kind="stable")
+        if done.kind == "funding":
+            expected = expected.assign(timestamp=(expected["timestamp"] + MINUTE // 2) // MINUTE * MINUTE)
+        else:
+            assert bar == int(np.median(np.diff(expected["timestamp"]))), name
+            assert not stored.pop("touched").any()
+        assert set(stored) == {"timestamp", *SERIES_COLUMNS[done.kind]}
+        for column, values in stored.items():
             assert np.array_equal(values, expected[column].to_numpy()), (name, column)
-        assert not cleaned.touched.any()
+    assert {info.key.symbol for info in list_series(tmp_path)} == taken, "a refused file leaves nothing"
     assert list(refused) == list(REFUSED)
     for name, message in refused.items():
         assert message.startswith(str(data_folder / name))

@@ -1,6 +1,5 @@
 """The market store: what it reads, and how it refuses each kind of damage."""
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -182,22 +181,17 @@ def test_a_folder_is_no_file(store: Path) -> None:
     assert refusal(store / "ohlcv").startswith("is a folder, not a file")
 
 
-def test_real_candles_load_quickly(data_folder: Path) -> None:
-    """The 42,175 real BTCUSDT bars with mark and funding load, checked, within 0.2 s."""
+def test_real_candles_load_whole(data_folder: Path) -> None:
+    """The 42,175 real BTCUSDT bars load with all 5,267 settlements and a mark price for each bar."""
     paths = [
         f"{kind}/binance_um_BTCUSDT_{name}.parquet"
         for kind, name in (("ohlcv", "1h"), ("mark", "mark_8h"), ("funding", "funding"))
     ]
-    seconds = []
-    for _ in range(3):
-        begun = time.perf_counter()
-        market = load_market(BTC, *paths, data=data_folder)
-        seconds.append(time.perf_counter() - begun)
+    market = load_market(BTC, *paths, data=data_folder)
     assert len(market.candles) == 42_175
     assert market.funding is not None
     assert len(market.funding) == 5_267
     assert market.mark_bars()[1].all(), "an 8h mark cannot say what happened inside an hour"
-    assert min(seconds) < 0.2
 
 
 def test_every_real_file_in_the_store_layout_loads(data_folder: Path) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from foundation.errors import DataError
 from markets.fetching.client import Client, dig
 from markets.fetching.listing import Listing
-from markets.series import SeriesKey, append_rows, read_rows
+from markets.series import SeriesKey, append_rows
 from markets.tiers import MarginTiers, maintenance_amounts
 
 _NAMES = {
@@ -46,7 +44,8 @@ def fetch_tiers(client: Client, listing: Listing, date: str) -> MarginTiers:
         # The venue counts whole contracts, so a bracket begins one of them above the cap before it.
         columns["floor"][1:] = columns["cap"][:-1]
         columns["floor"][0] = 0.0
-    return _table(listing.id, date, columns, where)
+    floors, caps, rates, leverages = columns.values()
+    return MarginTiers(listing.id, date, floors, caps, rates, leverages, maintenance_amounts(floors, rates), where)
 
 
 def store_tiers(folder: Path, client: Client, tiers: MarginTiers, source: str, now: int) -> int:
@@ -61,24 +60,6 @@ def store_tiers(folder: Path, client: Client, tiers: MarginTiers, source: str, n
     }
     key = SeriesKey(client.venue.key, tiers.symbol, "tiers")
     return append_rows(folder, key, columns, source=source, fetched_at=now).added
-
-
-def stored_tiers(folder: str | Path, venue: str, symbol: str) -> list[MarginTiers]:
-    """The stored brackets of a contract, one table for each day they were stated on, the earliest first."""
-    rows = read_rows(folder, SeriesKey(venue, symbol, "tiers"))
-    tables = []
-    for stamp in np.unique(rows["timestamp"]):
-        chosen = rows["timestamp"] == stamp
-        columns = {name: values[chosen] for name, values in rows.items()}
-        date = pd.Timestamp(int(stamp), unit="ns").strftime("%Y-%m-%d")
-        tables.append(_table(symbol, date, columns, f"{venue}:{symbol} tiers"))
-    return tables
-
-
-def _table(symbol: str, date: str, columns: dict[str, Any], source: str) -> MarginTiers:
-    floors, rates = columns["floor"], columns["maintenance_rate"]
-    amounts = maintenance_amounts(floors, rates)
-    return MarginTiers(symbol, date, floors, columns["cap"], rates, columns["maximum_leverage"], amounts, source)
 
 
 def _contract_value(client: Client, listing: Listing) -> float:

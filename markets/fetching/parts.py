@@ -15,7 +15,7 @@ from markets.cleaning import CleaningParams, funding_holes
 from markets.contract import Contract, registry
 from markets.contract_book import book_path, write_contract
 from markets.fetching.archive import open_archive
-from markets.fetching.brackets import fetch_tiers, store_tiers, stored_tiers
+from markets.fetching.brackets import fetch_tiers, store_tiers
 from markets.fetching.client import Client
 from markets.fetching.connection import Connection
 from markets.fetching.listing import Listing, as_contract, unsaid
@@ -26,6 +26,7 @@ from markets.fetching.spans import LONGEST_SETTLEMENT, Span, ceil_to, floor_to
 from markets.fetching.venues import Venue
 from markets.quality import check_candles, check_funding
 from markets.series import SeriesKey, append_rows, last_stamp, read_rows
+from markets.stored import stored_tiers
 from markets.tiers import MarginTiers
 
 SERIES = ("funding", "mark", "candles")
@@ -117,9 +118,8 @@ class Job:
         return registry().get(f"{self.venue.key}:{self.listing.id}")
 
     def _latest_tiers(self) -> MarginTiers | None:
-        if last_stamp(self.folder, self._key("tiers")) is None:
-            return None
-        return stored_tiers(self.folder, self.venue.key, self.listing.id)[-1]
+        tables = stored_tiers(self.folder, self.venue.key, self.listing.id)
+        return tables[max(tables)] if tables else None
 
     @property
     def _date(self) -> str:

@@ -13,6 +13,8 @@ from markets.quality import order_of, time_order
 from markets.readers.reading import Defect, Reading
 
 _PRICES = ("open", "high", "low", "close")
+# The fewest steps from bar to bar that tell columns apart.
+_ENOUGH = 20
 _REFETCH = "fetch the file anew and keep it away from spreadsheets"
 
 
@@ -29,11 +31,11 @@ def find_damage(columns: Mapping[str, Any], place: Callable[[int], str]) -> list
     For lost decimal points see `find_lost_points`. Rows count as repeated where two or more in a row equal, in
     every price and the volume, rows at other times; flat bars and bars without volume do not count.
     Open and close count as exchanged where the closes continue the opens before them instead of
-    the other way round.
+    the other way round; volume and low, or high, where the volumes run along the closes, more evenly than they.
     """
     found = _lost_points(columns, place)
     if "volume" in columns and not found:
-        found += _repeated(columns, place)
+        found += _repeated(columns, place) or _priced_volumes(columns)
     return found or _exchanged(columns)
 
 
@@ -77,6 +79,24 @@ def _repeated(columns: Mapping[str, Any], place: Callable[[int], str]) -> list[D
     return [Defect("repeated rows", problem, _REFETCH, total)]
 
 
+def _priced_volumes(columns: Mapping[str, Any]) -> list[Defect]:
+    """Volumes that are lows or highs: within e^0.25 of the closes, at a third of that column's steps or less."""
+    stamps: IntArray = columns["timestamp"]
+    rows = time_order(stamps, order_of(stamps))
+    volume = np.log(columns["volume"][rows])
+    beside = np.abs(volume - np.log(columns["close"][rows]))
+    beside = beside[np.isfinite(beside)]
+    if len(beside) < _ENOUGH or np.median(beside) >= 0.25:
+        return []
+    for name in ("low", "high"):
+        even, wild = np.abs(np.diff(volume)), np.abs(np.diff(np.log(columns[name][rows])))
+        known = np.isfinite(even) & np.isfinite(wild) & (even != wild)
+        if np.count_nonzero(known) >= _ENOUGH and np.median(even[known]) * 3 < np.median(wild[known]):
+            problem = f"its volumes run along its closes and its {name}s do not: they stand in each other's columns"
+            return [Defect("exchanged columns", problem, "check the header", len(stamps))]
+    return []
+
+
 def _exchanged(columns: Mapping[str, Any]) -> list[Defect]:
     stamps: IntArray = columns["timestamp"]
     rows = time_order(stamps, order_of(stamps))
@@ -84,8 +104,8 @@ def _exchanged(columns: Mapping[str, Any]) -> list[Defect]:
     with np.errstate(divide="ignore", invalid="ignore"):
         onward = np.abs(np.log(opens[1:] / closes[:-1]))
         crosswise = np.abs(np.log(closes[1:] / opens[:-1]))
-    known = np.isfinite(onward) & np.isfinite(crosswise)
-    if np.count_nonzero(known) < 20:
+    known = np.isfinite(onward) & np.isfinite(crosswise) & (onward != crosswise)
+    if np.count_nonzero(known) < _ENOUGH:
         return []
     ahead, across = float(np.median(onward[known])), float(np.median(crosswise[known]))
     if across * 3 >= ahead:
