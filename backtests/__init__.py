@@ -8,9 +8,11 @@ _EXPORTS = {
     "CostParams": "parameters",
     "FuturesBroker": "broker",
     "Result": "result",
+    "Sweep": "sweeps",
     "Totals": "result",
     "backtest": "engine",
     "run_baselines": "baselines",
+    "sweep": "sweeps",
 }
 __all__ = sorted(_EXPORTS)
 __getattr__ = lazy_exports(__name__, _EXPORTS)

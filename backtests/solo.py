@@ -11,6 +11,7 @@ import pandas as pd
 from backtests.kernel import play_setting
 from backtests.parameters import AccountParams, CostParams
 from backtests.records import FILL, FILL_REASONS, Records, settings_record
+from backtests.result import Result
 from backtests.scene import make_scene
 from backtests.stage import set_stage
 from backtests.tally import TALLY
@@ -33,6 +34,24 @@ class Solo:
     fills: pd.DataFrame
     equity: FloatArray
     tally: Records
+
+    def part_from(self, result: Result) -> str:
+        """How a Result of Backtrader differs from this, in words; '' where every fill and equity are the same.
+
+        Fills must be the same doubles, equity at every bar the same to 1e-9 of it.
+        """
+        ours, theirs = self.fills, result.fills
+        for name in ("timestamp", "symbol", "side", "reason", *NUMBERS):
+            shared = min(len(ours), len(theirs))
+            apart = ours[name].to_numpy()[:shared] != theirs[name].to_numpy()[:shared]
+            if apart.any():
+                row = int(np.argmax(apart))
+                return f"fill {row + 1}: {name} {ours[name].iloc[row]} and {theirs[name].iloc[row]}"
+        if len(ours) != len(theirs):
+            return f"{len(ours):,} fills and {len(theirs):,}"
+        equity = result.equity["equity"].to_numpy()
+        apart = np.abs(equity - self.equity) > 1e-9 * np.maximum(np.abs(equity), 1.0)
+        return f"the equity of bar {int(np.argmax(apart)) + 1}" if apart.any() else ""
 
 
 def play_solo(

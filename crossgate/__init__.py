@@ -11,6 +11,7 @@ from crossgate.tree import check_tree
 if TYPE_CHECKING:
     from backtests.engine import backtest
     from backtests.parameters import AccountParams, CostParams
+    from backtests.sweeps import sweep
     from markets.book_series import load_book_market
     from markets.demo import demo_market
     from markets.exogenous_files import ExogenousParams, load_exogenous
@@ -41,12 +42,13 @@ __all__ = [
     "load_book_market",
     "load_exogenous",
     "load_market",
+    "sweep",
     "walk_forward",
     "write_report",
 ]
 
 _ROOM = {
-    **dict.fromkeys(("AccountParams", "CostParams", "backtest"), "backtests"),
+    **dict.fromkeys(("AccountParams", "CostParams", "backtest", "sweep"), "backtests"),
     **dict.fromkeys(("CrossoverParams", "RiskParams"), "strategies"),
     **dict.fromkeys(("FeatureParams", "LSTMParams", "WalkForwardParams"), "models"),
     **dict.fromkeys(("check_feature", "feature", "walk_forward"), "models"),

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from crossgate import data_commands, run_commands
+from crossgate import data_commands, run_commands, sweep_command
 from foundation.errors import CrossgateError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(data_commands.app, name="data")
 run_commands.register(app)
+app.command()(sweep_command.sweep)
 
 Overrides = Annotated[
     list[str] | None,

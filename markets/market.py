@@ -87,6 +87,11 @@ class Market:
             parts += ["finer", finer.timestamp, finer.open, finer.high, finer.low, finer.close, finer.touched]
         return fingerprint(*parts)
 
+    @property
+    def trial_key(self) -> str:
+        """The contract under which trials are counted; every synthetic market is a contract of its own."""
+        return f"{self.contract.key} {self.fingerprint}" if self.synthetic else self.contract.key
+
     def rows(self, first: int, last: int) -> Market:
         """The market over the candle rows from `first` up to, not including, `last`."""
         oracle = None if self.oracle is None else self.oracle[first:last]

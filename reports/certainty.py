@@ -79,9 +79,8 @@ def assess(result: Result, ledger: TrialLedger) -> Certainty:
 
 
 def span_of(market: Market, result: Result) -> Span:
-    """The stretch of a contract that a run was played on; every synthetic market is a contract of its own."""
-    key = f"{market.contract.key} {market.fingerprint}" if market.synthetic else market.contract.key
-    return Span(key, result.start, int(result.equity["timestamp"].iloc[-1].as_unit("ns").value))
+    """The stretch of a contract that a run was played on."""
+    return Span(market.trial_key, result.start, int(result.equity["timestamp"].iloc[-1].as_unit("ns").value))
 
 
 def content_of(result: Result) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from backtests.engine import backtest
 from backtests.parameters import AccountParams, CostParams
 from backtests.result import Result
-from backtests.solo import NUMBERS, Solo, play_solo
+from backtests.solo import Solo, play_solo
 from markets.candles import Candles
 from markets.contract import Contract
 from markets.funding import Funding
@@ -169,20 +169,3 @@ def matches(draw: Any) -> Match:
         ),
         CostParams(slippage_bps=draw(st.sampled_from([0.0, 1.0, 20.0]))),
     )
-
-
-def first_difference(result: Result, solo: Solo) -> str:
-    """Where Backtrader and the kernel part; '' when they agree in every fill and at every bar."""
-    ours, theirs = result.fills, solo.fills
-    for name in ("timestamp", "symbol", "side", "reason", *NUMBERS):
-        a, b = ours[name].to_numpy(), theirs[name].to_numpy()
-        shared = min(len(a), len(b))
-        apart = a[:shared] != b[:shared]
-        if apart.any():
-            row = int(np.argmax(apart))
-            return f"fill {row}: {name} {a[row]} {b[row]}"
-    if len(ours) != len(theirs):
-        return f"fills {len(ours)} {len(theirs)}"
-    equity = result.equity["equity"].to_numpy()
-    apart = np.abs(equity - solo.equity) > 1e-9 * np.maximum(np.abs(equity), 1.0)
-    return f"equity at bar {int(np.argmax(apart))}" if apart.any() else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from kernel_cases import Match, first_difference, matches
+from kernel_cases import Match, matches
 from witness_trader import WitnessTrader
 
 from backtests.solo import Solo
@@ -18,7 +18,7 @@ from reports.metrics import compute_metrics
 def test_kernel_and_backtrader_agree(match: Match) -> None:
     """Every fill to the last bit, equity at every bar to 1e-9, and every metric that both state."""
     solo, result = match.kernel(), match.backtrader()
-    assert first_difference(result, solo) == ""
+    assert solo.part_from(result) == ""
     years, cash = match.markets[0].bars_per_year, match.account.cash
     theirs, ours = rate(solo.tally, years, cash), compute_metrics(result, ())
     for name, values in theirs.items():

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kernel_cases import Match, first_difference, forecasts, market
+from kernel_cases import Match, forecasts, market
 from planted_faults import mutated
 
 from backtests import kernel, quiet, solo, trader
@@ -186,7 +186,7 @@ def parted(played: list[tuple[Match, Result]], monkeypatch: pytest.MonkeyPatch, 
     """The first difference over the matches with another loop; '' where there is none."""
     monkeypatch.setattr(solo, "play_setting", loop)
     for one, result in played:
-        difference = first_difference(result, one.kernel())
+        difference = one.kernel().part_from(result)
         if difference:
             return difference
     return ""
