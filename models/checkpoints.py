@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -52,4 +53,6 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Removes the file, if there is one."""
-        self.path.unlink(missing_ok=True)
+        # A cache folder that is a file holds none either; writing to it says so.
+        with suppress(FileNotFoundError, NotADirectoryError):
+            self.path.unlink()
