@@ -12,7 +12,7 @@ from pydantic import Field
 from foundation.errors import DataError, LookAheadError, ParameterError
 from foundation.parameters import Parameters
 from markets.candles import BoolArray, Candles, IntArray, duration, utc
-from markets.funding import MINUTE, Funding
+from markets.funding import Funding, to_minute
 from markets.quality import check_funding, order_of, time_order
 from markets.repairs import outlier_scores, replacement
 
@@ -145,7 +145,7 @@ def clean_funding(
 
 def funding_holes(stamps: IntArray, interval: int) -> tuple[IntArray, BoolArray]:
     """The steps between settlements to the minute, and which are holes: above the interval, and not three in a row."""
-    steps = np.rint(np.diff(stamps) / MINUTE).astype(np.int64) * MINUTE
+    steps = np.diff(to_minute(stamps))
     return steps, (steps > interval) & (_run_lengths(steps) < _HELD)
 
 

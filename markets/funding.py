@@ -14,6 +14,11 @@ MINUTE = 60_000_000_000
 LEAST_IN_PERCENT = 0.002
 
 
+def to_minute(stamps: IntArray) -> IntArray:
+    """Settlement times as they count: to the nearest full minute, from half a minute on to the next."""
+    return (stamps + MINUTE // 2) // MINUTE * MINUTE
+
+
 @dataclass(frozen=True, eq=False)
 class Funding:
     """Funding settlements of one contract.
@@ -28,7 +33,7 @@ class Funding:
     source: str = "funding"
 
     def __post_init__(self) -> None:
-        stamps = (self._stamps() + MINUTE // 2) // MINUTE * MINUTE
+        stamps = to_minute(self._stamps())
         rates = np.array(self.rate, dtype=np.float64)
         if stamps.shape != rates.shape or stamps.ndim != 1 or stamps.size == 0:
             problem = f"has {stamps.size} stamps and {rates.size} rates"

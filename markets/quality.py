@@ -11,7 +11,7 @@ import pandas as pd
 
 from foundation.errors import DataError
 from markets.candles import BoolArray, FloatArray, IntArray, duration, utc
-from markets.funding import MINUTE
+from markets.funding import to_minute
 
 JUMP = 0.01
 _PRICES = ("open", "high", "low", "close")
@@ -132,7 +132,7 @@ def check_funding(table: Mapping[str, Any] | pd.DataFrame, interval: int | None 
 
     `interval`: nanoseconds between settlements, else the commonest step.
     """
-    stamps = (_stamps(table) + MINUTE // 2) // MINUTE * MINUTE
+    stamps = to_minute(_stamps(table))
     rates = np.asarray(table["funding_rate"], dtype=np.float64)
     order = order_of(stamps)
     stamps = stamps if order == "rising" else np.sort(stamps, kind="stable")

@@ -11,7 +11,7 @@ import numpy as np
 from foundation.errors import DataError, suggestion
 from markets.candles import BoolArray, IntArray, check_prices, duration, utc
 from markets.decimal_points import find_lost_points
-from markets.funding import Funding
+from markets.funding import Funding, to_minute
 
 Kind = Literal["candles", "mark", "funding", "tiers", "filters"]
 Rows = dict[str, Any]
@@ -159,8 +159,7 @@ def _type_of(name: str) -> type:
 def _once(kind: Kind, rows: Rows, source: str, *, rounded: bool = False) -> Rows:
     """The rows in time order without repeats."""
     if rounded:
-        minute = 60_000_000_000
-        rows = {**rows, "timestamp": (rows["timestamp"] + minute // 2) // minute * minute}
+        rows = {**rows, "timestamp": to_minute(rows["timestamp"])}
     rows = _sorted(kind, rows)
     names = [name for name in ("timestamp", "floor") if name in rows]
     same = np.all([np.diff(rows[name]) == 0 for name in names], axis=0)

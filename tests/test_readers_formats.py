@@ -123,7 +123,7 @@ def test_text_as_other_programs_write_it(tmp_path: Path) -> None:
 def test_a_table_without_a_header_needs_its_columns_named(tmp_path: Path) -> None:
     """Columns without names are counted from 0, and can be named so."""
     path = put(tmp_path, "a.csv", plain(make_bars()).split(b"\n", 1)[1])
-    with pytest.raises(DataError, match="6 columns without a header"):
+    with pytest.raises(DataError, match="6 columns and no header"):
         read_file(path)
     named = {name: str(k) for k, name in enumerate(COLUMNS)}
     assert same(clean(read_file(path, options=ReadOptions(columns=named))).columns, make_bars())

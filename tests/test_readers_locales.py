@@ -65,17 +65,28 @@ RATES = np.round(np.random.default_rng(2).normal(1e-4, 1e-4, 40), 8)
 
 
 def funding(folder: Path, lines: list[str]) -> dict[str, Any] | None:
-    """The clean settlements of some lines, or None where they are refused in one line."""
+    """The settlements of some lines as they count, to the minute, or None where they are refused in one line."""
     path = folder / "rates.csv"
     path.write_text("\n".join(lines))
     refusal, columns = "", None
     try:
-        columns = clean(read_file(path)).columns
+        series = clean(read_file(path)).funding()
+        columns = {"timestamp": series.timestamp, "funding_rate": series.rate}
     except CrossgateError as error:
         refusal = str(error)
     assert columns is not None or refusal.startswith(str(path))
     assert "\n" not in refusal
     return columns
+
+
+def test_settlements_half_a_minute_late_are_not_moved_in_silence(tmp_path: Path) -> None:
+    """Up to 29 s late a settlement counts at its minute; from 30 s on it would be the next one's, and is refused."""
+    for seconds, taken in ((1, True), (29, True), (30, False), (31, False)):
+        lines = history(RATES)
+        lines[5] = lines[5].replace(":00+", f":{seconds:02d}+")
+        columns = funding(tmp_path, lines)
+        assert (columns is not None) is taken
+        assert columns is None or columns["timestamp"][4] == START + 4 * 8 * HOUR
 
 
 @MANY

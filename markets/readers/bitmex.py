@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from markets.readers.candles import PRICES, make_reading, price_columns, require
+from markets.readers.candles import PRICES, make_reading, price_columns, require, symbol_of
 from markets.readers.raw import RawTable
 from markets.readers.reading import Reading, ReadOptions
 from markets.readers.stamps import in_utc, read_stamps, to_open
@@ -39,7 +39,8 @@ def read(raw: RawTable, options: ReadOptions, reason: str) -> Reading:
 
 
 def _symbol(raw: RawTable) -> str:
-    if "symbol" in raw.lower:
-        return re.sub(r"[^A-Za-z0-9]", "", raw.text(raw.names[raw.lower.index("symbol")], 0)).upper()
+    named = symbol_of(raw)
+    if named:
+        return named
     found = re.search(r"(?<![A-Z0-9])([A-Z]{3,6}USDT?)(?![A-Z0-9])", raw.name)
     return found.group(1) if found else ""

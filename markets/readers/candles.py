@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 
 from foundation.errors import DataError
 from markets.candles import BoolArray, FloatArray, IntArray
@@ -117,6 +119,18 @@ def require(raw: RawTable, names: Sequence[str]) -> dict[str, str]:
             raise DataError(raw.path, f'has two columns named "{name}"', fix="rename one of them")
         found[name] = raw.names[raw.lower.index(name)]
     return found
+
+
+def symbol_of(raw: RawTable) -> str:
+    """The symbol in a column of that name, in letters and digits; "" where there is none. Raises DataError for two."""
+    if "symbol" not in raw.lower:
+        return ""
+    cells = pc.unique(raw.column(raw.names[raw.lower.index("symbol")])).to_pylist()
+    found = sorted({re.sub(r"[^A-Za-z0-9]", "", str(cell)).upper() for cell in cells if cell is not None} - {""})
+    if len(found) > 1:
+        held = f"{', '.join(found[:5])}{', ...' if len(found) > 5 else ''}"
+        raise DataError(raw.path, f"holds rows of {len(found)} symbols ({held})", fix="write a file for each of them")
+    return found[0] if found else ""
 
 
 def price_columns(raw: RawTable, stamps: IntArray, names: dict[str, str], *, volume: bool = True) -> dict[str, Any]:

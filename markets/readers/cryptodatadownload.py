@@ -10,7 +10,15 @@ import pyarrow as pa
 
 from foundation.errors import DataError
 from markets.candles import BoolArray, FloatArray, IntArray, utc
-from markets.readers.candles import PRICES, make_reading, price_columns, quote_volume_defects, require, stamp_defect
+from markets.readers.candles import (
+    PRICES,
+    make_reading,
+    price_columns,
+    quote_volume_defects,
+    require,
+    stamp_defect,
+    symbol_of,
+)
 from markets.readers.raw import RawTable
 from markets.readers.reading import Defect, Reading, ReadOptions
 from markets.readers.stamps import NO_ZONE, in_utc, read_dates, read_stamps
@@ -54,7 +62,7 @@ def read(raw: RawTable, options: ReadOptions, reason: str) -> Reading:
     columns = price_columns(raw, stamps, {**names, "volume": base})
     columns["volume"], quote_volume = _straighten(raw, columns, raw.numbers(quote), notes)
     defects += quote_volume_defects(raw, columns, quote_volume)
-    return make_reading(raw, "candles", NAME, reason, columns, notes, defects, symbol=_symbol(raw))
+    return make_reading(raw, "candles", NAME, reason, columns, notes, defects, symbol=symbol_of(raw))
 
 
 def _volume_names(raw: RawTable) -> tuple[str, str]:
@@ -109,9 +117,3 @@ def _clock_defects(raw: RawTable, stamps: IntArray, date: str, notes: list[str])
             raw, wrong, what, "fetch the file again, or cut out the rows that contradict themselves"
         )
     return defects
-
-
-def _symbol(raw: RawTable) -> str:
-    if "symbol" not in raw.lower:
-        return ""
-    return re.sub(r"[^A-Za-z0-9]", "", raw.text(raw.names[raw.lower.index("symbol")], 0)).upper()

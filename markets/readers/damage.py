@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from markets.candles import FloatArray, IntArray, duration, utc
+from markets.candles import SECOND, FloatArray, IntArray, duration, utc
 from markets.decimal_points import find_lost_points
 from markets.quality import order_of, time_order
 from markets.readers.reading import Defect, Reading
+from markets.readers.stamps import common_step, grid_of
 
 _PRICES = ("open", "high", "low", "close")
 # The fewest steps from bar to bar that tell columns apart.
@@ -20,8 +21,9 @@ _REFETCH = "fetch the file anew and keep it away from spreadsheets"
 
 def find_defects(reading: Reading) -> list[Defect]:
     """All damage for which a file is refused: what its reader noticed and what its bars give away, gravest first."""
-    found = [] if reading.kind == "funding" else find_damage(reading.columns, reading.place)
-    return [*found, *reading.defects]
+    if reading.kind == "funding":
+        return list(reading.defects)
+    return [*find_damage(reading.columns, reading.place), *reading.defects, *_beside_the_hour(reading)]
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
@@ -37,6 +39,23 @@ def find_damage(columns: Mapping[str, Any], place: Callable[[int], str]) -> list
     if "volume" in columns and not found:
         found += _repeated(columns, place) or _priced_volumes(columns)
     return found or _exchanged(columns)
+
+
+def _beside_the_hour(reading: Reading) -> list[Defect]:
+    """Bars that mostly open beside the full hours (or minutes, ...) of UTC: closes read as opens, or another clock."""
+    stamps: IntArray = reading.columns["timestamp"]
+    grid = grid_of(common_step(stamps))
+    beside = stamps % grid
+    count = int(np.count_nonzero(beside))
+    if count * 2 <= len(stamps):
+        return []
+    row = int(np.argmax(beside != 0))
+    problem = f"its bars open beside the {duration(grid)} grid of UTC, the first at {utc(stamps[row])}"
+    at_close = grid - int(beside[row]) <= SECOND
+    fix = (
+        "they stand at their closes: say --stamps close" if at_close else "say its clock with --utc-offset, such as 5.5"
+    )
+    return [Defect("clock", f"{problem} ({reading.place(row)})", fix, count)]
 
 
 def _lost_points(columns: Mapping[str, Any], place: Callable[[int], str]) -> list[Defect]:

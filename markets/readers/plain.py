@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from foundation.errors import DataError, ParameterError, suggestion
-from markets.readers.candles import PRICES, make_reading
+from markets.readers.candles import PRICES, make_reading, symbol_of
 from markets.readers.raw import RawTable
 from markets.readers.reading import COLUMNS, Kind, Reading, ReadOptions
-from markets.readers.stamps import in_utc, read_stamps, to_open
+from markets.readers.stamps import DAY, in_utc, read_stamps, to_open
 
 NAME = "plain table"
 _ALIASES = {
@@ -42,6 +42,9 @@ def read(raw: RawTable, options: ReadOptions, reason: str) -> Reading:
         fix = f"name it with --columns {missing}=NAME"
         raise DataError(raw.path, f'has no column "{missing}" among its columns ({held})', fix=fix)
     stamps, notes = read_stamps(raw, names["timestamp"])
+    if names["timestamp"].lower() == "date" and "time" in raw.lower and bool((stamps % DAY == 0).all()):
+        problem = f"says its days in column {names['timestamp']} and its hours in another"
+        raise DataError(raw.path, problem, fix='join them in one column, such as "2024-01-31 13:00:00"')
     stamps = in_utc(stamps, notes, options.utc_offset)
     if kind == "mark" and options.kind == "auto" and "mark" not in raw.name.lower():
         notes.append("it has no volume, so its bars are read as mark prices")
@@ -69,8 +72,8 @@ def _find(raw: RawTable, name: str) -> str:
 
 
 def _symbol(raw: RawTable) -> str:
-    if "symbol" in raw.lower:
-        text = raw.text(raw.names[raw.lower.index("symbol")], 0)
-        return re.sub(r"[^A-Za-z0-9]", "", text).upper()
+    named = symbol_of(raw)
+    if named:
+        return named
     found = re.search(r"(?<![A-Za-z0-9])([A-Z0-9]{2,}-?(?:USDT|USDC|USD|PERP|BTC|ETH))(?![A-Z0-9])", raw.name)
     return found.group(1).replace("-", "") if found else ""

@@ -9,8 +9,8 @@ import numpy as np
 
 from foundation.errors import DataError
 from markets.candles import IntArray, utc
-from markets.funding import MINUTE, in_percent
-from markets.readers.candles import make_reading
+from markets.funding import in_percent, to_minute
+from markets.readers.candles import make_reading, symbol_of
 from markets.readers.raw import RawTable
 from markets.readers.reading import Defect, Reading, ReadOptions
 from markets.readers.stamps import HOUR, common_step, in_utc, read_stamps
@@ -69,7 +69,7 @@ def in_fractions(reading: Reading, said: str) -> Reading:
 
 
 def _clock(raw: RawTable, stamps: IntArray, options: ReadOptions) -> list[Defect]:
-    rounded = (stamps + MINUTE // 2) // MINUTE * MINUTE
+    rounded = to_minute(stamps)
     interval = common_step(rounded)
     if interval not in (4 * HOUR, 8 * HOUR):
         return []
@@ -94,7 +94,8 @@ def _named(raw: RawTable, known: tuple[str, ...]) -> str:
 
 
 def _symbol(raw: RawTable) -> str:
-    if "symbol" in raw.lower:
-        return re.sub(r"[^A-Za-z0-9]", "", raw.text(raw.names[raw.lower.index("symbol")], 0)).upper()
+    named = symbol_of(raw)
+    if named:
+        return named
     found = re.match(r"([A-Z0-9]{5,})[-_]", raw.name)
     return found.group(1) if found else ""

@@ -91,6 +91,9 @@ def _unknown(raw: RawTable) -> DataError:
     for names, what in _NEVER:
         if names <= set(raw.lower):
             return DataError(raw.path, what, fix="hand in candles, mark prices or funding")
-    held = ", ".join(raw.names[:14]) if raw.header else f"{len(raw.names)} columns without a header"
+    if not raw.header:
+        fix = "count them, such as --columns timestamp=0,open=1,high=2,low=3,close=4,volume=5"
+        return DataError(raw.path, f"is in no known format: it has {len(raw.names)} columns and no header", fix=fix)
+    held = ", ".join(raw.names[:14])
     fix = "name its columns, such as --columns timestamp=Date,open=Open,high=High,low=Low,close=Close,volume=Volume"
     return DataError(raw.path, f"is in no known format: its columns are {held}", fix=fix)

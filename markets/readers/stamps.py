@@ -14,6 +14,7 @@ from markets.candles import SECOND, BoolArray, FloatArray, IntArray, duration
 from markets.readers.raw import RawTable
 
 HOUR = 3600 * SECOND
+DAY = 24 * HOUR
 _EARLIEST = 1_230_768_000  # 2009-01-01: there was no crypto market before Bitcoin
 _LATEST = 4_102_444_800  # 2100-01-01
 _NEVER_BEFORE, _NEVER_AFTER = np.datetime64("1971-01-01"), np.datetime64("2200-01-01")
@@ -161,8 +162,13 @@ def common_step(stamps: IntArray) -> int:
     return int(lengths[np.argmax(counts)])
 
 
+def grid_of(bar: int) -> int:
+    """The step of the UTC grid that bars of a length open on: their length, an hour at the most."""
+    return bar if 0 < bar < HOUR and HOUR % bar == 0 else HOUR
+
+
 def to_open(raw: RawTable, stamps: IntArray, stamped_at: str, notes: list[str]) -> IntArray:
-    """Stamps at the open of their bars: moved back by one bar where they stood at the close."""
+    """Stamps at the open of their bars: moved back by one bar where they stood at the close, or a second before it."""
     if stamped_at == "open":
         return stamps
     bar = common_step(stamps)
@@ -171,4 +177,5 @@ def to_open(raw: RawTable, stamps: IntArray, stamped_at: str, notes: list[str]) 
             raw.path, "holds one bar stamped at its close, so its length is unknown", fix="hand in two bars or more"
         )
     notes.append(f"its bars are stamped at their close; stamps moved back by one bar ({duration(bar)}) to the open")
-    return stamps - bar
+    short = -stamps % grid_of(bar)
+    return stamps + np.where(short <= SECOND, short, 0) - bar
