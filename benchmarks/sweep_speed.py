@@ -1,0 +1,77 @@
+"""How fast the kernel is: processor time a bar and setting, at few and many fills, beside Backtrader.
+
+    .venv/bin/python benchmarks/sweep_speed.py
+
+Prints nanoseconds of processor time a bar and setting, next to the targets, and exits 1 on a miss.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+
+import crossgate as cg
+from backtests.grids import Grid, Tables
+from backtests.scene import make_scene
+from backtests.stage import set_stage
+from backtests.sweeps import _settings, play_piece
+from backtests.wishes import make_wish
+from markets.market import Market
+from models.forecasts import Forecasts, ForecastSeries
+
+BARS, SETTINGS = 100_000, 200
+STOPS = [f"{one:g}%" for one in np.linspace(0.5, 5.0, 10)]
+TARGETS = [f"{one:g}%" for one in np.linspace(1.0, 10.0, 10)]
+LADDER = [{"distance": "1%", "share": 0.3}, {"distance": "2%", "share": 0.3}]
+
+
+def noise(market: Market, seed: int) -> Forecasts:
+    """Forecasts without any skill, at every bar."""
+    random, stamps = np.random.default_rng(seed), market.candles.timestamp
+    mean, sigma = random.normal(0.0, 3e-4, len(stamps)), np.full(len(stamps), 0.006)
+    return Forecasts({market.symbol: ForecastSeries(stamps, mean, sigma, stamps - 1, np.zeros(len(stamps)))}, "noise")
+
+
+def measure(market: Market, forecasts: Forecasts, strategy: cg.CrossoverParams, **risk: object) -> tuple[float, float]:
+    """Nanoseconds of processor time a bar and setting, and the mean number of trades of a setting."""
+    base = Tables(strategy, cg.RiskParams(**{"sizing": "leverage", **risk}), cg.AccountParams(), cg.CostParams())
+    grid = Grid(base, {"risk.stop_loss": STOPS, "risk.take_profit": TARGETS, "risk.leverage": [2, 3]})
+    tables = [base.changed(point) for point in grid.points()]
+    stage = set_stage([market], forecasts, base.costs, [strategy], [base.risk])
+    scene = make_scene(stage.fed, stage.first)
+    wish, settings = make_wish(stage, forecasts, strategy, base.risk.atr_bars, base.costs), _settings(tables)
+    play_piece(scene, wish, settings, base.account.cash)
+    times = []
+    for _ in range(5):
+        before = time.process_time()
+        tallies = play_piece(scene, wish, settings, base.account.cash)
+        times.append(time.process_time() - before)
+    return min(times) / (scene.bars.size * len(tables)) * 1e9, float(tallies["trades"].mean())
+
+
+def main() -> int:
+    """Prints the table; 1 when a target is missed."""
+    market = cg.demo_market(seed=5, bars=BARS)
+    forecasts = noise(market, 1)
+    slow = cg.CrossoverParams(fast=200, slow=600, rule="crossover", confirmation="cross", cross_bars=1)
+    quick = cg.CrossoverParams(fast=4, slow=12, rule="crossover", confirmation="cross", cross_bars=3)
+    cases = [
+        ("few fills", 5.0, measure(market, forecasts, slow)),
+        ("many fills", 9.0, measure(market, forecasts, quick)),
+        ("with trailing and ladder", 13.0, measure(market, forecasts, quick, trailing_stop="2%", targets=LADDER)),
+    ]
+    missed = False
+    for name, target, (found, trades) in cases:
+        missed |= found > target
+        print(f"{name}: {found:.1f} ns a bar and setting (target {target:g}), {2 * trades:,.0f} fills a setting")
+    before = time.process_time()
+    cg.backtest(market, forecasts, quick, cg.RiskParams(sizing="leverage", stop_loss="2%", take_profit="4%"))
+    spent = (time.process_time() - before) / BARS * 1e9
+    print(f"one such run under Backtrader: {spent:,.0f} ns a bar, {spent / cases[1][2][0]:,.0f} times as much")
+    return int(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
