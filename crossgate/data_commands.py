@@ -268,7 +268,7 @@ def _print_series(records: list[dict[str, Any]]) -> None:
         words = [str(one[name] or "") for name in ("venue", "symbol", "kind", "bar", "first", "last")]
         counts = [f"{one[name]:,}" for name in ("rows", "missing", "gaps", "touched", "revised")]
         sources = one["sources"]
-        more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
+        more = f"; {len(sources) - 1} before it" if len(sources) > 1 else ""
         table.add_row(*words, *counts, f"{sources[-1]}{more}")
     Console(highlight=False, width=None if sys.stdout.isatty() else 240).print(table)
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from foundation.errors import DataError
 from foundation.files import atomic_file
+from markets.buffers import owned_buffer
 from markets.manifest import Part
 from markets.rows import COLUMNS, Kind, Rows
 
@@ -56,7 +57,7 @@ def decode_rows(kind: Kind, data: bytes, digest: str, path: Path) -> Rows:
     """The rows of a parquet file; raises DataError where its bytes are not those that were written."""
     if hashlib.sha256(data).hexdigest() != digest:
         raise DataError(path, "is damaged: its bytes are not those of the manifest", fix=_FIX)
-    table = pq.ParquetFile(pa.BufferReader(data)).read(columns=list(COLUMNS[kind]))
+    table = pq.ParquetFile(pa.BufferReader(owned_buffer(data))).read(columns=list(COLUMNS[kind]))
     return {name: _array(name, table[name]) for name in COLUMNS[kind]}
 
 

@@ -16,6 +16,7 @@ import pyarrow.feather
 import pyarrow.parquet
 
 from foundation.errors import DataError
+from markets.buffers import owned_buffer
 from markets.candles import FloatArray
 from markets.readers.content import Content, open_content
 
@@ -158,11 +159,12 @@ def _parse_csv(path: Path, body: bytes, skipped: int, delimiter: str, header: bo
             strings_can_be_null=True,
             check_utf8=True,
         )
+        buffer = owned_buffer(body)
         try:
-            return pyarrow.csv.read_csv(pa.py_buffer(body), read, parse, convert)
+            return pyarrow.csv.read_csv(buffer, read, parse, convert)
         except pa.ArrowException:
             read.use_threads = False  # only then does the error name its row
-            return pyarrow.csv.read_csv(pa.py_buffer(body), read, parse, convert)
+            return pyarrow.csv.read_csv(buffer, read, parse, convert)
     except _DAMAGE as error:
         reason = (str(error) or type(error).__name__).strip().splitlines()[0]
         known = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", reason)
@@ -178,7 +180,7 @@ def _column_names(body: bytes, skipped: int, delimiter: str, header: bool) -> li
     head = b"\n".join([*lines[: skipped + 1], b""])
     read = pyarrow.csv.ReadOptions(skip_rows=skipped, autogenerate_column_names=not header)
     parse = pyarrow.csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=False)
-    return list(pyarrow.csv.read_csv(pa.py_buffer(head), read, parse).column_names)
+    return list(pyarrow.csv.read_csv(owned_buffer(head), read, parse).column_names)
 
 
 def _read_json(content: Content) -> RawTable:
@@ -218,11 +220,12 @@ def _no_constant(word: str) -> float:
 
 
 def _read_arrow(content: Content) -> RawTable:
+    source = pa.BufferReader(owned_buffer(content.data))
     try:
         if content.kind == "feather":
-            table = pyarrow.feather.read_table(pa.BufferReader(content.data))
+            table = pyarrow.feather.read_table(source)
         else:
-            with pyarrow.parquet.ParquetFile(pa.BufferReader(content.data), page_checksum_verification=True) as file:
+            with pyarrow.parquet.ParquetFile(source, page_checksum_verification=True) as file:
                 table = file.read()
         table.validate(full=True)
     except _DAMAGE as error:
