@@ -17,6 +17,7 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 SECOND = 1_000_000_000
+_HOUR = 3600 * SECOND
 _PRICES = ("open", "high", "low", "close")
 
 
@@ -180,3 +181,19 @@ def _converted(values: Any, name: str, kind: type, source: str) -> npt.NDArray[A
         wanted = {np.int64: "UTC nanoseconds (int64) or numpy datetime64", np.float64: "numbers", np.bool_: "booleans"}
         raise DataError(source, f"column {name} is of type {array.dtype}", fix=f"hand in {wanted[kind]}")
     return np.array(array, dtype=kind)
+
+
+def open_grid(bar: int) -> int:
+    """The step of the UTC grid that bars of a length open on, in nanoseconds: their length, an hour at the most."""
+    return bar if 0 < bar < _HOUR and _HOUR % bar == 0 else _HOUR
+
+
+def opens_beside(stamps: IntArray, bar: int) -> str | None:
+    """What is wrong with bars that mostly open beside that grid: closes read as opens, or another clock; else None."""
+    grid = open_grid(bar)
+    beside = stamps % grid
+    if np.count_nonzero(beside) * 2 <= len(stamps):
+        return None
+    row = int(np.argmax(beside != 0))
+    closes = ", as closes do" if grid - int(beside[row]) <= SECOND else ""
+    return f"its bars open beside the {duration(grid)} grid of UTC{closes}, the first at {utc(stamps[row])}"

@@ -17,7 +17,7 @@ import numpy as np
 from foundation.errors import DataError, ParameterError, suggestion
 from foundation.units import nanoseconds
 from markets.alignment import align_mark
-from markets.candles import Candles, IntArray, check_bars, check_order, duration, utc
+from markets.candles import Candles, IntArray, check_bars, check_order, duration, opens_beside, utc
 from markets.contract import Contract, find_contract
 from markets.contract_book import find_traded
 from markets.decimal_points import find_lost_points
@@ -151,6 +151,9 @@ def _read_candles(path: Path, span: tuple[int | None, int | None], *, volume: bo
     chosen: dict[str, Any] = {name: values[first:last] for name, values in columns.items()}
     bar = bar_length(chosen["timestamp"], source, first) if last - first > 1 else bar_length(stamps, source)
     check_bars(chosen, bar, source, first)
+    beside = opens_beside(chosen["timestamp"], bar)
+    if beside is not None:
+        raise DataError(source, beside, fix="stamp bars at their opens, in UTC, or import the file with --stamps close")
     lost = find_lost_points(chosen)
     if lost is not None:
         where = f"at {utc(chosen['timestamp'][lost.row])} UTC (row {first + lost.row})"

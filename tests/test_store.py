@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -174,6 +175,15 @@ def test_a_path_from_the_working_folder_is_explained(store: Path, monkeypatch: p
         DataError, match=r"though there is ohlcv/btc_1h\.parquet from here; paths start from the data folder data"
     ):
         load_market(BTC, "ohlcv/btc_1h.parquet")
+
+
+def test_bars_stamped_at_their_closes_are_refused(store: Path) -> None:
+    """Hours stamped at 00:59:59 are refused, as each would be known an hour before it is over."""
+    late = table().assign(timestamp=table()["timestamp"] + pd.Timedelta(minutes=59, seconds=59))
+    late.to_parquet(store / "late.parquet", index=False)
+    assert refusal(store / "late.parquet").startswith(
+        "its bars open beside the 1h grid of UTC, as closes do, the first"
+    )
 
 
 def test_a_folder_is_no_file(store: Path) -> None:

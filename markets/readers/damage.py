@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from markets.candles import SECOND, FloatArray, IntArray, duration, utc
+from markets.candles import FloatArray, IntArray, duration, opens_beside, utc
 from markets.decimal_points import find_lost_points
 from markets.quality import order_of, time_order
 from markets.readers.reading import Defect, Reading
-from markets.readers.stamps import common_step, grid_of
+from markets.readers.stamps import common_step
 
 _PRICES = ("open", "high", "low", "close")
 # The fewest steps from bar to bar that tell columns apart.
@@ -44,18 +44,9 @@ def find_damage(columns: Mapping[str, Any], place: Callable[[int], str]) -> list
 def _beside_the_hour(reading: Reading) -> list[Defect]:
     """Bars that mostly open beside the full hours (or minutes, ...) of UTC: closes read as opens, or another clock."""
     stamps: IntArray = reading.columns["timestamp"]
-    grid = grid_of(common_step(stamps[:1000]))
-    beside = stamps % grid
-    count = int(np.count_nonzero(beside))
-    if count * 2 <= len(stamps):
-        return []
-    row = int(np.argmax(beside != 0))
-    problem = f"its bars open beside the {duration(grid)} grid of UTC, the first at {utc(stamps[row])}"
-    at_close = grid - int(beside[row]) <= SECOND
-    fix = (
-        "they stand at their closes: say --stamps close" if at_close else "say its clock with --utc-offset, such as 5.5"
-    )
-    return [Defect("clock", f"{problem} ({reading.place(row)})", fix, count)]
+    problem = opens_beside(stamps, common_step(stamps[:1000]))
+    fix = "say --stamps close if they stand at their closes, or the clock, such as --utc-offset 5.5"
+    return [] if problem is None else [Defect("clock", problem, fix, len(stamps))]
 
 
 def _lost_points(columns: Mapping[str, Any], place: Callable[[int], str]) -> list[Defect]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from foundation.errors import DataError
-from markets.candles import SECOND, BoolArray, FloatArray, IntArray, duration
+from markets.candles import SECOND, BoolArray, FloatArray, IntArray, duration, open_grid
 from markets.readers.raw import RawTable
 
 HOUR = 3600 * SECOND
@@ -162,11 +162,6 @@ def common_step(stamps: IntArray) -> int:
     return int(lengths[np.argmax(counts)])
 
 
-def grid_of(bar: int) -> int:
-    """The step of the UTC grid that bars of a length open on: their length, an hour at the most."""
-    return bar if 0 < bar < HOUR and HOUR % bar == 0 else HOUR
-
-
 def to_open(raw: RawTable, stamps: IntArray, stamped_at: str, notes: list[str]) -> IntArray:
     """Stamps at the open of their bars: moved back by one bar where they stood at the close, or a second before it."""
     if stamped_at == "open":
@@ -177,5 +172,5 @@ def to_open(raw: RawTable, stamps: IntArray, stamped_at: str, notes: list[str]) 
             raw.path, "holds one bar stamped at its close, so its length is unknown", fix="hand in two bars or more"
         )
     notes.append(f"its bars are stamped at their close; stamps moved back by one bar ({duration(bar)}) to the open")
-    short = -stamps % grid_of(bar)
+    short = -stamps % open_grid(bar)
     return stamps + np.where(short <= SECOND, short, 0) - bar
