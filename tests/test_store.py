@@ -178,7 +178,7 @@ def test_a_path_from_the_working_folder_is_explained(store: Path, monkeypatch: p
 
 
 def test_bars_stamped_at_their_closes_are_refused(store: Path) -> None:
-    """Hours stamped at 00:59:59 are refused, as each would be known an hour before it is over."""
+    """Hours stamped at 00:59:59 are refused, as each would begin where it ended."""
     late = table().assign(timestamp=table()["timestamp"] + pd.Timedelta(minutes=59, seconds=59))
     late.to_parquet(store / "late.parquet", index=False)
     assert refusal(store / "late.parquet").startswith(
