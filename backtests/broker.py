@@ -139,7 +139,7 @@ class FuturesBroker(bt.BrokerBase):
         """The equity; of some feeds only, the value of their positions at the last close, below zero for a short."""
         if datas is None:
             return float(self.account["equity"][0])
-        positions = ((data, self.held[data.symbol].size, data.close[0]) for data in datas)
+        positions = ((data, self.getposition(data).size, data.close[0]) for data in datas)
         return float(sum(math.copysign(self.notional(*position), position[1]) for position in positions))
 
     def setcash(self, cash: float) -> None:
@@ -186,9 +186,9 @@ class FuturesBroker(bt.BrokerBase):
         return [order.clone() if safe else order for order in self.open_orders.values()]
 
     def getposition(self, data: Any, clone: bool = True) -> Any:
-        """The position in a feed's contract; sizes are fractional."""
-        position = self.held[data.symbol]
-        return position.clone() if clone else position
+        """The position in a feed's contract, a copy; its size is the exchange's own, a whole number of lots."""
+        quantity = self.positions["quantity"][self.symbols[data.symbol]]
+        return bt.position.Position(float(quantity), self.held[data.symbol].price)
 
     def getcommissioninfo(self, data: Any) -> Any:
         """The contract's fee, as Backtrader wants it."""
@@ -315,7 +315,9 @@ class FuturesBroker(bt.BrokerBase):
         averaged = (
             entry_of(self.contracts[fill["symbol"]], position.size, entry, size, price) if fill["opening"] else entry
         )
-        psize, _, opened, closed = position.update(size, price, feed.datetime.datetime())
+        # Backtrader's trades add up sizes as doubles, and end where that sum is zero: so does `held`.
+        _, _, opened, closed = position.update(size, price, feed.datetime.datetime())
+        psize = float(fill["position"])
         pprice = position.price = averaged if psize else 0.0
         info = order.comminfo = self._commission(feed.symbol, entry if closed else None)
         order.execute(

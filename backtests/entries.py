@@ -5,7 +5,6 @@ from __future__ import annotations
 from backtests.fills import distant, reaches, stop_fill
 from backtests.positions import close_position, free_cash, open_position
 from backtests.records import (
-    ABOVE_MARKET,
     ABOVE_TIER,
     BELOW_LOT,
     BELOW_NOTIONAL,
@@ -21,6 +20,8 @@ from backtests.records import (
     NOTHING,
     REFUSED,
     SHRUNK,
+    SHRUNK_MARKET,
+    SHRUNK_TIER,
     SLEEPING,
     Desk,
     Row,
@@ -28,7 +29,7 @@ from backtests.records import (
 from backtests.slippage import fill_price
 from backtests.ties import GROUP_DUE, end, finish, part_of
 from backtests.triggers import allows, stops, trigger, turned_back
-from backtests.valuation import fee_of, initial_margin_of, maximum_leverage_of, notional_of, open_loss_of, reserve_of
+from backtests.valuation import fee_of, initial_margin_of, largest_notional_at, notional_of, open_loss_of, reserve_of
 from foundation.compilation import rule
 from markets.filters import STEP_TOLERANCE, round_down, round_up
 
@@ -105,29 +106,50 @@ def reduce_by_order(desk: Desk, k: int, reference: float, maker: bool) -> None:
 
 @rule
 def enter(desk: Desk, k: int, reference: float, maker: bool) -> None:
-    """An opening order meets the venue's filters and the free margin: filled, shrunk or refused.
+    """An opening order meets the venue's filters, its brackets and the free margin: filled, shrunk or refused.
 
-    One that is shrunk keeps the price of the quantity that was asked for.
+    The largest market order is all that is sent. One that is shrunk for another reason keeps the price of what was.
     """
     order = desk.orders[k]
-    contract = desk.contracts[order.symbol]
-    quantity, remark = round_down(order.quantity, contract.lot), 0
+    contract, position = desk.contracts[order.symbol], desk.positions[order.symbol]
+    asked = round_down(order.quantity, contract.lot)
+    quantity = within_market(contract, order, asked)
+    remark = SHRUNK_MARKET if quantity < asked else 0
     price = fill_price(desk, order, reference, maker, quantity)
+    refusal = LEVERAGE if order.leverage > contract.leverages[0] else 0
+    allowed = within_brackets(contract, order.leverage, abs(position.quantity), quantity, price)
+    if refusal == 0 and allowed < quantity:
+        quantity, remark = allowed, SHRUNK_TIER
+        refusal = ABOVE_TIER if allowed <= 0.0 else 0
     fee_rate = contract.maker_fee if maker else contract.taker_fee
-    refusal = refusal_as_given(contract, order, quantity)
     if refusal == 0:
         free, cost = max(0.0, free_cash(desk)), order_cost(contract, order, quantity, price, fee_rate)
         if desk.settings[0].cross:
-            cost += open_loss_of(contract, order.side * quantity, price, desk.positions[order.symbol].mark)
+            cost += open_loss_of(contract, order.side * quantity, price, position.mark)
         if cost > free:
             free = max(0.0, free - ROUNDED_UP if contract.method == BITMEX else free)
             quantity, remark = round_down(free / cost * quantity, contract.lot), SHRUNK
-        refusal = refusal_at_price(contract, order, quantity, desk.positions[order.symbol].quantity, price)
+        refusal = refusal_at_price(contract, quantity, price)
     if refusal:
         finish(desk, order, REFUSED, refusal)
         return
     open_position(desk, order, quantity, price, reference, fee_rate)
     finish(desk, order, FILLED, remark)
+
+
+@rule
+def within_market(contract: Row, order: Row, quantity: float) -> float:
+    """The part of an opening that a venue takes at once: anything but a limit is bound by its largest market order."""
+    if order.kind == LIMIT or quantity <= contract.maximum_market_quantity:
+        return quantity
+    return round_down(contract.maximum_market_quantity, contract.lot)
+
+
+@rule
+def within_brackets(contract: Row, leverage: float, held: float, quantity: float, price: float) -> float:
+    """The part of an opening that brackets allow: with what is held it has to lie in one that has the leverage."""
+    whole = largest_notional_at(contract, leverage) / notional_of(contract, 1.0, price)
+    return round_down(max(0.0, min(quantity, whole - held)), contract.lot)
 
 
 @rule
@@ -142,28 +164,15 @@ def order_cost(contract: Row, order: Row, quantity: float, price: float, fee_rat
 
 
 @rule
-def refusal_as_given(contract: Row, order: Row, quantity: float) -> int:
-    """Why the venue refuses an opening as it was given: a remark's number, 0 for no reason."""
-    if order.leverage > contract.leverages[0]:
-        return LEVERAGE
-    above = contract.maximum_market_quantity * (1.0 + STEP_TOLERANCE)
-    return ABOVE_MARKET if order.kind != LIMIT and quantity > above else 0
-
-
-@rule
-def refusal_at_price(contract: Row, order: Row, quantity: float, held: float, price: float) -> int:
-    """Why the venue refuses the quantity that is left of an opening, at its fill price; 0 for no reason.
-
-    The position that it would make has to lie in a bracket that still has the order's leverage.
-    """
+def refusal_at_price(contract: Row, quantity: float, price: float) -> int:
+    """Why the venue refuses the quantity that is left of an opening, at its fill price: a remark; 0 for no reason."""
     if quantity < contract.lot * 0.5:
         return BELOW_LOT
     if quantity < contract.minimum_quantity * (1.0 - STEP_TOLERANCE):
         return BELOW_QUANTITY
     if notional_of(contract, quantity, price) < contract.minimum_notional * (1.0 - STEP_TOLERANCE):
         return BELOW_NOTIONAL
-    whole = notional_of(contract, abs(held) + quantity, price)
-    return ABOVE_TIER if order.leverage > maximum_leverage_of(contract, whole) else 0
+    return 0
 
 
 @rule

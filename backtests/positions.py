@@ -7,7 +7,7 @@ import math
 from backtests.cross import cross_level, known_equity
 from backtests.fills import liquidation_fill, reaches
 from backtests.levels import bankruptcy_level, liquidation_level
-from backtests.records import CANCELLED, CLOSE, CLOSED, LIQUIDATED, LIQUIDATION, LIVE, MARKET, Desk, Row
+from backtests.records import CANCELLED, CLOSED, LIQUIDATED, LIQUIDATION, LIVE, MARKET, Desk, Row
 from backtests.slippage import taker_price, write_slippage
 from backtests.ties import cut_ties, finish
 from backtests.valuation import (
@@ -200,11 +200,11 @@ def cancel_reductions(desk: Desk, symbol: int) -> None:
 
 @rule
 def cancel_resting(desk: Desk, symbol: int) -> None:
-    """Before a liquidation the venue cancels the orders that rest on the symbol.
+    """Before a liquidation the venue cancels the open orders of the symbol.
 
-    Those that fill at one price, the open or the close, are on their way and stay.
+    A market order is none: it was sent at the last close, and fills at the first open that takes fills.
     """
     for k in range(desk.account[0].orders):
         order = desk.orders[k]
-        if order.symbol == symbol and order.status == LIVE and order.kind not in (MARKET, CLOSE):
+        if order.symbol == symbol and order.status == LIVE and order.kind != MARKET:
             finish(desk, order, CANCELLED, LIQUIDATED)

@@ -51,15 +51,16 @@ ORDER_REMARKS = (
     "other order of the bracket ended",
     "other order of the OCO group ended",
     "no longer valid",
-    "leverage above the limit of the position's bracket",
-    "above the largest market order",
+    "above what the brackets allow at this leverage",
+    "shrunk to what the brackets allow at this leverage",
     "position liquidated",
+    "shrunk to the largest market order",
 )
 LEVERAGE, BELOW_LOT, BELOW_QUANTITY, BELOW_NOTIONAL, SHRUNK, NOTHING, CLOSED, SIBLING, ENTRY, RUIN, WITHDRAWN = range(
     1, 12
 )
 BRACKET, GROUP, OVERDUE = range(12, 15)
-ABOVE_TIER, ABOVE_MARKET, LIQUIDATED = range(15, 18)
+ABOVE_TIER, SHRUNK_TIER, LIQUIDATED, SHRUNK_MARKET = range(15, 19)
 # How a venue reckons margin and liquidation, by number.
 BINANCE, CLOSING_FEE, BYBIT, BITMEX = range(len(METHODS))
 MARGINS = ("isolated", "cross")

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from backtests.records import FILLED, LIQUIDATION, REFUSED, SHRUNK, Desk, Records, Row
+from backtests.records import FILLED, LIQUIDATION, REFUSED, Desk, Records, Row
 from backtests.scene import BLOCKS
 from backtests.valuation import notional_of
 from foundation.compilation import rule
@@ -105,7 +105,7 @@ def count_news(tally: Row, desk: Desk, profits: Records) -> None:
         order = desk.orders[k]
         if order.status == REFUSED:
             tally.refusals += 1
-        elif order.status == FILLED and order.remark == SHRUNK:
+        elif order.status == FILLED and order.remark != 0:
             tally.shrunk += 1
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from backtests.records import BITMEX, BYBIT, Row
 from foundation.compilation import rule
 from markets import bitmex, bybit, inverse, margin
-from markets.tiers import bracket_of, tiered_margin
+from markets.tiers import tiered_margin
 
 # The last of Bybit's pages on inverse contracts by which the fee to close is a part of the margin.
 BYBIT_RESERVES_UNTIL = 2023
@@ -116,9 +116,11 @@ def maintenance_of(contract: Row, quantity: float, price: float) -> float:
 
 
 @rule
-def maximum_leverage_of(contract: Row, notional: float) -> float:
-    """The highest leverage of the bracket that holds a notional; 0 beyond the last one: none is allowed."""
-    if notional > contract.largest_notional:
-        return 0.0
-    highest: float = contract.leverages[bracket_of(notional, contract.floors[: contract.brackets])]
-    return highest
+def largest_notional_at(contract: Row, leverage: float) -> float:
+    """The cap of the last bracket that allows a leverage: no position at it may be worth more; 0 where none does."""
+    largest: float = 0.0
+    for k in range(contract.brackets):
+        if leverage > contract.leverages[k]:
+            return largest
+        largest = contract.floors[k + 1] if k + 1 < contract.brackets else contract.largest_notional
+    return largest

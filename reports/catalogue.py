@@ -84,7 +84,9 @@ CATALOGUE = {
         formats.count,
         "liquidations of a cross account only if all other positions were at their worst prices of the bar at once",
     ),
-    "shrunk": Entry("Shrunk orders", formats.count, "orders cut down to the free margin"),
+    "shrunk": Entry(
+        "Shrunk orders", formats.count, "orders cut down to the free margin, a bracket or the largest market order"
+    ),
     "skill": Entry(
         "Forecast skill",
         _fine_signed,

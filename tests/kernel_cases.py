@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 import numpy as np
+from finer_cases import PARTS, finer_bars
 from hypothesis import strategies as st
 
 from backtests.engine import backtest
@@ -37,7 +39,9 @@ class Match:
 
     def __repr__(self) -> str:
         bars = len(self.markets[0].candles)
-        return f"Match({self.seed}, {bars} bars, {self.strategy}, {self.risk}, {self.account}, {self.costs})"
+        traded, finer = self.markets[0].contract, self.markets[0].finer is not None
+        market = f"{len(self.markets)} x {bars} bars, finer {finer}, {traded}"
+        return f"Match({self.seed}, {market}, {self.strategy}, {self.risk}, {self.account}, {self.costs})"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(repr(self))
@@ -71,14 +75,47 @@ def candles(random: np.random.Generator, bars: int, wild: float) -> tuple[Candle
     return last, Candles(stamps, *mark, volume=np.zeros(bars), bar=HOUR, source="case mark")
 
 
-def market(random: np.random.Generator, symbol: str, bars: int, wild: float, **contract: Any) -> Market:
-    """A market of random candles with funding every eight hours."""
+def market(
+    random: np.random.Generator, symbol: str, bars: int, wild: float, finer: str = "none", **contract: Any
+) -> Market:
+    """A market of random candles with funding every eight hours, and with finer candles where `finer` says so."""
     last, mark = candles(random, bars, wild)
     due = last.timestamp[::8]
     funding = Funding(due, random.normal(0.0, 3e-4, len(due)), "case")
     figures = {"tick": 0.01, "lot": 0.01, "taker_fee": 5e-4, "maker_fee": 2e-4, "maintenance_rate": 0.01}
     traded = Contract(venue="case", symbol=symbol, maximum_leverage=50.0, **{**figures, **contract})
-    return Market(traded, last, mark, funding)
+    parts, marks = finer_candles(random, last, mark) if finer != "none" else (None, mark)
+    return Market(traded, last, marks if finer == "marked" else mark, funding, finer=parts)
+
+
+def finer_candles(random: np.random.Generator, last: Candles, mark: Candles) -> tuple[Candles, Candles]:
+    """Finer candles that make the candles, some of them touched by cleaning, and their mark candles."""
+    chance, rows, basis = Random(int(random.integers(2**32))), [], mark.close / last.close
+    for k in range(len(last)):
+        bar = {name: float(getattr(last, name)[k]) for name in ("open", "high", "low", "close")}
+        parts = finer_bars(chance, bar | {"mark_low": bar["low"], "mark_high": bar["high"]}, 0.01)
+        closes = [*(part["open"] for part in parts[1:]), bar["close"]]
+        rows += [(part["open"], part["high"], part["low"], close) for part, close in zip(parts, closes, strict=True)]
+    prices, length = np.array(rows).T, HOUR // PARTS
+    stamps, none = last.timestamp[0] + length * np.arange(len(rows)), np.zeros(len(rows))
+    touched = random.random(len(rows)) < 0.01
+    finer = Candles(stamps, *prices, volume=none, bar=length, touched=touched, source="case finer")
+    return finer, Candles(
+        stamps, *(prices * np.repeat(basis, PARTS)), volume=none, bar=length, source="case finer mark"
+    )
+
+
+# Brackets by cap as a multiple of the starting balance: maintenance rate, highest leverage.
+BRACKETS = ((2.0, 0.01, 50.0), (10.0, 0.02, 25.0), (40.0, 0.05, 10.0), (90.0, 0.1, 4.0))
+
+
+def brackets(cash: float) -> list[dict[str, float]]:
+    """Brackets that positions of an account reach; beyond the last one there is none."""
+    floors = [0.0, *(times * cash for times, _, _ in BRACKETS)]
+    return [
+        {"floor": floor, "cap": times * cash, "rate": rate, "leverage": leverage}
+        for floor, (times, rate, leverage) in zip(floors, BRACKETS, strict=False)
+    ]
 
 
 def forecasts(random: np.random.Generator, markets: tuple[Market, ...], start: int) -> Forecasts:
@@ -152,7 +189,12 @@ def matches(draw: Any) -> Match:
     bars, wild = draw(st.sampled_from([60, 150, 400])), draw(st.sampled_from([0.3, 1.0, 3.0]))
     inverse = draw(st.booleans())
     contract = {"kind": "inverse", "settlement": "COIN", "face": 10.0, "lot": 1.0} if inverse else {}
+    cash = 50.0 if inverse else 10_000.0
     contract |= draw(st.sampled_from([{}, {"minimum_notional": 5.0}, {"liquidation_fee": 0.01}]))
+    contract |= draw(st.sampled_from([{}, {}, {"tiers": brackets(cash)}]))
+    contract |= draw(st.sampled_from([{}, {}, {"method": "closing_fee"}, {"method": "bybit"}]))
+    contract |= draw(st.sampled_from([{}, {}, {"maximum_market_quantity": 300.0}]))
+    contract["finer"] = draw(st.sampled_from(["none", "plain", "marked"]))
     symbols = ("ONE", "TWO")[: draw(st.sampled_from([1, 1, 2]))]
     markets = tuple(market(random, symbol, bars, wild, **contract) for symbol in symbols)
     return Match(
@@ -162,10 +204,15 @@ def matches(draw: Any) -> Match:
         draw(strategies()),
         draw(risks()),
         AccountParams(
-            cash=50.0 if inverse else 10_000.0,
+            cash=cash,
             margin=draw(st.sampled_from(["isolated", "isolated", "cross"])),
             intrabar=draw(st.sampled_from(["adverse", "favourable", "nearer_extreme"])),
             limit_fill=draw(st.sampled_from(["touch", "through"])),
         ),
-        CostParams(slippage_bps=draw(st.sampled_from([0.0, 1.0, 20.0]))),
+        CostParams(
+            slippage_bps=draw(st.sampled_from([0.0, 1.0, 20.0])),
+            half_spread=draw(st.sampled_from(["off", "off", "2tick", "3bps"])),
+            impact=draw(st.sampled_from([0.0, 0.0, 0.5])),
+            impact_bars=draw(st.sampled_from([3, 24])),
+        ),
     )

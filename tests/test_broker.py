@@ -217,6 +217,64 @@ def test_an_order_beyond_the_free_margin_is_shrunk_and_one_below_a_lot_refused()
     assert table["reason"].tolist()[1:] == ["below one lot", "leverage above the contract's maximum"]
 
 
+def test_an_opening_beyond_its_bracket_or_the_largest_market_order_is_shrunk_to_it() -> None:
+    """At 20x 1,000 may be held, at 10x 2,000 and beyond that nothing; 8 units are the most that fill at the market."""
+    brackets = [
+        {"floor": 0.0, "cap": 1000.0, "rate": 0.01, "leverage": 20.0},
+        {"floor": 1000.0, "cap": 2000.0, "rate": 0.02, "leverage": 10.0},
+    ]
+    orders = {
+        0: lambda s: s.buy(size=50, leverage=20),
+        1: lambda s: s.buy(size=5, leverage=20),
+        2: lambda s: s.buy(size=5, leverage=20),
+        3: lambda s: s.buy(size=99, leverage=10, exectype=bt.Order.Limit, price=100.0),
+        4: lambda s: s.buy(size=1, leverage=1),
+    }
+    strategy = run(market(flat(7), tiers=brackets, maximum_leverage=20, maximum_market_quantity=8.0), orders)
+    assert [fill[1] for fill in fills(strategy)] == [8.0, 2.0, 10.0]
+    table = strategy.broker.ledger.tables()[2]
+    assert list(zip(table["status"], table["reason"], strict=True)) == [
+        ("shrunk", "shrunk to the largest market order"),
+        ("shrunk", "shrunk to what the brackets allow at this leverage"),
+        ("refused", "above what the brackets allow at this leverage"),
+        ("shrunk", "shrunk to what the brackets allow at this leverage"),
+        ("refused", "above what the brackets allow at this leverage"),
+    ]
+
+
+def test_the_size_of_a_position_is_the_exchange_s_own() -> None:
+    """Ten times 0.1 is 1.0 in whole lots, and 0.9999999999999999 as a sum: a strategy sees the lots, and trades end."""
+    seen: list[tuple[float, float]] = []
+
+    def look(strategy: Any) -> None:
+        seen.append((strategy.position.size, float(strategy.broker.positions["quantity"][0])))
+        strategy.buy(size=0.1)
+
+    rows = dict.fromkeys(range(10), look) | {10: lambda s: s.close()}
+    strategy = run(market(flat(13), lot=0.1), rows)
+    assert [ours for ours, _ in seen] == [theirs for _, theirs in seen]
+    assert fills(strategy)[-1][1] == 1.0
+    assert strategy.position.size == 0.0
+    assert len(strategy.trades) == 1
+
+
+def test_a_liquidation_cancels_orders_that_wait_for_a_close_but_no_market_order() -> None:
+    """At 10x a fall to 80 liquidates: what waits for the end of the day goes with the limits, and opens nothing."""
+    orders = {
+        0: lambda s: s.buy(size=1, leverage=10),
+        1: lambda s: (s.sell(size=3, exectype=bt.Order.Close), s.buy(size=1, price=50.0, exectype=bt.Order.Limit)),
+        2: lambda s: s.buy(size=2, leverage=1),
+    }
+    rows = [*flat(3), (80, 80, 80, 80), *flat(24, 80.0)]
+    strategy = run(market(rows), orders)
+    assert [(side, quantity, reason) for side, quantity, _, reason in fills(strategy)] == [
+        ("buy", 1.0, "order"),
+        ("sell", 1.0, "liquidation"),
+        ("buy", 2.0, "order"),
+    ]
+    assert strategy.broker.ledger.tables()[2]["reason"].tolist() == ["position liquidated"] * 2
+
+
 def test_funding_is_paid_at_the_mark_by_the_position_carried_into_the_stamp() -> None:
     """Long 10 at a mark of 100: 1 % at bar 2 costs 10; the entry at the open of bar 1 pays nothing there."""
     strategy = run(market(flat(4), funding={1: 0.01, 2: 0.01}), {0: lambda s: s.buy(size=10)})

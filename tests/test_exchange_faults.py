@@ -27,6 +27,7 @@ from witness_cross import CrossAccount
 from backtests import cross, entries, exchange, levels, positions, records, ties, valuation
 from markets import bitmex, bybit, inverse, margin, tiers, venues
 
+HONEST = entries.within_brackets
 ROOMS = ("backtests.", "markets.", "strategies.")
 KINDS = ("open", "bracket", "part", "reverse", "limit_entry", "stop_entry", "fixed_protection")
 
@@ -186,13 +187,16 @@ FAULTS = (
         lambda contracts, value, tick: 1e8 / (value / abs(contracts)) if value > 0 else 0.0, "inverse", "bitmex",
     ),
     Fault(
-        "the bracket's leverage limit is not looked at", valuation, "maximum_leverage_of",
-        lambda c, notional: c.leverages[0],
+        "the bracket's leverage limit is not looked at", valuation, "largest_notional_at",
+        lambda c, leverage: float(c.largest_notional),
     ),
     Fault("resting orders survive a liquidation", positions, "cancel_resting", lambda desk, symbol: None),
     Fault(
-        "the largest market order is not looked at", entries, "refusal_as_given",
-        lambda c, order, quantity: records.LEVERAGE if order.leverage > c.leverages[0] else 0,
+        "the largest market order is not looked at", entries, "within_market", lambda c, order, quantity: quantity,
+    ),
+    Fault(
+        "a position's own size takes no room in its bracket", entries, "within_brackets",
+        lambda c, leverage, held, quantity, price: HONEST(c, leverage, 0.0, quantity, price),
     ),
     Fault(
         "the other positions of a cross account are forgotten", cross, "wallet_of",
@@ -225,25 +229,33 @@ def test_a_planted_fault_is_seen_by_the_witness_account(plain_exchange: pytest.M
     print(f"{fault.module.__name__}.{fault.function}: seen by the witness account, {parted[:120]}")
 
 
-def edge(account: Any, leverage: float) -> float:
-    """What is held after an opening whose notional is exactly the cap of a bracket of 1,000."""
-    account.submit(WitnessOrder(1, 0, "market", 1, 10.0, leverage=leverage))
+def edge(account: Any, leverage: float, quantity: float = 10.0) -> float:
+    """What is held after an opening whose notional is at or about the cap of a bracket of 1,000."""
+    account.submit(WitnessOrder(1, 0, "market", 1, quantity, leverage=leverage))
     account.play([WitnessBar(*(100.0,) * 8)])
     held = account.positions[0]
     return float(held["quantity"] if isinstance(account, ExchangeDesk) else held.quantity)
 
 
 def test_the_wrong_side_of_a_bracket_edge_is_seen_by_a_bar_table(plain_exchange: pytest.MonkeyPatch) -> None:
-    """A position worth exactly 1,000 still has the leverage of the bracket up to 1,000; by the next it had none."""
+    """A position worth exactly 1,000 has the leverage of the bracket up to 1,000; what lies beyond it is cut off."""
     contract = WitnessContract(tick=0.1, lot=0.1, tiers=((0.0, 1000.0, 0.01, 20.0), (1000.0, 5000.0, 0.02, 10.0)))
-    assert edge(WitnessAccount([contract], 1000.0), 20.0) == 10.0
-    assert edge(ExchangeDesk([contract], 1000.0), 20.0) == 10.0
+    for kind in (WitnessAccount, ExchangeDesk):
+        assert [edge(kind([contract], 1000.0), 20.0, size) for size in (9.9, 10.0, 10.1, 99.0)] == [9.9, 10, 10, 10]
+        assert [edge(kind([contract], 9000.0), 10.0, size) for size in (50.0, 50.1, 600.0)] == [50, 50, 50]
 
-    def next_bracket(notional: float, floors: Any) -> int:
-        return max(k for k, floor in enumerate(floors) if notional >= floor)
+    def below_the_cap(contract: Any, leverage: float) -> float:
+        return float(contract.floors[1]) * (1.0 - 1e-6) if leverage > contract.leverages[1] else 0.0
 
-    rebind(plain_exchange, tiers.bracket_of, next_bracket)
-    assert edge(ExchangeDesk([contract], 1000.0), 20.0) == 0.0
+    rebind(plain_exchange, valuation.largest_notional_at, below_the_cap)
+    assert edge(ExchangeDesk([contract], 1000.0), 20.0) == pytest.approx(9.9)
+
+
+def test_the_largest_market_order_is_all_that_is_sent() -> None:
+    """Of 10 ordered at the market 3 are opened where that is the largest market order, by both accounts."""
+    contract = WitnessContract(tick=0.1, lot=0.1, maximum_market_quantity=3.05)
+    for kind in (WitnessAccount, ExchangeDesk):
+        assert edge(kind([contract], 1000.0), 20.0) == 3.0
 
 
 def test_a_ruined_cross_account_that_is_kept_is_seen_by_a_bar_table(plain_exchange: pytest.MonkeyPatch) -> None:

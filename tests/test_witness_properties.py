@@ -201,7 +201,7 @@ def test_cases_reach_every_rule() -> None:
         *("stop_limit_entry", "stop_limit_child", "stop_limit_protection", "bracketed_stop_limit_entry"),
         *("trail_entry", "trail_protection", "trail_bracket", "at_close", "oco", "oco_exits"),
         *("valid_entry", "valid_bracket", "no longer valid", "other of the group", "bracket ended", "parent expired"),
-        *("above the largest market order", "leverage above the limit of the position's bracket"),
+        *("largest market order", "brackets", "above what the brackets allow"),
     }
     assert expected <= seen
 

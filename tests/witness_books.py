@@ -264,7 +264,7 @@ class WitnessBooks:
         return price
 
     def _cancel_resting(self, symbol: int) -> None:
-        for order in self._live(symbol, lambda o: o.kind not in ("market", "close")):
+        for order in self._live(symbol, lambda o: o.kind != "market"):
             if order.state == "live":  # not ended with an earlier one
                 self._end(order, "cancelled", "position liquidated")
 
@@ -307,12 +307,22 @@ class WitnessBooks:
         """Open or add: filters, margin and leverage are checked at the fill price."""
         p, contract = self.positions[order.symbol], self.contracts[order.symbol]
         fee_rate = contract.maker_fee if maker else contract.taker_fee
-        price = self._fill_price(order, reference, maker, self._left(order))
+        quantity, largest = self._left(order), contract.maximum_market_quantity
+        if not maker and largest is not None:
+            sent = floor_to(min(quantity, largest), contract.lot)
+            if sent < quantity - contract.lot / 2:
+                quantity = sent
+                self.log.append(Event(self.bar_index, order.id, "shrunk", "largest market order"))
+        price = self._fill_price(order, reference, maker, quantity)
         if order.leverage > money.tiers(contract)[0][3]:
             return self._refuse(order, "leverage above the contract's maximum")
-        quantity, largest = self._left(order), contract.maximum_market_quantity
-        if not maker and largest is not None and quantity > largest + contract.lot * TOLERANCE:
-            return self._refuse(order, "above the largest market order")
+        allowed = max((cap for _, cap, _, highest in money.tiers(contract) if order.leverage <= highest), default=0.0)
+        room = floor_to(max(0.0, allowed / money.worth(contract, 1.0, price) - abs(p.quantity)), contract.lot)
+        if room < quantity - contract.lot / 2:
+            quantity = room
+            if room < contract.lot / 2:
+                return self._refuse(order, "above what the brackets allow")
+            self.log.append(Event(self.bar_index, order.id, "shrunk", "brackets"))
         cost = self._cost(order, quantity, price, fee_rate) + self._loss_at_once(order, quantity, price)
         free = max(0.0, self.free_cash)
         if cost > free:
@@ -329,9 +339,6 @@ class WitnessBooks:
             return self._refuse(order, "below minimum quantity")
         if value < contract.minimum_notional * (1 - TOLERANCE):
             return self._refuse(order, "below minimum notional")
-        whole = money.worth(contract, abs(p.quantity) + quantity, price)
-        if order.leverage > money.highest_leverage(contract, whole):
-            return self._refuse(order, "leverage above the limit of the position's bracket")
         fee = value * fee_rate
         initial, reserve = money.posted(contract, order.side, quantity, price, order.leverage)
         p.cost += value

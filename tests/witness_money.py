@@ -62,11 +62,6 @@ def closing_rate(contract: WitnessContract) -> float:
     return max(0.0, contract.taker_fee) if contract.method == "closing_fee" else 0.0
 
 
-def highest_leverage(contract: WitnessContract, value: float) -> float:
-    """The highest leverage for a position of a worth; a bracket holds its cap; 0 above all of them."""
-    return next((leverage for _, cap, _, leverage in tiers(contract) if value <= cap), 0.0)
-
-
 def posted(contract: WitnessContract, side: int, quantity: float, price: float, leverage: float) -> tuple[float, float]:
     """Initial margin of an opening, and what is reserved beside it for the closing fee."""
     value, taker = worth(contract, quantity, price), max(0.0, contract.taker_fee)
@@ -93,7 +88,7 @@ def liquidation_price(contract: WitnessContract, held: Position, wallet: float) 
     if held.side == 0:
         return 0.0
     if contract.method == "bitmex":
-        rate = next(rate for _, cap, rate, _ in tiers(contract) if held.cost <= cap)
+        rate = next((rate for _, cap, rate, _ in tiers(contract) if held.cost <= cap), tiers(contract)[-1][2])
         kept = math.ceil(rate * held.cost / SATOSHI - HAIR) * SATOSHI + held.reserve
         return _whole_satoshis(contract, held, wallet - kept)
     if at_entry(contract):

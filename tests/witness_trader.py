@@ -12,6 +12,7 @@ from typing import Any
 from kernel_cases import Match
 from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessOrder
 from witness_cross import CrossAccount
+from witness_types import WitnessFiner
 
 WARM_UP = 20
 
@@ -56,12 +57,21 @@ def true_range_average(candles: Any, period: int) -> list[float]:
     return found
 
 
+def slip_rate(match: Match, price: float) -> float:
+    """What a taker pays at a price beside its fee and its impact, as a fraction of it."""
+    spread, fixed = match.costs.half_spread, match.costs.slippage_bps / 1e4
+    if spread is None:
+        return fixed
+    tick = match.markets[0].contract.tick
+    return fixed + (spread.amount * tick / price if spread.unit == "tick" else spread.amount / 1e4)
+
+
 def wanted(match: Match, market: Any, fee: float, first: int) -> list[int]:
     """What the forecast and the averages want at every close."""
     p, closes = match.strategy, [float(one) for one in market.candles.close]
     fast, slow = average(closes, p.fast, p.average), average(closes, p.slow, p.average)
     mean, sigma = match.forecasts.on(market)
-    cost = fee + match.costs.slippage_bps / 1e4
+    slips = [slip_rate(match, close) for close in closes]
     sides, last, crossed = [], 0, None
     for k in range(len(closes)):
         side = 1 if fast[k] > slow[k] else -1 if fast[k] < slow[k] else 0
@@ -70,13 +80,36 @@ def wanted(match: Match, market: Any, fee: float, first: int) -> list[int]:
         fresh = crossed is not None and k - crossed < p.cross_bars
         confirmed = side if p.confirmation == "state" or fresh else 0
         amount = p.threshold.amount
-        threshold = {"bps": amount / 1e4, "cost": amount * 2 * cost, "sigma": amount * sigma[k]}[p.threshold.unit]
+        threshold = {"bps": amount / 1e4, "cost": amount * 2 * (fee + slips[k]), "sigma": amount * sigma[k]}[
+            p.threshold.unit
+        ]
         said = 1 if mean[k] > threshold else -1 if mean[k] < -threshold else 0
         side = {"confirmed": said if said == confirmed else 0, "forecast": said, "crossover": confirmed}.get(p.rule, 1)
         least, most = p.sigma_band
         outside = p.rule in ("confirmed", "forecast") and not least <= sigma[k] <= most
         sides.append(0 if k < first or outside else side)
     return sides
+
+
+def mark_rows(series: Any, stamp: int, length: int) -> slice:
+    """The rows of a series that lie in the candle that opens at a stamp."""
+    first = int((series.timestamp < stamp).sum())
+    return slice(first, first + int(((series.timestamp >= stamp) & (series.timestamp < stamp + length)).sum()))
+
+
+def finer_of(market: Any, stamp: int, marks: range) -> list[WitnessFiner]:
+    """The finer bars of the candle that opens at a stamp; none where there are none, or cleaning touched one."""
+    if market.finer is None:
+        return []
+    rows = range(len(market.finer))[mark_rows(market.finer, stamp, market.candles.bar)]
+    if market.finer.touched[rows].any():
+        return []
+    found, known = [], len(marks) == len(rows)
+    for k, row in enumerate(rows):
+        prices = [float(getattr(market.finer, name)[row]) for name in ("open", "high", "low")]
+        mark = [float(getattr(market.mark, name)[marks[k]]) if known else None for name in ("high", "low")]
+        found.append(WitnessFiner(*prices, *mark))
+    return found
 
 
 @dataclass
@@ -92,15 +125,27 @@ class WitnessTrader:
         match, contracts = self.match, [one.contract for one in self.match.markets]
         names = (
             "tick", "lot", "minimum_quantity", "minimum_notional", "taker_fee", "maker_fee", "liquidation_fee", "kind",
-            "face", "method", "vintage", "maintenance_rate", "maximum_leverage",
+            "face", "method", "vintage", "maintenance_rate", "maximum_leverage", "maximum_market_quantity",
         )  # fmt: skip
-        self.contracts = [WitnessContract(**{name: getattr(one, name) for name in names}) for one in contracts]
+        self.contracts = [
+            WitnessContract(
+                **{name: getattr(one, name) for name in names},
+                tiers=tuple((row.floor, row.cap, row.rate, row.leverage) for row in one.tiers),
+            )
+            for one in contracts
+        ]
+        costs = match.costs
+        spread = {} if costs.half_spread is None else {costs.half_spread.unit: costs.half_spread.amount}
         cash, rules = match.account.cash, {"intrabar": match.account.intrabar, "limit_fill": match.account.limit_fill}
         kind = CrossAccount if match.account.margin == "cross" else WitnessAccount
-        self.account = kind(self.contracts, cash, slippage_bps=match.costs.slippage_bps, **rules)
+        self.account = kind(
+            self.contracts, cash, **rules, slippage_bps=costs.slippage_bps, half_spread_bps=spread.get("bps", 0.0),
+            half_spread_ticks=spread.get("tick", 0.0), impact=costs.impact, impact_bars=costs.impact_bars,
+        )  # fmt: skip
         stamps = match.markets[0].candles.timestamp
         self.first = int((stamps < match.forecasts.start).sum())
-        begin = max(0, self.first - WARM_UP * max(match.strategy.slow, match.risk.atr_bars))
+        longest = WARM_UP * max(match.strategy.slow, match.risk.atr_bars)
+        begin = max(0, self.first - max(longest, costs.impact_bars + 1 if costs.impact else 0))
         self.markets = [one.rows(begin, len(stamps)) for one in match.markets]
         self.first -= begin
         self.memory = [Side() for _ in self.markets]
@@ -133,10 +178,12 @@ class WitnessTrader:
         found = []
         for k, stamp in enumerate(market.candles.timestamp.tolist()):
             last = [float(getattr(market.candles, name)[k]) for name in ("open", "high", "low", "close")]
-            at = int((market.mark.timestamp == stamp).argmax())
-            mark = [float(getattr(market.mark, name)[at]) for name in ("open", "high", "low", "close")]
-            blocked = bool(market.candles.touched[k])
-            found.append(WitnessBar(*last, *mark, funding_open=due.get(stamp, 0.0), blocked=blocked))
+            rows = range(len(market.mark))[mark_rows(market.mark, stamp, market.candles.bar)]
+            mark = [float(market.mark.open[rows[0]]), 0.0, 0.0, float(market.mark.close[rows[-1]])]
+            mark[1], mark[2] = max(market.mark.high[rows].tolist()), min(market.mark.low[rows].tolist())
+            more = {"blocked": bool(market.candles.touched[k]), "volume": float(market.candles.volume[k])}
+            more["finer"] = finer_of(market, stamp, rows)
+            found.append(WitnessBar(*last, *mark, funding_open=due.get(stamp, 0.0), **more))
         return found
 
     def learn(self, fill: Any, bars: int) -> None:
@@ -237,7 +284,7 @@ class WitnessTrader:
     def size(self, s: int, side: int, price: float, known: tuple[float, float, float]) -> float:
         """The quantity to open."""
         (mean, sigma, spread), risk, fee = known, self.match.risk, self.contracts[s].taker_fee
-        slip, position = self.match.costs.slippage_bps / 1e4, self.account.positions[s]
+        slip, position = slip_rate(self.match, price), self.account.positions[s]
         closing = abs(position.quantity) * self.worth(s, price) * (fee + slip)
         equity, unit = max(0.0, self.account.equity / len(self.markets) - closing), self.worth(s, price)
         filled = self.worth(s, price * (1 + side * slip))
