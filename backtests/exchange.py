@@ -57,10 +57,9 @@ def play_bar(
     for s in range(len(positions)):
         positions[s].mark = bars[s, i].mark_close
         settle_funding(desk, s, bars[s, i].mark_close, bars[s, i].funding_inside)
-        bankrupt_at_close(desk, bars[s, i], s)
-    if desk.settings[0].cross:
-        take_over_account(desk)
+    take_over(desk, bars, i)
     fill_at_one_price(desk, bars, i, CLOSE)
+    take_over(desk, bars, i)
     follow_close(desk, bars, i)
     value_at_close(desk, bars, i)
 
@@ -141,6 +140,15 @@ def open_at_price(desk: Desk, bar: Row, s: int, i: int, kind: int) -> None:
         order = desk.orders[k]
         if is_due(order, s, i, kind) and order.reduce_only == 0:
             trade(desk, k, reference, maker=False)
+
+
+@rule
+def take_over(desk: Desk, bars: Records, i: int) -> None:
+    """What funding inside the bar, or the price of a fill at the close, has left without margin at the mark close."""
+    for s in range(len(desk.positions)):
+        bankrupt_at_close(desk, bars[s, i], s)
+    if desk.settings[0].cross:
+        take_over_account(desk)
 
 
 @rule

@@ -322,7 +322,7 @@ def move_stop(order: Row, side: int, level: float, tick: float, reason: int) -> 
 
 @rule
 def bankrupt_at_close(desk: Desk, bar: Row, s: int) -> None:
-    """Step 5: an isolated position that funding inside the bar has left without margin is taken over."""
+    """Steps 5 and 6: an isolated position that is left without margin at the mark close is taken over."""
     if desk.settings[0].cross:
         return
     position, contract = desk.positions[s], desk.contracts[s]

@@ -203,3 +203,16 @@ def test_funding_inside_a_bar_takes_no_more_than_the_margin(side: int) -> None:
             account.play([bar])
         assert account.equity == pytest.approx(990.0)
         assert len(account.fills) == 2
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_fill_at_the_close_that_costs_more_than_its_margin_is_taken_over_there(side: int) -> None:
+    """At 20x and slippage of 10 % a fill at the close has lost twice its margin of 5: both lose 5.5 at most."""
+    order = WitnessOrder(1, 0, "close", side, 1.0, leverage=20.0, due=0)
+    terms = {"slippage_bps": 1000.0}
+    contract = WitnessContract()
+    for account in (WitnessAccount([contract], 1000.0, **terms), ExchangeDesk([contract], 1000.0, **terms)):
+        account.submit(order)
+        account.play([WitnessBar(*(100.0,) * 8)])
+        assert account.equity == pytest.approx(1000.0 - 5.0 - side * 0.5)
+        assert len(account.fills) == 2

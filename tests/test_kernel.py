@@ -13,7 +13,7 @@ from backtests.tally import rate
 from reports.metrics import compute_metrics
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(match=matches())
 def test_kernel_and_backtrader_agree(match: Match) -> None:
     """Every fill to the last bit, equity at every bar to 1e-9, and every metric that both state."""
@@ -49,7 +49,7 @@ def witness_difference(match: Match, solo: Solo) -> str:
     return f"equity at bar {int(np.argmax(apart))}" if apart.any() else ""
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(match=matches())
 def test_kernel_and_witness_agree(match: Match) -> None:
     """A trader written again in plain Python, on an account written again, makes the same fills and the same money."""

@@ -78,6 +78,9 @@ class WitnessAccount(WitnessBooks):
             self._bankrupt_at_close(symbol)
         self._bankrupt_account()
         self._at_one_price("close")
+        for symbol in everyone:
+            self._bankrupt_at_close(symbol)
+        self._bankrupt_account()
         self._follow_the_close()
         self._close()
         for symbol in everyone:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import witness_money as money
 import witness_slippage as slippage
@@ -256,7 +257,8 @@ class WitnessBooks:
         p.margin, p.reserve, p.cost = p.margin - released, p.reserve * (1 - share), p.cost * (1 - share)
         self._set_quantity(symbol, p.quantity - side * closed)
         slip = abs(value - money.worth(contract, closed, reference))
-        self._record(symbol, order, -side, closed, price, reason, False, fee, charge, realised, slip, reference)
+        figures = (-side, closed, price, reason, False, fee, charge, realised)
+        self._record(symbol, order, figures, slip, reference)
         if not p.side:
             for other in self._live(symbol, lambda o: o.reduce_only):
                 if other.open:
@@ -309,29 +311,20 @@ class WitnessBooks:
         fee_rate = contract.maker_fee if maker else contract.taker_fee
         quantity, largest = self._left(order), contract.maximum_market_quantity
         if not maker and largest is not None:
-            sent = floor_to(min(quantity, largest), contract.lot)
-            if sent < quantity - contract.lot / 2:
-                quantity = sent
-                self.log.append(Event(self.bar_index, order.id, "shrunk", "largest market order"))
+            quantity = self._cut(order, quantity, largest, "largest market order")
         price = self._fill_price(order, reference, maker, quantity)
         if order.leverage > money.tiers(contract)[0][3]:
             return self._refuse(order, "leverage above the contract's maximum")
-        allowed = max((cap for _, cap, _, highest in money.tiers(contract) if order.leverage <= highest), default=0.0)
-        room = floor_to(max(0.0, allowed / money.worth(contract, 1.0, price) - abs(p.quantity)), contract.lot)
-        if room < quantity - contract.lot / 2:
-            quantity = room
-            if room < contract.lot / 2:
-                return self._refuse(order, "above what the brackets allow")
-            self.log.append(Event(self.bar_index, order.id, "shrunk", "brackets"))
+        asked, room = quantity, money.room(contract, order.leverage, price) - abs(p.quantity)
+        quantity = self._cut(order, asked, room, "brackets")
+        if quantity < contract.lot / 2 < asked:
+            return self._refuse(order, "above what the brackets allow")
         cost = self._cost(order, quantity, price, fee_rate) + self._loss_at_once(order, quantity, price)
         free = max(0.0, self.free_cash)
         if cost > free:
             # Satoshis are rounded up twice, so two of them are kept back.
             spare = 2 * money.SATOSHI if contract.method == "bitmex" else 0.0
-            affordable = floor_to(max(0.0, free - spare) / (cost / quantity), contract.lot)
-            if affordable < quantity - contract.lot / 2:
-                quantity = affordable
-                self.log.append(Event(self.bar_index, order.id, "shrunk", "margin"))
+            quantity = self._cut(order, quantity, (free - spare) / (cost / quantity), "margin")
         value = money.worth(contract, quantity, price)
         if quantity < contract.lot * (1 - TOLERANCE):
             return self._refuse(order, "below one lot")
@@ -350,8 +343,18 @@ class WitnessBooks:
         order.opened += quantity
         order.fill_price = price
         slip = abs(value - money.worth(contract, quantity, reference))
-        self._record(order.symbol, order, order.side, quantity, price, order.tag, True, fee, 0.0, 0.0, slip, reference)
+        figures = (order.side, quantity, price, order.tag, True, fee, 0.0, 0.0)
+        self._record(order.symbol, order, figures, slip, reference)
         return True
+
+    def _cut(self, order: WitnessOrder, quantity: float, most: float, why: str) -> float:
+        """The quantity, or as many whole lots as there may be of it."""
+        lot = self.contracts[order.symbol].lot
+        cut = floor_to(max(0.0, min(quantity, most)), lot)
+        if cut > quantity - lot / 2:
+            return quantity
+        self.log.append(Event(self.bar_index, order.id, "shrunk", why))
+        return cut
 
     def _loss_at_once(self, order: WitnessOrder, quantity: float, price: float) -> float:
         """What an opening needs beside its cost: on isolated margin nothing."""
@@ -386,22 +389,11 @@ class WitnessBooks:
             p.entry = money.price_of(self.contracts[symbol], p.quantity, p.cost)
 
     def _record(
-        self,
-        symbol: int,
-        order: WitnessOrder | None,
-        side: int,
-        quantity: float,
-        price: float,
-        reason: str,
-        opens: bool,
-        fee: float,
-        charge: float,
-        realised: float,
-        slip: float,
-        reference: float,
+        self, symbol: int, order: WitnessOrder | None, figures: tuple[Any, ...], slip: float, reference: float
     ) -> None:
-        after = self.positions[symbol].quantity
-        kinds = slippage.parts(self._slippage, self.contracts[symbol], reference, price, slip)
-        figures = (side, quantity, price, reason, opens, fee, charge, realised, after, self.cash, slip, *kinds)
+        """`figures`: those of a Fill from its side to its realised profit."""
+        after, kinds = self.positions[symbol].quantity, (self._slippage, self.contracts[symbol], reference)
+        parts = slippage.parts(*kinds, figures[2], slip)
+        figures = (*figures, after, self.cash, slip, *parts)
         self.fills.append(Fill(self.bar_index, symbol, order.id if order else None, *figures))
         self.journal.append(self.fills[-1])

@@ -62,6 +62,12 @@ def closing_rate(contract: WitnessContract) -> float:
     return max(0.0, contract.taker_fee) if contract.method == "closing_fee" else 0.0
 
 
+def room(contract: WitnessContract, leverage: float, price: float) -> float:
+    """The largest position for which the brackets still allow a leverage at a price; a bracket holds its cap."""
+    allowed = max((cap for _, cap, _, highest in tiers(contract) if leverage <= highest), default=0.0)
+    return allowed / worth(contract, 1.0, price)
+
+
 def posted(contract: WitnessContract, side: int, quantity: float, price: float, leverage: float) -> tuple[float, float]:
     """Initial margin of an opening, and what is reserved beside it for the closing fee."""
     value, taker = worth(contract, quantity, price), max(0.0, contract.taker_fee)
