@@ -2,8 +2,9 @@
 
     python benchmarks/forecast.py [SECTION ...] [--data DIR]
 
-Sections: planted, volatility, sp500, stepping, windows, walk_forward, intervals (all by default). The targets were
-set before anything was measured. Times are CPU seconds, which other work on the machine disturbs less than the clock.
+Sections: planted, volatility, sp500, stepping, windows, walk_forward, intervals, skill_nulls (all by default).
+The targets were set before anything was measured. Times are CPU seconds, which other work on the machine disturbs
+less than the clock.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def planted(_: Path | None) -> Iterator[Figure]:
 
 def volatility(_: Path | None) -> Iterator[Figure]:
     """The loss of sigmas learned by Student-t likelihood, as a share of what their base, the trailing one, loses."""
-    params, bars, regrets = LSTMParams(output="student"), 20_000, []
+    params, bars, regrets = LSTMParams(output="student", burn_in=64), 20_000, []
     for seed in range(DATA_SEEDS):
         problem = garch(bars + TEST, seed)
         sample, true = problem.sample(params), np.square(problem.oracle[bars:])
@@ -123,21 +124,28 @@ def sp500_blocks(bars: int) -> list[tuple[int, int]]:
 
 
 def sp500_volatility(_: Path | None) -> Iterator[Figure]:
-    """The next session's range variance, expanding refits, against the best form of HAR with leverage."""
+    """The next session's range variance, expanding refits, against HAR with leverage: in logarithms, and the best form.
+
+    The regression of logarithms, its level fitted to QLIKE, is the usual one; that of deviations is better here.
+    """
     candles = sp500()
     variance = bar_variance(candles, "parkinson")
     losses = {}
     for form in ("level", "root", "log"):
         parts = [har_leverage(variance, candles.close, a, form)[a - 1 : b - 1] for a, b in sp500_blocks(len(candles))]
         losses[form] = expected_qlike(np.concatenate(parts), variance[FIRST:])
-    params = LSTMParams(output="volatility", variance_base="har", steps=60)
+    params = LSTMParams(
+        output="volatility", variance_base="har", har_bars=(1, 5, 22, 66), hidden=8, dropout=0.1, validation=0.1,
+        burn_in=64, steps=100, learning_rate=0.01,
+    )  # fmt: skip
     sample = build_sample(candles, FeatureParams(columns=("return:1", "return:5", "return:22")), params)
     sigmas = [forecast_ensemble(sample, a - 1, b - 1, params).sigma for a, b in sp500_blocks(len(candles))]
     loss = expected_qlike(np.square(np.concatenate(sigmas)), variance[FIRST:])
     note = f"network {loss:.3f}, HAR with leverage " + ", ".join(
         f"{form} {value:.3f}" for form, value in losses.items()
     )
-    yield Figure("S&P 500, QLIKE over that of HAR with leverage", loss / min(losses.values()), "<=", 0.97, note)
+    yield Figure("S&P 500, QLIKE over that of HAR with leverage, logarithms", loss / losses["log"], "<=", 0.97, note)
+    yield Figure("S&P 500, QLIKE over that of its best form", loss / min(losses.values()), "<=", 0.97)
 
 
 def stepping(_: Path | None) -> Iterator[Figure]:
@@ -226,7 +234,7 @@ SECTIONS: dict[str, Callable[[Path | None], Iterator[Figure]]] = {
     "walk_forward": walk_forward,
 }
 # Measured by scripts of their own, which print their figures and exit with 1 on a miss.
-SCRIPTS = {"intervals": "benchmarks/intervals.py"}
+SCRIPTS = {"intervals": "benchmarks/intervals.py", "skill_nulls": "benchmarks/skill_nulls.py"}
 
 
 def main() -> int:

@@ -58,8 +58,8 @@ def har_leverage(variance: FloatArray, close: FloatArray, last: int, form: str) 
     """The next bar's variance by HAR with leverage at every bar, fitted by least squares on the bars before `last`.
 
     The variance ("level"), its root ("root") or its logarithm ("log") is regressed on its means over 1, 5 and 22 bars
-    and on the mean returns over the same where they are below zero (Corsi and Reno 2012), then brought to the mean
-    of the variance in the fit.
+    and on the mean returns over the same where they are below zero (Corsi and Reno 2012), then brought to the level
+    of least QLIKE in the fit: the mean of variance over forecast is 1.
     """
     turned = {"level": variance, "root": np.sqrt(variance), "log": np.log(variance)}[form]
     returns = np.append(0.0, np.diff(np.log(close)))
@@ -70,7 +70,8 @@ def har_leverage(variance: FloatArray, close: FloatArray, last: int, form: str) 
     fitted = design @ slopes
     back = {"level": lambda x: x, "root": np.square, "log": np.exp}[form](fitted)
     back = np.maximum(back, np.nanmin(variance))
-    return back * variance[WINDOWS[-1] + 1 : last].mean() / back[fit].mean()
+    level: FloatArray = back * (variance[WINDOWS[-1] + 1 : last] / back[fit]).mean()
+    return level
 
 
 def _means(values: FloatArray, span: int) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 import torch
@@ -12,6 +13,8 @@ from models.parameters import LSTMParams
 # Inputs are bent towards this many spreads: one never seen in training must not run away with the forecast.
 BOUND = 4.0
 State = tuple[Tensor, Tensor]
+# Bars that the units of a network which learns sigma remember at first, from the shortest to the longest.
+MEMORIES = (4.0, 256.0)
 
 
 class ForecastNetwork(nn.Module):
@@ -21,7 +24,8 @@ class ForecastNetwork(nn.Module):
     through x = BOUND tanh(input / BOUND). The first raw value is a(h_t) . x_t + b(h_t) under the head
     `coefficients` (an output that learns sigma alone has none), b(h_t) under `linear`; the others are b(h_t).
     models/outputs.py says what the values mean. The output at t rests on inputs up to t. Forget gates start at
-    bias 1 and heads at zero, so an untrained network says zero everywhere, or what `start_from` sets. Dropout acts
+    bias 1, or spread over MEMORIES where sigma is learned, and heads at zero: an untrained network says zero
+    everywhere, or what `start_from` sets. Dropout acts
     on the inputs of the LSTM and on the states before the head: that of nn.LSTM does nothing with one layer.
     """
 
@@ -35,11 +39,15 @@ class ForecastNetwork(nn.Module):
         nn.init.zeros_(self.head.bias)
         # log(degrees of freedom - 2) of a Student t, which starts at 8; other outputs leave it alone.
         self.tail = nn.Parameter(torch.tensor([6.0]).log(), requires_grad=params.output == "student")
+        forget = first_forget_biases(params)
         for name, values in self.lstm.named_parameters():
             if name.startswith("bias"):
-                # Gates lie in the order input, forget, cell, output; two biases add up to 1.
+                # Gates lie in the order input, forget, cell, output; two biases add up.
                 nn.init.zeros_(values)
-                nn.init.constant_(values[params.hidden : 2 * params.hidden], 0.5)
+                with torch.no_grad():
+                    values[params.hidden : 2 * params.hidden] = 0.5 * forget
+                    if params.learns_sigma:
+                        values[: params.hidden] = -0.5 * forget
 
     def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         inputs = bend(inputs)
@@ -60,6 +68,19 @@ class ForecastNetwork(nn.Module):
         with torch.no_grad():
             self.head.bias[: self.values] = constants
             self.head.bias[self.values :] = slopes[: len(self.head.bias) - self.values]
+
+
+def first_forget_biases(params: LSTMParams) -> Tensor:
+    """The biases of the forget gates before training, shape (hidden,): 1, or log(T - 1) where sigma is learned.
+
+    Sigmoid(log(T - 1)) = 1 - 1 / T, a memory of T bars; the input gate then starts at its opposite, 1 / T (Tallec
+    and Ollivier 2018). T runs evenly in its logarithm over MEMORIES: volatility remembers a fall for dozens of
+    bars, which a gate of bias 1, a memory of 4 bars, hardly learns in the few steps that the data bear.
+    """
+    if not params.learns_sigma:
+        return torch.ones(params.hidden)
+    shortest, longest = (math.log(bars) for bars in MEMORIES)
+    return torch.log(torch.exp(torch.linspace(shortest, longest, params.hidden)) - 1.0)
 
 
 def bend(inputs: Tensor) -> Tensor:

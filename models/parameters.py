@@ -163,6 +163,11 @@ class LSTMParams(Parameters):
         return {"gaussian": 2, "student": 2, "barrier": 2, "quantiles": len(self.levels)}.get(self.output, 1)
 
     @property
+    def learns_sigma(self) -> bool:
+        """Whether the spread of the next bar is learned, and not only what is expected of it."""
+        return self.output in ("gaussian", "student", "quantiles", "volatility")
+
+    @property
     def has_coefficients(self) -> bool:
         """Whether the first raw value has coefficients that vary with the state; sigma alone has none."""
         return self.head == "coefficients" and self.output != "volatility"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
+from models.losses import Chunks
 from models.network import BOUND, ForecastNetwork, bend
 from models.parameters import LSTMParams
+from models.starts import start_network
 
 INPUTS = torch.randn(2, 40, 3, generator=torch.Generator().manual_seed(1))
 
@@ -81,6 +84,29 @@ def test_start_from() -> None:
     linear = ForecastNetwork(3, LSTMParams(hidden=6, head="linear")).eval()
     linear.start_from(torch.tensor([0.05]), slopes)
     assert torch.allclose(linear(INPUTS)[0], torch.tensor(0.05))
+
+
+@pytest.mark.parametrize("output", ["gaussian", "student", "quantiles", "volatility"])
+def test_memories_of_sigma(output: str) -> None:
+    """Where sigma is learned the units start with memories of 4 to 256 bars, and input gates at what these let in."""
+    network = ForecastNetwork(3, LSTMParams(hidden=4, output=output))
+    bias = (network.lstm.bias_ih_l0 + network.lstm.bias_hh_l0).detach()
+    forget, let_in = torch.sigmoid(bias[4:8]), torch.sigmoid(bias[:4])
+    assert (1.0 / (1.0 - forget)).tolist() == pytest.approx([4.0, 16.0, 64.0, 256.0], rel=1e-3)
+    assert torch.allclose(forget + let_in, torch.ones(4))
+    assert (bias[8:] == 0.0).all()
+
+
+def test_the_tail_starts_likely() -> None:
+    """The tail of a Student t starts near the truth of the errors, thin or fat."""
+    random, started = np.random.default_rng(4), []
+    for degrees in (3.0, 30.0):
+        target = torch.tensor(random.standard_t(degrees, 20_000), dtype=torch.float32)
+        network, params = ForecastNetwork(3, LSTMParams(output="student")), LSTMParams(output="student")
+        start_network(network, Chunks(torch.zeros(20_000, 3), target, torch.zeros(20_000)), params)
+        started.append(2.0 + float(network.tail.detach().exp()))
+    assert 2.5 <= started[0] <= 4.0
+    assert started[1] >= 10.0
 
 
 def test_dropout_is_off_when_forecasting() -> None:
