@@ -125,8 +125,8 @@ def test_a_trained_model_can_be_queried(
     answer = capsys.readouterr()
     assert json.loads(answer.out)["bars"] == 2400 - 73 * 24 - 1
     assert "Training" not in answer.err
-    assert run(*words, "--set", "model.hidden=16", monkeypatch=monkeypatch) == 2
-    expected = "crossgate: model.hidden = 16: is not what saved was trained with; write 32\n"
+    assert run(*words, "--set", "model.hidden=24", monkeypatch=monkeypatch) == 2
+    expected = "crossgate: model.hidden = 24: is not what saved was trained with; write 16\n"
     assert capsys.readouterr().err == expected
 
 

@@ -27,7 +27,7 @@ def test_every_key_of_the_example_is_read() -> None:
     assert market.contract == "binance_usdm:BTCUSDT"
     assert market.candles == "ohlcv/binance_um_BTCUSDT_1h.parquet"
     assert config.features.columns == ("return:1", "ema_distance:20", "rsi:14", "atr:14", "vwap_distance:24")
-    assert config.model.hidden == 32
+    assert config.model.hidden == 16
     assert (config.walk_forward.scheme, config.walk_forward.seeds) == ("expanding", 3)
     assert (config.walk_forward.train, config.walk_forward.test) == (Quantity(720, "d"), Quantity(90, "d"))
     assert (config.strategy.fast, config.strategy.slow, config.strategy.threshold) == (20, 50, Quantity(1, "cost"))
