@@ -106,7 +106,8 @@ def _named(runs: Sequence[Run]) -> dict[str, Run]:
 
 
 def _write_page(comparison: Comparison, out: Path) -> Path:
-    from reports.page import draw_curves
+    from reports.page import draw
+    from reports.sections.performance import equity_chart
     from reports.tables import Cell, Table, side_by_side
     from reports.templating import render
 
@@ -125,7 +126,8 @@ def _write_page(comparison: Comparison, out: Path) -> Path:
         names=names,
         synthetic=any(run.record["synthetic"] for run in comparison.runs.values()),
         warnings=comparison.warnings,
-        equity=draw_curves(
+        draw=draw,
+        equity=equity_chart(
             {name: run.curve for name, run in comparison.runs.items()}, _currency(comparison), "compared"
         ),
         metrics=side_by_side({name: run.metrics for name, run in comparison.runs.items()}, "Metrics"),

@@ -40,6 +40,7 @@ DARK = {
 # The run first, then what it is set beside; told apart by dashes too, never by colour alone.
 LINES = ("run", "first", "second", "third", "fourth")
 DASHES = ("solid", (0, (5, 2)), (0, (1.2, 1.6)), (0, (7, 2, 1.5, 2)), (0, (3, 1, 1, 1, 1, 1)))
+SWATCHES = ("", "6 2.5", "1.6 2", "8 2.5 2 2.5", "4 1.5 1.5 1.5")
 
 
 def declarations(colours: dict[str, str]) -> str:

@@ -15,14 +15,13 @@ from backtests.result import Result
 from foundation.errors import ParameterError
 from foundation.files import atomic_folder
 from foundation.trials import TrialLedger
-from reports.certainty import Certainty, assess
+from reports.certainty import Certainty
+from reports.findings import Findings, find
 from reports.images import render_png
 from reports.labels import FILE as LABELS
-from reports.metrics import compute_metrics, measure_evidence
 from reports.settings import collect_settings, provenance
 from reports.skill_tables import skill_record
 from reports.tracks import TABLE, forecast_table
-from reports.trades import list_trades
 
 TABLES = ("decisions", "fills", "equity", "positions", "funding", "orders", "trades")
 FILES = (
@@ -47,7 +46,7 @@ def write_report(
     they are not handed in. The run is put down as a trial in the `ledger`, by default the one of `ledger_home`.
     """
     target = check_folder(folder)
-    findings = _find(result, baselines, ledger or TrialLedger())
+    findings = find(result, baselines, ledger)
     with atomic_folder(target) as scratch:
         _write_findings(findings, scratch)
         if (target / LABELS).is_file():
@@ -68,28 +67,7 @@ def check_folder(folder: str | Path) -> Path:
     return target
 
 
-def _find(result: Result, baselines: Mapping[str, Result] | None, ledger: TrialLedger) -> Any:
-    from backtests.baselines import run_baselines
-    from reports.page import Findings
-
-    others = run_baselines(result) if baselines is None else baselines
-    evidence = measure_evidence(result)
-    skills = [one.skill for one in evidence]
-    return Findings(
-        result=result,
-        metrics=compute_metrics(result, skills),
-        trades=list_trades(result),
-        evidence=evidence,
-        certainty=assess(result, ledger),
-        baselines=others,
-        baseline_metrics={
-            name: compute_metrics(one, skills if one.strategy.rule == "forecast" else ())
-            for name, one in others.items()
-        },
-    )
-
-
-def _write_findings(findings: Any, folder: Path) -> None:
+def _write_findings(findings: Findings, folder: Path) -> None:
     from reports.figures import picture_of
     from reports.page import render_page
 

@@ -1,0 +1,79 @@
+"""Sections on what the account did: equity, how sure that is, simpler rules, months, costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reports import formats, tables
+from reports.certainty_table import certainty_table, explain_certainty
+from reports.curves import EquityCurve
+from reports.figures import draw_equity
+from reports.findings import Findings
+from reports.palette import LINES, SWATCHES
+from reports.parts import Chart, Grid, Paragraph, Section
+from reports.sentences import explain_baselines
+
+
+def equity(findings: Findings) -> Section:
+    """The equity curve and its drawdown, over those of the baselines."""
+    chart = equity_chart(findings.curves, findings.result.settlement, "equity")
+    return Section("equity", "Equity", "Equity and drawdown", [chart])
+
+
+def equity_chart(curves: Mapping[str, EquityCurve], currency: str, name: str) -> Chart:
+    """Equity curves over one another, drawdowns below, for a page; the first one is drawn on top."""
+    said = "; ".join(
+        f"{label} from {formats.money(curve.cash)} to {formats.money(float(curve.equity[-1]))} {currency}, "
+        f"deepest drawdown {formats.percent(float(curve.drawdown.max()))}"
+        for label, curve in curves.items()
+    )
+    return Chart(
+        name,
+        lambda sheet: draw_equity(curves, sheet, currency=currency),
+        f"Line chart of equity with the drawdown below: {said}.",
+        "Equity at the mark price at each bar's close, after all costs; the level line is the starting cash.",
+        [(label, LINES[at % len(LINES)], SWATCHES[at % len(SWATCHES)]) for at, label in enumerate(curves)],
+    )
+
+
+def certainty(findings: Findings) -> Section:
+    """The ranges of the headline figures and the odds of luck."""
+    parts = [
+        Paragraph(explain_certainty(findings.certainty)),
+        Grid(certainty_table(findings.certainty, findings.metrics, findings.curve)),
+        Paragraph(
+            "Ranges by the stationary bootstrap: the run's own bar returns drawn again in blocks, 1,000 times. They "
+            "know nothing of a market that changes, nor of settings chosen with hindsight.",
+            "aside",
+        ),
+    ]
+    return Section("certainty", "How sure", "How sure is that?", parts)
+
+
+def baselines(findings: Findings) -> Section:
+    """The run beside the same account run by simpler rules."""
+    metrics = {"This run": findings.metrics, **findings.baseline_metrics}
+    parts = [
+        Paragraph(explain_baselines(findings.baselines)),
+        Grid(tables.side_by_side(metrics, "The same bars, cash and costs"), wide=True),
+    ]
+    return Section("baselines", "Simpler rules", "Against simpler rules", parts)
+
+
+def months(findings: Findings) -> Section:
+    """Returns by calendar month."""
+    table = Grid(tables.monthly_table(findings.curve), wide=True, style="months")
+    return Section("months", "Months", "Returns by month", [table])
+
+
+def costs(findings: Findings) -> Section:
+    """From the profit of trading to the change of equity."""
+    parts = [
+        Grid(tables.cost_table(findings.result, findings.curve), style="bridge"),
+        Paragraph(
+            "Slippage is part of every fill price and so of the profit; it is never taken off twice. Funding above "
+            "zero was received.",
+            "aside",
+        ),
+    ]
+    return Section("costs", "Costs", "Costs", parts)
