@@ -2,72 +2,94 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from typing import Any
 
-from backtests.parameters import AccountParams, CostParams
-from foundation.errors import ParameterError, suggestion
-from foundation.parameters import Parameters
-from strategies.parameters import CrossoverParams, RiskParams
+import numpy as np
 
-# What a sweep may vary without another account, market or forecast.
-_FREE = {"account": ("intrabar", "limit_fill"), "costs": ("slippage_bps", "half_spread", "impact")}
-_RANGE = re.compile(r"(-?[0-9.]+)([a-z%]*):(-?[0-9.]+)([a-z%]*):([0-9]+)")
+from backtests.searched import Tables, check_name, keeps_signals, parse_value
+from foundation.errors import ParameterError
+from foundation.units import Quantity
+from markets.candles import IntArray
 
-
-@dataclass(frozen=True)
-class Tables:
-    """The tables of one setting."""
-
-    strategy: CrossoverParams
-    risk: RiskParams
-    account: AccountParams
-    costs: CostParams
-
-    def changed(self, values: Mapping[str, Any]) -> Tables:
-        """The tables with some values, by `table.key`, replaced and checked again; raises ParameterError."""
-        changes: dict[str, dict[str, Any]] = {}
-        for name, value in values.items():
-            table, _, key = name.partition(".")
-            changes.setdefault(table, {})[key] = value
-        made: dict[str, Any] = {table: getattr(self, table).replaced(**given) for table, given in changes.items()}
-        return replace(self, **made)
+_RANGE = re.compile(r"(-?[0-9.]+)([a-z%]*):(-?[0-9.]+)([a-z%]*):([0-9]+)(:log)?")
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The axes of a sweep: values by `table.key`. Signals vary slowest, so that what they share is worked out once."""
+    """The axes of a sweep: values by `table.key`. Signals vary slowest, so that what they share is worked out once.
+
+    Settings are numbered, the last axis varying fastest. `parsed`: the values as the tables hold them. Raises
+    ParameterError for a value, or values together, that no table takes; each is looked at once, not each setting.
+    """
 
     base: Tables
     axes: Mapping[str, Sequence[Any]]
+    parsed: Mapping[str, tuple[Any, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
         if not self.axes:
             raise ParameterError("grid", "varies nothing", fix='such as {"risk.stop_loss": ["1%", "2%"]}')
         for name, values in self.axes.items():
-            self._check(name, values)
-        slow = [name for name in self.axes if not self._fast(name)]
-        order = [*slow, *(name for name in self.axes if self._fast(name))]
-        object.__setattr__(self, "axes", {name: tuple(self.axes[name]) for name in order})
+            check_name(name, "grid")
+            if len(values) == 0:
+                raise ParameterError(f"grid {name}", "has no value", fix="name one or more")
+        slow = [name for name in self.axes if not keeps_signals(name)]
+        order = [*slow, *(name for name in self.axes if keeps_signals(name))]
+        axes = {name: tuple(self.axes[name]) for name in order}
+        parsed = {name: tuple(parse_value(name, value) for value in values) for name, values in axes.items()}
+        for name, values in parsed.items():
+            if len({str(value) for value in values}) < len(values):
+                raise ParameterError(f"grid {name}", "has a value twice", value=list(map(str, axes[name])))
+        object.__setattr__(self, "axes", axes)
+        object.__setattr__(self, "parsed", parsed)
+        self._check_together()
 
     def __len__(self) -> int:
-        count = 1
-        for values in self.axes.values():
-            count *= len(values)
-        return count
+        return math.prod(self.shape)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """How many values each axis has."""
         return tuple(len(values) for values in self.axes.values())
 
+    @cached_property
+    def slow(self) -> tuple[str, ...]:
+        """The axes that change the signals."""
+        return tuple(name for name in self.axes if not keeps_signals(name))
+
+    @cached_property
+    def fast(self) -> int:
+        """How many settings share each set of signals: those follow one another."""
+        return math.prod(len(values) for name, values in self.axes.items() if keeps_signals(name))
+
+    @property
+    def signals(self) -> Iterator[Tables]:
+        """The tables of the first setting of each set of signals."""
+        for number in range(0, len(self), self.fast):
+            yield self.tables(number)
+
+    def columns(self, numbers: IntArray) -> dict[str, IntArray]:
+        """The row of its value on each axis, for settings by number."""
+        return dict(zip(self.axes, np.unravel_index(numbers, self.shape), strict=True))
+
+    def point(self, number: int) -> dict[str, Any]:
+        """The values of a setting, by `table.key`."""
+        return {name: self.axes[name][int(at[0])] for name, at in self.columns(np.array([number])).items()}
+
     def points(self) -> Iterator[dict[str, Any]]:
-        """The values of each setting, by `table.key`, the last axis varying fastest."""
+        """The values of each setting, by `table.key`, in the order of their numbers."""
         for values in product(*self.axes.values()):
             yield dict(zip(self.axes, values, strict=True))
+
+    def tables(self, number: int) -> Tables:
+        """The tables of a setting."""
+        return self.base.changed(self.point(number))
 
     def record(self) -> dict[str, Any]:
         """The axes as JSON can hold them."""
@@ -76,32 +98,42 @@ class Grid:
             for name, values in self.axes.items()
         }
 
-    def _fast(self, name: str) -> bool:
-        """Whether an axis leaves the signals as they are."""
-        return name.startswith("account.") or (name.startswith("risk.") and name != "risk.atr_bars")
+    def _check_together(self) -> None:
+        """Raises ParameterError for values that contradict each other.
 
-    def _check(self, name: str, values: Sequence[Any]) -> None:
-        table, dot, key = name.partition(".")
-        if not dot or table not in ("strategy", "risk", "account", "costs"):
-            fix = "a key of strategy, risk, account or costs, such as risk.stop_loss"
-            raise ParameterError("grid", "is no parameter that a sweep can vary", value=name, fix=fix)
-        model: type[Parameters] = type(getattr(self.base, table))
-        known = _FREE.get(table, tuple(model.model_fields))
-        if key not in known:
-            raise ParameterError(f"grid {name}", "cannot be varied", fix=suggestion(key, known))
-        if len(values) == 0:
-            raise ParameterError(f"grid {name}", "has no value", fix="name one or more")
-        if len({str(value) for value in values}) < len(values):
-            raise ParameterError(f"grid {name}", "has a value twice", value=list(map(str, values)))
-        for value in values:
-            if len(self.axes) == 1:
-                self.base.changed({name: value})
+        Signals are looked at in all their combinations. Of all else rules between parameters look at words, at
+        whether a distance is on, and at its upper bound, so that a few values stand for all.
+        """
+        for values in product(*(self.axes[name] for name in self.slow)):
+            self.base.changed(dict(zip(self.slow, values, strict=True)))
+        others = [name for name in self.axes if name not in self.slow]
+        stand_ins = [[(name, value) for value in _stand_ins(self.axes[name], self.parsed[name])] for name in others]
+        for together in product(*stand_ins):
+            self.base.changed(dict(together))
+
+
+def _stand_ins(written: Sequence[Any], parsed: Sequence[Any]) -> list[Any]:
+    """The values, as written, that stand for all of an axis: a number, the longest distance in each unit, each word."""
+    kinds: dict[str, tuple[float, Any]] = {}
+    for value, read in zip(written, parsed, strict=True):
+        distance = isinstance(read, Quantity)
+        kind = read.unit if distance else "number" if isinstance(read, int | float) else f"word {read}"
+        amount = read.amount if distance else 0.0
+        if kind not in kinds or amount > kinds[kind][0]:
+            kinds[kind] = amount, value
+    return [value for _, value in kinds.values()]
+
+
+def ordered(values: Sequence[Any]) -> bool:
+    """Whether the values of an axis, as parsed, have neighbours: numbers and distances do, words do not."""
+    return all(value is None or isinstance(value, int | float | Quantity) for value in values)
 
 
 def read_axis(text: str) -> tuple[str, list[Any]]:
     """The axis that a text such as "risk.stop_loss=0.5%:5%:10" or "risk.leverage=1,2,3" names.
 
-    A range is first value, last value and how many, evenly spaced. Raises ParameterError.
+    A range is first value, last value and how many, evenly spaced, or with ":log" after it by equal factors.
+    Raises ParameterError.
     """
     name, equals, written = text.partition("=")
     if not equals or not written.strip():
@@ -109,16 +141,22 @@ def read_axis(text: str) -> tuple[str, list[Any]]:
         raise ParameterError("--grid", "should read table.key=values", value=text, fix=fix)
     match = _RANGE.fullmatch(written.strip())
     if match is None:
-        return name.strip(), [_value(part.strip()) for part in written.split(",")]
-    first, unit, last, other, count = match.groups()
+        return name.strip(), [read_value(part.strip()) for part in written.split(",")]
+    first, unit, last, other, count, log = match.groups()
     if unit != other or int(count) < 2:
         problem = "should have one unit and two values or more"
         raise ParameterError("--grid", problem, value=text, fix="such as risk.stop_loss=0.5%:5%:10")
-    begin, step = float(first), (float(last) - float(first)) / (int(count) - 1)
-    return name.strip(), [_value(f"{begin + step * k:.10g}{unit}") for k in range(int(count))]
+    begin, end, steps = float(first), float(last), int(count) - 1
+    if log and not 0.0 < begin < end:
+        raise ParameterError("--grid", "should rise from above zero to go by factors", value=text)
+    spaced = [
+        begin * (end / begin) ** (k / steps) if log else begin + (end - begin) / steps * k for k in range(steps + 1)
+    ]
+    return name.strip(), [read_value(f"{value:.10g}{unit}") for value in spaced]
 
 
-def _value(text: str) -> Any:
+def read_value(text: str) -> Any:
+    """A text as the number it says, else itself."""
     for kind in (int, float):
         try:
             return kind(text)

@@ -1,76 +1,94 @@
-"""Sweep: many settings of one strategy on the same forecasts, played by the kernel, the best one by Backtrader too."""
+"""Sweep: many settings of one strategy on the same forecasts, played by the kernel, the best ones by Backtrader too."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from backtests.grids import Grid, Tables
-from backtests.kernel import play_setting
+from backtests.grids import Grid
+from backtests.ground import Ground, grid_ground, play_numbers, play_range
+from backtests.landscape import best_numbers, effects, grid_plateau
 from backtests.parameters import AccountParams, CostParams
-from backtests.records import FILL, Records, settings_record
-from backtests.scene import Scene, make_scene
-from backtests.solo import play_solo
-from backtests.stage import Stage, set_stage
+from backtests.piece_store import PieceStore
+from backtests.records import Records
+from backtests.replay import check_replay
+from backtests.searched import Tables
 from backtests.tally import TALLY, rate
-from backtests.trader import Setting, Wish
-from backtests.wishes import make_wish
-from foundation.compilation import rule
-from foundation.errors import CrossgateError, ParameterError, suggestion
+from foundation.compilation import compiled_folder
+from foundation.errors import ParameterError, suggestion
 from foundation.fingerprint import fingerprint
-from foundation.parallel import run_all
-from foundation.trials import Span, TrialLedger, batch_of
+from foundation.parallel import stream_all
+from foundation.seals import check_sealed
+from foundation.trials import TrialLedger, batch_of
 from markets.candles import FloatArray, IntArray
 from markets.market import Market
 from models.forecasts import Forecasts
 from strategies.parameters import CrossoverParams, RiskParams
-from strategies.plan import risk_record
-from strategies.steps import habits_record
 
-# Settings played in one piece of work, and the bars times settings below which no other process is asked for help.
-PIECE, SMALL = 2000, 50_000_000
+# The most settings in a piece, and the most bars times settings: a piece takes well below a second.
+PIECE, PIECE_BARS = 2000, 5_000_000
+# Bars times settings below which no other process is asked for help.
+SMALL = 50_000_000
+# Up to how many settings the table holds all of them; of more it holds this many of the best, by either measure.
+WHOLE, BEST = 100_000, 1000
+# Of how many settings block sums are kept: of more, those of a sample.
+MOST_BLOCKS = 5000
 
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
     """What the settings of a grid came to.
 
-    `table`: a row a setting, its values by `table.key`, then its metrics as in metrics.json, NaN where undefined, and
-    `plateau`: the worst Sharpe ratio among the setting and its neighbours, one step away on any axis. `blocks`: sums of
-    bar returns, shape (settings, 16), for the probability of overfitting. `trials`: all that the ledger
-    holds for these contracts and times, this sweep included.
+    `table`: a row a setting under its number, its values by `table.key`, then its metrics as in metrics.json, NaN where
+    undefined, and `plateau`: the worst Sharpe ratio among the setting and its neighbours, one step away on any axis of
+    numbers or distances. Beyond 100,000 settings it holds the 1,000 best by Sharpe ratio and by plateau. `sharpe`,
+    `plateau`: of all settings, by number. `blocks`: sums of bar returns, shape (settings, 16), for the
+    probability of overfitting; of more than 5,000 settings a random sample. `trials`: all that the ledger holds for
+    these contracts and times, this sweep included. `replayed`: the numbers of the settings that Backtrader played too.
     """
 
     grid: Grid
     table: pd.DataFrame
+    sharpe: FloatArray
+    plateau: FloatArray
     blocks: FloatArray
     trials: int
+    replayed: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.grid)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the table holds every setting."""
+        return len(self.table) == len(self.grid)
 
     def best(self, metric: str = "sharpe", count: int = 10) -> pd.DataFrame:
         """The settings with the highest values of a metric, or of "plateau"; raises ParameterError for another word."""
-        if metric not in self.table or metric in self.grid.axes:
-            known = [str(name) for name in self.table if name not in self.grid.axes]
+        known = [str(name) for name in self.table if name not in self.grid.axes]
+        if metric not in known:
             raise ParameterError("metric", "is not known", value=metric, fix=suggestion(metric, known))
+        if not self.whole and metric not in ("sharpe", "plateau"):
+            fix = "sharpe or plateau; all settings stand in the folder's settings.parquet"
+            raise ParameterError("metric", "is kept for the best settings only", value=metric, fix=fix)
         return self.table.sort_values(metric, ascending=False, kind="stable", na_position="last").head(count)
 
     @cached_property
     def effects(self) -> pd.DataFrame:
         """What each value of each axis does on its own: the median, worst and best Sharpe over all else."""
-        rows = []
-        for name, values in self.grid.axes.items():
-            for value in values:
-                ratios = self.table.loc[self.table[name] == value, "sharpe"]
-                rows.append((name, value, ratios.median(), ratios.min(), ratios.max()))
-        return pd.DataFrame(rows, columns=["axis", "value", "median", "worst", "best"])
+        return effects(self.grid, self.sharpe)
 
     def __str__(self) -> str:
         shown = [*self.grid.axes, "total_return", "sharpe", "plateau", "max_drawdown", "trades", "liquidations"]
-        head = f"{len(self.table):,} settings; {self.trials:,} trials on this data in the ledger"
+        head = f"{len(self):,} settings; {self.trials:,} trials on this data in the ledger"
         return f"{head}\n{self.best()[shown].to_string(index=False, float_format=lambda value: f'{value:.4g}')}"
 
 
@@ -85,135 +103,145 @@ def sweep(
     over: Mapping[str, Sequence[Any]],
     workers: int | None = None,
     ledger: TrialLedger | None = None,
+    folder: Path | None = None,
 ) -> Sweep:
     """Every combination of the values in `over`, by `table.key`, on the same markets and forecasts.
 
-    Nothing is trained. The settings are played by the compiled kernel, whose fills are those of `backtest`; the one
-    with the best Sharpe ratio is played again by Backtrader, and a single fill that differs raises CrossgateError.
-    All settings are put down in the `ledger` of trials. Raises ParameterError for a value that no table takes.
+    Nothing is trained. The settings are played by the compiled kernel, whose fills are those of `backtest`; those with
+    the best Sharpe ratio and the best plateau are played again by Backtrader, and a single fill that differs raises
+    CrossgateError. All settings are put down in the `ledger` of trials. With a `folder` each finished piece is kept
+    there, an interrupted sweep goes on where it was, and `settings.parquet` there holds the metrics of all settings.
+    Memory does not grow with the grid but for 16 bytes a setting. Raises ParameterError for a value that no table
+    takes, SealedError where the data reaches into a sealed stretch.
     """
     base = Tables(
         strategy or CrossoverParams(), risk or RiskParams(), account or AccountParams(), costs or CostParams()
     )
-    grid = Grid(base, over)
+    grid, ledger = Grid(base, over), ledger or TrialLedger()
     markets = [market] if isinstance(market, Market) else list(market)
-    tables = [base.changed(point) for point in grid.points()]
-    stage = set_stage(markets, forecasts, base.costs, [one.strategy for one in tables], [one.risk for one in tables])
-    for one in stage.played:
-        if base.account.missing_funding == "refuse":
-            one.check_funding(stage.start)
-    tallies = _play(stage, forecasts, tables, base.account.cash, workers)
-    table = _table(grid, tallies, stage.played[0].bars_per_year, base.account.cash)
-    _replay(markets, forecasts, tables, table)
-    trials = _record(ledger or TrialLedger(), stage, forecasts, grid, table, tallies)
-    return Sweep(grid, table, tallies["blocks"], trials)
+    ground = grid_ground(markets, forecasts, grid)
+    check_sealed(ledger, ground.spans)
+    content = _content(ground, grid)
+    if folder is None:
+        return _finished(markets, ground, grid, _played(ground, grid, workers, None), ledger, content)
+    store = PieceStore(folder, {"content": content, "settings": len(grid), "rules": compiled_folder().name})
+    with store.opened():
+        found = _finished(markets, ground, grid, _played(ground, grid, workers, store), ledger, content)
+        _write_settings(found, ground, store, folder / "settings.parquet")
+        store.finish()
+    return found
 
 
-def _play(stage: Stage, forecasts: Forecasts, tables: Sequence[Tables], cash: float, workers: int | None) -> Records:
-    impact_bars = max(one.costs.impact_window for one in tables)
-    scene, pieces = make_scene(stage.fed, stage.first, impact_bars), []
-    for wish, part in _groups(stage, forecasts, tables):
-        starts = range(0, len(part), PIECE)
-        pieces += [(scene, wish, _settings(part[begin : begin + PIECE]), cash) for begin in starts]
-    small = len(tables) * scene.bars.size < SMALL
-    results = run_all(play_piece, pieces, f"Playing {len(tables):,} settings", 1 if small else workers)
-    return np.concatenate(results)
+@dataclass
+class _Summary:
+    """What is kept of the tallies as they come: all of a small grid, of a large one a sample."""
+
+    sharpe: FloatArray
+    sample: IntArray
+    blocks: FloatArray
+    tallies: Records | None
+
+    def take(self, begin: int, tallies: Records, ratios: FloatArray) -> None:
+        """A piece, from a setting's number on."""
+        end = begin + len(tallies)
+        self.sharpe[begin:end] = ratios
+        first, last = np.searchsorted(self.sample, (begin, end))
+        self.blocks[first:last] = tallies["blocks"][self.sample[first:last] - begin]
+        if self.tallies is not None:
+            self.tallies[begin:end] = tallies
 
 
-def _groups(stage: Stage, forecasts: Forecasts, tables: Sequence[Tables]) -> Iterator[tuple[Wish, list[Tables]]]:
-    """The settings that share their signals, with those signals; such settings follow one another."""
-    part: list[Tables] = []
-    for one in tables:
-        if part and _signals(one) != _signals(part[0]):
-            yield _wish(stage, forecasts, part[0]), part
-            part = []
-        part.append(one)
-    yield _wish(stage, forecasts, part[0]), part
-
-
-def _signals(one: Tables) -> tuple[Any, ...]:
-    return one.strategy, one.risk.atr_bars, one.costs
-
-
-def _wish(stage: Stage, forecasts: Forecasts, one: Tables) -> Wish:
-    return make_wish(stage, forecasts, one.strategy, one.risk.atr_bars, one.costs)
-
-
-def _settings(tables: Sequence[Tables]) -> Setting:
-    """The records of some settings, an array of each kind."""
-    return Setting(
-        np.concatenate([risk_record(one.risk) for one in tables]),
-        np.concatenate([habits_record(one.strategy, one.risk) for one in tables]),
-        np.concatenate([settings_record(one.account, one.costs) for one in tables]),
+def _played(ground: Ground, grid: Grid, workers: int | None, store: PieceStore | None) -> _Summary:
+    """What the settings came to; pieces that a store holds are not played again."""
+    count = len(grid)
+    drawn = range(count) if count <= MOST_BLOCKS else Random(count).sample(range(count), MOST_BLOCKS)
+    sample = np.sort(np.fromiter(drawn, dtype=np.int64))
+    tallies = np.zeros(count, dtype=TALLY) if count <= WHOLE else None
+    blocks = np.zeros((len(sample), *TALLY["blocks"].shape))
+    summary = _Summary(np.full(count, np.nan), sample, blocks, tallies)
+    missing = []
+    for begin, end in _pieces(grid, ground):
+        kept = None if store is None else store.read(begin, end)
+        if kept is None:
+            missing.append((begin, end))
+        else:
+            summary.take(begin, kept, _ratios(ground, kept))
+    small = sum(end - begin for begin, end in missing) * ground.bars < SMALL
+    done = count - sum(end - begin for begin, end in missing)
+    description = f"Playing {count:,} settings" + (f", {done:,} of which were kept" if done else "")
+    stream = stream_all(
+        play_range, missing, len(missing), description, shared=(ground, grid), workers=1 if small else workers
     )
+    with closing(stream) as results:
+        for (begin, _), played in zip(missing, results, strict=True):
+            if store is not None:
+                store.write(begin, played)
+            summary.take(begin, played, _ratios(ground, played))
+    return summary
 
 
-def play_piece(scene: Scene, wish: Wish, settings: Setting, cash: float) -> Records:
-    """The tallies of some settings, one TALLY record each."""
-    tallies = np.zeros(len(settings.plan), dtype=TALLY)
-    play_settings(scene, wish, settings, cash, tallies, np.zeros(0), np.zeros(0, dtype=FILL), np.zeros(0, np.int64))
-    return tallies
+def _pieces(grid: Grid, ground: Ground) -> Iterator[tuple[int, int]]:
+    size = max(1, min(PIECE, PIECE_BARS // max(ground.bars, 1)))
+    for begin in range(0, len(grid), size):
+        yield begin, min(begin + size, len(grid))
 
 
-@rule
-def play_settings(
-    scene: Scene,
-    wish: Wish,
-    settings: Setting,
-    cash: float,
-    tallies: Records,
-    equity: FloatArray,
-    log: Records,
-    rows: IntArray,
-) -> None:
-    """Plays one setting after another; `equity`, `log` and `rows` are empty: nothing but the tallies is kept."""
-    for k in range(len(tallies)):
-        one = Setting(settings.plan[k : k + 1], settings.habits[k : k + 1], settings.settings[k : k + 1])
-        play_setting(scene, wish, one, cash, tallies[k : k + 1], equity, log, rows)
+def _ratios(ground: Ground, tallies: Records) -> FloatArray:
+    return rate(tallies, ground.bars_per_year, ground.cash)["sharpe"]
 
 
-def _table(grid: Grid, tallies: Records, bars_per_year: float, cash: float) -> pd.DataFrame:
-    table = pd.DataFrame(list(grid.points()), columns=list(grid.axes))
-    for name, values in rate(tallies, bars_per_year, cash).items():
-        table[name] = values
-    table.insert(len(grid.axes), "plateau", _plateau(table["sharpe"].to_numpy(), grid.shape))
-    return table
+def _finished(
+    markets: Sequence[Market], ground: Ground, grid: Grid, summary: _Summary, ledger: TrialLedger, content: str
+) -> Sweep:
+    """The sweep, after its best settings were replayed, and all were put down in the ledger."""
+    ratios, level = summary.sharpe, grid_plateau(grid, summary.sharpe)
+    if summary.tallies is not None:
+        numbers, tallies = np.arange(len(grid)), summary.tallies
+    else:
+        numbers = np.union1d(best_numbers(ratios, BEST), best_numbers(level, BEST))
+        tallies = play_numbers(ground, grid, numbers)
+    table = tabulate(grid, numbers, tallies, level[numbers], ground)
+    winners = [*best_numbers(ratios, 1), *best_numbers(level, 1)]
+    replayed = tuple(dict.fromkeys(int(number) for number in winners))
+    for number in replayed:
+        check_replay(markets, ground.forecasts, grid.tables(number), f"setting {number}")
+    per_bar = ratios / np.sqrt(ground.bars_per_year)
+    ledger.record(batch_of("sweep", ground.spans, grid.record(), content, per_bar), summary.blocks)
+    return Sweep(grid, table, ratios, level, summary.blocks, ledger.tried(ground.spans).trials, replayed)
 
 
-def _plateau(values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
-    """The worst value among each cell of the grid and its neighbours, corners included; NaN where one has none."""
-    cells = np.where(np.isnan(values), -np.inf, values).reshape(shape)
-    for axis in range(cells.ndim):
-        edge = [(1, 1) if one == axis else (0, 0) for one in range(cells.ndim)]
-        wide = np.moveaxis(np.pad(cells, edge, mode="edge"), axis, 0)
-        cells = np.moveaxis(np.minimum(np.minimum(wide[:-2], wide[1:-1]), wide[2:]), 0, axis)
-    return np.where(np.isneginf(cells), np.nan, cells).ravel()
+def tabulate(grid: Grid, numbers: IntArray, tallies: Records, level: FloatArray, ground: Ground) -> pd.DataFrame:
+    """A row for each of some settings: its values by `table.key`, its plateau and its metrics."""
+    values = {name: pd.Series(list(grid.axes[name])).take(row) for name, row in grid.columns(numbers).items()}
+    columns: dict[str, Any] = {name: one.to_numpy() for name, one in values.items()}
+    metrics = rate(tallies, ground.bars_per_year, ground.cash)
+    return pd.DataFrame({**columns, "plateau": level, **metrics}, index=pd.Index(numbers, name="setting"))
 
 
-def _replay(markets: Sequence[Market], forecasts: Forecasts, tables: Sequence[Tables], table: pd.DataFrame) -> None:
-    """Raises CrossgateError when Backtrader does not come to the figures of the best setting."""
-    from backtests.engine import backtest
+def _write_settings(found: Sweep, ground: Ground, store: PieceStore, path: Path) -> None:
+    """The metrics of all settings in a parquet file, piece after piece."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    if not table["sharpe"].notna().any():
-        return
-    row = int(table["sharpe"].argmax())
-    one = tables[row]
-    solo = play_solo(markets, forecasts, one.strategy, one.risk, one.account, one.costs)
-    result = backtest(markets, forecasts, one.strategy, one.risk, one.account, one.costs, name="replay")
-    part = solo.part_from(result)
-    if part:
-        raise CrossgateError(f"setting {row}: kernel and Backtrader part, {part}; please report this")
+    from foundation.files import atomic_file
+
+    with atomic_file(path) as scratch:
+        writer = None
+        for begin, end in _pieces(found.grid, ground):
+            tallies, numbers = store.read(begin, end), np.arange(begin, end)
+            if tallies is None:
+                tallies = play_range(ground, found.grid, begin, end)
+            rows = tabulate(found.grid, numbers, tallies, found.plateau[begin:end], ground)
+            rows = rows.astype(dict.fromkeys(found.grid.axes, str))
+            part = pa.Table.from_pandas(rows.reset_index(), preserve_index=False)
+            writer = writer or pq.ParquetWriter(scratch, part.schema)
+            writer.write_table(part)
+        if writer is not None:
+            writer.close()
 
 
-def _record(
-    ledger: TrialLedger, stage: Stage, forecasts: Forecasts, grid: Grid, table: pd.DataFrame, tallies: Records
-) -> int:
-    """All trials on these contracts and times, after the sweep was put down in the ledger."""
-    last = int(stage.played[0].candles.timestamp[-1])
-    spans = [Span(one.trial_key, stage.start, last) for one in stage.played]
+def _content(ground: Ground, grid: Grid) -> str:
+    markets = [one.fingerprint for one in ground.stage.played]
     base = grid.base
     fixed = [one.model_dump(mode="json") for one in (base.strategy, base.risk, base.account, base.costs)]
-    content = fingerprint([one.fingerprint for one in stage.played], forecasts.fingerprint, fixed, grid.record())
-    ratios = table["sharpe"].to_numpy() / np.sqrt(stage.played[0].bars_per_year)
-    ledger.record(batch_of("sweep", spans, grid.record(), content, ratios), tallies["blocks"])
-    return ledger.tried(spans).trials
+    return fingerprint(markets, ground.forecasts.fingerprint, fixed, grid.record())

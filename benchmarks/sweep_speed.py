@@ -13,10 +13,12 @@ import time
 import numpy as np
 
 import crossgate as cg
-from backtests.grids import Grid, Tables
+from backtests.batch import play_batch
+from backtests.grids import Grid
+from backtests.ground import settings_of
 from backtests.scene import make_scene
+from backtests.searched import Tables
 from backtests.stage import set_stage
-from backtests.sweeps import _settings, play_piece
 from backtests.wishes import make_wish
 from markets.market import Market
 from models.forecasts import Forecasts, ForecastSeries
@@ -41,12 +43,12 @@ def measure(market: Market, forecasts: Forecasts, strategy: cg.CrossoverParams, 
     tables = [base.changed(point) for point in grid.points()]
     stage = set_stage([market], forecasts, base.costs, [strategy], [base.risk])
     scene = make_scene(stage.fed, stage.first)
-    wish, settings = make_wish(stage, forecasts, strategy, base.risk.atr_bars, base.costs), _settings(tables)
-    play_piece(scene, wish, settings, base.account.cash)
+    wish, settings = make_wish(stage, forecasts, strategy, base.risk.atr_bars, base.costs), settings_of(tables)
+    play_batch(scene, wish, settings, base.account.cash)
     times = []
     for _ in range(5):
         before = time.process_time()
-        tallies = play_piece(scene, wish, settings, base.account.cash)
+        tallies = play_batch(scene, wish, settings, base.account.cash)
         times.append(time.process_time() - before)
     return min(times) / (scene.bars.size * len(tables)) * 1e9, float(tallies["trades"].mean())
 

@@ -1,14 +1,31 @@
-"""Independent pieces of work, spread over one-thread processes."""
+"""Independent pieces of work, spread over one-thread processes, or over the workers of a cluster."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+import pickle
+import signal
+import tempfile
+import uuid
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
+from foundation.cluster import on_cluster, running_cluster
 from foundation.progress import progress
 
 T = TypeVar("T")
+# Pieces sent ahead of those that are being worked on, for each worker.
+AHEAD = 3
+
+
+class Parcel(NamedTuple):
+    """What many calls share, packed: a worker unpacks it once, from a file of this machine or from the bytes."""
+
+    token: str
+    path: str
+    content: bytes
 
 
 def processors() -> int:
@@ -24,14 +41,90 @@ def run_all(
     Each worker process uses one thread, so the results do not depend on how many there are.
     With one worker everything runs in this process. An exception in a call is raised here.
     """
-    count = min(workers or processors(), max(len(calls), 1))
-    results: Iterable[T] = _in_workers(function, calls, count) if count > 1 else (function(*call) for call in calls)
-    return list(progress(results, description, len(calls)))
+    return list(stream_all(function, calls, len(calls), description, workers=workers))
 
 
-def _in_workers(function: Callable[..., T], calls: Sequence[tuple[Any, ...]], count: int) -> Iterator[T]:
+def stream_all(
+    function: Callable[..., T],
+    calls: Iterable[tuple[Any, ...]],
+    total: int,
+    description: str,
+    *,
+    shared: tuple[Any, ...] = (),
+    workers: int | None = None,
+) -> Generator[T]:
+    """The results of `function(*shared, *call)`, one by one in the order of the calls, of which there are `total`.
+
+    Calls are taken as workers come free, so neither they nor their results need room. `shared` travels to each
+    worker once. Inside `foundation.cluster.cluster` the workers are those of the cluster, unless `workers` is 1. An
+    exception, or an interrupt from the keyboard, ends the work at once. Raises CrossgateError where a cluster is lost.
+    """
+    count = min(workers or processors(), max(total, 1))
+    address = running_cluster()
+    if total == 0 or workers == 1 or (count == 1 and address is None):
+        results: Iterable[T] = (function(*shared, *call) for call in calls)
+    elif address is not None:
+        results = on_cluster(address, _call_packed, _packed(function, calls), _parcel(shared, None))
+    else:
+        results = _in_workers(function, calls, shared, count)
+    with closing(progress(results, description, total)) as shown:
+        yield from shown
+
+
+def _in_workers(
+    function: Callable[..., T], calls: Iterable[tuple[Any, ...]], shared: tuple[Any, ...], count: int
+) -> Iterator[T]:
     import joblib
 
-    with joblib.parallel_config(backend="loky", n_jobs=count, inner_max_num_threads=1):
-        pool = joblib.Parallel(return_as="generator")
-        yield from pool(joblib.delayed(function)(*call) for call in calls)
+    with tempfile.TemporaryDirectory(prefix="crossgate-") as folder:
+        parcel = _parcel(shared, Path(folder))
+        # Arrays go by value: those that joblib maps into memory are read-only, which is another type to compiled code.
+        with joblib.parallel_config(backend="loky", n_jobs=count, inner_max_num_threads=1, max_nbytes=None):
+            pool = joblib.Parallel(return_as="generator", pre_dispatch=AHEAD * count)
+            results = pool(joblib.delayed(_call)(parcel, function, call) for call in calls)
+            try:
+                yield from results
+            except BaseException:
+                stop_workers()
+                raise
+
+
+def stop_workers() -> None:
+    """Ends the worker processes of this one at once, whatever they are doing."""
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=False, kill_workers=True)
+
+
+def _parcel(shared: tuple[Any, ...], folder: Path | None) -> Parcel:
+    token, content = uuid.uuid4().hex, pickle.dumps(shared, protocol=pickle.HIGHEST_PROTOCOL)
+    if folder is None:
+        return Parcel(token, "", content)
+    path = folder / token
+    path.write_bytes(content)
+    return Parcel(token, str(path), b"")
+
+
+def _packed(function: Callable[..., T], calls: Iterable[tuple[Any, ...]]) -> Iterator[tuple[bytes]]:
+    """Calls as bytes: those stay with the scheduler, so that a worker that dies takes none with it."""
+    for call in calls:
+        yield (pickle.dumps((function, call), protocol=pickle.HIGHEST_PROTOCOL),)
+
+
+def _call_packed(parcel: Parcel, packed: bytes) -> Any:
+    function, call = pickle.loads(packed)
+    return _call(parcel, function, call)
+
+
+# What this process has unpacked last, by token.
+_unpacked: dict[str, tuple[Any, ...]] = {}
+
+
+def _call(parcel: Parcel, function: Callable[..., T], call: tuple[Any, ...]) -> T:
+    if parcel.token not in _unpacked:
+        if parcel.path:
+            # The keyboard speaks to the process that gave the work, which ends this one.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _unpacked.clear()
+        _unpacked[parcel.token] = pickle.loads(Path(parcel.path).read_bytes() if parcel.path else parcel.content)
+    return function(*_unpacked[parcel.token], *call)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def progress(items: Iterable[T], description: str, total: int) -> Iterator[T]:
+def progress(items: Iterable[T], description: str, total: int) -> Generator[T]:
     """The same items, with a progress bar while they are worked through.
 
     Drawn on standard error when that is a terminal; elsewhere one line says what is being done.

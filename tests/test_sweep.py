@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from kernel_cases import forecasts, market
 
+import backtests.replay as replay
 import backtests.sweeps as module
 from backtests.engine import backtest
-from backtests.grids import Grid, Tables, read_axis
+from backtests.grids import Grid, read_axis
+from backtests.landscape import plateau
 from backtests.parameters import AccountParams, CostParams
+from backtests.searched import Tables
 from backtests.sweeps import Sweep, sweep
 from foundation.errors import CrossgateError, ParameterError
 from foundation.trials import TrialLedger
@@ -90,15 +93,15 @@ def test_a_plateau_is_the_worst_of_the_neighbourhood() -> None:
     """On a 3 x 4 grid each cell has the smallest value among itself and up to eight around it."""
     values = np.array([[5.0, 1, 7, 7], [6, 6, 7, np.nan], [6, 6, 8, 9]])
     expected = [[1, 1, np.nan, np.nan], [1, 1, np.nan, np.nan], [6, 6, np.nan, np.nan]]
-    assert np.array_equal(module._plateau(values.ravel(), (3, 4)), np.ravel(expected), equal_nan=True)
+    assert np.array_equal(plateau(values.ravel(), (3, 4)), np.ravel(expected), equal_nan=True)
 
 
 def test_the_best_is_replayed_and_a_difference_stops_everything(
     scene: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A kernel that ends elsewhere than Backtrader is reported, and nothing goes into the ledger."""
-    honest = module.play_solo
-    monkeypatch.setattr(module, "play_solo", lambda *words: _shifted(honest(*words)))
+    honest = replay.play_solo
+    monkeypatch.setattr(replay, "play_solo", lambda *words: _shifted(honest(*words)))
     with pytest.raises(CrossgateError, match="kernel and Backtrader part, fill 1: price"):
         sweep(*scene, STRATEGY, over={"risk.leverage": [1, 2]}, ledger=TrialLedger(tmp_path))
     assert TrialLedger(tmp_path).head().records == 0
