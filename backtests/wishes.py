@@ -12,7 +12,7 @@ from markets.candles import FloatArray
 from models.forecasts import Forecasts
 from strategies.averages import average_true_range
 from strategies.parameters import CrossoverParams
-from strategies.sides import SideArray, wanted_sides
+from strategies.sides import SideArray, Signals, signals_of
 
 
 def make_wish(stage: Stage, forecasts: Forecasts, strategy: CrossoverParams, atr_bars: int, costs: CostParams) -> Wish:
@@ -24,15 +24,27 @@ def make_wish(stage: Stage, forecasts: Forecasts, strategy: CrossoverParams, atr
     shape = (len(stage.fed), count)
     sides, atr = np.zeros(shape, dtype=np.int8), np.full(shape, np.nan)
     mean, sigma = np.full(shape, np.nan), np.full(shape, np.nan)
-    begin = max(0, stage.first - warm_up(strategy, atr_bars))
+    begin, signals = stage_signals(stage, forecasts, strategy, atr_bars, costs)
     for s, market in enumerate(stage.fed):
         own = market.rows(begin, count)
-        cost_rate = own.contract.taker_fee + costs.slippage_rates(own.candles.close, own.contract.tick)
-        sides[s, begin:] = wanted_sides(own, forecasts, strategy, cost_rate, stage.first - begin)
+        sides[s, begin:] = signals[s].sides(stage.first - begin)
         candles = own.candles
         atr[s, begin:] = average_true_range(candles.high, candles.low, candles.close, atr_bars)
         mean[s, begin:], sigma[s, begin:] = forecasts.on(own)
     return Wish(sides, mean, sigma, atr, next_wanted(sides))
+
+
+def stage_signals(
+    stage: Stage, forecasts: Forecasts, strategy: CrossoverParams, atr_bars: int, costs: CostParams
+) -> tuple[int, list[Signals]]:
+    """The row at which averages start, and from it on what the sides of each market rest on."""
+    begin = max(0, stage.first - warm_up(strategy, atr_bars))
+    signals = []
+    for market in stage.fed:
+        own = market.rows(begin, len(market.candles))
+        cost_rate = own.contract.taker_fee + costs.slippage_rates(own.candles.close, own.contract.tick)
+        signals.append(signals_of(own, forecasts, strategy, cost_rate))
+    return begin, signals
 
 
 def next_wanted(sides: SideArray) -> npt.NDArray[np.int64]:

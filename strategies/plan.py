@@ -26,8 +26,9 @@ PARTS = LEVELS[5:]
 # A stop this part of the price away from zero: the farthest that a long can have.
 LOWEST_STOP = 1e-9
 # Distances: `rate` of the entry price, plus `atr` average true ranges, plus `sigma` forecast deviations; 0 is off.
+# `unplaced`: 1 where sizes rest on the stop as ever but no stop is placed, to see what the stop itself does.
 RISK = np.dtype(
-    [("sizing", WHOLE)]
+    [("sizing", WHOLE), ("unplaced", WHOLE)]
     + [(name, REAL) for name in ("risk_per_trade", "leverage", "fraction", "target_volatility", "kelly_share")]
     + [(f"{level}_{name}", REAL) for level in LEVELS for name in ("rate", "atr", "sigma")]
     + [(f"{part}_share", REAL) for part in PARTS]
@@ -99,7 +100,7 @@ def plan_exits(risk: Row, now: Row, exits: Records) -> int:
     """
     count = 0
     rate, amount = distance(risk.stop_rate, risk.stop_atr, risk.stop_sigma, now)
-    if rate != 0.0 or amount != 0.0:
+    if risk.unplaced == 0 and (rate != 0.0 or amount != 0.0):
         stop = exits[0]
         stop.target, stop.share, stop.offset_rate, stop.offset = 0, 1.0, rate, amount
         stop.trailing_rate, stop.trailing = distance(risk.trailing_rate, risk.trailing_atr, risk.trailing_sigma, now)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +19,51 @@ from strategies.rules import DECIDERS, THRESHOLD_UNITS, signal, threshold_return
 SideArray = npt.NDArray[np.int8]
 
 
+class Signals(NamedTuple):
+    """What the wanted sides of a market rest on, bar by bar.
+
+    `score`: what is held against the threshold. `sigma`: of the forecast. `fast`, `slow`: the averages. `threshold`:
+    amount, unit and cost rates of `threshold_return`. `decider`: an index of DECIDERS.
+    """
+
+    score: FloatArray
+    sigma: FloatArray
+    fast: FloatArray
+    slow: FloatArray
+    cross_bars: int
+    threshold: tuple[float, int, FloatArray]
+    decider: int
+    sigma_band: tuple[float, float]
+
+    def sides(self, first: int) -> SideArray:
+        """The wanted side at the close of every bar: +1 long, -1 short, 0 to hold; before row `first` always 0."""
+        return side_series(*self, first)
+
+
+def signals_of(
+    market: Market, forecasts: Forecasts, strategy: CrossoverParams, cost_rate: float | FloatArray
+) -> Signals:
+    """The signals of a strategy on a market; `cost_rate` as in `wanted_sides`."""
+    exponential, close = strategy.average == "ema", market.candles.close
+    unit, decider = THRESHOLD_UNITS.index(strategy.threshold.unit), DECIDERS.index(strategy.rule)
+    mean = forecasts.column(market, "mean")
+    score = forecasts.column(market, ("mean", "mean", "mean", "up_probability", "position")[unit])
+    if unit == 3:
+        score = score - 0.5
+    if decider < 2 and (np.isnan(score) & ~np.isnan(mean)).any():
+        raise unsaid(strategy)
+    return Signals(
+        score,
+        forecasts.column(market, "sigma"),
+        moving_average(close, strategy.fast, exponential),
+        moving_average(close, strategy.slow, exponential),
+        strategy.cross_bars if strategy.confirmation == "cross" else 0,
+        (strategy.threshold.amount, unit, np.array(np.broadcast_to(cost_rate, score.shape), dtype=np.float64)),
+        decider,
+        strategy.sigma_band,
+    )
+
+
 def wanted_sides(
     market: Market, forecasts: Forecasts, strategy: CrossoverParams, cost_rate: float | FloatArray, first: int
 ) -> SideArray:
@@ -27,25 +74,7 @@ def wanted_sides(
     these candles. A side that `strategy.direction` does not trade is wanted all the same: it closes the other one.
     Raises ParameterError where the forecasts do not say what the threshold is about.
     """
-    exponential, close = strategy.average == "ema", market.candles.close
-    unit, decider = THRESHOLD_UNITS.index(strategy.threshold.unit), DECIDERS.index(strategy.rule)
-    mean = forecasts.column(market, "mean")
-    score = forecasts.column(market, ("mean", "mean", "mean", "up_probability", "position")[unit])
-    if unit == 3:
-        score = score - 0.5
-    if decider < 2 and (np.isnan(score) & ~np.isnan(mean)).any():
-        raise unsaid(strategy)
-    return side_series(
-        score,
-        forecasts.column(market, "sigma"),
-        moving_average(close, strategy.fast, exponential),
-        moving_average(close, strategy.slow, exponential),
-        strategy.cross_bars if strategy.confirmation == "cross" else 0,
-        (strategy.threshold.amount, unit, np.array(np.broadcast_to(cost_rate, score.shape), dtype=np.float64)),
-        decider,
-        strategy.sigma_band,
-        first,
-    )
+    return signals_of(market, forecasts, strategy, cost_rate).sides(first)
 
 
 def unsaid(strategy: CrossoverParams) -> ParameterError:

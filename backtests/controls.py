@@ -1,0 +1,189 @@
+"""Controls: would it have worked anyway? The same account under luck, under simpler rules and against itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from backtests.baselines import simpler_rules
+from backtests.playback import Outcome, Playback
+from backtests.trader import Wish
+from backtests.wishes import next_wanted, stage_signals
+from foundation.progress import progress
+from markets.candles import FloatArray, IntArray
+
+RANDOM_RUNS = 1000
+PERMUTATIONS = 200
+# Into how many blocks of equal length forecasts are cut to be put in another order.
+PIECES = 50
+# The bands of a fan: the share of runs that lie below.
+BANDS = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+class Fan(NamedTuple):
+    """Equity through time of many lucky runs: quantile bands beside our curve.
+
+    `timestamp`: bar OPEN, UTC nanoseconds. `bands`: shape (len(BANDS), points). `ours`: the run itself.
+    """
+
+    timestamp: IntArray
+    bands: FloatArray
+    ours: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Luck:
+    """What chance alone makes of the account, drawn many times, and where the run stands among it.
+
+    `sharpe`, `total_return`: of each draw, per year and over the whole run. `trades`: their mean number.
+    `p`: the chance that luck does as well, (1 + draws with a Sharpe ratio of at least ours) / (1 + draws). `place`:
+    the share of draws that ended with less equity.
+    """
+
+    sharpe: FloatArray
+    total_return: FloatArray
+    trades: float
+    p: float
+    place: float
+    fan: Fan
+
+    @property
+    def draws(self) -> int:
+        """How many times it was drawn."""
+        return len(self.sharpe)
+
+
+@dataclass(frozen=True, eq=False)
+class Controls:
+    """The run (`ours`) beside the same account, bars, risk and costs under other signals.
+
+    `simpler`: buy and hold, crossover alone, LSTM alone, and the forecasts turned upside down ("sign-flipped"), by
+    name. `random`: random entries. `permuted`: forecasts in another order; None for a rule that asks none.
+    """
+
+    ours: Outcome
+    simpler: dict[str, Outcome]
+    random: Luck
+    permuted: Luck | None
+
+
+def measure_controls(
+    playback: Playback, *, runs: int = RANDOM_RUNS, permutations: int = PERMUTATIONS, seed: int = 0
+) -> Controls:
+    """The controls of a run. Equal arguments give equal bits.
+
+    Random entries: the run's own wanted sides, all markets together, turned round in time by a random number of bars
+    (a circular shift), and played with its sizing, exits, account and costs. This keeps how often
+    each side is wanted, for how long, and how such stretches cluster, and breaks nothing but their place in time; drift
+    is then earned by luck too. Under the null, that signals come from a stationary process that knows nothing of
+    later returns, all turns are equally likely, so the rank of the run among them is uniform: an exact test for draws
+    from a group of changes. A wish made of single coin tosses would trade in shorter stretches, and permuted stretches
+    would forget that signals cluster where volatility does; both make luck look narrower than it is.
+
+    Permuted forecasts: what a forecast says, in units of its own sigma, is cut into PIECES blocks that are put in
+    another order and turned; sigma stays, and so do the averages that confirm. This asks what the
+    forecasts add where everything else that chooses trades is kept.
+
+    Both are ranked by the Sharpe ratio, not by profit: signals that come when volatility is high make profits wider at
+    equal skill, and a statistic in units of its own deviation keeps its size under that (Janssen 1997, Chung and
+    Romano 2013). Ties count against the run. `tests/test_controls.py` holds p to be uniform on null markets.
+    """
+    random = np.random.default_rng(seed)
+    ours = playback.play(curve=True)
+    asks = playback.strategy.rule in ("confirmed", "forecast")
+    random_entries = _luck(playback, ours, _turned(playback, random), runs, "Playing random entries")
+    simpler, permuted = _simpler(playback), None
+    if asks:
+        change = _changing(playback)
+        simpler["sign-flipped"] = playback.play(change(np.negative))
+
+        def dealt() -> Wish:
+            order = permutation(playback.played, random)
+            return change(lambda values: values[order])
+
+        permuted = _luck(playback, ours, dealt, permutations, "Playing permuted forecasts")
+    return Controls(ours, simpler, random_entries, permuted)
+
+
+def _luck(playback: Playback, ours: Outcome, draw: Callable[[], Wish], draws: int, description: str) -> Luck:
+    curves = np.empty((draws, len(playback.points)))
+    figures = np.empty((draws, 3))
+    for k in progress(range(draws), description, draws):
+        found = playback.play(draw(), curve=True)
+        curves[k] = found.equity
+        figures[k] = found.sharpe, found.total_return, found.trades
+    sharpe, total = figures[:, 0], figures[:, 1]
+    return Luck(
+        sharpe=sharpe,
+        total_return=total,
+        trades=float(figures[:, 2].mean()) if draws else 0.0,
+        p=(1 + int((sharpe >= ours.sharpe).sum())) / (1 + draws),
+        place=float((total < ours.total_return).mean()) if draws else 0.0,
+        fan=Fan(playback.timestamp[playback.points], np.quantile(curves, BANDS, axis=0), ours.equity),
+    )
+
+
+def _turned(playback: Playback, random: np.random.Generator) -> Callable[[], Wish]:
+    """Draws wishes whose sides, and the opinion that sizes may rest on, are turned round in time."""
+    wish, first, count = playback.wish, playback.scene.first, playback.played
+    twice = np.concatenate((wish.sides[:, first:],) * 2, axis=1)
+    upcoming, sigma = next_wanted(twice), _known(wish.sigma)
+    opinion = np.concatenate(((wish.mean / wish.sigma)[:, first:],) * 2, axis=1)
+
+    def draw() -> Wish:
+        at = int(random.integers(1, max(count, 2)))
+        sides, mean = wish.sides.copy(), wish.mean.copy()
+        sides[:, first:] = twice[:, at : at + count]
+        mean[:, first:] = opinion[:, at : at + count] * sigma[:, first:]
+        later = np.full_like(wish.upcoming, first + count)
+        later[:, first:] = np.minimum(upcoming[:, at : at + count] - at, count) + first
+        later[:, :first] = later[:, first : first + 1]
+        return Wish(sides, mean, sigma, wish.atr, later)
+
+    return draw
+
+
+def permutation(count: int, random: np.random.Generator) -> IntArray:
+    """An order of `count` bars that keeps blocks together: turned by a random number, cut into PIECES, dealt."""
+    turned = (np.arange(count) + int(random.integers(count))) % count
+    pieces = np.array_split(turned, min(PIECES, count))
+    return np.concatenate([pieces[k] for k in random.permutation(len(pieces))])
+
+
+def _simpler(playback: Playback) -> dict[str, Outcome]:
+    return {
+        name: playback.play(playback.wish_of(strategy, risk), setting=playback.setting_of(strategy, risk))
+        for name, (strategy, risk) in simpler_rules(playback.strategy, playback.risk).items()
+    }
+
+
+def _changing(playback: Playback) -> Callable[[Callable[[FloatArray], FloatArray]], Wish]:
+    """Makes wishes in which what the forecasts say on the bars played is changed, in units of their sigma."""
+    wish, first = playback.wish, playback.scene.first
+    begin, sources = stage_signals(
+        playback.stage, playback.forecasts, playback.strategy, playback.risk.atr_bars, playback.costs
+    )
+    own = first - begin
+
+    def changed(change: Callable[[FloatArray], FloatArray]) -> Wish:
+        sides, mean = wish.sides.copy(), wish.mean.copy()
+        for s, source in enumerate(sources):
+            score, sigma = source.score.copy(), wish.sigma[s, first:]
+            # A chance and a position have no unit of return.
+            unit = sigma if source.threshold[1] < 3 else np.ones(len(sigma))
+            score[own:] = change(score[own:] / unit) * unit
+            sides[s, begin:] = source._replace(score=score).sides(own)
+            mean[s, first:] = change(mean[s, first:] / sigma) * sigma
+        return Wish(sides, mean, wish.sigma, wish.atr, next_wanted(sides))
+
+    return changed
+
+
+def _known(values: FloatArray) -> FloatArray:
+    """The last known value at every bar, before the first one that one."""
+    kept = pd.DataFrame(values.T).ffill().bfill().to_numpy().T
+    return np.ascontiguousarray(kept)
