@@ -95,6 +95,13 @@ class Playback:
         kept = equity[self.scene.first :][self.points].clip(0.0) if curve else _NONE
         return outcome_of(tally, self.stage.played[0].bars_per_year, self.account.cash, kept)
 
+    def curve(self) -> FloatArray:
+        """The equity of the run at every row of the markets that are fed; before the first bar played the cash."""
+        self.play(curve=True)
+        equity = self._equity.copy()
+        equity[: self.scene.first] = self.account.cash
+        return equity
+
     def fills(
         self, wish: Wish | None = None, scene: Scene | None = None, setting: Setting | None = None
     ) -> tuple[Records, IntArray]:

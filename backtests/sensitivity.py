@@ -110,16 +110,16 @@ def _root(playback: Playback, low: float, high: float) -> float:
 
 def delayed(wish: Wish, scene: Scene, bars: int = 1) -> Wish:
     """The wish some bars late: what was wanted, forecast and known of volatility at a bar reaches the account later."""
-    late = [_late(values, bars) for values in (wish.sides, wish.mean, wish.sigma, wish.atr)]
-    sides = late[0].astype(np.int8)
+    sides = np.roll(wish.sides, bars, axis=1)
     sides[:, : scene.first + bars] = 0
-    return Wish(sides, late[1], late[2], late[3], next_wanted(sides))
+    mean, sigma, atr = (_late(values, bars) for values in (wish.mean, wish.sigma, wish.atr))
+    return Wish(sides, mean, sigma, atr, next_wanted(sides))
 
 
 def _late(values: FloatArray, bars: int) -> FloatArray:
     moved = np.roll(values, bars, axis=1)
-    moved[:, :bars] = values[:, :1]
-    return np.ascontiguousarray(moved)
+    moved[:, :bars] = np.nan
+    return moved
 
 
 def trades_of(fills: Records, rows: IntArray) -> Trades:

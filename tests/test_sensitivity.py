@@ -107,7 +107,7 @@ def test_a_limit_that_is_only_touched(side: int) -> None:
 
 ONE_WAY = tiny(level(100.0, 4), {}).strategy.replaced(direction="long")
 FAULTS = {
-    "signals that come on time": ("for values in (wish.sides, wish", "for values in (0 * wish.sides, wish"),
+    "signals that come on time": ("np.roll(wish.sides, bars, axis=1)", "np.roll(wish.sides, 0, axis=1)"),
     "fees that are not multiplied": ("for name in _FEES:", "for name in ():"),
     "a favourable path nobody looks at": ('("adverse", "favourable")]', '("adverse", "adverse")]'),
 }
@@ -117,7 +117,7 @@ def test_planted_faults_show() -> None:
     """Each of them changes a figure that the tests above pin."""
     rows = [*level(100.0, 3), *level(110.0, 4)]
     late, fees, path = (mutated("backtests.sensitivity", *fault).measure_sensitivity for fault in FAULTS.values())
-    assert late(tiny(rows, {1: 1})).delayed.trades != 1
+    assert late(tiny(rows, {1: 1})).delayed.total_return > 0.0
     charged = fees(tiny(rows, {1: 1, 3: -1}, strategy=ONE_WAY, taker_fee=0.01))
     assert charged.costs[3.0].profit == charged.costs[1.0].profit
     assert path(tiny(ROWS, SIGNALS, BRACKET)).depending == 0
