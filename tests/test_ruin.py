@@ -1,0 +1,200 @@
+"""Ruin: distances that can be worked out by hand, and odds that agree with the truth of markets that are simulated."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import pytest
+from null_markets import known_playback
+from planted_faults import mutated
+from simple_market import HOUR, START, contract, flat, forecasts, market, walk
+from tiny_runs import CASH, NO_COSTS, level, tiny
+
+from backtests import ruin
+from backtests.distance import measure_distance
+from backtests.engine import backtest
+from backtests.parameters import AccountParams
+from backtests.playback import Playback, make_playback
+from backtests.resampling import block_order, resampled
+from backtests.ruin import PATHS, RuinOdds, ruin_odds, stop_limits
+from markets.candles import Candles
+from markets.market import Market
+from models.forecasts import Forecasts, ForecastSeries
+from strategies.parameters import CrossoverParams, RiskParams
+
+DEVIATION, MAINTENANCE, HORIZON = 0.02, 0.01, 200
+HOLD = CrossoverParams(rule="buy_and_hold")
+ZERO = AccountParams(missing_funding="zero")
+
+
+def held_market(leverage: float, drift: float = 0.0) -> Playback:
+    """A long that is held over normal returns whose mean and deviation are exactly known; closes are the extremes."""
+    random = np.random.default_rng(8)
+    moves = random.standard_normal(4000)
+    moves = drift + DEVIATION * (moves - moves.mean()) / moves.std()
+    close = 50_000.0 * np.exp(np.cumsum(moves))
+    opened = np.concatenate(([50_000.0], close[:-1]))
+    stamps = START + HOUR * np.arange(len(close))
+    bars = Candles(stamps, opened, np.maximum(opened, close), np.minimum(opened, close), close, np.ones(4000), HOUR)
+    made = Market(contract(tick=1e-9, maximum_leverage=20.0, maintenance_rate=MAINTENANCE), bars)
+    rows = np.zeros(4000, dtype=np.int64)
+    told = Forecasts({"TEST": ForecastSeries(stamps, np.zeros(4000), np.ones(4000), stamps - 1, rows)})
+    risk = RiskParams(sizing="leverage", leverage=leverage, stop_loss="off", take_profit="off")
+    return make_playback([made], told, HOLD, risk, ZERO, NO_COSTS)
+
+
+def odds_of(module: Any, leverage: float, monkeypatch: pytest.MonkeyPatch) -> RuinOdds:
+    """The odds of that long over HORIZON bars."""
+    monkeypatch.setattr(module, "HORIZON_BARS", HORIZON)
+    found: RuinOdds = module.ruin_odds(held_market(leverage), paths=PATHS, seed=3)
+    return found
+
+
+def true_liquidation(leverage: float) -> float:
+    """By the reflection principle, the barrier moved as only bars are looked at (Broadie, Glasserman, Kou 1997)."""
+    barrier = -math.log((1.0 - 1.0 / leverage) / (1.0 - MAINTENANCE)) if leverage > 1.0 else math.inf
+    spread = DEVIATION * math.sqrt(HORIZON)
+    return 2.0 * NormalDist().cdf(-(barrier + 0.5826 * DEVIATION) / spread) if barrier < math.inf else 0.0
+
+
+def true_fall(count: int = 4000) -> float:
+    """The share of simulated longs at leverage 1 that fall by half from a peak within the horizon."""
+    paths = np.cumsum(DEVIATION * np.random.default_rng(1).standard_normal((count, HORIZON)), axis=1)
+    peaks = np.maximum.accumulate(np.maximum(paths, 0.0), axis=1)
+    return float(((paths - peaks).min(axis=1) <= math.log(0.5)).mean())
+
+
+def test_odds_are_those_of_the_simulated_market(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shares of liquidated and halved longs lie within three standard errors of the truth at each leverage."""
+    found = odds_of(ruin, 3.0, monkeypatch)
+    assert found.bars == HORIZON
+    assert [one.leverage for one in found.odds] == [1.0, 2.0, 3.0, 5.0, 10.0, 20.0]
+    assert found.own.leverage == 3.0
+    for one in found.odds:
+        truth = true_liquidation(one.leverage)
+        error = math.sqrt(max(truth * (1.0 - truth), 0.005) / found.paths)
+        assert abs(one.liquidation - truth) < 3.0 * error + 0.02, one
+    truth = true_fall()
+    assert abs(found.odds[0].fall - truth) < 3.0 * math.sqrt(truth * (1.0 - truth) / found.paths) + 0.02
+    assert all(a.liquidation <= b.liquidation for a, b in zip(found.odds, found.odds[1:], strict=False))
+
+
+FAULTS = {
+    "paths played at the run's own leverage": ("replaced(leverage=one)", "replaced(leverage=playback.risk.leverage)"),
+    "liquidations overlooked": ('tally["liquidations"][0] > 0', 'tally["liquidations"][0] > 1'),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_shows(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them moves the odds at leverage 20 or 1 far from the truth."""
+    found = odds_of(mutated("backtests.ruin", *FAULTS[fault]), 3.0, monkeypatch)
+    apart = [abs(one.liquidation - true_liquidation(one.leverage)) for one in (found.odds[0], found.odds[-1])]
+    assert max(apart) > 0.2
+
+
+def test_equal_seeds_give_equal_odds() -> None:
+    """Odds depend on the seed and on nothing else."""
+    playback = known_playback(1, 0.2)
+    one, again, other = (ruin_odds(playback, paths=20, seed=seed) for seed in (4, 4, 5))
+    assert one == again
+    assert one != other
+    assert one.bars == playback.played
+
+
+def test_blocks_are_geometric_and_cover_everything() -> None:
+    """Rows follow one another but for one in `block`, go on at the start, and are drawn evenly."""
+    random = np.random.default_rng(2)
+    order = block_order(100, 200_000, 20.0, random)
+    breaks = (np.diff(order) % 100 != 1).mean()
+    assert breaks == pytest.approx(0.05 * 0.99, rel=0.05)
+    counts = np.bincount(order, minlength=100)
+    assert counts.min() > 0.8 * counts.mean()
+
+
+def test_a_path_in_the_old_order_is_the_run() -> None:
+    """Drawn in their own order, bars give the fills of the run: moves, marks, funding, signals and ranges are kept."""
+    rows = walk(300, 4)
+    over = market(rows, funding={row: 1e-4 * row for row in range(8, 300, 8)})
+    told = forecasts(over, np.random.default_rng(1).normal(0, 0.002, 300), first=40)
+    strategy = CrossoverParams(fast=3, slow=8, threshold="2bps")
+    playback = make_playback([over], told, strategy, RiskParams(), AccountParams(), NO_COSTS)
+    scene, wish = resampled(playback, np.arange(playback.played))
+    again, ours = playback.play(wish, scene), playback.play()
+    assert again.trades == ours.trades > 5
+    assert again.profit == pytest.approx(ours.profit, rel=1e-6)
+    assert np.allclose(wish.atr, playback.wish.atr, equal_nan=True)
+    assert np.array_equal(scene.bars["funding_open"], playback.scene.bars["funding_open"])
+
+
+def test_paths_start_where_the_run_starts_and_stay_on_ticks() -> None:
+    """The first bar of a path moves away from the last close before the run; all prices are whole ticks above zero."""
+    playback = known_playback(2)
+    scene, _ = resampled(playback, block_order(playback.played, 100, 10.0, np.random.default_rng(0)))
+    first = playback.scene.first
+    before = playback.scene.close[0, first - 1]
+    assert scene.bars["open"][0, first] == pytest.approx(before, rel=0.05)
+    ticks = scene.bars["close"][0] / 0.1
+    assert np.allclose(ticks, np.round(ticks), atol=1e-6)
+    assert scene.bars.shape[1] == first + 100
+
+
+@pytest.mark.parametrize(("side", "leverage"), [(1, 10.0), (-1, 10.0), (1, 3.0)])
+def test_the_leverage_at_which_a_stop_meets_liquidation(side: int, leverage: float) -> None:
+    """A stop 5 % away and 1 % maintenance: a long's liquidation at (1 - 1/L) / 0.99 meets 0.95, a short's 1.05."""
+    risk = RiskParams(sizing="leverage", leverage=leverage, stop_loss="5%", take_profit="off")
+    found = stop_limits(tiny(flat(6), {1: side}, risk, maximum_leverage=50.0))
+    assert found is not None
+    truth = 1.0 / (1.0 - 0.99 * 0.95) if side > 0 else 1.0 / (1.05 * 1.01 - 1.0)
+    assert found.least == found.median == pytest.approx(truth, rel=1e-3)
+    assert (found.beyond, found.entries) == (float(leverage > truth), 1)
+
+
+def test_stops_in_ranges_and_margin_have_limits_of_their_own() -> None:
+    """2 % as a range of bars meets liquidation where 2 % does; a stop at half the margin never does in reach."""
+    rows = [(100.0, 101.0, 99.0, 100.0)] * 40
+    limits = {}
+    for stop in ("1atr", "2%", "50%margin"):
+        risk = RiskParams(sizing="leverage", leverage=5.0, stop_loss=stop, take_profit="off", atr_bars=5)
+        limits[stop] = stop_limits(tiny(rows, {30: 1}, risk, maximum_leverage=40.0))
+    least = {stop: found.least for stop, found in limits.items() if found is not None}
+    assert least["1atr"] == pytest.approx(least["2%"], rel=1e-6)
+    assert least["50%margin"] == 40.0
+    assert stop_limits(tiny(rows, {30: 1})) is None
+    cross = AccountParams(cash=CASH, margin="cross")
+    assert stop_limits(tiny(rows, {30: 1}, RiskParams(stop_loss="2%"), account=cross)) is None
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_the_distance_to_liquidation_bar_by_bar(side: int) -> None:
+    """At leverage 5 a long from 100 is liquidated at 80 / 0.99; a bar whose worst mark is 90 is that far from it."""
+    rows = [*flat(3), (100.0, 110.0, 90.0, 100.0), *flat(4)]
+    over = market(rows)
+    means = np.zeros(len(rows))
+    means[1] = side * 0.01
+    risk = RiskParams(sizing="leverage", leverage=5.0, stop_loss="off", take_profit="off", atr_bars=1)
+    rule = CrossoverParams(fast=1, slow=2, threshold="1bps", rule="forecast")
+    result = backtest(over, forecasts(over, means), rule, risk, AccountParams(cash=CASH), NO_COSTS)
+    found = measure_distance(result.markets, result.positions, result.equity, 1)[0]
+    liquidation = 80.0 / 0.99 if side > 0 else 120.0 / 1.01
+    nearest = (90.0 - liquidation if side > 0 else liquidation - 110.0) / 100.0
+    assert (found.held, found.safe) == (6, 0)
+    assert found.rates[0] == pytest.approx(nearest, abs=1e-3)
+    assert found.rates[-1] == pytest.approx(abs(100.0 - liquidation) / 100.0, abs=1e-3)
+    assert found.atrs[0] == pytest.approx(nearest * 100.0 / 20.0, abs=1e-3)
+    assert np.isnan(found.path[:2]).all()
+    assert np.nanmin(found.path) == found.rates[0]
+    assert found.margin[1] == pytest.approx(1.0, abs=1e-2)
+
+
+def test_nothing_held_has_no_distance() -> None:
+    """Without a position there is nothing to be far from."""
+    over = market(level(100.0, 6))
+    result = backtest(over, forecasts(over, np.zeros(6)), account=AccountParams(cash=CASH))
+    found = measure_distance(result.markets, result.positions, result.equity, 14)[0]
+    assert found.held == 0
+    assert np.isnan(found.rates).all()
+    assert found.margin == (0.0, 0.0)
