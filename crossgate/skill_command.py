@@ -14,9 +14,9 @@ from foundation.errors import DataError
 from models.evidence import Evidence, forecast_evidence
 from models.paired import PairedSkill, compare_tracks
 from models.track import Track
-from reports.skill_tables import paired_table, skill_record, skill_table, skill_tables
+from reports.skill_tables import paired_table, retraining_table, skill_record, skill_table, skill_tables
 from reports.tables import Table
-from reports.tracks import read_tracks
+from reports.tracks import read_retrainings, read_tracks
 
 _TONES = {"loss": "red", "gain": "green"}
 
@@ -45,6 +45,8 @@ def runs_record(runs: Sequence[Path]) -> dict[str, Any]:
         "run": str(runs[0]),
         "markets": {one.skill.symbol: skill_record(one) for one in evidence},
     }
+    if alarms := read_retrainings(runs[0]):
+        record["retrainings"] = [one._asdict() for one in alarms]
     if compared:
         record["compared"] = {one.symbol: skill_record(one) for one in compared}
     return record
@@ -58,7 +60,8 @@ def print_runs(runs: Sequence[Path]) -> None:
         verdict = f"{one.skill.symbol}: {one.verdict}"
         out.print(Text(verdict, "bold green" if one.skill.evident else "bold red"), soft_wrap=True)
     headline = skill_table([one.skill for one in evidence])
-    tables = [*([headline] if headline else []), *skill_tables(evidence)]
+    alarms = retraining_table(read_retrainings(runs[0]))
+    tables = [*([headline] if headline else []), *skill_tables(evidence), *([alarms] if alarms else [])]
     for table in [*tables, *(paired_table(one) for one in compared)]:
         out.print()
         out.print(_rich(table))

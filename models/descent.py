@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,11 +55,14 @@ class Descent:
         self.best = Best({}, 0, math.inf, math.inf)
         self.average = copy.deepcopy(network)
 
-    def run(self, checkpoint: Checkpoint | None = None) -> Best:
-        """The best weights; where a checkpoint was kept, from there on, to the same bits."""
+    def run(self, checkpoint: Checkpoint | None = None, before: Mapping[str, Tensor] | None = None) -> Best:
+        """The best weights; where a checkpoint was kept, from there on, to the same bits.
+
+        `before`: the weights to begin at, in the place of the start.
+        """
         kept = checkpoint.read() if checkpoint else None
         if kept is None:
-            self._begin()
+            self._begin(before)
         else:
             self._restore(kept)
         while self.step < self.params.steps and self.step - self.best.steps < self.params.patience:
@@ -72,13 +76,17 @@ class Descent:
             checkpoint.remove()
         return self.best
 
-    def _begin(self) -> None:
-        """Compares a network that says zero, and the start."""
+    def _begin(self, before: Mapping[str, Tensor] | None) -> None:
+        """Compares a network that says zero, the start, and the weights to begin at where there are some."""
         self._compare()
         self.best = self.best._replace(zero_loss=self.best.loss)
         if self.params.start == "regression":
             start_network(self.network, self.fit, self.params)
             self.average.load_state_dict(self.network.state_dict())
+            self._compare()
+        if before is not None:
+            self.network.load_state_dict(before)
+            self.average.load_state_dict(before)
             self._compare()
 
     def _step(self) -> None:

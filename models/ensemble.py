@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from markets.candles import FloatArray, IntArray
 from models.fitted import TrainedNetwork
 from models.forecasts import Forecast, ForecastSeries
-from models.parameters import LSTMParams
+from models.parameters import FeatureParams, LSTMParams
 
 _SCALED = ("mean", "sigma", "quantile")
 
@@ -23,6 +23,19 @@ class SymbolModel:
     bar: int
     trained_through: int
     members: tuple[TrainedNetwork, ...]
+
+
+# Ensembles in the order of time, each with the open of its first bar, UTC nanoseconds.
+Successors = Sequence[tuple[int, SymbolModel]]
+
+
+@dataclass(frozen=True, eq=False)
+class Ensembles:
+    """The ensembles behind some forecasts, by symbol, and the settings they were trained with."""
+
+    features: FeatureParams
+    model: LSTMParams
+    symbols: Mapping[str, Successors]
 
 
 def combine(members: Sequence[FloatArray], volatility: FloatArray, params: LSTMParams) -> FloatArray:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from models.features import Float32Array
 from models.outputs import read_values
 from models.parameters import LSTMParams
 from models.recurrence import Cell, CellState, fresh_state, make_cell, run_cell
-from models.scaling import Scaler
+from models.scaling import Scaler, read_scaler
 from models.variance import base_log
 
 Weights = Mapping[str, Float32Array]
@@ -55,6 +56,18 @@ class TrainedNetwork:
         """The state before the first bar."""
         return fresh_state(self.params)
 
+    def record(self) -> dict[str, Any]:
+        """All but weights and settings, as plain values for JSON."""
+        return {
+            "scaler": self.scaler.record(),
+            "base": self.base.tolist(),
+            "deviation": self.deviation,
+            "slope": self.slope,
+            "steps": self.steps,
+            "loss": self.loss,
+            "zero_loss": self.zero_loss,
+        }
+
     def check_shapes(self) -> None:
         """Raises KeyError or ValueError where a weight is missing or has another shape than these settings ask for."""
         columns, params, hidden = len(self.scaler.centre), self.params, self.params.hidden
@@ -81,3 +94,16 @@ class TrainedNetwork:
         base = base_log(self.base, columns.astype(np.float64))
         values = self.raw_values(features, state)
         return read_values(values, base, self.params, self.deviation, self.slope, self.tail)
+
+
+def read_network(record: Mapping[str, Any], weights: Weights, params: LSTMParams) -> TrainedNetwork:
+    """The network that `TrainedNetwork.record` and its weights say; raises KeyError, TypeError or ValueError."""
+    if not all(np.isfinite(values).all() for values in weights.values()):
+        raise ValueError("weights are not finite")
+    figures = {name: float(record[name]) for name in ("deviation", "slope", "loss", "zero_loss")}
+    base = np.array(record["base"], dtype=np.float64)
+    network = TrainedNetwork(
+        params, read_scaler(record["scaler"]), weights, base, steps=int(record["steps"]), **figures
+    )
+    network.check_shapes()
+    return network

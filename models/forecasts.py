@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import repeat
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from foundation.fingerprint import fingerprint
 from markets.candles import FloatArray, IntArray, utc
 from markets.market import Market
 from models.inputs import as_inputs, series_names
+
+if TYPE_CHECKING:
+    from models.ensemble import Ensembles
 
 NOTHING: Mapping[str, float] = MappingProxyType({})
 
@@ -51,6 +54,23 @@ class Forecast(NamedTuple):
     position: float = math.nan
     quantiles: tuple[float, ...] = ()
     levels: tuple[float, ...] = ()
+
+
+class Retraining(NamedTuple):
+    """One alarm of a drift detector: what it saw at the close of the bar that opens at `timestamp`, and what it led to.
+
+    `detector`: `likelihood`, or the name of a feature. `figure` went beyond `limit`: for the likelihood the mean rank
+    of the forecasts since the likeliest change among those of the validation rows, from 0 (worst) to 1, and what it was
+    before; for a feature its population stability index and the highest one allowed. `model`: the number of the model
+    that was trained on it, -1 where none was: there had been as many as allowed, or no bar was left to forecast.
+    """
+
+    symbol: str
+    timestamp: int
+    detector: str
+    figure: float
+    limit: float
+    model: int
 
 
 # The columns of a series: those that every one has, and those that one may have.
@@ -143,11 +163,15 @@ class Forecasts:
 
     They are a Forecaster themselves: `forecast(bar)` looks the bar up and answers NO_FORECAST for
     a bar they do not hold. `name` says what made them, `notes` what a reader must know of them, for reports.
+    `retrainings`: every alarm of drift, in the order of time for each symbol. `ensembles`: the networks that made them,
+    where they are at hand.
     """
 
     series: Mapping[str, ForecastSeries]
     name: str = "forecasts"
     notes: tuple[str, ...] = ()
+    retrainings: tuple[Retraining, ...] = ()
+    ensembles: Ensembles | None = field(default=None, repr=False)
 
     @cached_property
     def fingerprint(self) -> str:

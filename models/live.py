@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,15 +11,12 @@ import numpy as np
 from foundation.errors import DataError
 from markets.candles import FloatArray, duration
 from models.calibration import Calibration, interval_levels
-from models.ensemble import SymbolModel, make_forecast
+from models.ensemble import Successors, SymbolModel, make_forecast
 from models.features import Float32Array
 from models.forecasts import NO_FORECAST, Bar, Forecast
 from models.parameters import FeatureParams, LSTMParams
 from models.recurrence import CellState
 from models.stepping import SampleStepper
-
-# Ensembles in the order of time, each with the open of its first bar, UTC nanoseconds.
-Successors = Sequence[tuple[int, SymbolModel]]
 
 
 @dataclass

@@ -194,6 +194,12 @@ class WalkForwardParams(Parameters):
     the features when "auto", and at least one bar. The mean over `seeds` models is the forecast.
     `pooled` trains one model on the rows of all markets, on one clock: every limit of time counts for all of them.
     Its inputs are scaled for each `symbol`, or by one scaler for the `pooled` rows (`pooled_scaling`).
+
+    `retrain`: `scheduled` every `test`, or on `drift`: each model then lasts until its own forecasts have become
+    less likely than they were (ADWIN at `drift_delta`), or until the features of the last `drift_window` lie elsewhere
+    than in training (a population stability index above `drift_psi`), at least `drift_wait`; at most
+    `drift_retrains` times, and `test` does not count. With `warm_start` a training begins at the
+    weights of the model before.
     """
 
     table: ClassVar[str] = "walk_forward"
@@ -217,3 +223,31 @@ class WalkForwardParams(Parameters):
     )
     pooled: bool = Field(False, description="true: one model for all markets; false: one for each")
     pooled_scaling: Literal["symbol", "pooled"] = Field("symbol", description='"symbol" or "pooled"')
+    retrain: Literal["scheduled", "drift"] = Field("scheduled", description='"scheduled" or "drift"')
+    warm_start: bool = Field(False, description="true: training begins at the weights of the model before")
+    drift_delta: float = Field(
+        0.002, gt=0, lt=1, description="how often ADWIN may err, above 0 and below 1, such as 0.002; lower is calmer"
+    )
+    drift_psi: float = Field(
+        0.25, gt=0, le=100, description="a population stability index above 0 up to 100, such as 0.25"
+    )
+    drift_window: Annotated[Quantity, Measured(DURATIONS)] = Field(
+        Quantity(30.0, "d"), description='a duration such as "30d"'
+    )
+    drift_wait: Annotated[Quantity, Measured(DURATIONS)] = Field(
+        Quantity(14.0, "d"), description='a duration such as "14d"'
+    )
+    drift_retrains: int = Field(12, ge=0, le=10_000, description="refits at most, a whole number from 0 to 10000")
+
+    def model_post_init(self, context: object) -> None:
+        if self.retrain == "drift" and self.scheme == "holdout":
+            fix = 'scheme = "rolling" or "expanding" says what a refit trains on'
+            raise ParameterError("walk_forward.retrain", "holdout trains once", value=self.retrain, fix=fix)
+        if self.retrain == "drift" and self.pooled:
+            fix = 'retrain = "scheduled": the markets of a pool drift at different times'
+            raise ParameterError("walk_forward.retrain", "a pool is retrained on schedule", value="drift", fix=fix)
+
+    @property
+    def sequential(self) -> bool:
+        """Whether each model waits for the one before, so that only seeds and markets run side by side."""
+        return self.warm_start or self.retrain == "drift"

@@ -13,6 +13,7 @@ from foundation.errors import DataError, ParameterError
 from foundation.fingerprint import fingerprint
 from markets.candles import IntArray, duration
 from models.cache import FoldForecast, FoldJob, entry_path, read_entry
+from models.fitted import TrainedNetwork
 from models.parameters import LSTMParams, WalkForwardParams
 from models.samples import Sample
 from models.schedule import Fold, Rows, left_out_bars, make_folds
@@ -46,7 +47,7 @@ class PooledJob:
     def kept(self) -> list[FoldForecast] | None:
         """The forecasts of all symbols as they are kept, None where those of one are not."""
         made = [
-            read_entry(path, (len(part.sample) - part.test_first, len(part.params.outputs)))
+            read_entry(path, (len(part.sample) - part.test_first, len(part.params.outputs)), part.params)
             for path, part in zip(self.entries(), self.parts, strict=True)
         ]
         whole = [one for one in made if one is not None]
@@ -161,17 +162,18 @@ def _check_plan(
 
 def pooled_jobs(
     samples: dict[str, Sample], folds: Sequence[PooledFold], walk: WalkForwardParams, scaling: str,
-    model: LSTMParams, seeds: Sequence[int],
+    model: LSTMParams, seeds: Sequence[int], before: Sequence[TrainedNetwork | None] | None = None,
 ) -> list[PooledJob]:  # fmt: skip
-    """One job for each fold and seed, in that order."""
+    """One job for each fold and seed, in that order; each seed's begins at its network of `before`, if any."""
     jobs = []
     for one in folds:
-        for seed in seeds:
+        for seed, begun in zip(seeds, before or [None] * len(seeds), strict=True):
             parts, splits = [], []
             for symbol, own, rows in zip(one.symbols, one.own, one.splits, strict=True):
                 first, shown = own.train_first, samples[symbol].rows(own.train_first, own.test_last)
                 gap = rows.check_first - rows.fit_last
-                parts.append(FoldJob(shown, own.train_last - first, gap, own.test_first - first, scaling, model, seed))
+                limits = own.train_last - first, gap, own.test_first - first
+                parts.append(FoldJob(shown, *limits, scaling, model, seed, begun))
                 splits.append(Rows(*(row - first for row in rows)))
             jobs.append(PooledJob(one.symbols, tuple(parts), tuple(splits), walk.pooled_scaling))
     return jobs

@@ -45,6 +45,7 @@ def make_folds(
 ) -> list[Fold]:
     """The folds over candles that open at `timestamp`; the tests follow each other without a hole.
 
+    On `drift` there is only the first, which lasts until something drifts (`fold_after`).
     `memory`: the longest memory of the features, in bars; `horizon`: bars until a label is known. Raises
     DataError that says how many bars are needed where there are too few for a first test, ParameterError where
     no row is left to train.
@@ -62,7 +63,8 @@ def make_folds(
         )
     folds = []
     for number, test_first in enumerate(range(train, count, test)):
-        test_last = count if walk.scheme == "holdout" else min(test_first + test, count)
+        once = walk.scheme == "holdout" or walk.retrain == "drift"
+        test_last = count if once else min(test_first + test, count)
         train_first = test_first - train if walk.scheme == "rolling" else 0
         train_last = test_first - left_out
         trained_through = int(timestamp[train_last - 1 + horizon]) + bar
@@ -70,6 +72,20 @@ def make_folds(
         if test_last == count:
             break
     return folds
+
+
+def fold_after(fold: Fold, trigger: int, timestamp: IntArray, bar: int, walk: WalkForwardParams) -> Fold:
+    """The fold whose retraining is triggered at the close of row `trigger` of the test before it.
+
+    The bar after the trigger is still forecast by the model before: retraining takes time, and the choice to retrain
+    has seen the trigger's bar, whose close is what the new model counts as trained through. It trains on as long a
+    stretch (`rolling`) or on all before (`expanding`), as far from its test as any.
+    """
+    test_first = trigger + 2
+    train_last = test_first - (fold.test_first - fold.train_last)
+    train_first = test_first - (fold.test_first - fold.train_first) if walk.scheme == "rolling" else 0
+    through = int(timestamp[trigger]) + bar
+    return Fold(fold.number + 1, train_first, train_last, test_first, len(timestamp), through)
 
 
 def left_out_bars(walk: WalkForwardParams, bar: int, memory: int, horizon: int) -> int:

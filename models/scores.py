@@ -40,6 +40,24 @@ def _crps_student(y: FloatArray, mean: FloatArray, sigma: FloatArray, freedom: F
     return score
 
 
+def log_score(y: FloatArray, mean: FloatArray, sigma: FloatArray, freedom: FloatArray | None = None) -> FloatArray:
+    """The log of the density that each forecast gave to what came, higher is better: its log-likelihood.
+
+    Of a Gaussian with this mean and standard deviation, or of a Student t with that standard deviation where
+    `freedom`, its degrees of freedom, is finite.
+    """
+    from scipy.special import betaln
+
+    z = (y - mean) / sigma
+    score: FloatArray = -0.5 * z * z - np.log(sigma) - 0.5 * math.log(2.0 * math.pi)
+    if freedom is not None:
+        heavy = np.isfinite(freedom)
+        nu = freedom[heavy]
+        constant = -0.5 * np.log(nu - 2.0) - betaln(0.5, nu / 2.0)
+        score[heavy] = constant - 0.5 * (nu + 1.0) * np.log1p(z[heavy] ** 2 / (nu - 2.0)) - np.log(sigma[heavy])
+    return score
+
+
 def claimed_interval(
     mean: FloatArray, sigma: FloatArray, freedom: FloatArray | None, level: float
 ) -> tuple[FloatArray, FloatArray]:

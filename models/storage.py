@@ -15,9 +15,8 @@ from foundation.errors import DataError, ParameterError
 from foundation.files import atomic_file
 from models.ensemble import SymbolModel
 from models.features import Float32Array
-from models.fitted import TrainedNetwork
+from models.fitted import read_network
 from models.parameters import FeatureParams, LSTMParams
-from models.scaling import read_scaler
 from models.trained import TrainedModel
 
 FILE_NAME = "model.safetensors"
@@ -77,19 +76,7 @@ def _symbol_record(one: SymbolModel) -> dict[str, Any]:
     return {
         "bar": one.bar,
         "trained_through": one.trained_through,
-        "members": [_record(member) for member in one.members],
-    }
-
-
-def _record(member: TrainedNetwork) -> dict[str, Any]:
-    return {
-        "scaler": member.scaler.record(),
-        "base": member.base.tolist(),
-        "deviation": member.deviation,
-        "slope": member.slope,
-        "steps": member.steps,
-        "loss": member.loss,
-        "zero_loss": member.zero_loss,
+        "members": [member.record() for member in one.members],
     }
 
 
@@ -101,17 +88,6 @@ def _read(record: Mapping[str, Any], tensors: Mapping[str, Float32Array]) -> Tra
         for number, member in enumerate(one["members"]):
             start = f"{symbol}/{number}/"
             weights = {name.removeprefix(start): values for name, values in tensors.items() if name.startswith(start)}
-            members.append(_read_member(member, weights, model))
+            members.append(read_network(member, weights, model))
         symbols[symbol] = SymbolModel(int(one["bar"]), int(one["trained_through"]), tuple(members))
     return TrainedModel(features, model, symbols)
-
-
-def _read_member(record: Mapping[str, Any], weights: Mapping[str, Float32Array], model: LSTMParams) -> TrainedNetwork:
-    if not all(np.isfinite(values).all() for values in weights.values()):
-        raise ValueError("weights are not finite")
-    scaler = read_scaler(record["scaler"])
-    figures = {name: float(record[name]) for name in ("deviation", "slope", "loss", "zero_loss")}
-    base = np.array(record["base"], dtype=np.float64)
-    member = TrainedNetwork(model, scaler, weights, base, steps=int(record["steps"]), **figures)
-    member.check_shapes()
-    return member

@@ -31,23 +31,26 @@ Part = tuple[Sample, Rows]
 
 
 def train_network(
-    sample: Sample, last: int, gap: int, scaling: str, params: LSTMParams, seed: int, resume: str | None = None
-) -> TrainedNetwork:
+    sample: Sample, last: int, gap: int, scaling: str, params: LSTMParams, seed: int, resume: str | None = None,
+    before: TrainedNetwork | None = None,
+) -> TrainedNetwork:  # fmt: skip
     """The network that a seed leads to, trained on the sample's rows before `last`.
 
     `gap`: rows left out between fit and validation rows, at least the horizon of the label. Bar
     `last` - 1 + horizon is the last one that touches the model. For the steps see Descent; the weights with the
-    lowest validation loss count, those of a network that says zero and of the start among them. Equal arguments
-    give equal bits. With `resume`, the fingerprint of the arguments, a training that was killed goes on from its
-    last checkpoint, to the same bits. Raises DataError that says how many bars are needed, ParameterError for a
-    loss that is not finite.
+    lowest validation loss count, those of a network that says zero and of the start among them. With `before`
+    training begins at that network's weights, and the start is only compared. Equal arguments give equal bits.
+    With `resume`, the fingerprint of the arguments, a training that was killed goes on from its last checkpoint, to
+    the same bits. Raises DataError that says how many bars are needed, ParameterError for a loss that is not finite.
     """
-    return train_networks([(sample, split_rows(sample, last, gap, params))], scaling, params, seed, resume=resume)[0]
+    parts = [(sample, split_rows(sample, last, gap, params))]
+    return train_networks(parts, scaling, params, seed, resume=resume, before=before)[0]
 
 
 def train_networks(
-    parts: Sequence[Part], scaling: str, params: LSTMParams, seed: int, shared: bool = False, resume: str | None = None
-) -> list[TrainedNetwork]:
+    parts: Sequence[Part], scaling: str, params: LSTMParams, seed: int, shared: bool = False, resume: str | None = None,
+    before: TrainedNetwork | None = None,
+) -> list[TrainedNetwork]:  # fmt: skip
     """One network trained on the rows of several markets at once, as each of them is to use it.
 
     Weights are the same for all. Scaler, variance base and deviation are fitted to the fit rows of each market,
@@ -62,13 +65,14 @@ def train_networks(
         network = ForecastNetwork(parts[0][0].features.shape[1], params)
         series = [_tensors(*one) for one in zip(parts, scalers, bases, strict=True)]
         checkpoint = Checkpoint(resume) if resume else None
-        best = _descent(network, series, [rows for _, rows in parts], params, seed).run(checkpoint)
-    weights = {name: values.numpy() for name, values in best.weights.items()}
+        weights = None if before is None else {name: torch.from_numpy(one) for name, one in before.weights.items()}
+        best = _descent(network, series, [rows for _, rows in parts], params, seed).run(checkpoint, weights)
+    learned = {name: values.numpy() for name, values in best.weights.items()}
     trained = []
     for (sample, rows), scaler, base, group in zip(parts, scalers, bases, groups, strict=True):
         returns = np.concatenate([one.returns[fit] for one, fit in group])
         deviation = math.sqrt(float(np.nanmean(np.square(returns, dtype=np.float64))))
-        made = TrainedNetwork(params, scaler, weights, base, deviation, 1.0, best.steps, best.loss, best.zero_loss)
+        made = TrainedNetwork(params, scaler, learned, base, deviation, 1.0, best.steps, best.loss, best.zero_loss)
         trained.append(_with_slope(made, sample, rows))
     return trained
 
@@ -147,7 +151,7 @@ def run_job(job: FoldJob, entry: Path | None) -> FoldForecast:
     The state is run over `replay` rows before the first test row.
     """
     resume = None if entry is None else job.key
-    trained = train_network(job.sample, job.last, job.gap, job.scaling, job.params, job.seed, resume)
+    trained = train_network(job.sample, job.last, job.gap, job.scaling, job.params, job.seed, resume, job.before)
     return _forecast(trained, job, entry)
 
 
@@ -156,7 +160,8 @@ def run_pooled(job: PooledJob, entries: Sequence[Path] | None) -> list[FoldForec
     samples = zip((part.sample for part in job.parts), job.splits, strict=True)
     lead = job.parts[0]
     resume = None if entries is None else job.key
-    trained = train_networks(list(samples), lead.scaling, lead.params, lead.seed, job.scaling == "pooled", resume)
+    shared = job.scaling == "pooled"
+    trained = train_networks(list(samples), lead.scaling, lead.params, lead.seed, shared, resume, lead.before)
     paths: Sequence[Path | None] = entries or [None] * len(trained)
     return [_forecast(*one) for one in zip(trained, job.parts, paths, strict=True)]
 
@@ -164,7 +169,7 @@ def run_pooled(job: PooledJob, entries: Sequence[Path] | None) -> list[FoldForec
 def _forecast(trained: TrainedNetwork, job: FoldJob, entry: Path | None) -> FoldForecast:
     warm = max(job.sample.first, job.test_first - job.params.replay)
     columns = trained.forecast(job.sample.features[warm:], trained.fresh_state())
-    made = FoldForecast(columns[job.test_first - warm :], trained.steps)
+    made = FoldForecast(columns[job.test_first - warm :], trained)
     if entry is not None:
         write_entry(entry, made)
     return made

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from foundation.errors import ParameterError
-from foundation.parallel import run_all
+from foundation.progress import progress
 from markets.candles import duration
 from markets.market import Market
-from models.cache import FoldForecast, FoldJob, entry_path, read_entry
+from models.cache import FoldForecast, FoldJob
 from models.calibration import with_intervals
-from models.ensemble import SymbolModel, make_series
+from models.chains import Chain, run_chains
+from models.drift import drift_notes
+from models.ensemble import Ensembles, SymbolModel, make_series
 from models.features import needed_series, parse_columns
-from models.forecasts import COLUMNS, EXTRAS, Forecasts, ForecastSeries
+from models.forecasts import COLUMNS, EXTRAS, Forecasts, ForecastSeries, Retraining
 from models.inputs import input_notes
+from models.jobs import run_jobs, run_pooled_jobs
 from models.live import LiveForecasters
 from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
-from models.pooling import PooledJob, plan_pool, pooled_jobs
+from models.pooling import plan_pool, pooled_jobs
 from models.samples import Sample, build_sample
 from models.schedule import Fold, left_out_bars, make_folds, rows_needed
 
@@ -42,7 +44,8 @@ def walk_forward(
     """The out-of-sample forecasts of an LSTM ensemble that is retrained fold by fold, one per symbol or one for all.
 
     `scheme, train, test, seeds` override fields of `walk`. Every fold and seed is an independent piece
-    of work, spread over `workers` processes (all cores by default); the number of them changes nothing.
+    of work, spread over `workers` processes (all cores by default); the number of them changes nothing. With a
+    warm start, or on drift, a fold waits for the one before it: only seeds and markets run side by side then.
     With `cache` the forecasts of each are kept on disk under a fingerprint of all they depend on, and a
     second call trains nothing. Raises DataError or ParameterError that says how many bars are needed.
 
@@ -53,57 +56,100 @@ def walk_forward(
     overrides = {"scheme": scheme, "train": train, "test": test, "seeds": seeds}
     walk = walk.replaced(**{name: value for name, value in overrides.items() if value is not None})
     listed = as_list(markets)
-    seeds_of = member_seeds(seed, walk.seeds)
-    if walk.pooled:
-        series, results = _walk_pool(listed, model, features, walk, seeds_of, workers, cache)
-    else:
-        series, results = _walk_alone(listed, model, features, walk, seeds_of, workers, cache)
-    notes = _notes(results) + _input_notes(listed, features)
-    made_of = Forecasts(
-        series, f"{'Pooled ' if walk.pooled else ''}LSTM, {walk.scheme} walk-forward, {walk.seeds} seed(s)", notes
+    made = _walk(listed, model, features, walk, member_seeds(seed, walk.seeds), workers, cache)
+    alarms = tuple(sorted(made.alarms, key=lambda one: (one.symbol, one.timestamp)))
+    forecasts = Forecasts(
+        {symbol: _joined(parts) for symbol, parts in made.parts.items()},
+        _name(walk),
+        _notes(made.results, walk) + drift_notes(alarms, walk) + _input_notes(listed, features),
+        alarms,
+        Ensembles(features, model, made.models),
     )
-    return made_of if model.output == "quantiles" else with_intervals(made_of, listed)
+    return forecasts if model.output == "quantiles" else with_intervals(forecasts, listed)
 
 
-def _walk_alone(
+class Walked(NamedTuple):
+    """What a walk-forward came to: forecasts and models of each symbol fold by fold, what each network made, alarms.
+
+    Of a pool `results` holds what each network made of its first symbol.
+    """
+
+    parts: dict[str, list[ForecastSeries]]
+    models: dict[str, list[tuple[int, SymbolModel]]]
+    results: list[FoldForecast]
+    alarms: list[Retraining]
+
+
+def _walk(
     markets: list[Market], model: LSTMParams, features: FeatureParams, walk: WalkForwardParams, seeds: list[int],
     workers: int | None, cache: bool,
-) -> tuple[dict[str, ForecastSeries], list[FoldForecast]]:  # fmt: skip
-    """The forecasts of one model for each symbol, and what each network of each fold made."""
-    plans = [plan_folds(market, model, features, walk) for market in markets]
+) -> Walked:  # fmt: skip
+    if walk.pooled:
+        return _walk_pool(markets, model, features, walk, seeds, workers, cache)
+    plans = {market.symbol: plan_folds(market, model, features, walk) for market in markets}
+    if walk.sequential:
+        chains = [Chain(symbol, *plan, model, features, walk, seeds) for symbol, plan in plans.items()]
+        results = run_chains(chains, workers, cache)
+        parts, models = ({chain.symbol: getattr(chain, name) for chain in chains} for name in ("parts", "models"))
+        return Walked(parts, models, results, [alarm for chain in chains for alarm in chain.alarms])
     jobs = [
         _job(sample, fold, walk, features.scaling, model, member)
-        for sample, folds in plans
+        for sample, folds in plans.values()
         for fold in folds
         for member in seeds
     ]
-    results = _run(jobs, f"Training models for {_symbols(markets)}", workers, cache)
+    results = run_jobs(jobs, f"Training models for {_symbols(markets)}", workers, cache)
     made = iter(results)
-    series = {}
-    for market, (sample, folds) in zip(markets, plans, strict=True):
-        parts = [_ensemble(sample, fold, [next(made) for _ in seeds], model) for fold in folds]
-        series[market.symbol] = _joined(parts)
-    return series, results
+    walked = Walked({symbol: [] for symbol in plans}, {symbol: [] for symbol in plans}, results, [])
+    for symbol, (sample, folds) in plans.items():
+        for fold in folds:
+            _take(walked, symbol, sample, fold, [next(made) for _ in seeds], model)
+    return walked
 
 
 def _walk_pool(
     markets: list[Market], model: LSTMParams, features: FeatureParams, walk: WalkForwardParams, seeds: list[int],
     workers: int | None, cache: bool,
-) -> tuple[dict[str, ForecastSeries], list[FoldForecast]]:  # fmt: skip
-    """The forecasts of one model for all symbols, and what each network of each fold made of its first symbol."""
+) -> Walked:  # fmt: skip
+    """The forecasts of one model for all symbols; with a warm start the folds follow each other."""
     samples = {market.symbol: build_sample(market, features, model) for market in markets}
     folds = plan_pool(samples, walk, model)
-    jobs = pooled_jobs(samples, folds, walk, features.scaling, model, seeds)
-    results = iter(_run_pooled(jobs, f"Training one model for {_symbols(markets)}", workers, cache))
-    parts: dict[str, list[ForecastSeries]] = {symbol: [] for symbol in samples}
-    first: list[FoldForecast] = []
+    description, plan = f"Training one model for {_symbols(markets)}", (walk, features.scaling, model, seeds)
+    if walk.sequential:
+        results: list[list[FoldForecast]] = []
+        why = f"{description}, fold after fold: each begins at the weights of the one before; rounds"
+        for one in progress(folds, why, len(folds)):
+            before = [made[0].network for made in results[-len(seeds) :]] or None
+            results += run_pooled_jobs(pooled_jobs(samples, [one], *plan, before), "", workers, cache)
+    else:
+        results = run_pooled_jobs(pooled_jobs(samples, folds, *plan), description, workers, cache)
+    made = iter(results)
+    walked = Walked({symbol: [] for symbol in samples}, {symbol: [] for symbol in samples}, [], [])
     for one in folds:
-        members = [next(results) for _ in seeds]
-        first += [made[0] for made in members]
+        members = [next(made) for _ in seeds]
+        walked.results.extend(made[0] for made in members)
         for number, (symbol, own) in enumerate(zip(one.symbols, one.own, strict=True)):
             if own.test_first < own.test_last:
-                parts[symbol].append(_ensemble(samples[symbol], own, [made[number] for made in members], model))
-    return {symbol: _joined(made) for symbol, made in parts.items()}, first
+                _take(walked, symbol, samples[symbol], own, [made[number] for made in members], model)
+    return walked
+
+
+def _take(
+    walked: Walked, symbol: str, sample: Sample, fold: Fold, members: list[FoldForecast], model: LSTMParams
+) -> None:
+    """Puts the ensemble of one fold, and what it says of its test, beside those before it."""
+    tested = slice(fold.test_first, fold.test_last)
+    stamps, columns = sample.timestamp[tested], [member.columns for member in members]
+    said = make_series(stamps, sample.volatility[tested], columns, model, fold.trained_through, fold.number)
+    networks = tuple(member.network for member in members)
+    walked.parts[symbol].append(said)
+    walked.models[symbol].append((int(stamps[0]), SymbolModel(sample.bar, fold.trained_through, networks)))
+
+
+def _name(walk: WalkForwardParams) -> str:
+    kind = f"{'Pooled ' if walk.pooled else ''}LSTM, {walk.scheme} walk-forward"
+    more = (", retrained on drift" if walk.retrain == "drift" else "") + (", warm start" if walk.warm_start else "")
+    return f"{kind}{more}, {walk.seeds} seed(s)"
 
 
 def _symbols(markets: Sequence[Market]) -> str:
@@ -134,34 +180,16 @@ def walk_forward_models(
     walk: WalkForwardParams | None = None,
     seed: int = 0,
     workers: int | None = None,
+    cache: bool = True,
 ) -> LiveForecasters:
     """The ensembles of a walk-forward, to be asked bar by bar: each takes over at the first bar of its test.
 
-    What they say is what `walk_forward` of the same arguments says, from the same networks. They are trained anew.
+    What they say is what `walk_forward` of the same arguments says, from the same networks; on drift, those that it led
+    to on these bars.
     """
-    from models.training import train_network
-
     model, features, walk = model or LSTMParams(), features or FeatureParams(), walk or WalkForwardParams()
-    if walk.pooled:
-        fix = "train_model(..., pooled=True) steps one set of them"
-        raise ParameterError("walk_forward.pooled", "models do not follow each other bar by bar", value=True, fix=fix)
-    listed, seeds = as_list(markets), member_seeds(seed, walk.seeds)
-    plans = [plan_folds(market, model, features, walk) for market in listed]
-    folds = [(sample, fold) for sample, folds in plans for fold in folds]
-    jobs = [_job(sample, fold, walk, features.scaling, model, member) for sample, fold in folds for member in seeds]
-    calls = [(job.sample, job.last, job.gap, job.scaling, job.params, job.seed, job.key) for job in jobs]
-    symbols = ", ".join(market.symbol for market in listed)
-    made = iter(run_all(train_network, calls, f"Training models for {symbols}", workers))
-    models: dict[str, list[tuple[int, SymbolModel]]] = {}
-    for market, (sample, planned) in zip(listed, plans, strict=True):
-        models[market.symbol] = [
-            (
-                int(sample.timestamp[fold.test_first]),
-                SymbolModel(sample.bar, fold.trained_through, tuple(next(made) for _ in seeds)),
-            )
-            for fold in planned
-        ]
-    return LiveForecasters(models, features, model)
+    made = _walk(as_list(markets), model, features, walk, member_seeds(seed, walk.seeds), workers, cache)
+    return LiveForecasters(made.models, features, model)
 
 
 def plan_folds(
@@ -200,14 +228,17 @@ def _check_length(sample: Sample, fold: Fold, walk: WalkForwardParams, model: LS
         raise ParameterError("walk_forward.train", f"{problem} ({parts})", value=str(walk.train), fix=fix)
 
 
-def _notes(results: list[FoldForecast]) -> tuple[str, ...]:
+def _notes(results: list[FoldForecast], walk: WalkForwardParams) -> tuple[str, ...]:
     """What the forecasts of a walk-forward do not show: how many networks training never made better."""
     idle = sum(result.steps == 0 for result in results)
     if not idle:
         return ()
+    start = "the plain regression (or the zero) that training starts from"
+    if walk.warm_start:
+        start = "the plain regression or the network of the model before"
     return (
         f"{idle} of {len(results)} networks were best before any training step on their validation rows: "
-        "they forecast by the plain regression (or the zero) that training starts from",
+        f"they forecast by {start}",
     )
 
 
@@ -222,42 +253,6 @@ def _job(sample: Sample, fold: Fold, walk: WalkForwardParams, scaling: str, mode
     gap = left_out_bars(walk, sample.bar, sample.memory, sample.horizon)
     last, test_first = fold.train_last - fold.train_first, fold.test_first - fold.train_first
     return FoldJob(shown, last, gap, test_first, scaling, model, seed)
-
-
-def _run(jobs: list[FoldJob], description: str, workers: int | None, cache: bool) -> list[FoldForecast]:
-    paths: list[Path | None] = [entry_path(job.key) if cache else None for job in jobs]
-    made = [
-        path and read_entry(path, (len(job.sample) - job.test_first, len(job.params.outputs)))
-        for job, path in zip(jobs, paths, strict=True)
-    ]
-    missing = [row for row, forecast in enumerate(made) if forecast is None]
-    if missing:
-        from models.training import run_job
-
-        calls = [(jobs[row], paths[row]) for row in missing]
-        for row, forecast in zip(missing, run_all(run_job, calls, description, workers), strict=True):
-            made[row] = forecast
-    return [forecast for forecast in made if isinstance(forecast, FoldForecast)]
-
-
-def _run_pooled(jobs: list[PooledJob], description: str, workers: int | None, cache: bool) -> list[list[FoldForecast]]:
-    made = [job.kept() if cache else None for job in jobs]
-    missing = [row for row, forecasts in enumerate(made) if forecasts is None]
-    if missing:
-        from models.training import run_pooled
-
-        calls = [(jobs[row], jobs[row].entries() if cache else None) for row in missing]
-        for row, forecasts in zip(missing, run_all(run_pooled, calls, description, workers), strict=True):
-            made[row] = forecasts
-    return [forecasts for forecasts in made if forecasts is not None]
-
-
-def _ensemble(sample: Sample, fold: Fold, members: list[FoldForecast], model: LSTMParams) -> ForecastSeries:
-    tested = slice(fold.test_first, fold.test_last)
-    columns = [member.columns for member in members]
-    return make_series(
-        sample.timestamp[tested], sample.volatility[tested], columns, model, fold.trained_through, fold.number
-    )
 
 
 def _joined(parts: list[ForecastSeries]) -> ForecastSeries:

@@ -42,6 +42,7 @@ def provenance(result: Result) -> dict[str, Any]:
         "markets": {market.symbol: market.fingerprint for market in result.markets},
         "forecasts_name": result.forecasts.name,
         "forecasts": result.forecasts.fingerprint,
+        "retrainings": [one._asdict() for one in result.forecasts.retrainings],
         "notes": list(result.notes),
         "versions": {"python": platform.python_version(), **_versions()},
     }

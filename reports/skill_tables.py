@@ -8,8 +8,10 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from models.evidence import Evidence, Part
+from models.forecasts import Retraining
 from models.paired import PairedSkill
 from models.skill import Skill
 from reports import formats
@@ -158,6 +160,23 @@ def paired_table(paired: PairedSkill) -> Table:
         rows.append([Cell(f"{gain.second} over {gain.first}"), *figures, Cell(word)])
     caption = f"{paired.symbol}: {paired.bars:,} bars that all forecast; ranges hold the figure {level} of the time"
     return Table(caption, ["", "Share of squared error", "from", "to", ""], rows, frozenset({0, 4}))
+
+
+def retraining_table(retrainings: Sequence[Retraining]) -> Table | None:
+    """Every alarm of drift: when, what, how far, and which model it led to; None without any."""
+    if not retrainings:
+        return None
+    rows = []
+    for one in retrainings:
+        likely = one.detector == "likelihood"
+        said = "Likelihood fell: mean rank" if likely else f"{one.detector} moved: stability index"
+        limit = f"before {formats.decimal(one.limit, digits=2)}" if likely else f"at most {one.limit:.2f}"
+        led = f"model {one.model + 1}" if one.model >= 0 else "none: no more were allowed"
+        when = f"{one.symbol}, {formats.moment(pd.Timestamp(one.timestamp))}"
+        figures = (Cell(formats.decimal(one.figure, digits=2)), Cell(limit), Cell(led))
+        rows.append([Cell(when), Cell(said), *figures])
+    caption = "Alarms of drift, at the close of the bar that opens then (UTC)"
+    return Table(caption, ["", "What was seen", "Figure", "", "Led to"], rows, frozenset({0, 1, 3, 4}))
 
 
 def skill_tables(evidence: Sequence[Evidence]) -> list[Table]:

@@ -11,6 +11,7 @@ import pandas as pd
 from backtests.result import Result
 from foundation.errors import DataError
 from markets.candles import FloatArray, IntArray
+from models.forecasts import Retraining
 from models.track import Track, track_of
 
 TABLE = "forecasts"
@@ -70,6 +71,15 @@ def read_tracks(folder: str | Path) -> dict[str, Track]:
         return {str(symbol): _track(str(symbol), rows, bar) for symbol, rows in table.groupby("symbol", sort=False)}
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise DataError(file, f"is damaged ({type(error).__name__})", fix=fix) from None
+
+
+def read_retrainings(folder: str | Path) -> list[Retraining]:
+    """The alarms of drift that a run folder holds, none for a run of before there were any; raises DataError."""
+    record = Path(folder).expanduser() / "run.json"
+    try:
+        return [Retraining(**one) for one in json.loads(record.read_text("utf-8")).get("retrainings", [])]
+    except (ValueError, TypeError, AttributeError, OSError) as error:
+        raise DataError(record, f"is damaged ({type(error).__name__})", fix="run the backtest again") from None
 
 
 def _track(symbol: str, rows: pd.DataFrame, bar: int) -> Track:

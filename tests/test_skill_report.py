@@ -19,12 +19,12 @@ from crossgate.command_line import main
 from foundation.errors import DataError
 from models.calibration import with_intervals
 from models.evidence import forecast_evidence
-from models.forecasts import Forecasts
+from models.forecasts import Forecasts, Retraining
 from reports.metrics import measure_evidence
 from reports.report import write_report
 from reports.skill_path import forecast_bands
 from reports.skill_tables import paired_table, skill_record, skill_tables
-from reports.tracks import forecast_table, read_tracks, result_tracks
+from reports.tracks import forecast_table, read_retrainings, read_tracks, result_tracks
 from strategies.parameters import CrossoverParams
 
 MARKETS = [make_market(bars=900, synthetic=True, predictability=0.1), make_market(bars=900, symbol="OTHERUSDT")]
@@ -39,7 +39,12 @@ def rich_forecasts(weight: float = 1.0) -> Forecasts:
     extras["members"] = np.column_stack([one.mean - 1e-4, one.mean + 1e-4])
     extras["degrees_of_freedom"] = np.full(700, 5.0)
     extras["position"] = np.tanh(100 * one.mean)
-    return Forecasts({**series, "TESTUSDT": type(one)(**extras)}, "rich")
+    stamps = [int(stamp) for stamp in one.timestamp[[100, 300]]]
+    alarms = (
+        Retraining("TESTUSDT", stamps[0], "likelihood", 0.31, 0.52, 1),
+        Retraining("TESTUSDT", stamps[1], "rsi:14", 0.4, 0.25, -1),
+    )
+    return Forecasts({**series, "TESTUSDT": type(one)(**extras)}, "rich", retrainings=alarms)
 
 
 def run(weight: float = 1.0, **changes: Any) -> Result:
@@ -90,6 +95,28 @@ def test_the_page_has_the_section(folder: Path) -> None:
         "with the 90% interval that was issued one bar before", "Diebold-Mariano",
     ):  # fmt: skip
         assert words in page, words
+
+
+def test_alarms_of_drift(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every alarm stands in run.json, on the page and in what the command says, with what it led to."""
+    assert read_retrainings(folder) == list(rich_forecasts().retrainings)
+    page = (folder / "report.html").read_text()
+    monkeypatch.setenv("COLUMNS", "160")
+    assert command(monkeypatch, folder) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for text in (" ".join(page.split()), said):
+        assert "Likelihood fell: mean rank" in text
+        assert "rsi:14 moved: stability index" in text
+        assert "model 2" in text
+        assert "none: no more were allowed" in text
+    assert command(monkeypatch, folder, "--json") == 0
+    assert [one["model"] for one in json.loads(capsys.readouterr().out)["retrainings"]] == [1, -1]
+    (folder.parent / "old").mkdir()
+    (folder.parent / "old" / "run.json").write_text("{}")
+    assert read_retrainings(folder.parent / "old") == []
+    (folder.parent / "old" / "run.json").write_text('{"retrainings": [{"bar": 1}]}')
+    with pytest.raises(DataError, match="is damaged"):
+        read_retrainings(folder.parent / "old")
 
 
 def test_a_rule_without_forecasts_has_no_section(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from reports.palette import LINES, SWATCHES
 from reports.parts import Chart, Grid, Paragraph, Part, Section
 from reports.sentences import explain_skill
 from reports.skill_path import Band, SkillPath, forecast_bands, skill_paths
-from reports.skill_tables import skill_table, skill_tables
+from reports.skill_tables import retraining_table, skill_table, skill_tables
 
 
 def skill(findings: Findings) -> Section:
@@ -25,6 +25,8 @@ def skill(findings: Findings) -> Section:
     parts.append(Grid(table))
     parts += [_band_chart(band, number) for number, band in enumerate(forecast_bands(result))]
     parts += [Grid(one) for one in skill_tables(findings.evidence)]
+    alarms = retraining_table(result.forecasts.retrainings)
+    parts += [Grid(alarms)] if alarms else []
     return Section("skill", "Forecast skill", "Forecast skill", parts)
 
 
