@@ -132,7 +132,8 @@ def ordered(values: Sequence[Any]) -> bool:
 def read_axis(text: str) -> tuple[str, list[Any]]:
     """The axis that a text such as "risk.stop_loss=0.5%:5%:10" or "risk.leverage=1,2,3" names.
 
-    A range is first value, last value and how many, evenly spaced, or with ":log" after it by equal factors.
+    A range is first value, last value and how many, evenly spaced, or with ":log" after it by equal factors, to
+    four digits.
     Raises ParameterError.
     """
     name, equals, written = text.partition("=")
@@ -152,7 +153,12 @@ def read_axis(text: str) -> tuple[str, list[Any]]:
     spaced = [
         begin * (end / begin) ** (k / steps) if log else begin + (end - begin) / steps * k for k in range(steps + 1)
     ]
-    return name.strip(), [read_value(f"{value:.10g}{unit}") for value in spaced]
+    return name.strip(), [read_value(f"{_rounded(value):.10g}{unit}") for value in spaced]
+
+
+def _rounded(value: float) -> float:
+    """A value of a range to four digits, or to whole numbers above that: nobody asks for 2.285714286%."""
+    return float(f"{value:.4g}") if abs(value) < 1000.0 else round(value)
 
 
 def read_value(text: str) -> Any:

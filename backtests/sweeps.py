@@ -20,6 +20,7 @@ from backtests.parameters import AccountParams, CostParams
 from backtests.piece_store import PieceStore
 from backtests.records import Records
 from backtests.replay import check_replay
+from backtests.result import Result
 from backtests.searched import Tables
 from backtests.tally import TALLY, rate
 from foundation.compilation import compiled_folder
@@ -41,6 +42,7 @@ SMALL = 50_000_000
 WHOLE, BEST = 100_000, 1000
 # Of how many settings block sums are kept: of more, those of a sample.
 MOST_BLOCKS = 5000
+SETTINGS_FILE = "settings.parquet"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,8 @@ class Sweep:
     numbers or distances. Beyond 100,000 settings it holds the 1,000 best by Sharpe ratio and by plateau. `sharpe`,
     `plateau`: of all settings, by number. `blocks`: sums of bar returns, shape (settings, 16), for the
     probability of overfitting; of more than 5,000 settings a random sample. `trials`: all that the ledger holds for
-    these contracts and times, this sweep included. `replayed`: the numbers of the settings that Backtrader played too.
+    these contracts and times, this sweep included. `replayed`: what Backtrader made of the settings with the best
+    Sharpe ratio and the best plateau, by number.
     """
 
     grid: Grid
@@ -61,7 +64,8 @@ class Sweep:
     plateau: FloatArray
     blocks: FloatArray
     trials: int
-    replayed: tuple[int, ...]
+    replayed: Mapping[int, Result]
+    ground: Ground
 
     def __len__(self) -> int:
         return len(self.grid)
@@ -127,7 +131,7 @@ def sweep(
     store = PieceStore(folder, {"content": content, "settings": len(grid), "rules": compiled_folder().name})
     with store.opened():
         found = _finished(markets, ground, grid, _played(ground, grid, workers, store), ledger, content)
-        _write_settings(found, ground, store, folder / "settings.parquet")
+        _write_settings(found, ground, store, folder / SETTINGS_FILE)
         store.finish()
     return found
 
@@ -202,12 +206,14 @@ def _finished(
         tallies = play_numbers(ground, grid, numbers)
     table = tabulate(grid, numbers, tallies, level[numbers], ground)
     winners = [*best_numbers(ratios, 1), *best_numbers(level, 1)]
-    replayed = tuple(dict.fromkeys(int(number) for number in winners))
-    for number in replayed:
-        check_replay(markets, ground.forecasts, grid.tables(number), f"setting {number}")
+    replayed = {
+        int(number): check_replay(markets, ground.forecasts, grid.tables(number), f"setting {number}")
+        for number in dict.fromkeys(winners)
+    }
     per_bar = ratios / np.sqrt(ground.bars_per_year)
     ledger.record(batch_of("sweep", ground.spans, grid.record(), content, per_bar), summary.blocks)
-    return Sweep(grid, table, ratios, level, summary.blocks, ledger.tried(ground.spans).trials, replayed)
+    trials = ledger.tried(ground.spans).trials
+    return Sweep(grid, table, ratios, level, summary.blocks, trials, replayed, ground)
 
 
 def tabulate(grid: Grid, numbers: IntArray, tallies: Records, level: FloatArray, ground: Ground) -> pd.DataFrame:

@@ -26,60 +26,57 @@ Data = Annotated[
 ]
 
 
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster", metavar="ADDRESS", help="A dask scheduler, such as tcp://127.0.0.1:8786; else this machine."
+    ),
+]
+
+
 def sweep(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
     grid: Grids,
     overrides: Overrides = None,
     data: Data = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="A parquet file for all settings and their metrics.")
+        Path | None, typer.Option("--out", metavar="DIR", help="The folder of the sweep; else runs/NAME-sweep.")
     ] = None,
     by: Annotated[str, typer.Option("--by", metavar="METRIC", help="What the best are chosen by.")] = "plateau",
     count: Annotated[int, typer.Option("--count", metavar="N", help="How many of the best to show.", min=1)] = 10,
+    address: Cluster = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")
     ] = False,
 ) -> None:
-    """Play all combinations of some values on the same forecasts."""
+    """Play all combinations of some values on the same forecasts; go on where an interrupted sweep stopped."""
     from crossgate.sweeping import sweep_job
+    from foundation.cluster import cluster
+    from reports.evidence import backtest_overfitting
+    from reports.sweep_report import rows, sweep_record
 
-    found = sweep_job(config, grid, overrides or (), data, out)
-    best = found.best(by, count)
-    overfitting = _overfitting(found)
+    try:
+        with cluster(address):
+            found, page = sweep_job(config, grid, overrides or (), data, out)
+    except KeyboardInterrupt:
+        typer.echo("crossgate: interrupted; the same command goes on with what is missing", err=True)
+        raise typer.Exit(130) from None
+    best, overfitting = found.best(by, count), backtest_overfitting(found.blocks)
     if as_json:
-        rows = [{str(name): _plain(value) for name, value in row.items()} for row in best.to_dict("records")]
-        record = {
-            "settings": len(found.table),
-            "trials": found.trials,
-            "overfitting": _plain(overfitting),
-            "best": rows,
-        }
+        record = {**sweep_record(found, overfitting), "best": rows(found, by, count), "report": str(page)}
         typer.echo(json.dumps(record, indent=2, allow_nan=False))
         return
     _print_sweep(found, best, by, overfitting)
-    if out is not None:
-        typer.echo(f"all settings: {out}")
+    typer.echo(f"report: {page}")
 
 
 def _print_sweep(found: Sweep, best: Any, by: str, overfitting: float) -> None:
     shown = [*found.grid.axes, "total_return", "sharpe", "plateau", "max_drawdown", "trades", "liquidations"]
-    typer.echo(f"{len(found.table):,} settings, the best by {by}; plateau is the worst Sharpe ratio among a setting")
-    typer.echo("and its neighbours on the grid. The best Sharpe ratio was played again by Backtrader, fill for fill.")
+    typer.echo(f"{len(found):,} settings, the best by {by}; plateau is the worst Sharpe ratio among a setting and its")
+    typer.echo("neighbours on the grid. The best ones were played again by Backtrader, fill for fill.")
     typer.echo(best[shown].to_string(index=False, float_format=lambda value: f"{value:.4g}"))
     typer.echo("\nwhat each value does alone (Sharpe ratio over all else):")
     typer.echo(found.effects.to_string(index=False, float_format=lambda value: f"{value:.3g}"))
     typer.echo(f"\ntrials on this data in the ledger: {found.trials:,}")
     if math.isfinite(overfitting):
         typer.echo(f"probability of backtest overfitting: {overfitting:.0%} (one half: choosing helps nothing)")
-
-
-def _overfitting(found: Sweep) -> float:
-    from reports.evidence import backtest_overfitting
-
-    return backtest_overfitting(found.blocks)
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON can hold it: what is not defined is null."""
-    number = value.item() if hasattr(value, "item") else value
-    return None if isinstance(number, float) and not math.isfinite(number) else number

@@ -78,6 +78,13 @@ def assess(result: Result, ledger: TrialLedger) -> Certainty:
     return _weigh(curve, moments, ledger.tried(spans), head)
 
 
+def weigh(result: Result, ledger: TrialLedger) -> Certainty:
+    """The certainty of a run that stands in the ledger already, as one of many that were tried together."""
+    curve = equity_curve(result)
+    moments = sharpe_moments(curve.returns) if len(result.fills) else None
+    return _weigh(curve, moments, ledger.tried([span_of(market, result) for market in result.markets]), ledger.head())
+
+
 def span_of(market: Market, result: Result) -> Span:
     """The stretch of a contract that a run was played on."""
     return Span(market.trial_key, result.start, int(result.equity["timestamp"].iloc[-1].as_unit("ns").value))

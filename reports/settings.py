@@ -18,7 +18,7 @@ def collect_settings(result: Result) -> dict[str, Any]:
     Values that are None are left out, because a config file has no word for them: they are defaults.
     """
     if result.config:
-        return _without_none(result.config)
+        return without_none(result.config)
     tables = {
         "run": {"name": result.name},
         "market": [{"contract": market.contract.model_dump(mode="json")} for market in result.markets],
@@ -27,7 +27,7 @@ def collect_settings(result: Result) -> dict[str, Any]:
         "account": result.account.model_dump(mode="json"),
         "costs": result.costs.model_dump(mode="json"),
     }
-    return _without_none(tables)
+    return without_none(tables)
 
 
 def provenance(result: Result) -> dict[str, Any]:
@@ -58,13 +58,14 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _without_none(tables: Mapping[str, Any]) -> dict[str, Any]:
+def without_none(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested tables without the values that are None, for which TOML has no word."""
     kept: dict[str, Any] = {}
     for key, value in tables.items():
         if isinstance(value, Mapping):
-            kept[key] = _without_none(value)
+            kept[key] = without_none(value)
         elif isinstance(value, list | tuple):
-            kept[key] = [_without_none(one) if isinstance(one, Mapping) else one for one in value]
+            kept[key] = [without_none(one) if isinstance(one, Mapping) else one for one in value]
         elif value is not None:
             kept[key] = value
     return kept

@@ -141,12 +141,12 @@ def test_a_run_made_in_python_says_that_it_cannot_be_reproduced(root: Path, caps
 def test_a_sweep_prints_the_best_and_keeps_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The best settings by plateau, what each value does alone, the trials, and every setting in a file."""
     words = ["sweep", DEMO, *SMALL, "--grid", "risk.leverage=1,2", "--grid", "risk.stop_loss=1%:3%:3"]
-    code, said, _ = call(*words, "--out", tmp_path / "all.parquet", "--count", 2, capsys=capsys)
+    code, said, _ = call(*words, "--out", tmp_path / "all", "--count", 2, capsys=capsys)
     assert code == 0
     for word in ("6 settings, the best by plateau", "risk.stop_loss", "trials on this data", "overfitting"):
         assert word in said
-    assert len(pd.read_parquet(tmp_path / "all.parquet")) == 6
-    code, said, _ = call(*words, "--by", "sharpe", "--json", capsys=capsys)
+    assert len(pd.read_parquet(tmp_path / "all" / "settings.parquet")) == 6
+    code, said, _ = call(*words, "--out", tmp_path / "all", "--by", "sharpe", "--json", capsys=capsys)
     answer = json.loads(said)
     assert (answer["settings"], len(answer["best"])) == (6, 6)
     code, said, error = call(*words[:-1], "risk.stop_los=1%", capsys=capsys)
