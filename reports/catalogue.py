@@ -94,6 +94,21 @@ CATALOGUE = {
     ),
     "bars": Entry("Bars", formats.count, "bars played"),
 }
+# All metrics of a run, in the groups in which its page shows them.
+GROUPS = {
+    "Return": ("total_return", "final_equity", "cagr", "expectancy", "average_profit", "profit_factor", "skill"),
+    "Risk": (
+        "volatility", "max_drawdown", "max_drawdown_bars", "time_under_water", "value_at_risk", "expected_shortfall",
+        "skewness", "kurtosis", "tail_ratio",
+    ),
+    "Return for risk": ("sharpe", "sortino", "calmar"),
+    "Trades": (
+        "trades", "long_trades", "short_trades", "win_rate", "payoff_ratio", "average_bars_held",
+        "longest_winning_streak", "longest_losing_streak", "long_profit", "short_profit",
+    ),
+    "Activity": ("bars", "exposure", "turnover", "refusals", "shrunk"),
+    "Costs": ("fees", "funding", "slippage", "liquidations", "liquidation_charges", "bound_liquidations"),
+}  # fmt: skip
 SIDE_BY_SIDE = (
     "final_equity", "total_return", "cagr", "volatility", "sharpe", "sortino", "max_drawdown", "max_drawdown_bars",
     "time_under_water", "skewness", "value_at_risk", "expected_shortfall", "tail_ratio", "exposure", "turnover",

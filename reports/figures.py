@@ -41,11 +41,21 @@ class Sheet:
             figure.text(0.012, 0.985, title, fontsize=self.text * 1.35, color=LIGHT["ink"], va="top", weight="bold")
         return figure
 
-    def panel(self, figure: Figure, bottom: float, top: float) -> Axes:
-        """Axes between two heights, given in fractions of the figure, with room for the labels at the left."""
-        left = 5.4 * self.text / self.width
+    def panel(self, figure: Figure, bottom: float, top: float, span: tuple[float, float] = (0.0, 1.0)) -> Axes:
+        """Axes between two heights, given in fractions of the figure, with room for the labels at the left.
+
+        `span`: the part of the width that it takes. Its horizontal axis is of dates.
+        """
+        axes = self.plain_panel(figure, bottom, top, span)
+        _set_dates(axes, max(4, int(self.width / 95)))
+        axes.xaxis.get_offset_text().set(color=LIGHT["muted"], fontsize=self.text)
+        return axes
+
+    def plain_panel(self, figure: Figure, bottom: float, top: float, span: tuple[float, float] = (0.0, 1.0)) -> Axes:
+        """The same with numbers on its horizontal axis."""
+        left = span[0] + 5.4 * self.text / self.width
         axes = figure.add_axes(
-            (left, bottom, 1.0 - 1.7 * self.text / self.width - left, top - bottom), facecolor="none"
+            (left, bottom, span[1] - 1.7 * self.text / self.width - left, top - bottom), facecolor="none"
         )
         for side in axes.spines.values():
             side.set_visible(False)
@@ -54,9 +64,15 @@ class Sheet:
         axes.tick_params(length=0, labelsize=self.text, labelcolor=LIGHT["muted"], pad=5)
         axes.yaxis.set_major_locator(MaxNLocator(5 if self.height * (top - bottom) > 160 else 3))
         axes.margins(x=0.005)
-        _set_dates(axes, max(4, int(self.width / 95)))
-        axes.xaxis.get_offset_text().set(color=LIGHT["muted"], fontsize=self.text)
         return axes
+
+    def label(self, axes: Axes, text: str) -> None:
+        """What a panel shows, above its labels at the left."""
+        left = -5.2 * self.text / (self.width * axes.get_position().width)
+        above = 1.0 + 0.55 * self.text / (self.height * axes.get_position().height)
+        axes.text(
+            left, above, text, transform=axes.transAxes, fontsize=self.text, color=LIGHT["ink"], va="bottom", ha="left"
+        )
 
 
 WIDE = Sheet(1000, 450, text=13.0)
@@ -92,8 +108,8 @@ def draw_equity(curves: Mapping[str, EquityCurve], sheet: Sheet, *, currency: st
             kept = keep_extremes(fall, sheet.buckets)
             lower.fill_between(_dates(times[kept]), fall[kept], 0.0, color=LIGHT["run"], alpha=0.12, linewidth=0)
     upper.axhline(next(iter(curves.values())).cash, color=LIGHT["muted"], linewidth=0.8, zorder=1)
-    _label(upper, sheet, f"Equity, {currency}")
-    _label(lower, sheet, "Drawdown")
+    sheet.label(upper, f"Equity, {currency}")
+    sheet.label(lower, "Drawdown")
     upper.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _amount(value)))
     lower.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%".replace("-", "−")))  # noqa: RUF001
     lower.set_ylim(top=0.0)
@@ -125,7 +141,7 @@ def draw_price(market: Market, trades: pd.DataFrame, sheet: Sheet, first: int, l
         (trades["symbol"] == market.symbol) & (trades["opened"] >= pd.Timestamp(candles.timestamp[0], tz="UTC"))
     ]
     _draw_trades(axes, shown, small=len(shown) > MARKED_TRADES)
-    _label(axes, sheet, f"{market.symbol}, {market.contract.settlement}")
+    sheet.label(axes, f"{market.symbol}, {market.contract.settlement}")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _amount(value)))
     axes.set_xlim(dates[0], dates[-1])
     axes.margins(x=0.01)
@@ -140,7 +156,7 @@ def draw_skill(path: SkillPath, sheet: Sheet) -> Figure:
         if values is not None:
             _line(axes, path.timestamp, values, sheet, zorder=4 - 0.1 * number, **_line_style(number))
     axes.axhline(0.0, color=LIGHT["muted"], linewidth=0.8, zorder=1)
-    _label(axes, sheet, f"{path.symbol}, skill so far")
+    sheet.label(axes, f"{path.symbol}, skill so far")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%".replace("-", "−")))  # noqa: RUF001
     return figure
 
@@ -155,7 +171,7 @@ def draw_band(band: Band, sheet: Sheet) -> Figure:
     for own, colour in ((held, LIGHT["run"]), (~held, LIGHT["loss"])):
         axes.scatter(dates[own], band.outcome[own], s=7.0, color=colour, linewidths=0, zorder=4)
     axes.axhline(0.0, color=LIGHT["muted"], linewidth=0.8, zorder=1)
-    _label(axes, sheet, f"{band.symbol}, log return of a bar")
+    sheet.label(axes, f"{band.symbol}, log return of a bar")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%".replace("-", "−")))  # noqa: RUF001
     axes.set_xlim(dates[0], dates[-1])
     axes.margins(x=0.01)
@@ -228,14 +244,6 @@ def _line_style(number: int) -> dict[str, Any]:
 def _line(axes: Axes, times: IntArray, values: FloatArray, sheet: Sheet, **style: Any) -> None:
     kept = keep_extremes(values, sheet.buckets)
     axes.plot(_dates(times[kept]), values[kept], solid_joinstyle="round", **style)
-
-
-def _label(axes: Axes, sheet: Sheet, text: str) -> None:
-    left = -5.2 * sheet.text / (sheet.width * axes.get_position().width)
-    above = 1.0 + 0.55 * sheet.text / (sheet.height * axes.get_position().height)
-    axes.text(
-        left, above, text, transform=axes.transAxes, fontsize=sheet.text, color=LIGHT["ink"], va="bottom", ha="left"
-    )
 
 
 def _legend(axes: Axes, sheet: Sheet, columns: int) -> None:

@@ -13,11 +13,17 @@ from reports.figures import LOW, LOW_NARROW, NARROW, WIDE
 from reports.findings import Findings
 from reports.images import render_svg
 from reports.layout import lay_out, top_parts
-from reports.metrics import Metrics
 from reports.parts import Chart, Widget
+from reports.payload import payload
 from reports.sentences import Banner, lead, skill_banner
 from reports.settings import provenance
-from reports.templating import render
+from reports.templating import CHARTS, render
+
+HEADLINES = ("total_return", "final_equity", "cagr", "sharpe", "max_drawdown", "trades", "win_rate", "exposure")
+SCRIPTS = (
+    CHARTS,
+    *(f"scripts/{name}.js" for name in ("marks", "chart", "controls", "trades", "main")),
+)
 
 
 class Drawing(NamedTuple):
@@ -49,6 +55,8 @@ def render_page(findings: Findings) -> str:
         top=top_parts(findings),
         sections=lay_out(findings),
         provenance=_provenance(findings),
+        data=Markup(payload(findings).replace("<", "\\u003c")),
+        scripts=SCRIPTS,
         **_heading(findings),
     )
 
@@ -71,16 +79,30 @@ def _heading(findings: Findings) -> dict[str, Any]:
         "banners": banners,
         "notes": result.notes,
         "lead": lead(result, metrics, findings.baseline_metrics),
-        "tiles": _tiles(metrics, result.settlement),
+        "tiles": _tiles(findings),
     }
 
 
-def _tiles(metrics: Metrics, currency: str) -> list[tuple[str, str, str]]:
-    names = ("total_return", "final_equity", "cagr", "sharpe", "max_drawdown", "trades", "win_rate", "exposure")
-    small = {"final_equity": currency}
+class Tile(NamedTuple):
+    """A headline figure: its range holds it 95 times in 100, where one is known."""
+
+    label: str
+    meaning: str
+    value: str
+    unit: str
+    range: str
+
+
+def _tiles(findings: Findings) -> list[Tile]:
+    metrics, tiles = findings.metrics, []
+    units = {"final_equity": findings.result.settlement}
     if metrics["open_trades"]:
-        small["trades"] = f"{metrics['open_trades']} still open"
-    return [(CATALOGUE[name].label, CATALOGUE[name].write(metrics[name]), small.get(name, "")) for name in names]
+        units["trades"] = f"{metrics['open_trades']} still open"
+    for name in HEADLINES:
+        entry, ends = CATALOGUE[name], getattr(findings.certainty.intervals, name, None)
+        span = "" if ends is None else f"95 % range {entry.write(ends[0])} to {entry.write(ends[1])}"
+        tiles.append(Tile(entry.label, entry.meaning, entry.write(metrics[name]), units.get(name, ""), span))
+    return tiles
 
 
 def _provenance(findings: Findings) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ LIGHT = {
     "ink": "#1a2129",
     "muted": "#59636e",
     "rule": "#dcdfe3",
+    "edge": "#8a939d",
     "run": "#1c4f9c",
     "first": "#6c7480",
     "second": "#a1620c",
@@ -19,6 +20,8 @@ LIGHT = {
     "warning": "#8a4b00",
     "warned": "#fdf1dd",
     "assured": "#e6f3ea",
+    "rise": "#2b9483",
+    "fall": "#d0635c",
 }
 DARK = {
     "paper": "#13171c",
@@ -26,6 +29,7 @@ DARK = {
     "ink": "#e7eaee",
     "muted": "#a0aab5",
     "rule": "#323b45",
+    "edge": "#6f7b87",
     "run": "#7fb2f7",
     "first": "#a9b1bb",
     "second": "#e2a94c",
@@ -36,6 +40,8 @@ DARK = {
     "warning": "#f3c377",
     "warned": "#33281a",
     "assured": "#17301f",
+    "rise": "#3fa694",
+    "fall": "#d9716a",
 }
 # The run first, then what it is set beside; told apart by dashes too, never by colour alone.
 LINES = ("run", "first", "second", "third", "fourth")

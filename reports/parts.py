@@ -52,10 +52,11 @@ class Grid(Part):
 
 @dataclass(frozen=True)
 class Grids(Part):
-    """Small tables set beside one another where there is room."""
+    """Small tables set beside one another where there is room; `style` names a class of the style sheet."""
 
     part: ClassVar[str] = "grids"
     tables: Sequence[Table]
+    style: str = "settings"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from backtests.result import Result, Totals
 from reports import formats
-from reports.catalogue import CATALOGUE, SIDE_BY_SIDE
+from reports.catalogue import CATALOGUE, GROUPS, SIDE_BY_SIDE
 from reports.curves import EquityCurve
 
 
@@ -46,6 +46,24 @@ def side_by_side(metrics: Mapping[str, Mapping[str, Any]], caption: str) -> Tabl
         values = [Cell(entry.write(one.get(name))) for one in metrics.values()]
         rows.append([Cell(entry.label, title=entry.meaning), *values])
     return Table(caption, ["", *metrics], rows)
+
+
+def metric_tables(metrics: Mapping[str, Any]) -> list[Table]:
+    """All metrics of a run in groups, a small table each."""
+    return [
+        Table(
+            group,
+            ["", "Value"],
+            [
+                [
+                    Cell(CATALOGUE[name].label, title=CATALOGUE[name].meaning),
+                    Cell(CATALOGUE[name].write(metrics.get(name))),
+                ]
+                for name in names
+            ],
+        )
+        for group, names in GROUPS.items()
+    ]
 
 
 def monthly_table(curve: EquityCurve) -> Table:

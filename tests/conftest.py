@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +27,21 @@ def own_ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CROSSGATE_LEDGER", str(tmp_path_factory.mktemp("trials")))
         yield
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A Chromium without a window; tests that need one are skipped where it or playwright is missing."""
+    place = next(
+        (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+    )
+    if place is None:
+        pytest.skip("no Chromium here, so no page is opened: apt-get install chromium")
+    api = pytest.importorskip("playwright.sync_api", reason="no playwright here: make setup installs it")
+    with api.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=place, args=["--no-sandbox"])
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from reports import tables
+import numpy as np
+
+from reports import formats, tables
+from reports.distributions import draw_distributions
 from reports.findings import Findings
-from reports.parts import Fold, Grid, Paragraph, Part, Section
+from reports.parts import Chart, Grid, Paragraph, Part, Section, Widget
 from reports.sentences import explain_no_trade
 
 LATEST = 50
-MOST_TRADES = 1000
 
 
 def decisions(findings: Findings) -> Section:
@@ -26,16 +28,34 @@ def trades(findings: Findings) -> Section:
         parts: list[Part] = [Paragraph(f"No trade was made. {explain_no_trade(findings.result)}")]
         return Section("trades", "Trades", "Trades", parts)
     several = len(findings.result.markets) > 1
-    count, shown = len(findings.trades), findings.trades.iloc[-MOST_TRADES:]
-    latest, earlier = shown.iloc[-LATEST:], shown.iloc[:-LATEST]
-    caption = f"The last {len(latest)} of {count:,} trades" if len(earlier) else "All trades"
-    parts = [Grid(tables.breakdown_table(findings.trades), wide=True)]
-    parts.append(Grid(tables.trade_table(latest, caption, several=several), wide=True, style="ledger"))
-    if len(earlier):
-        older = f"The {len(earlier):,} trades before those"
-        table = tables.trade_table(earlier, older, several=several)
-        parts.append(Fold(older, [Grid(table, wide=True, style="tall ledger")]))
+    count, latest = len(findings.trades), findings.trades.iloc[-LATEST:]
+    caption = f"The last {len(latest)} of {count:,} trades" if count > LATEST else "All trades"
+    static = Grid(tables.trade_table(latest, caption, several=several), wide=True, style="ledger")
     note = "Profit is after fees and liquidation charges, before funding, which has a column of its own. "
-    left_out = f" {count - len(shown):,} trades before those stand in trades.parquet." if count > len(shown) else ""
-    parts.append(Paragraph(f"{note}0 bars: in and out within one bar.{left_out}", "aside"))
+    parts = [
+        Widget("trades.html", instead=[static]),
+        Grid(tables.breakdown_table(findings.trades), wide=True),
+        Paragraph(f"{note}0 bars: in and out within one bar. All trades stand in trades.parquet.", "aside"),
+    ]
     return Section("trades", "Trades", "Trades", parts)
+
+
+def distributions(findings: Findings) -> Section | None:
+    """How the trades are spread: their returns and how long they were held."""
+    closed = findings.trades[findings.trades["closed"].notna()]
+    if closed.empty:
+        return None
+    rate, bars = closed["rate"].to_numpy(dtype=np.float64), closed["bars_held"].to_numpy(dtype=np.int64)
+    won = float((rate > 0.0).mean())
+    middle, mean = (formats.percent(float(one), signed=True, decimals=2) for one in (np.median(rate), rate.mean()))
+    held = formats.decimal(float(np.median(bars)), digits=0)
+    described = (
+        f"Two histograms of {len(closed):,} closed trades: their returns, {formats.percent(won)} of them above zero, "
+        f"and the bars for which they were held, half of them for at most {held}."
+    )
+    caption = (
+        f"Return: profit after fees, before funding, over the notional of the entry; median {middle}, mean {mean}. "
+        f"Holding time: median {held} bars. Dashes stand at the medians."
+    )
+    chart = Chart("distributions", lambda sheet: draw_distributions(rate, bars, sheet), described, caption, low=True)
+    return Section("distributions", "Distributions", "How trades are spread", [chart])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -9,10 +11,13 @@ from markets.market import Market
 from reports import formats
 from reports.figures import MARKED_TRADES, draw_price
 from reports.findings import Findings
-from reports.parts import Chart, Paragraph, Part, Section
+from reports.parts import Chart, Paragraph, Part, Section, Widget
+from reports.payload import Groups
 from reports.sentences import explain_no_trade
 
 ZOOM_TRADES = 30
+COPYRIGHT = "Copyright (с) 2026 TradingView, Inc."  # noqa: RUF001 - as in its notice
+_SPANS = ((365, "1Y", "One year"), (90, "3M", "Three months"), (30, "1M", "One month"), (7, "1W", "One week"))
 
 
 def price(findings: Findings) -> Section:
@@ -20,7 +25,29 @@ def price(findings: Findings) -> Section:
     parts: list[Part] = []
     if findings.trades.empty:
         parts += [Paragraph("No trade was made.", "strong"), Paragraph(explain_no_trade(findings.result))]
-    return Section("price", "Price and trades", "Price and trades", [*parts, *_charts(findings)])
+    chart = Widget("chart.html", _controls(findings), _charts(findings))
+    return Section("price", "Price and trades", "Price and trades", [*parts, chart])
+
+
+def _controls(findings: Findings) -> dict[str, Any]:
+    """What the interactive chart offers."""
+    result, traded = findings.result, not findings.trades.empty
+    symbols = [market.symbol for market in result.markets]
+    days = len(findings.curve.equity) * findings.curve.bar / 86_400e9
+    spans = [one for one in _SPANS if one[0] < days]
+    layers = [("trades", "Trades", True), ("levels", "Stops and targets", True)] if traded else []
+    layers += [("liquidation", "Liquidation price", True), ("fit", "Scale to the liquidation price", False)]
+    layers += [("forecast", "Forecast interval", True)] if findings.evidence else []
+    layers += [("baselines", "Equity of simpler rules", False)] if findings.baselines else []
+    return {
+        "symbols": symbols,
+        "spans": spans,
+        "layers": layers,
+        "traded": traded,
+        "grouped": Groups(len(findings.curve.equity)).size,
+        "copyright": COPYRIGHT,
+        "described": f"Chart of {', '.join(symbols)}: candles with trades, above equity, drawdown and position.",
+    }
 
 
 def _charts(findings: Findings) -> list[Chart]:

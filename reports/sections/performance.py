@@ -10,7 +10,7 @@ from reports.curves import EquityCurve
 from reports.figures import draw_equity
 from reports.findings import Findings
 from reports.palette import LINES, SWATCHES
-from reports.parts import Chart, Grid, Paragraph, Section
+from reports.parts import Chart, Grid, Grids, Paragraph, Section
 from reports.sentences import explain_baselines
 
 
@@ -77,3 +77,12 @@ def costs(findings: Findings) -> Section:
         ),
     ]
     return Section("costs", "Costs", "Costs", parts)
+
+
+def metrics(findings: Findings) -> Section:
+    """All metrics of the run, each with what it means."""
+    parts = [
+        Paragraph("Press a name for what it means. Ratios are those of a year of 365 days.", "aside"),
+        Grids(tables.metric_tables(findings.metrics), "metrics"),
+    ]
+    return Section("metrics", "Metrics", "All metrics", parts)

@@ -1,0 +1,186 @@
+"use strict";
+// The chart: candles over equity, drawdown and position, on one time scale and under one crosshair.
+report.Chart = class {
+  constructor(panel, data) {
+    this.panel = panel;
+    this.data = data;
+    this.layers = { trades: true, levels: true, forecast: true, liquidation: true, baselines: false, fit: false };
+    this.box = panel.querySelector(".canvas");
+    this.readout = panel.querySelector(".readout");
+    this.number = 0;
+    this.chart = LightweightCharts.createChart(this.box, this.options());
+    this.addSeries();
+    this.marks = new report.Marks(data.trades, this.layers);
+    this.series.price.attachPrimitive(this.marks);
+    this.fillAccount();
+    this.show(0);
+    this.paint();
+    report.listeners.push(() => this.paint());
+    this.chart.subscribeCrosshairMove((event) => this.tell(event.time));
+    this.chart.timeScale().subscribeVisibleLogicalRangeChange(() => this.tell());
+    report.connectControls(this);
+    this.span(Math.min(this.market.time.length, 400));
+  }
+
+  options() {
+    return {
+      autoSize: true,
+      layout: { attributionLogo: true, fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 12 },
+      timeScale: { timeVisible: true, secondsVisible: false, minBarSpacing: 0.001, enableConflation: true, rightOffset: 2 },
+      crosshair: { mode: LightweightCharts.CrosshairMode.Normal },
+      localization: { locale: "en-GB", dateFormat: "dd MMM yyyy" },
+      // The wheel alone belongs to the page; with Ctrl, as when fingers pinch, it zooms.
+      handleScroll: { mouseWheel: false, vertTouchDrag: false },
+      handleScale: { mouseWheel: false },
+    };
+  }
+
+  addSeries() {
+    const { CandlestickSeries, LineSeries, BaselineSeries } = LightweightCharts;
+    const quiet = { priceLineVisible: false, lastValueVisible: false };
+    const percent = { type: "custom", minMove: 0.0001, formatter: (value) => report.percent(value) };
+    const money = { type: "custom", minMove: 0.01, formatter: (value) => report.number(value, 0) };
+    const plain = { type: "custom", minMove: 1e-8, formatter: (value) => report.short(value) };
+    const add = (kind, pane, options) => this.chart.addSeries(kind, { ...quiet, ...options }, pane);
+    this.series = {
+      price: add(CandlestickSeries, 0, { borderVisible: false }),
+      equity: add(LineSeries, 1, { lineWidth: 2, priceFormat: money }),
+      drawdown: add(BaselineSeries, 2, { lineWidth: 1, priceFormat: percent }),
+      position: add(BaselineSeries, 3, { lineWidth: 1, lineType: 1, priceFormat: plain }),
+    };
+    this.baselines = this.data.baselines.map((one, at) =>
+      add(LineSeries, 1, { lineWidth: 1, lineStyle: [2, 1, 3][at % 3], priceFormat: money, crosshairMarkerVisible: false }));
+    this.chart.panes().forEach((pane, at) => pane.setStretchFactor([6, 2, 1.3, 1.1][at]));
+    this.chart.priceScale("right", 2).applyOptions({ scaleMargins: { top: 0.15, bottom: 0.08 } });
+    this.titles = this.chart.panes().slice(1).map((pane) =>
+      LightweightCharts.createTextWatermark(pane, { horzAlign: "left", vertAlign: "top", lines: [] }));
+  }
+
+  fillAccount() {
+    const { account, baselines } = this.data;
+    const points = (times, values) => Array.from(times, (time, at) => ({ time, value: values[at] }));
+    this.series.equity.setData(points(account.time, account.equity));
+    this.series.drawdown.setData(points(account.time, account.drawdown));
+    baselines.forEach((one, at) => this.baselines[at].setData(points(one.time, one.equity)));
+  }
+
+  // Puts the candles and positions of one market in the chart.
+  show(number) {
+    const market = this.data.markets[number];
+    this.market = market;
+    this.number = number;
+    const { time, open, high, low, close, position } = market;
+    const price = Array.from(time, (one, at) => ({
+      time: one, open: open[at], high: high[at], low: low[at], close: close[at],
+    }));
+    this.series.price.applyOptions({
+      priceFormat: { type: "custom", minMove: 10 ** -market.decimals, formatter: (value) => report.number(value, market.decimals) },
+    });
+    this.series.price.setData(price);
+    this.series.position.setData(Array.from(time, (one, at) => ({ time: one, value: position[at] })));
+    this.marks.show(market, number);
+  }
+
+  // Puts the colours of the page on the chart.
+  paint() {
+    const { colour, faint } = report;
+    const line = { color: colour("rule") };
+    this.chart.applyOptions({
+      layout: {
+        background: { type: "solid", color: colour("paper") }, textColor: colour("muted"),
+        panes: { separatorColor: colour("rule"), separatorHoverColor: faint("muted", 0.2) },
+      },
+      grid: { vertLines: line, horzLines: line },
+      rightPriceScale: { borderColor: colour("rule") },
+      timeScale: { borderColor: colour("rule") },
+      crosshair: {
+        vertLine: { color: colour("muted"), labelBackgroundColor: colour("muted") },
+        horzLine: { color: colour("muted"), labelBackgroundColor: colour("muted") },
+      },
+    });
+    const [up, down] = [colour("rise"), colour("fall")];
+    this.series.price.applyOptions({ upColor: up, downColor: down, wickUpColor: up, wickDownColor: down });
+    this.series.equity.applyOptions({ color: colour("run") });
+    this.series.drawdown.applyOptions({
+      topLineColor: colour("loss"), bottomLineColor: colour("loss"),
+      bottomFillColor1: faint("loss", 0.08), bottomFillColor2: faint("loss", 0.3),
+    });
+    this.series.position.applyOptions({
+      topLineColor: colour("rise"), topFillColor1: faint("rise", 0.35), topFillColor2: faint("rise", 0.35),
+      bottomLineColor: colour("fall"), bottomFillColor1: faint("fall", 0.35), bottomFillColor2: faint("fall", 0.35),
+    });
+    this.baselines.forEach((one, at) =>
+      one.applyOptions({ color: colour(["first", "second", "third"][at % 3]), visible: this.layers.baselines }));
+    const names = [`Equity, ${this.data.currency}`, "Drawdown", "Position"];
+    this.titles.forEach((title, at) => title.applyOptions({
+      lines: [{ text: names[at], color: colour("muted"), fontSize: 12, fontFamily: getComputedStyle(document.body).fontFamily }],
+    }));
+    this.marks.update();
+  }
+
+  layer(name, on) {
+    this.layers[name] = on;
+    this.paint();
+  }
+
+  // Shows the last `bars` bars.
+  span(bars) {
+    const count = this.market.time.length;
+    this.reveal(count - bars, count);
+  }
+
+  // Shows every bar.
+  all() {
+    this.chart.timeScale().fitContent();
+  }
+
+  // Shows the bars from one row to another.
+  reveal(from, to) {
+    const axis = this.chart.timeScale();
+    axis.setVisibleLogicalRange({ from: from - 0.5, to: to + 1.5 });
+  }
+
+  // Shows a trade in the middle of its surroundings, and marks it.
+  jump(trade) {
+    const { opened, closed, market } = this.data.trades;
+    if (market[trade] !== this.number) {
+      this.show(market[trade]);
+      const select = this.panel.querySelector("select");
+      if (select) select.value = String(market[trade]);
+    }
+    const { time } = this.market;
+    const first = report.rowOf(time, opened[trade]);
+    const last = closed[trade] ? report.rowOf(time, closed[trade]) : time.length - 1;
+    const margin = Math.max(40, Math.round((last - first) * 0.6));
+    this.reveal(first - margin, last + margin);
+    this.marks.choose(trade);
+    this.tell(time[first]);
+  }
+
+  // Moves to the trade before or after the one that is marked.
+  step(way) {
+    const own = this.marks.own;
+    if (!own.length) return;
+    const at = own.indexOf(this.marks.chosen);
+    const next = at < 0 ? (way < 0 ? own.length - 1 : 0) : Math.min(own.length - 1, Math.max(0, at + way));
+    this.jump(own[next]);
+  }
+
+  // Pans by a share of what is in view, or zooms; the bar at the share `about` of the width stays where it is.
+  move(shift, zoom, about = 0.5) {
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    if (!range) return;
+    const width = range.to - range.from;
+    const wanted = Math.min(Math.max(width * zoom, 10), 1.2 * this.market.time.length);
+    const from = range.from + shift * width + about * (width - wanted);
+    this.chart.timeScale().setVisibleLogicalRange({ from, to: from + wanted });
+  }
+
+  // Says in words what stands under the crosshair, else what the last bar in view shows.
+  tell(moment) {
+    const { time } = this.market;
+    const range = this.chart.timeScale().getVisibleRange();
+    const at = report.rowOf(time, moment ?? (range ? range.to : time[time.length - 1]));
+    if (at >= 0) this.readout.innerHTML = report.describe(this, at);
+  }
+};
