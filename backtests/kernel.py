@@ -38,7 +38,7 @@ class Play(NamedTuple):
     equity: FloatArray
 
 
-@rule
+@rule(makes_arrays=True)
 def play_setting(
     scene: Scene,
     wish: Wish,
@@ -81,7 +81,7 @@ def play_setting(
     return logged
 
 
-@rule
+@rule(makes_arrays=True)
 def new_desk(symbols: int, cash: float, settings: Records, contracts: Records, finer: Records) -> Desk:
     """A desk with an account that has done nothing yet."""
     account = np.zeros(1, dtype=ACCOUNT)

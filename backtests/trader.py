@@ -84,7 +84,7 @@ class Setting(NamedTuple):
     settings: Records
 
 
-@rule
+@rule(makes_arrays=True)
 def new_book(symbols: int) -> Book:
     """A book of a strategy that has done nothing yet."""
     memory = np.zeros(symbols, dtype=MEMORY)

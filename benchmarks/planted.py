@@ -96,7 +96,7 @@ def noise(bars: int, seed: int) -> FloatArray:
     return drawn
 
 
-@rule
+@rule(makes_arrays=True)
 def _momentum(noise: FloatArray, strength: float, decay: float) -> tuple[FloatArray, FloatArray]:
     returns, oracle, trend = np.zeros(len(noise)), np.zeros(len(noise)), 0.0
     for t in range(len(noise)):
@@ -106,7 +106,7 @@ def _momentum(noise: FloatArray, strength: float, decay: float) -> tuple[FloatAr
     return returns, oracle
 
 
-@rule
+@rule(makes_arrays=True)
 def _regimes(noise: FloatArray, switch: FloatArray, phi: float, stay: float) -> tuple[FloatArray, FloatArray]:
     returns, oracle = np.zeros(len(noise)), np.zeros(len(noise))
     state, chance = 1.0, 0.5
@@ -123,7 +123,7 @@ def _regimes(noise: FloatArray, switch: FloatArray, phi: float, stay: float) -> 
     return returns, oracle
 
 
-@rule
+@rule(makes_arrays=True)
 def _gated(
     noise: FloatArray, drawn: FloatArray, strength: float, persistence: float
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:

@@ -28,7 +28,7 @@ def garch(bars: int, seed: int) -> Problem:
     return Problem(returns, oracle, relative, np.column_stack(spreads))
 
 
-@rule
+@rule(makes_arrays=True)
 def _garch(shocks: FloatArray, shock: float, fall: float, memory: float) -> tuple[FloatArray, FloatArray]:
     returns, oracle, variance = np.zeros(len(shocks)), np.zeros(len(shocks)), 1.0
     for t in range(len(shocks)):

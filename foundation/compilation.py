@@ -6,13 +6,15 @@ import ast
 import hashlib
 import platform
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
 import llvmlite.binding
 import numba
+from numba.core.event import register
 
+from foundation.compilation_notice import CompilationNotice
 from foundation.files import cache_home
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,20 +23,45 @@ _TREE = Path(__file__).resolve().parent.parent
 _MARK = b"@rule"
 
 
-def rule(function: F) -> F:
+@overload
+def rule(function: F) -> F: ...
+@overload
+def rule(*, makes_arrays: bool) -> Callable[[F], F]: ...
+def rule(function: F | None = None, *, makes_arrays: bool = False) -> F | Callable[[F], F]:
     """A function compiled to machine code by numba, with numba's default error model.
+
+    `makes_arrays`: for a rule that makes an array, or calls one that returns an array. All others are compiled
+    without counting references to arrays, which would cost most of them more than what they do.
 
     Compiled code is kept on disk in a folder that is named by a hash of the source of EVERY
     module that uses this decorator, and of all of ours that those import, because numba's own
     per-file cache notices no change in a function that a cached one calls, nor in a constant of
     another file, which it compiles in.
     """
+    if function is None:
+        return partial(rule, makes_arrays=makes_arrays)
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(compiled_folder())
     try:
-        return cast(F, numba.njit(cache=True)(function))
+        compiled = numba.njit(cache=True, _nrt=makes_arrays)(function)
     finally:
         numba.config.CACHE_DIR = before
+    if not numba.config.DISABLE_JIT:
+        compiled.get_call_template = partial(_template, compiled.get_call_template)
+    return cast(F, compiled)
+
+
+def _template(original: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    """How other compiled code calls a function: with any whole number where it has one constant, to compile it once."""
+    return original(tuple(map(_widened, given)), {name: _widened(kind) for name, kind in named.items()})
+
+
+def _widened(kind: Any) -> Any:
+    kind = numba.types.unliteral(kind)
+    return numba.types.int64 if isinstance(kind, numba.types.Integer) else kind
+
+
+register("numba:compile", CompilationNotice())
 
 
 @cache

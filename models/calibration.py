@@ -53,7 +53,7 @@ class Interval(NamedTuple):
     upper: float
 
 
-@rule
+@rule(makes_arrays=True)
 def _scan(
     state: ConformalState, moves: FloatArray, mean: FloatArray, scale: FloatArray, rates: tuple[float, float, int]
 ) -> FloatArray:

@@ -60,7 +60,7 @@ def run_cell(cell: Cell, scaled: Float32Array, state: CellState) -> Float32Array
     return values
 
 
-@rule
+@rule(makes_arrays=True)
 def _scan(
     scaled: Float32Array, gates: Float32Array, head: Float32Array,
     h: Float32Array, c: Float32Array, values: Float32Array,

@@ -36,7 +36,7 @@ def past_share(values: FloatArray, least: int) -> FloatArray:
     return share
 
 
-@rule
+@rule(makes_arrays=True)
 def _past_share(values: FloatArray, places: IntArray, least: int) -> FloatArray:
     """By a tree of partial counts (Fenwick 1994): each value costs the logarithm of their number."""
     size = len(values) + 1

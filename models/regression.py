@@ -60,7 +60,7 @@ def dot(first: FloatArray, second: FloatArray) -> float:
     return total
 
 
-@rule
+@rule(makes_arrays=True)
 def walk_regression(design: FloatArray, outcome: FloatArray, penalty_rows: float, every: int) -> FloatArray:
     """The forecast of each outcome by a ridge regression on the rows before it; NaN before the first fit.
 

@@ -48,7 +48,7 @@ def barrier_target(candles: Candles, volatility: FloatArray, model: LSTMParams) 
     return labels.astype(np.float32)
 
 
-@rule
+@rule(makes_arrays=True)
 def _barrier_labels(
     high: FloatArray, low: FloatArray, close: FloatArray, touched: BoolArray, distance: FloatArray, bars: int
 ) -> FloatArray:

@@ -24,7 +24,7 @@ def range_variance(high: float, low: float) -> float:
     return max(math.log(high / low) ** 2 / (4.0 * math.log(2.0)), LEAST_VOLATILITY**2)
 
 
-@rule
+@rule(makes_arrays=True)
 def _variances(high: FloatArray, low: FloatArray) -> FloatArray:
     variances = np.empty(len(high))
     for t in range(len(high)):

@@ -65,7 +65,7 @@ def log_move(before: float, after: float) -> float:
     return math.log(after / before)
 
 
-@rule
+@rule(makes_arrays=True)
 def log_moves(close: FloatArray) -> FloatArray:
     """The log return of each bar but the first, shape (bars - 1,)."""
     moves = np.empty(max(len(close) - 1, 0))
@@ -145,7 +145,7 @@ def _har_row(state: HarState, at: int) -> None:
         state.row[1 + windows + number] = min(moves / taken, 0.0)
 
 
-@rule
+@rule(makes_arrays=True)
 def _ewma_scan(state: EwmaState, close: FloatArray, bars: int) -> FloatArray:
     sigma = np.empty(len(close))
     sigma[0] = math.nan
@@ -154,7 +154,7 @@ def _ewma_scan(state: EwmaState, close: FloatArray, bars: int) -> FloatArray:
     return sigma
 
 
-@rule
+@rule(makes_arrays=True)
 def _har_scan(state: HarState, close: FloatArray, high: FloatArray, low: FloatArray) -> FloatArray:
     sigma = np.empty(len(close))
     sigma[0] = math.nan

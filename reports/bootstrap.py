@@ -78,7 +78,7 @@ def optimal_block(values: FloatArray) -> float:
     return float(min(max(length, 1.0), math.ceil(min(3.0 * math.sqrt(n), n / 3.0))))
 
 
-@rule
+@rule(makes_arrays=True)
 def resample_figures(returns: FloatArray, block: float, random: np.random.Generator, resamples: int) -> FloatArray:
     """The figures of each resample, shape (resamples, 3): Sharpe ratio per bar, log growth, deepest drawdown.
 

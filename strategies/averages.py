@@ -40,7 +40,7 @@ def window_mean(values: FloatArray, last: int, period: int) -> float:
     return total / period
 
 
-@rule
+@rule(makes_arrays=True)
 def moving_average(values: FloatArray, period: int, exponential: bool) -> FloatArray:
     """The simple or exponential average at every bar; NaN until `period` values are known.
 
@@ -55,7 +55,7 @@ def moving_average(values: FloatArray, period: int, exponential: bool) -> FloatA
     return out
 
 
-@rule
+@rule(makes_arrays=True)
 def average_true_range(high: FloatArray, low: FloatArray, close: FloatArray, period: int) -> FloatArray:
     """Wilder's average of the true range at every bar; NaN for the first `period` bars.
 
@@ -91,7 +91,7 @@ def confirmation(side: int, age: int, cross_bars: int) -> int:
     return side if cross_bars == 0 or age < cross_bars else 0
 
 
-@rule
+@rule(makes_arrays=True)
 def confirmations(fast: FloatArray, slow: FloatArray, cross_bars: int) -> FloatArray:
     """What two averages confirm at every bar: +1 a long, -1 a short, 0 neither."""
     out = np.zeros(len(fast))

@@ -87,7 +87,7 @@ def unsaid(strategy: CrossoverParams) -> ParameterError:
     )
 
 
-@rule
+@rule(makes_arrays=True)
 def side_series(
     score: FloatArray,
     sigma: FloatArray,

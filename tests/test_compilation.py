@@ -1,11 +1,13 @@
 """Compiled rules: a change in one file reaches what another file compiled, in the next process."""
 
+import ast
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 TREE = Path(__file__).resolve().parent.parent
@@ -83,3 +85,64 @@ def test_a_rule_computes_what_its_python_says() -> None:
     assert ratio(1.0, 4.0) == 0.25
     with pytest.raises(ZeroDivisionError):
         ratio(1.0, 0.0)
+
+
+MAKERS = {"zeros", "empty", "full", "ones", "array", "arange", "copy"}
+
+
+def rules() -> dict[str, tuple[ast.FunctionDef, bool]]:
+    """Every compiled rule of the tree by name, and whether it says that it makes arrays."""
+    found = {}
+    for path in TREE.glob("*/*.py"):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            for mark in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
+                if ast.unparse(mark) in ("rule", "rule(makes_arrays=True)"):
+                    found[f"{path.parent.name}/{path.name}: {node.name}"] = node, ast.unparse(mark) != "rule"
+    return found
+
+
+def test_a_rule_that_handles_new_arrays_says_so() -> None:
+    """Elsewhere references are not counted: an array that came out of such a rule would be freed under its reader."""
+    makers = {node.name for node, makes in rules().values() if makes and ast.unparse(node.returns or node) != "int"}
+    assert {"new_desk", "new_book", "side_series"} <= makers
+    for name, (node, makes) in rules().items():
+        called = {one.func for one in ast.walk(node) if isinstance(one, ast.Call)}
+        named = {one.id if isinstance(one, ast.Name) else getattr(one, "attr", "") for one in called}
+        returned = ast.unparse(node.returns) if node.returns else ""
+        assert makes or not (named & (makers | MAKERS) or returned in ("Records", "Desk") or "Array" in returned), name
+
+
+def test_a_rule_is_compiled_once_for_all_constants() -> None:
+    """Two constants and a narrow integer handed in by other compiled code make one version of a rule."""
+    from foundation.compilation import rule
+
+    @rule
+    def doubled(value: int) -> int:
+        return 2 * value
+
+    @rule
+    def asked(numbers: np.ndarray) -> int:
+        return doubled(3) + doubled(4) + doubled(numbers[0])
+
+    assert asked(np.array([5], dtype=np.int8)) == 24
+    assert len(doubled.signatures) == 1  # type: ignore[attr-defined]
+
+
+def test_the_first_compilation_says_what_it_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """One line on standard error where compiling takes longer than people's patience; nothing where it does not."""
+    from foundation import compilation_notice
+
+    def compile_twice() -> str:
+        notice = compilation_notice.CompilationNotice()
+        for _ in range(2):
+            notice.on_start(None)
+            notice.on_start(None)
+            notice.on_end(None)
+            notice.on_end(None)
+        return capsys.readouterr().err
+
+    assert compile_twice() == ""
+    monkeypatch.setattr(compilation_notice, "PATIENCE", 0.0)
+    assert compile_twice() == "Compiling the trading rules, once for this version and processor ...\n"
