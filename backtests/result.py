@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from backtests.parameters import AccountParams, CostParams
+from foundation.spark import spark_line
 from markets.candles import utc
 from markets.market import Market
 from models.forecasts import Forecasts
@@ -103,6 +104,7 @@ class Result:
                 f"{self.name}{badge}: {utc(self.start)} to {end} UTC, {bars:,} bars",
                 f"equity {self.account.cash:,.2f} -> {last:,.2f} {self.settlement} ({change:+.2%}), "
                 f"{len(self.fills)} fills",
+                spark_line(self.equity["equity"].to_list()),
                 f"fees {total.fees:,.2f}, funding {total.funding:,.2f}, slippage {total.slippage:,.2f}, "
                 f"liquidations {total.liquidations}, refused orders {total.refusals}",
                 *(f"note: {note}" for note in self.notes),

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from crossgate import data_commands, run_commands, sweep_command
+from crossgate.output import AsFormat, Format, give
 from foundation.errors import CrossgateError
 
 app = typer.Typer(
@@ -60,17 +61,19 @@ def backtest(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="The folder of the run; else runs/ and the run's name.")
     ] = None,
+    as_format: AsFormat = None,
     as_json: AsJson = False,
 ) -> None:
     """Train, forecast, trade and write the report."""
     from crossgate.config import DEMO_CONFIG, load_config
     from crossgate.job import run_job
-    from crossgate.summary import print_run, run_record
+    from crossgate.summary import print_run
 
     settings = load_config(config or DEMO_CONFIG, overrides or (), data)
-    result, page = run_job(settings, out or Path("runs") / settings.run.name, data)
-    if as_json:
-        _print_json(run_record(page))
+    target = out or Path("runs") / settings.run.name
+    result, page = run_job(settings, target, data, pdf=as_format is Format.pdf)
+    if as_format is not None or as_json:
+        give(page.parent, as_format or Format.json)
     else:
         print_run(result, page)
 

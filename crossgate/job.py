@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from models.trained import TrainedModel
 
 
-def run_job(config: Config, folder: Path, data: Path | None = None) -> tuple[Result, Path]:
+def run_job(config: Config, folder: Path, data: Path | None = None, *, pdf: bool = False) -> tuple[Result, Path]:
     """The result of a config, and the path of the report written to `folder` as a whole.
 
-    `data`: the data folder, see `load_market`. All that can be checked is checked before any model
-    trains. Raises ParameterError or DataError, and then has written nothing.
+    `data`: the data folder, see `load_market`. With `pdf` there is a report.pdf too. All that can be checked is checked
+    before any model trains. Raises ParameterError or DataError, and then has written nothing.
     """
     check_folder(folder)
     check_ledger(TrialLedger())
@@ -41,7 +41,7 @@ def run_job(config: Config, folder: Path, data: Path | None = None) -> tuple[Res
         markets, forecasts, config.strategy, config.risk, config.account, config.costs,
         name=config.run.name, config=config.record(),
     )  # fmt: skip
-    return result, cg.write_report(result, folder)
+    return result, cg.write_report(result, folder, pdf=pdf)
 
 
 def load_markets(config: Config, data: Path | None = None) -> list[Market]:

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from crossgate.output import AsFormat, Format, give
+
 Root = Annotated[Path, typer.Argument(metavar="[FOLDER]", help="The folder of the runs.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
@@ -54,14 +56,19 @@ def runs(
     print_runs(found, [name.strip() for name in columns.split(",") if name.strip()])
 
 
-def show(run: RunPath, as_json: AsJson = False) -> None:
-    """Print what a run came to."""
-    from crossgate.summary import print_folder, run_record
+def show(
+    run: RunPath,
+    as_format: AsFormat = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where a format goes.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print what a run came to, or its report in a format."""
+    from crossgate.summary import print_folder
     from reports.folders import read_run
 
     read_run(run)
-    if as_json:
-        print_json(run_record(run / "report.html"))
+    if as_format is not None or as_json:
+        give(run, as_format or Format.json, out)
     else:
         print_folder(run)
 

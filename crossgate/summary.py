@@ -14,12 +14,14 @@ from rich.text import Text
 from backtests.result import Result
 from crossgate.terminal import open_console
 from foundation.errors import ParameterError, suggestion
+from foundation.spark import SPARKS, spark_line
 from foundation.units import nanoseconds
 from markets.candles import utc
 from markets.market import Market
 from reports import formats
 from reports.catalogue import CATALOGUE
 from reports.comparison import Comparison
+from reports.folders import read_run
 from reports.index import Entry
 from reports.labels import read_labels
 from reports.metrics import measure_skill
@@ -53,6 +55,7 @@ def print_folder(folder: Path) -> None:
         console.print(Text(" ".join([*(f"[{tag}]" for tag in labels.tags), labels.note]).strip(), "cyan"))
     for note in record["notes"]:
         console.print(Text(f"Note: {note}", "yellow"))
+    console.print(Text(spark_line(read_run(folder).curve.equity.tolist()), "blue"))
     console.print(metrics_table(record["name"], record["settlement"], record))
     if (folder / "trials.json").is_file():
         trials = json.loads((folder / "trials.json").read_text("utf-8"))
@@ -81,20 +84,30 @@ def print_runs(runs: Sequence[Entry], columns: Sequence[str]) -> None:
 
 
 def print_run(result: Result, page: Path) -> None:
-    """The verdict on the forecasts, the key metrics beside the baselines', the notes and the path of the report."""
+    """The verdict on the forecasts, the summary, the metrics beside the baselines', and the path of the report."""
     console = open_console()
     metrics = read_metrics(page.parent)
     banner = skill_banner(measure_skill(result), synthetic=result.synthetic)
     console.print(Text(banner.headline, _COLOURS[banner.kind]), banner.text)
-    for note in result.notes:
-        console.print(Text(f"Note: {note}", "yellow"))
-    console.print(metrics_table(f"{result.name}, {_period(result)}", result.settlement, metrics))
+    console.print(coloured(str(result)))
+    console.print(metrics_table("", result.settlement, metrics))
     console.print("report:", str(page), soft_wrap=True)
+
+
+def coloured(summary: str) -> Text:
+    """What `print(result)` says, with its name bold, changes in green and red, notes in yellow."""
+    text = Text(summary)
+    text.highlight_regex(r"\A.+", "bold")
+    text.highlight_regex(r"\+\d[\d,.]*%", "green")
+    text.highlight_regex(r"-\d[\d,.]*%", "red")
+    text.highlight_regex(f"[{SPARKS}]+", "blue")
+    text.highlight_regex(r"(?m)^note: .+", "yellow")
+    return text
 
 
 def metrics_table(title: str, currency: str, metrics: Mapping[str, Any]) -> Table:
     """The metrics of a run in a column each for the run and its baselines; money in `currency`."""
-    table = Table(title=escape(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(title=escape(title) or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
     columns = {"this run": metrics, **metrics.get("baselines", {})}
     table.add_column("")
     for name in columns:
@@ -150,8 +163,3 @@ def print_markets(config: Path, records: Sequence[Mapping[str, Any]]) -> None:
         if record["bars_without_mark"]:
             console.print(f"  the last price stands in for the mark price on {record['bars_without_mark']:,} bars")
     console.print(Text(f"{config} is good", "green"))
-
-
-def _period(result: Result) -> str:
-    first, last = (result.equity["timestamp"].iloc[row] for row in (0, -1))
-    return f"{formats.day(first)} to {formats.day(last)}, {len(result.equity):,} bars"

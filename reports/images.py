@@ -12,6 +12,7 @@ from reports.palette import LIGHT
 
 _NUMBER = re.compile(r"(-?\d+\.\d\d)\d+")
 _COLOUR = {value: name for name, value in LIGHT.items()}
+_NAMELESS = ("Date", "Creator", "Format", "Type")
 _HEX = re.compile("|".join(_COLOUR))
 
 
@@ -19,6 +20,14 @@ def render_png(figure: Figure, *, scale: float = 2.0) -> bytes:
     """The PNG of a figure on the light paper; equal figures give equal bytes on one set of libraries."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=72 * scale, facecolor=LIGHT["paper"], metadata={"Software": None})
+    return file.getvalue()
+
+
+def render_picture(figure: Figure) -> str:
+    """The SVG of a figure as a file of its own, on the light paper; equal figures give equal text."""
+    file = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "crossgate", "svg.fonttype": "path"}):
+        figure.savefig(file, format="svg", facecolor=LIGHT["paper"], metadata=dict.fromkeys(_NAMELESS))
     return file.getvalue()
 
 
@@ -30,7 +39,7 @@ def render_svg(figure: Figure, name: str, description: str) -> str:
     """
     file = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none", "path.simplify": False}):
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        figure.savefig(file, format="svg", metadata=dict.fromkeys(_NAMELESS))
     text = file.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"\s*<(metadata|style)\b.*?</\1>", "", text, flags=re.DOTALL)

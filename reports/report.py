@@ -17,15 +17,16 @@ from foundation.files import atomic_folder
 from foundation.trials import TrialLedger
 from reports.certainty import Certainty
 from reports.findings import Findings, find
-from reports.images import render_png
+from reports.images import render_picture, render_png
 from reports.labels import FILE as LABELS
 from reports.settings import collect_settings, provenance
 from reports.skill_tables import skill_record
 from reports.tracks import TABLE, forecast_table
 
 TABLES = ("decisions", "fills", "equity", "positions", "funding", "orders", "trades")
+PDF = "report.pdf"
 FILES = (
-    "config.toml", "metrics.json", "run.json", "trials.json", "equity.png", "report.html",
+    "config.toml", "metrics.json", "run.json", "trials.json", "equity.png", "equity.svg", "report.html", "report.md",
     *(f"{name}.parquet" for name in (*TABLES, TABLE)),
 )  # fmt: skip
 
@@ -36,19 +37,21 @@ def write_report(
     *,
     baselines: Mapping[str, Result] | None = None,
     ledger: TrialLedger | None = None,
+    pdf: bool = False,
 ) -> Path:
     """The path of report.html in a run folder that is written whole or not at all.
 
     The folder holds config.toml, metrics.json, run.json (fingerprints and versions), trials.json, the tables of the
-    run as parquet, equity.png and report.html; no time of day stands in any of them, so equal runs give equal
-    bytes, apart from what trials.json and the page say of other trials. An earlier run in the folder is replaced,
-    its labels stay. Raises ParameterError for a folder that holds anything else. `baselines` are run here when
-    they are not handed in. The run is put down as a trial in the `ledger`, by default the one of `ledger_home`.
+    run as parquet, equity.png, equity.svg, report.html and report.md, and with `pdf` report.pdf; no time of day stands
+    in any of them, so equal runs give equal bytes, apart from what trials.json and the page say of other trials. An
+    earlier run in the folder is replaced, its labels stay. Raises ParameterError for a folder that holds anything
+    else. `baselines` are run here when they are not handed in. The run is put down as a trial in the `ledger`, by
+    default the one of `ledger_home`.
     """
     target = check_folder(folder)
     findings = find(result, baselines, ledger)
     with atomic_folder(target) as scratch:
-        _write_findings(findings, scratch)
+        _write_findings(findings, scratch, pdf=pdf)
         if (target / LABELS).is_file():
             shutil.copy2(target / LABELS, scratch / LABELS)
     return target / "report.html"
@@ -61,15 +64,13 @@ def check_folder(folder: str | Path) -> Path:
     if target.is_file():
         raise ParameterError("out", "is a file, not a folder", value=str(folder), fix=fix)
     if target.is_dir():
-        strange = sorted(path.name for path in target.iterdir() if path.name not in (*FILES, LABELS))
+        strange = sorted(path.name for path in target.iterdir() if path.name not in (*FILES, PDF, LABELS))
         if strange:
             raise ParameterError("out", f"holds {strange[0]}, which is no part of a run", value=str(folder), fix=fix)
     return target
 
 
-def _write_findings(findings: Findings, folder: Path) -> None:
-    from reports.figures import picture_of
-    from reports.page import render_page
+def _write_findings(findings: Findings, folder: Path, *, pdf: bool) -> None:
 
     result = findings.result
     certainty: Certainty = findings.certainty
@@ -83,8 +84,25 @@ def _write_findings(findings: Findings, folder: Path) -> None:
         table: pd.DataFrame = findings.trades if name == "trades" else getattr(result, name)
         table.to_parquet(folder / f"{name}.parquet", index=False)
     forecast_table(result).to_parquet(folder / f"{TABLE}.parquet", index=False)
-    (folder / "equity.png").write_bytes(render_png(picture_of(result, findings.curves)))
-    (folder / "report.html").write_text(render_page(findings), "utf-8")
+    _write_documents(findings, folder, pdf=pdf)
+
+
+def _write_documents(findings: Findings, folder: Path, *, pdf: bool) -> None:
+    from reports.document import document_of
+    from reports.figures import picture_of
+    from reports.markdown import write_markdown
+    from reports.page import render_page
+
+    document = document_of(findings)
+    picture = picture_of(findings.result, findings.curves)
+    (folder / "equity.png").write_bytes(render_png(picture))
+    (folder / "equity.svg").write_text(render_picture(picture), "utf-8")
+    (folder / "report.html").write_text(render_page(findings, document), "utf-8")
+    (folder / "report.md").write_text(write_markdown(document), "utf-8")
+    if pdf:
+        from reports.pdf import write_pdf
+
+        (folder / PDF).write_bytes(write_pdf(document))
 
 
 def write_json(content: Mapping[str, Any]) -> str:

@@ -1,0 +1,98 @@
+"""The document: a report before it takes a format, the same for HTML, Markdown and PDF."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pandas as pd
+
+from reports import formats
+from reports.catalogue import CATALOGUE
+from reports.findings import Findings
+from reports.layout import lay_out, top_parts
+from reports.parts import Part, Section
+from reports.sentences import Banner, lead, skill_banner
+from reports.settings import provenance
+
+HEADLINES = ("total_return", "final_equity", "cagr", "sharpe", "max_drawdown", "trades", "win_rate", "exposure")
+PROMISE = "A backtest says how a rule would have fared on this record under the assumptions above. It is no promise."
+
+
+class Tile(NamedTuple):
+    """A headline figure: its range holds it 95 times in 100, where one is known."""
+
+    label: str
+    meaning: str
+    value: str
+    unit: str
+    range: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a report says, from its title to where it came from; `badge` is empty or a word of warning."""
+
+    title: str
+    badge: str
+    subtitle: str
+    banners: Sequence[Banner]
+    notes: Sequence[str]
+    top: Sequence[Part]
+    lead: str
+    tiles: Sequence[Tile]
+    sections: Sequence[Section]
+    provenance: Sequence[tuple[str, str]]
+
+
+def document_of(findings: Findings) -> Document:
+    """The document about a run."""
+    result = findings.result
+    return Document(
+        title=result.name,
+        badge="synthetic market" if result.synthetic else "",
+        subtitle=_subtitle(findings),
+        banners=_banners(findings),
+        notes=result.notes,
+        top=top_parts(findings),
+        lead=lead(result, findings.metrics, findings.baseline_metrics),
+        tiles=_tiles(findings),
+        sections=lay_out(findings),
+        provenance=_provenance(findings),
+    )
+
+
+def _subtitle(findings: Findings) -> str:
+    run = findings.curve
+    markets = ", ".join(f"{market.contract.key} perpetual" for market in findings.result.markets)
+    first, last = (formats.day(pd.Timestamp(run.timestamp[row])) for row in (0, -1))
+    return f"{markets} · {formats.span(run.bar)} bars · {first} to {last} · {formats.count(len(run.equity))} bars"
+
+
+def _banners(findings: Findings) -> list[Banner]:
+    banners = [skill_banner(findings.skills, synthetic=findings.result.synthetic)]
+    if findings.result.ruined:
+        banners.append(
+            Banner("warned", "The account was ruined.", "Equity reached zero; an account never comes back from there.")
+        )
+    return banners
+
+
+def _tiles(findings: Findings) -> list[Tile]:
+    metrics, tiles = findings.metrics, []
+    units = {"final_equity": findings.result.settlement}
+    if metrics["open_trades"]:
+        units["trades"] = f"{metrics['open_trades']} still open"
+    for name in HEADLINES:
+        entry, ends = CATALOGUE[name], getattr(findings.certainty.intervals, name, None)
+        span = "" if ends is None else f"95 % range {entry.write(ends[0])} to {entry.write(ends[1])}"
+        tiles.append(Tile(entry.label, entry.meaning, entry.write(metrics[name]), units.get(name, ""), span))
+    return tiles
+
+
+def _provenance(findings: Findings) -> list[tuple[str, str]]:
+    record = provenance(findings.result)
+    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+    prints = [(f"Market {symbol}", value) for symbol, value in record["markets"].items()]
+    return [*prints, ("Forecasts", f"{record['forecasts_name']} {record['forecasts']}"), ("Made with", versions)]

@@ -1,0 +1,172 @@
+"""The formats of a report: Markdown, CSV, JSON, PDF and pictures, and the summary in a terminal."""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+import re
+import sys
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from result_factory import make_market, make_result, make_trades
+
+from backtests.result import Result
+from crossgate.command_line import main
+from crossgate.summary import coloured
+from foundation.spark import SPARKS, spark_line
+from foundation.trials import TrialLedger
+from reports.document import Document, document_of
+from reports.figures import picture_of
+from reports.findings import find
+from reports.images import render_picture
+from reports.markdown import write_markdown
+from reports.parts import Paragraph, Part
+from reports.pdf import Pages, write_pdf
+from reports.report import write_report
+
+
+def small_run(name: str = "a *starred* run") -> Result:
+    """A run of 1,200 bars and 59 trades."""
+    return make_result(make_market(bars=1200, synthetic=True), make_trades(1200, every=20), name=name)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run, with its PDF."""
+    return write_report(small_run(), tmp_path_factory.mktemp("run") / "one", baselines={}, pdf=True).parent
+
+
+@pytest.fixture(scope="module")
+def document() -> Document:
+    """The document about the run."""
+    return document_of(find(small_run(), {}, TrialLedger()))
+
+
+def show(*words: object, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """The exit code of `crossgate show` with some words, and what it said on both outputs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["crossgate", "show", *map(str, words)])
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_every_format_is_shown(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Text is printed, of a page and a PDF the path is; each goes to a file that is named."""
+    shown = {kind: show(folder, "--format", kind, capsys=capsys)[1] for kind in ("html", "md", "json", "csv", "pdf")}
+    assert shown["html"] == f"{folder / 'report.html'}\n"
+    assert shown["pdf"] == f"{folder / 'report.pdf'}\n"
+    assert shown["md"] == (folder / "report.md").read_text("utf-8")
+    assert json.loads(shown["json"])["name"] == "a *starred* run"
+    trades = pd.read_csv(io.StringIO(shown["csv"]), parse_dates=["opened", "closed"])
+    pd.testing.assert_frame_equal(trades, pd.read_parquet(folder / "trades.parquet"), check_dtype=False)
+    for kind in ("html", "md", "csv", "pdf"):
+        assert show(folder, "--format", kind, "--out", tmp_path / kind, capsys=capsys)[0] == 0
+    assert (tmp_path / "pdf").read_bytes() == (folder / "report.pdf").read_bytes()
+    assert (tmp_path / "md").read_text("utf-8") == shown["md"]
+
+
+def test_a_missing_file_and_a_folder_are_told(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run without a PDF says how to get one; a folder is no place for a file."""
+    plain = write_report(small_run(), tmp_path / "plain", baselines={}).parent
+    assert not (plain / "report.pdf").exists()
+    code, _, error = show(plain, "--format", "pdf", capsys=capsys)
+    assert code == 2
+    assert error.count("\n") == 1
+    assert "holds no report.pdf" in error
+    assert f"crossgate backtest {plain / 'config.toml'} --out {plain} --format pdf" in error
+    code, _, error = show(folder, "--format", "md", "--out", tmp_path, capsys=capsys)
+    assert (code, "is a folder" in error) == (2, True)
+
+
+def test_equal_runs_give_equal_bytes(document: Document) -> None:
+    """The PDF, the Markdown and the SVG of the same run, found twice, are the same to the last byte."""
+    again = find(small_run(), {}, TrialLedger())
+    one, two = (write_pdf(each) for each in (document, document_of(again)))
+    assert one == two
+    assert b"CreationDate" not in one
+    assert write_markdown(document) == write_markdown(document_of(again))
+    pictures = [render_picture(picture_of(again.result, again.curves)) for _ in range(2)]
+    assert pictures[0] == pictures[1]
+    ElementTree.fromstring(pictures[0])
+    assert write_markdown(replace(document, lead="another")) != write_markdown(document)
+
+
+def test_the_markdown_says_what_the_page_says(folder: Path) -> None:
+    """Each section and each caption of the page stands in the Markdown, and every row has as many cells as its head."""
+    text, page = (folder / "report.md").read_text("utf-8"), (folder / "report.html").read_text("utf-8")
+    for title in re.findall(r"<h2>([^<]+)</h2>", page):
+        assert f"## {title}" in text
+    for caption in re.findall(r"<caption>([^<]+)</caption>", page):
+        assert html.unescape(caption) in text or caption.startswith("Press a row")
+    assert text.startswith("# a \\*starred\\* run (synthetic market)\n")
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) > 100
+    for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
+
+
+def test_nothing_is_drawn_beside_the_page(document: Document, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every text of the PDF begins and ends inside its page, and none is lower than the foot."""
+    spans: list[tuple[float, float, float]] = []
+    real = Pages._text
+
+    def noted(self: Pages, x: float, text: str, size: float, *rest: str, **named: object) -> None:
+        width = self._width(text, size)
+        left = x - width if named.get("align") == "right" else x
+        height = named.get("y")
+        spans.append((left, left + width, self.y if height is None else float(str(height))))
+        real(self, x, text, size, *rest, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Pages, "_text", noted)
+    write_pdf(document)
+    left, right, height = np.array(spans).T
+    assert len(spans) > 300
+    assert (left >= 40.0).all()
+    assert (right <= 595.0 - 30.0).all()
+    assert (height >= 20.0).all()
+
+
+def test_a_part_that_no_format_knows_is_an_error(document: Document) -> None:
+    """A new kind of part is not left out in silence."""
+
+    class Riddle(Part):
+        part = "riddle"
+
+    for write in (write_markdown, write_pdf):
+        with pytest.raises(TypeError, match="riddle"):
+            write(replace(document, top=[Paragraph("said"), Riddle()]))
+
+
+@given(st.lists(st.floats(-1e9, 1e9), max_size=300), st.integers(1, 80))
+def test_a_spark_line_has_a_bar_a_stretch(values: list[float], width: int) -> None:
+    """At most `width` bars, as many as values where there are fewer; the lowest stretch is lowest."""
+    line = spark_line(values, width)
+    assert len(line) == min(width, len(values))
+    assert set(line) <= set(SPARKS)
+    if 1 < len(values) <= width and max(values) - min(values) > 1.0:
+        assert line[values.index(min(values))] == SPARKS[0]
+        assert line[values.index(max(values))] == SPARKS[-1]
+
+
+def test_the_summary_has_a_spark_line_and_colours() -> None:
+    """`print(result)` draws the equity in one line; a terminal shows the same text in colours."""
+    result = small_run()
+    text = str(result)
+    assert spark_line(result.equity["equity"].to_list()) in text.splitlines()
+    assert max(map(len, text.splitlines())) <= 120
+    shown = coloured(text)
+    assert shown.plain == text
+    assert {str(span.style) for span in shown.spans} >= {"bold", "blue"}
