@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from copy import copy
 from typing import Any, NoReturn
 
 import backtrader as bt
 import numpy as np
 
-from backtests import records
+from backtests import records, worth
 from backtests.commission import FuturesCommission
-from backtests.exchange import play_and_record
+from backtests.cursor import Cursor
 from backtests.feed import CandleFeed
 from backtests.ledger import Ledger
+from backtests.orders import BuyOrder, SellOrder, make_order
 from backtests.parameters import AccountParams, CostParams
-from backtests.ties import withdraw
-from backtests.translation import KINDS, OPTIONS, Calendar, check_order, kind_name, read_back, write_order
-from backtests.valuation import entry_of, notional_of
+from backtests.playing import Playing
+from backtests.telling import Teller
+from backtests.translation import KINDS, OPTIONS, Calendar, check_order, kind_name, order_values
 from foundation.errors import CrossgateError, DataError, ParameterError
 from strategies.parameters import RiskParams
 
@@ -78,6 +78,8 @@ class FuturesBroker(bt.BrokerBase):
         RiskParams(leverage=float(self.p.leverage))
         self.startingcash = self.p.cash
         self.notifications: deque[Any] = deque()
+        # `heard`: whether anyone listens to the news of orders that do not fill; `sleeps`: see Playing.
+        self.heard, self.sleeps, self.cursor = True, True, Cursor()
         self.account = np.zeros(1, dtype=records.ACCOUNT)
         self.account["cash"] = self.account["equity"] = self.p.cash
 
@@ -92,31 +94,31 @@ class FuturesBroker(bt.BrokerBase):
                 )
         self._check_feeds()
         markets, first = [feed.market for feed in self.feeds], self.feeds[0].market.candles
-        count, bars = len(markets), len(first)
-        self.positions = np.zeros(count, dtype=records.POSITION)
-        self.bars = np.stack([records.bar_records(market, self.costs.impact_window) for market in markets])
-        self.finer = records.finer_records(markets, self.bars)
-        self.contracts = np.concatenate([records.contract_record(market.contract) for market in markets])
-        self.settings = records.settings_record(self.terms, self.costs)
-        self.history = np.zeros(bars, dtype=records.HISTORY)
-        self.position_history = np.zeros((count, bars), dtype=records.POSITION_HISTORY)
-        self.orders = np.zeros(64, dtype=records.ORDER)
-        self.payments = np.zeros(2 * count, dtype=records.PAYMENT)
-        self.fills = np.zeros(3 * 64 + 2 * count, dtype=records.FILL)
+        self.playing = Playing(markets, self.terms, self.costs, self.account, sleeps=self.sleeps)
+        self.positions, self.contracts = self.playing.positions, self.playing.contracts
+        self.history, self.position_history = self.playing.history, self.playing.position_history
+        self.cursor.at, self.heard = -1, True
         self.open_orders: dict[int, Any] = {}
         self.untransmitted: dict[int, list[Any]] = {}
-        self.held = {feed.symbol: bt.position.Position() for feed in self.feeds}
-        self.owners: dict[str, Any] = {}
         self.commissions = {feed.symbol: self._fees_of(number, feed) for number, feed in enumerate(self.feeds)}
         self.clock = self.feeds[0].lines[0]
         self.calendar = Calendar(self.feeds[0].days, first.bar / 86_400e9)
         self.moving: dict[int, Any] = {}
         self.ledger = Ledger([feed.symbol for feed in self.feeds], first.timestamp, self.account)
+        self.teller = Teller(self)
+
+    def stop(self) -> None:
+        """Settles the account at the last bar; a run that was stopped before the end has no later ones."""
+        self.history[self.cursor.at + 1 :] = 0
+        self.position_history[:, self.cursor.at + 1 :] = 0
+        if self.cursor.at >= 0:
+            self.playing.settle(self.cursor.at)
 
     def _check_feeds(self) -> None:
         """Numbers the feeds; raises DataError where they cannot share an account."""
         lead = self.feeds[0]
         self.symbols = {feed.symbol: number for number, feed in enumerate(self.feeds)}
+        self.ticks = [feed.market.contract.tick for feed in self.feeds]
         for feed in self.feeds:
             if not np.array_equal(feed.market.candles.timestamp, lead.market.candles.timestamp):
                 fix = "cut all markets to the same span and bar length"
@@ -132,13 +134,17 @@ class FuturesBroker(bt.BrokerBase):
 
     def getcash(self) -> float:
         """What is not posted as margin: of the cash, or of a cross account's equity."""
-        whole = self.account["equity" if self.p.margin == "cross" else "cash"][0]
-        return float(whole - self.account["margin"][0])
+        at, playing = self.cursor.at, self.playing
+        if at < 0:
+            return float(self.account["cash"][0])
+        whole = playing.equity if self.p.margin == "cross" else playing.cash
+        return whole[at] - playing.margin[at]
 
     def getvalue(self, datas: Any = None) -> float:
         """The equity; of some feeds only, the value of their positions at the last close, below zero for a short."""
         if datas is None:
-            return float(self.account["equity"][0])
+            at = self.cursor.at
+            return self.playing.equity[at] if at >= 0 else float(self.account["equity"][0])
         positions = ((data, self.getposition(data).size, data.close[0]) for data in datas)
         return float(sum(math.copysign(self.notional(*position), position[1]) for position in positions))
 
@@ -187,8 +193,7 @@ class FuturesBroker(bt.BrokerBase):
 
     def getposition(self, data: Any, clone: bool = True) -> Any:
         """The position in a feed's contract, a copy; its size is the exchange's own, a whole number of lots."""
-        quantity = self.positions["quantity"][self.symbols[data.symbol]]
-        return bt.position.Position(float(quantity), self.held[data.symbol].price)
+        return self.teller.position(data.symbol)
 
     def getcommissioninfo(self, data: Any) -> Any:
         """The contract's fee, as Backtrader wants it."""
@@ -200,7 +205,7 @@ class FuturesBroker(bt.BrokerBase):
 
     def notional(self, data: Any, size: float, price: float) -> float:
         """The value of a size of a feed's contract at a price, in the settlement currency."""
-        return notional_of(self.contracts[self.symbols[data.symbol]], size, price)
+        return worth.notional(self.contracts, self.symbols[data.symbol], size, price)
 
     def cost_rate(self, data: Any) -> float:
         """Taker fee plus slippage of one fill, a fraction of notional, as far as it does not hang on the size."""
@@ -214,11 +219,11 @@ class FuturesBroker(bt.BrokerBase):
 
     def buy(self, owner: Any, data: Any, size: float, **options: Any) -> Any:
         """A buy order, in Backtrader's words; see the class for the keywords added."""
-        return self._order(bt.BuyOrder, owner, data, size, **options)
+        return self._order(BuyOrder, owner, data, size, **options)
 
     def sell(self, owner: Any, data: Any, size: float, **options: Any) -> Any:
         """A sell order, in Backtrader's words; see the class for the keywords added."""
-        return self._order(bt.SellOrder, owner, data, size, **options)
+        return self._order(SellOrder, owner, data, size, **options)
 
     def submit(self, order: Any) -> Any:
         """Takes an order; those of a bracket wait until the last one is transmitted."""
@@ -236,28 +241,19 @@ class FuturesBroker(bt.BrokerBase):
         """Withdraws an order that is still open, with the exits that wait for it; False if it is done."""
         if order.ref not in self.open_orders:
             return False
-        desk = records.Desk(
-            self.account, self.positions, self.orders, self.settings,
-            self.contracts, self.fills, self.payments, self.finer,
-        )  # fmt: skip
-        withdraw(desk, order.ref)
-        self._report_orders(len(self.clock) - 1)
+        self.playing.withdraw(order.ref)
+        self.teller.tell_orders(len(self.clock) - 1)
         return True
 
     def next(self) -> None:
         """Plays the bar that has just closed, then tells Backtrader what happened in it."""
-        i = len(self.clock) - 1
-        play_and_record(
-            self.account, self.positions, self.orders, self.bars, i, self.settings,
-            self.contracts, self.fills, self.payments, self.finer, self.history, self.position_history,
-        )  # fmt: skip
-        if self.account["events"][0]:
-            self.ledger.add_payments(i, self.payments[: self.account["payments"][0]])
-            for fill in self.fills[: self.account["fills"][0]]:
-                self._report_fill(i, fill)
-            self._report_orders(i)
-        for reference, order in self.moving.items():
-            read_back(order, self._row(reference))
+        i = self.cursor.at = len(self.clock) - 1
+        if i < self.playing.wake:
+            return
+        if self.playing.play(i):
+            self.teller.tell(i)
+        if self.moving:
+            self.teller.read_back()
 
     def get_notification(self) -> Any:
         """The next order with news, or None."""
@@ -268,123 +264,39 @@ class FuturesBroker(bt.BrokerBase):
     def _order(self, side: Any, owner: Any, data: Any, size: float, **options: Any) -> Any:
         """An order of Backtrader's own options and, as its info, of the keywords that this broker adds."""
         given = {name: options.pop(name, default) for name, default in OPTIONS.items()}
-        name = kind_name(side, given["exectype"])
+        name = kind_name(given["exectype"])
         check_order(name, side.OrdTypes[side.ordtype].lower(), data, size, given, options)
-        order = side(owner=owner, data=data, size=size, pricelimit=given.pop("plimit"), **given)
-        order.addinfo(**options)
+        order = make_order(
+            side, {"owner": owner, "data": data, "size": size, "pricelimit": given.pop("plimit"), **given}
+        )
+        order.info.update(options)
         return self.submit(order)
 
     def _place(self, order: Any) -> None:
         """Writes an order to the exchange, where the next bar will find it."""
-        row, now = int(self.account["orders"][0]), len(self.clock) - 1
-        if row == len(self.orders):
-            self.orders = np.concatenate((self.orders, np.zeros_like(self.orders)))
-            self.fills = np.zeros(3 * len(self.orders) + 2 * len(self.feeds), dtype=records.FILL)
-        self.orders[row : row + 1] = 0
-        new, number = self.orders[row], self.symbols[order.data.symbol]
-        write_order(new, order, number, self.contracts[number], self.calendar, now, self.p.leverage)
+        number, now, ref, parent = self.symbols[order.data.symbol], len(self.clock) - 1, order.ref, order.parent
+        new = order_values(order, number, self.ticks[number], self.calendar, now, self.p.leverage)
         order.accept(self)
         self._notify(order)
-        self.owners[order.data.symbol] = order.owner
-        new["status"] = records.LIVE if order.parent is None else records.SLEEPING
-        self.account["orders"] += 1
-        self.open_orders[order.ref] = order
+        self.teller.owners[order.data.symbol] = order.owner
+        new["status"] = records.LIVE if parent is None else records.SLEEPING
+        self.open_orders[ref] = order
         kind, trails = KINDS[order.getordername()]
         if trails or kind == records.STOP_LIMIT:
-            self.moving[order.ref] = order
-        late = order.parent is not None and order.parent.ref not in self.open_orders
-        if late or self.account["ruined"][0]:
-            new["remark"] = records.RUIN if self.account["ruined"][0] else records.ENTRY
+            self.moving[ref] = order
+        late = parent is not None and parent.ref not in self.open_orders
+        ruined = bool(self.account["ruined"][0])
+        if late or ruined:
+            new["remark"], new["status"] = records.RUIN if ruined else records.ENTRY, records.REFUSED
             new["cash"], new["position"] = self.account["cash"][0], self.positions["quantity"][number]
-            new["status"] = records.REFUSED
-            self._report_orders(now)
+        self.playing.order(new)
+        if late or ruined:
+            self.teller.tell_orders(now)
 
     def _notify(self, order: Any) -> None:
-        self.notifications.append(order.clone())
-
-    def _report_fill(self, i: int, fill: Any) -> None:
-        """Tells Backtrader of a fill, as the opening or closing part of its order."""
-        self.ledger.add_fill(i, fill)
-        feed = self.feeds[fill["symbol"]]
-        order = self.open_orders.get(int(fill["order"])) or self._liquidation_order(feed, fill)
-        position, size = self.held[feed.symbol], float(fill["side"] * fill["quantity"])
-        entry = position.price
-        if not fill["opening"] and fill["position"] == 0.0:
-            size = -position.size
-        price, fee = float(fill["price"]), float(fill["fee"] + fill["liquidation_fee"])
-        averaged = (
-            entry_of(self.contracts[fill["symbol"]], position.size, entry, size, price) if fill["opening"] else entry
-        )
-        # Backtrader's trades add up sizes as doubles, and end where that sum is zero: so does `held`.
-        _, _, opened, closed = position.update(size, price, feed.datetime.datetime())
-        psize = float(fill["position"])
-        pprice = position.price = averaged if psize else 0.0
-        info = order.comminfo = self._commission(feed.symbol, entry if closed else None)
-        order.execute(
-            feed.datetime[0], size, price, closed, info.getvaluesize(closed, entry), fee if closed else 0.0,
-            opened, info.getvaluesize(opened, price), fee if opened else 0.0,
-            info.get_margin(price), float(fill["realised_pnl"]), psize, pprice,
-        )  # fmt: skip
-        if fill["reason"] == records.LIQUIDATION:
-            order.addinfo(reason="liquidation")
-        if order.ref in self.open_orders:
-            row = self._row(order.ref)
-            if row["status"] != records.FILLED:
-                order.partial()
-        if not order.alive() or int(fill["order"]) == 0:
-            order.completed()
-        self._notify(order)
+        if self.heard:
+            self.notifications.append(order.clone())
 
     def _fees_of(self, number: int, feed: Any) -> FuturesCommission:
         fee = feed.market.contract.taker_fee
-        return FuturesCommission(commission=fee, leverage=self.p.leverage, contract=self.contracts[number])
-
-    def _commission(self, symbol: str, entry: float | None) -> FuturesCommission:
-        """The commission of a contract; of a closing fill with the account's own average entry."""
-        info = self.commissions[symbol]
-        if entry is not None:
-            info = copy(info)
-            info.entry = entry
-        return info
-
-    def _row(self, identity: int) -> Any:
-        rows = self.orders[: self.account["orders"][0]]
-        return rows[np.flatnonzero(rows["id"] == identity)[0]]
-
-    def _liquidation_order(self, feed: Any, fill: Any) -> Any:
-        """The order that stands for the venue's taking over a position."""
-        kind = bt.BuyOrder if fill["side"] > 0 else bt.SellOrder
-        order = kind(owner=self.owners[feed.symbol], data=feed, size=float(fill["quantity"]), exectype=bt.Order.Market)
-        order.addcomminfo(self.commissions[feed.symbol])
-        order.addinfo(reason="liquidation")
-        order.submit(self)
-        order.accept(self)
-        return order
-
-    def _report_orders(self, i: int) -> None:
-        """Tells Backtrader of every order that has reached its end, and keeps the refused and cancelled ones."""
-        for row in self.orders[: self.account["orders"][0]]:
-            order = self.open_orders.get(int(row["id"])) if row["status"] > records.LIVE else None
-            if order is None:
-                continue
-            del self.open_orders[order.ref]
-            self.moving.pop(order.ref, None)
-            if row["status"] != records.FILLED:
-                self._end(order, row)
-            elif order.alive():
-                order.completed()
-                self._notify(order)
-            if row["remark"]:
-                self.ledger.add_order(i, row)
-
-    def _end(self, order: Any, row: Any) -> None:
-        """Backtrader's word for an end without a fill: cancelled, expired, rejected, or for lack of margin."""
-        if row["status"] == records.CANCELLED:
-            order.cancel()
-        elif row["remark"] == records.ENTRY:
-            order.reject(self)
-        else:
-            order.margin()
-        if row["status"] == records.EXPIRED:
-            order.status = order.Expired
-        self._notify(order)
+        return FuturesCommission(commission=fee, leverage=self.p.leverage, contracts=self.contracts, symbol=number)

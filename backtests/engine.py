@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
-import backtrader as bt
 import numpy as np
 import pandas as pd
 
 from backtests import records
 from backtests.broker import FuturesBroker
 from backtests.feed import CandleFeed
-from backtests.ledger import table
+from backtests.loop import Cerebro
 from backtests.parameters import AccountParams, CostParams
 from backtests.result import Result
-from backtests.stage import set_stage
+from backtests.stage import Stage, set_stage
 from foundation.errors import ParameterError
-from markets.candles import IntArray, utc
+from markets.candles import utc
 from markets.market import Market
 from models.forecasts import Forecaster, Forecasts, collect_forecasts
 from strategies.lstm_crossover import Decision, LSTMCrossover
+from strategies.outlook import Outlook, make_outlook
 from strategies.parameters import CrossoverParams, RiskParams
+from strategies.reasons import texts
 
 # An account that has fallen to this part of its starting cash can hardly trade any more.
 AS_GOOD_AS_RUINED = 0.05
@@ -37,13 +38,15 @@ def backtest(
     *,
     name: str = "backtest",
     config: dict[str, Any] | None = None,
+    loop: Literal["fast", "stock"] = "fast",
 ) -> Result:
     """The Result of trading one or several markets on forecasts, from the first bar that has one.
 
     `forecasts` may be any Forecaster: it is then asked bar by bar. Several markets share the account,
     each with an equal part of the equity, over the span that all of them have. Orders are decided at
-    a bar's close and filled at the next open. Raises ParameterError for a leverage above a contract's
-    maximum, and DataError where funding is missing unless `missing_funding = "zero"`.
+    a bar's close and filled at the next open. `loop`: "fast", or "stock" for Backtrader's own, with every decision
+    and every bar worked out one by one; both come to the same record. Raises ParameterError for a leverage above a
+    contract's maximum, and DataError where funding is missing unless `missing_funding = "zero"`.
     """
     strategy, risk = strategy or CrossoverParams(), risk or RiskParams()
     account, costs = account or AccountParams(), costs or CostParams()
@@ -52,9 +55,12 @@ def backtest(
     stage = set_stage(markets, asked, costs, [strategy], [risk])
     played, start = stage.played, stage.start
     notes = [*_notes(played, start, account), *asked.notes]
-    cerebro, decisions = _cerebro(stage.fed, asked, strategy, risk, account, costs, start)
+    decided: list[Any] = [[] for _ in stage.fed]
+    if loop == "fast":
+        decided = [_outlook(one, stage.first, asked, strategy, risk, costs) for one in stage.fed]
+    cerebro = _cerebro(stage, asked, strategy, risk, account, costs, decided, loop)
     cerebro.run()
-    tables = _tables(cerebro.broker, decisions, stage.first)
+    tables = _tables(cerebro.broker, decided, stage)
     ruined = bool(cerebro.broker.account["ruined"][0])
     if ruined:
         notes.append("the account was ruined: equity reached zero and stayed there")
@@ -120,13 +126,21 @@ def _repaired(market: Market, start: int) -> list[str]:
     return notes
 
 
+def _outlook(
+    market: Market, first: int, forecasts: Forecasts, strategy: CrossoverParams, risk: RiskParams, costs: CostParams
+) -> Outlook:
+    """What the strategy wants at every bar of a market that is fed."""
+    rates = market.contract.taker_fee + costs.slippage_rates(market.candles.close, market.contract.tick)
+    return make_outlook(market, forecasts, strategy, risk, rates, first)
+
+
 def _cerebro(
-    markets: Sequence[Market], forecasts: Forecasts, strategy: CrossoverParams, risk: RiskParams,
-    account: AccountParams, costs: CostParams, start: int,
-) -> tuple[Any, list[list[Decision]]]:  # fmt: skip
-    decisions: list[list[Decision]] = [[] for _ in markets]
-    cerebro = bt.Cerebro(stdstats=False)
-    for market in markets:
+    stage: Stage, forecasts: Forecasts, strategy: CrossoverParams, risk: RiskParams, account: AccountParams,
+    costs: CostParams, decided: Sequence[Any], loop: str,
+) -> Any:  # fmt: skip
+    """A Cerebro that is ready to run; `decided`: one Outlook a market, or a list to put Decisions down in."""
+    cerebro = Cerebro(loop=loop)
+    for market in stage.fed:
         cerebro.adddata(CandleFeed(dataname=market))
     cerebro.broker = FuturesBroker(
         cash=account.cash, leverage=risk.leverage, slippage_bps=costs.slippage_bps,
@@ -134,18 +148,14 @@ def _cerebro(
         intrabar=account.intrabar, limit_fill=account.limit_fill, margin=account.margin,
     )  # fmt: skip
     parameters = {name: getattr(table, name) for table in (strategy, risk) for name in type(table).model_fields}
-    cerebro.addstrategy(
-        LSTMCrossover,
-        forecaster=forecasts,
-        start=start,
-        record=lambda number, row: decisions[number].append(row),
-        **parameters,
-    )
-    return cerebro, decisions
+    known = {"outlooks": decided} if loop == "fast" else {"record": lambda number, row: decided[number].append(row)}
+    cerebro.addstrategy(LSTMCrossover, forecaster=forecasts, start=stage.start, **known, **parameters)
+    return cerebro
 
 
-def _tables(broker: FuturesBroker, decisions: list[list[Decision]], first: int) -> dict[str, Any]:
+def _tables(broker: FuturesBroker, decided: Sequence[Any], stage: Stage) -> dict[str, Any]:
     """The tables of a Result, from the first played row on."""
+    first = stage.first
     fills, payments, orders = broker.ledger.tables()
     stamps = broker.ledger.stamps
     time = pd.to_datetime(stamps[first:], utc=True, unit="ns")
@@ -165,17 +175,21 @@ def _tables(broker: FuturesBroker, decisions: list[list[Decision]], first: int) 
         "orders": orders,
         "equity": equity,
         "positions": pd.concat(parts, ignore_index=True),
-        "decisions": _decisions(broker.ledger.symbols, decisions, stamps[first:]),
+        "decisions": pd.concat(map(_decisions, stage.fed, decided, [first] * len(decided)), ignore_index=True),
         "totals": broker.ledger.totals(),
     }
 
 
-def _decisions(symbols: Sequence[str], decisions: list[list[Decision]], stamps: IntArray) -> pd.DataFrame:
-    parts = []
-    for symbol, rows in zip(symbols, decisions, strict=True):
-        played = [row for row in rows if row.timestamp >= stamps[0]]
-        part = table(played, Decision._fields)
-        part["signal"] = part["signal"].astype(np.int8)
-        part.insert(1, "symbol", symbol)
-        parts.append(part)
-    return pd.concat(parts, ignore_index=True)
+def _decisions(market: Market, decided: Any, first: int) -> pd.DataFrame:
+    """One market's decisions from row `first` on: of an Outlook, or one after the other."""
+    columns: dict[str, Any] = {field: [] for field in Decision._fields}
+    if isinstance(decided, Outlook):
+        columns |= {"timestamp": market.candles.timestamp[first:], "close": market.candles.close[first:]}
+        columns |= {name: getattr(decided, name)[first:] for name in ("mean", "sigma", "threshold", "fast", "slow")}
+        columns |= {"signal": np.asarray(decided.sides)[first:], "reason": texts(decided.reasons[first:])}
+    elif len(decided) > first:
+        columns = dict(zip(Decision._fields, zip(*decided[first:], strict=True), strict=True))
+    part = pd.DataFrame(columns).astype({"signal": np.int8, "reason": str})
+    part["timestamp"] = pd.to_datetime(part["timestamp"], utc=True, unit="ns")
+    part.insert(1, "symbol", pd.Series([market.symbol] * len(part), dtype=str))
+    return part

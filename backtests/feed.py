@@ -38,8 +38,10 @@ class CandleFeed(bt.feed.DataBase):
         minutes = max(market.candles.bar // _MINUTE, 1)
         self._timeframe = self.p.timeframe = bt.TimeFrame.Minutes
         self._compression = self.p.compression = minutes
-        self._stamps = market.candles.timestamp.tolist()
+        self._stamps = market.candles.timestamp
         self._cursor = 0
+        # Found at once, where Backtrader looks for a line by its name in three places.
+        self.__dict__.update({name: getattr(self.lines, name) for name in self.getlinealiases()})
 
     @property
     def days(self) -> NDArray[np.float64]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from backtests import records
 from backtests.result import Totals
 from markets.candles import IntArray
 
-_STATUS = {
-    records.FILLED: "shrunk", records.CANCELLED: "cancelled", records.REFUSED: "refused", records.EXPIRED: "expired",
-}  # fmt: skip
+# Statuses by number; an order that was filled is in the table because it was shrunk.
+_STATUS = ("sleeping", "live", "shrunk", "cancelled", "refused", "expired")
 FILL_COLUMNS = (
     "timestamp", "symbol", "side", "quantity", "price", "reason", "fee", "realised_pnl", "position", "cash",
     "slippage", "liquidation_fee", "bound", "notional", "spread_cost", "impact_cost",
@@ -33,47 +34,45 @@ class Ledger:
 
     def __init__(self, symbols: list[str], stamps: IntArray, account: records.Records) -> None:
         self.symbols, self.stamps, self.account = symbols, stamps, account
-        self.fills: list[tuple[Any, ...]] = []
-        self.payments: list[tuple[Any, ...]] = []
-        self.orders: list[tuple[Any, ...]] = []
+        self._fills = _Rows(records.FILL)
+        self._payments = _Rows(records.PAYMENT)
+        self._orders = _Rows(records.ORDER)
 
-    def add_fill(self, i: int, fill: Any) -> None:
-        """A FILL record of bar `i`."""
-        side = "buy" if fill["side"] > 0 else "sell"
-        reason = records.FILL_REASONS[fill["reason"]]
-        head = (
-            self.stamps[i],
-            self.symbols[fill["symbol"]],
-            side,
-            float(fill["quantity"]),
-            float(fill["price"]),
-            reason,
-        )
-        names = ("fee", "realised_pnl", "position", "cash", *FILL_COLUMNS[-6:])
-        self.fills.append((*head, *(float(fill[name]) for name in names)))
+    def add_fills(self, i: int, fills: records.Records) -> None:
+        """The FILL records of bar `i`."""
+        self._fills.add(i, fills)
 
-    def add_payments(self, i: int, payments: Any) -> None:
+    def add_payments(self, i: int, payments: records.Records) -> None:
         """The PAYMENT records of bar `i`."""
-        for row in payments:
-            numbers = (float(row[name]) for name in PAYMENT_COLUMNS[2:])
-            self.payments.append((self.stamps[i], self.symbols[row["symbol"]], *numbers))
+        self._payments.add(i, payments)
 
-    def add_order(self, i: int, row: Any) -> None:
+    def add_order(self, i: int, order: records.Records) -> None:
         """An ORDER record that was refused, shrunk, cancelled or expired on bar `i`, and the account of that moment."""
-        side = "buy" if row["side"] > 0 else "sell"
-        quantity, remark = float(row["quantity"]), records.ORDER_REMARKS[row["remark"]]
-        head = (self.stamps[i], self.symbols[row["symbol"]], side, quantity, _STATUS[int(row["status"])], remark)
-        kind = records.ORDER_KINDS[row["kind"]]
-        numbers = (float(row[name]) for name in ("price", "position", "cash"))
-        self.orders.append((*head, kind, *numbers))
+        self._orders.add(i, order)
 
     def tables(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         """Fills, funding payments and orders as tables with UTC timestamps."""
+        bars, fills = self._fills.joined()
+        filled = {**self._head(bars, fills), "reason": _named(records.FILL_REASONS, fills["reason"])}
+        at, payments = self._payments.joined()
+        ended, orders = self._orders.joined()
+        head = self._head(ended, orders) | {
+            "status": _named(_STATUS, orders["status"]),
+            "reason": _named(records.ORDER_REMARKS, orders["remark"]),
+            "kind": _named(records.ORDER_KINDS, orders["kind"]),
+        }
         return (
-            table(self.fills, FILL_COLUMNS),
-            table(self.payments, PAYMENT_COLUMNS),
-            table(self.orders, ORDER_COLUMNS),
+            frame(FILL_COLUMNS, filled, fills),
+            frame(PAYMENT_COLUMNS, self._head(at, payments), payments),
+            frame(ORDER_COLUMNS, head, orders),
         )
+
+    def _head(self, bars: IntArray, rows: records.Records) -> dict[str, Any]:
+        """The columns that tables share; a payment has no side."""
+        head = {"timestamp": self.stamps[bars], "symbol": _named(self.symbols, rows["symbol"])}
+        if "side" in (rows.dtype.names or ()):
+            head["side"] = _named(("sell", "buy"), rows["side"] > 0)
+        return head
 
     def totals(self) -> Totals:
         """The sums over the run."""
@@ -94,17 +93,33 @@ class Ledger:
         )
 
 
-def table(rows: Sequence[tuple[Any, ...]], columns: tuple[str, ...]) -> pd.DataFrame:
-    """Rows as a table; text columns and an int64 UTC timestamp keep their types when there are none."""
-    text = ("symbol", "side", "reason", "status", "kind")
-    data = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
-    frame = pd.DataFrame(
-        {
-            name: pd.Series(
-                list(values), dtype=str if name in text else np.int64 if name == "timestamp" else np.float64
-            )
-            for name, values in zip(columns, data, strict=True)
-        }
-    )
-    frame["timestamp"] = pd.to_datetime(frame["timestamp"], utc=True, unit="ns")
-    return frame
+class _Rows:
+    """Records that come a few at a time, with the bar each belongs to."""
+
+    def __init__(self, kind: np.dtype[Any]) -> None:
+        self.kind, self.bars, self.content = kind, array("q"), bytearray()
+
+    def add(self, i: int, rows: records.Records) -> None:
+        self.bars.extend([i] * len(rows))
+        self.content += rows.tobytes()
+
+    def joined(self) -> tuple[IntArray, records.Records]:
+        return np.array(self.bars, dtype=np.int64), np.frombuffer(bytes(self.content), dtype=self.kind)
+
+
+def _named(names: Sequence[str], numbers: npt.NDArray[Any]) -> list[str]:
+    return [names[number] for number in numbers.tolist()]
+
+
+def frame(columns: Sequence[str], given: Mapping[str, Any], rows: records.Records) -> pd.DataFrame:
+    """A table of columns that are given, or else are fields of records; timestamps become UTC, words stay words."""
+    values: dict[str, Any] = {}
+    for name in columns:
+        column = given.get(name)
+        if name == "timestamp":
+            values[name] = pd.to_datetime(np.asarray(column, dtype=np.int64), utc=True, unit="ns")
+        elif column is None:
+            values[name] = pd.Series(rows[name].astype(np.float64))
+        else:
+            values[name] = pd.Series(column, dtype=str)
+    return pd.DataFrame(values)

@@ -31,7 +31,9 @@ KINDS = {
 OPTIONS: dict[str, Any] = dict.fromkeys(
     ("price", "plimit", "exectype", "valid", "oco", "trailamount", "trailpercent", "parent")
 ) | {"tradeid": 0, "transmit": True}
-ADDED = ("leverage", "reduce_only", "reason", *records.EXIT_DISTANCES, *records.STOP_DISTANCES)
+DISTANCES = (*records.EXIT_DISTANCES, *records.STOP_DISTANCES)
+ADDED = ("leverage", "reduce_only", "reason", *DISTANCES)
+_REASONS = {reason: number for number, reason in enumerate(records.FILL_REASONS)}
 
 
 class Calendar:
@@ -55,11 +57,15 @@ class Calendar:
         return after if self.days[after] == session_end else max(after - 1, now + 1)
 
 
-def kind_name(order_class: Any, exectype: int | None) -> str:
+# Backtrader's names of the order kinds by their numbers; none given is the first.
+_NAMES: dict[Any, str] = {None: "Market"} | dict(
+    enumerate(("Market", "Close", "Limit", "Stop", "StopLimit", "StopTrail", "StopTrailLimit", "Historical"))
+)
+
+
+def kind_name(exectype: int | None) -> str:
     """Backtrader's name of an order kind; raises ParameterError for one that is not played."""
-    names = list(order_class.ExecTypes)
-    known = exectype is None or (isinstance(exectype, int) and 0 <= exectype < len(names))
-    name = names[exectype or 0] if known else exectype
+    name = _NAMES.get(exectype, exectype) if exectype is None or isinstance(exectype, int) else exectype
     if name not in KINDS:
         raise ParameterError(
             "exectype", "is not a kind this broker plays", value=name, fix=f"allowed: {', '.join(KINDS)}"
@@ -74,9 +80,9 @@ def check_order(
 
     `given`: Backtrader's own keywords, `added`: all others; `kind`: Backtrader's name of it.
     """
-    where = f"in the {kind} order to {side} {data.symbol} given at {utc(data.open_time)} UTC"
 
     def refuse(name: str, value: object, problem: str, fix: str) -> None:
+        where = f"in the {kind} order to {side} {data.symbol} given at {utc(data.open_time)} UTC"
         raise ParameterError(name, f"{problem}, {where}", value=value, fix=fix)
 
     if not _is_above_zero(size):
@@ -100,6 +106,8 @@ def check_order(
 
 
 def _is_above_zero(value: object) -> bool:
+    if type(value) is float:
+        return 0.0 < value < math.inf
     return isinstance(value, Real) and math.isfinite(value) and float(value) > 0
 
 
@@ -137,8 +145,8 @@ def _check_valid(data: Any, valid: object, refuse: Any) -> None:
 def _check_added(kind: str, parent: Any, added: Mapping[str, Any], refuse: Any) -> None:
     """The keywords that this broker adds; others are kept as info, but for misspellings."""
     for name in added:
-        near = difflib.get_close_matches(name, (*OPTIONS, *ADDED), n=1, cutoff=0.8)
-        if name not in ADDED and near:
+        near = [] if name in ADDED else difflib.get_close_matches(name, (*OPTIONS, *ADDED), n=1, cutoff=0.8)
+        if near:
             refuse(name, added[name], "is not a keyword", f'did you mean "{near[0]}"?')
     leverage, reason = added.get("leverage", 1.0), added.get("reason", "order")
     if not _is_above_zero(leverage):
@@ -147,54 +155,55 @@ def _check_added(kind: str, parent: Any, added: Mapping[str, Any], refuse: Any) 
         refuse("reason", reason, "is not a reason of a fill", suggestion(str(reason), records.FILL_REASONS))
     if not isinstance(added.get("reduce_only", False), bool | int):
         refuse("reduce_only", added["reduce_only"], "should be True or False", "True: it never opens")
-    for name in (*records.EXIT_DISTANCES, *records.STOP_DISTANCES):
-        moves = name in records.STOP_DISTANCES
-        distance = added.get(name, 0.0)
-        below = not isinstance(distance, Real) or not float(distance) >= 0
-        if name in added and (parent is None or below or (moves and kind != "Stop")):
-            who = "the stop" if moves else "the exits"
-            fix = f"{who} of a bracket may take 0 or more, measured from the fill of the parent"
-            refuse(name, distance, "cannot be used here", fix)
+    for name, distance in added.items():
+        if name in DISTANCES:
+            _check_distance(name, distance, kind, parent, refuse)
 
 
-def write_order(
-    new: Any, order: Any, symbol: int, contract: Any, calendar: Calendar, now: int, leverage: float
-) -> None:
-    """Fills the ORDER record `new` from a Backtrader order that was given at the close of bar `now`.
+def _check_distance(name: str, distance: object, kind: str, parent: Any, refuse: Any) -> None:
+    moves = name in records.STOP_DISTANCES
+    below = not isinstance(distance, Real) or not float(distance) >= 0
+    if parent is None or below or (moves and kind != "Stop"):
+        who = "the stop" if moves else "the exits"
+        fix = f"{who} of a bracket may take 0 or more, measured from the fill of the parent"
+        refuse(name, distance, "cannot be used here", fix)
 
-    `symbol`: the number of its feed, `contract`: that one's CONTRACT record, `leverage`: when it names none.
+
+def order_values(order: Any, symbol: int, tick: float, calendar: Calendar, now: int, leverage: float) -> dict[str, Any]:
+    """The fields of the ORDER record of a Backtrader order that was given at the close of bar `now`; others are zero.
+
+    `symbol`: the number of its feed, `tick`: of its contract, `leverage`: when it names none.
     Raises ParameterError for a trail that begins at or below zero.
     """
     kind, trails = KINDS[order.getordername()]
-    side, info, tick = (1 if order.isbuy() else -1), order.info, float(contract["tick"])
-    new["id"], new["symbol"], new["kind"], new["side"] = order.ref, symbol, kind, side
-    new["parent"] = 0 if order.parent is None else order.parent.ref
-    new["group"] = group_of(order)
-    new["reduce_only"] = new["parent"] > 0 or bool(info.get("reduce_only", False))
-    new["reason"] = records.FILL_REASONS.index(info.get("reason", "order"))
-    new["quantity"] = abs(order.created.size)
-    new["leverage"] = info.get("leverage", leverage)
-    for name in (*records.EXIT_DISTANCES, *records.STOP_DISTANCES):
-        new[name] = info.get(name, 0.0)
-    if order.parent is not None:
-        new["share"] = min(1.0, abs(order.created.size / order.parent.created.size))
+    side, info, parent = (1 if order.isbuy() else -1), order.info, order.parent
+    reduces, size = parent is not None or bool(info.get("reduce_only", False)), order.created.size
+    new = {name: distance for name, distance in info.items() if name in DISTANCES}
+    new |= {
+        "id": order.ref, "symbol": symbol, "kind": kind, "side": side, "group": group_of(order), "reduce_only": reduces,
+        "parent": 0 if parent is None else parent.ref, "leverage": info.get("leverage", leverage),
+        "reason": _REASONS[info.get("reason", "order")], "quantity": abs(size),
+    }  # fmt: skip
+    if parent is not None:
+        new["share"] = min(1.0, abs(size / parent.created.size))
     if kind == records.CLOSE:
         new["due"] = calendar.last_of_session(order.dteos, now)
     if order.valid:
         new["expires"] = calendar.first_after(order.valid, now)
     if kind in (records.MARKET, records.CLOSE):
-        return
+        return new
     if trails:
         new["trail_amount"], new["trail_rate"] = order.trailamount or 0.0, order.trailpercent or 0.0
         if not order.created.price > 0:
             fix = f"a distance below the price of {order.created.pclose:g}"
             raise ParameterError("trailamount", "puts the stop at or below zero", value=order.trailamount, fix=fix)
-    if order.p.price is None and (new["trailing_rate"] > 0 or new["trailing"] > 0):
-        return  # it starts at its trailing distance from the entry's fill
-    stands = kind == records.STOP and not new["reduce_only"]
+    if order.p.price is None and (new.get("trailing_rate", 0.0) > 0 or new.get("trailing", 0.0) > 0):
+        return new  # it starts at its trailing distance from the entry's fill
+    stands = kind == records.STOP and not reduces
     new["price"] = _on_tick(order.created.price, tick, up=side > 0 if stands else side < 0)
     if kind == records.STOP_LIMIT:
         new["limit"] = _on_tick(order.created.pricelimit, tick, up=side < 0)
+    return new
 
 
 def group_of(order: Any) -> int:
@@ -206,11 +215,10 @@ def group_of(order: Any) -> int:
 
 def read_back(order: Any, row: Any) -> None:
     """Brings Backtrader's order up to date with its row: where a trail stands, whether a stop-limit was triggered."""
-    order.triggered = KINDS[order.getordername()][0] == records.STOP_LIMIT and bool(row["kind"] == records.LIMIT)
-    price, limit = float(row["price"]), float(row["limit"])
-    order.created.price = limit if order.triggered else price
+    order.triggered = KINDS[order.getordername()][0] == records.STOP_LIMIT and row.kind == records.LIMIT
+    order.created.price = row.limit if order.triggered else row.price
     if order.exectype in (order.StopLimit, order.StopTrailLimit):
-        order.created.pricelimit = price if order.triggered else limit
+        order.created.pricelimit = row.price if order.triggered else row.limit
 
 
 def _on_tick(price: float, tick: float, *, up: bool) -> float:

@@ -13,21 +13,21 @@ import numpy as np
 from foundation.errors import ParameterError
 from models.forecasts import NO_FORECAST, Bar, Forecast, Forecaster
 from strategies import averages, rules
+from strategies.outlook import Outlook
 from strategies.parameters import CrossoverParams, RiskParams
 from strategies.plan import DISTANCES, EXIT, MOST_EXITS, SITUATION, entry_size, known, plan_exits, risk_record
+from strategies.reasons import NO_EQUITY, OF_STEP, REASONS, UNKNOWN, UNSIZED, reason_of
 from strategies.sides import unsaid
 from strategies.steps import (
     CLOSE_AND_ENTER,
     CLOSE_FOR_SIGNAL,
     ENTER,
     LEAVE,
-    SAID,
     habits_record,
     new_memory,
     next_step,
     remember_entry,
     remember_exit,
-    traded,
 )
 
 # Exits that no signal asked for.
@@ -121,6 +121,8 @@ class Memory:
     age: int = averages.NO_CROSS
     state: Any = field(default_factory=lambda: new_memory(1)[0])
     entries: list[Any] = field(default_factory=list)
+    outlook: Outlook | None = None
+    wake: int = 0
 
 
 def _defaults(*tables: type[CrossoverParams] | type[RiskParams]) -> tuple[tuple[str, Any], ...]:
@@ -133,6 +135,8 @@ class LSTMCrossover(bt.Strategy):
     `forecaster`: any Forecaster. The other parameters are those of CrossoverParams and RiskParams.
     `start`: UTC nanoseconds of the first bar at which it may decide. `record`: called with the symbol's
     number and a Decision at every bar. Orders are decided at the close and filled at the next open.
+    `outlooks`: one Outlook a feed, in which all decisions stand already; then the forecaster is not asked, `decide` and
+    `record` are not called, `act` only at bars where something can come of it, and reasons are written there.
     With several feeds each is given an equal share of the equity.
     Use with CandleFeed and FuturesBroker, which know the contract and price exits from the entry's fill.
     """
@@ -141,6 +145,7 @@ class LSTMCrossover(bt.Strategy):
         ("forecaster", None),
         ("start", 0),
         ("record", None),
+        ("outlooks", None),
         *_defaults(CrossoverParams, RiskParams),
     )
 
@@ -151,16 +156,8 @@ class LSTMCrossover(bt.Strategy):
             )
         self.crossover = CrossoverParams(**{name: getattr(self.p, name) for name in CrossoverParams.model_fields})
         self.risk = RiskParams(**{name: getattr(self.p, name) for name in RiskParams.model_fields})
-        exponential = self.crossover.average == "ema"
-        self.memories = [
-            Memory(
-                (data.open, data.high, data.low, data.close, data.volume),
-                MovingAverage(data, period=self.crossover.fast, exponential=exponential).lines.average,
-                MovingAverage(data, period=self.crossover.slow, exponential=exponential).lines.average,
-                AverageTrueRange(data, period=self.risk.atr_bars).lines.atr,
-            )
-            for data in self.datas
-        ]
+        outlooks = self.p.outlooks or [None] * len(self.datas)
+        self.memories = [self._memory(data, one) for data, one in zip(self.datas, outlooks, strict=True)]
         self.by_symbol = {data.symbol: memory for data, memory in zip(self.datas, self.memories, strict=True)}
         self.decider = rules.DECIDERS.index(self.crossover.rule)
         self.cross_bars = self.crossover.cross_bars if self.crossover.confirmation == "cross" else 0
@@ -171,15 +168,55 @@ class LSTMCrossover(bt.Strategy):
         self.situation = np.zeros(1, dtype=SITUATION)
         self.ask: Callable[[Bar], Any] = self.p.forecaster.forecast
 
+    def _memory(self, data: Any, outlook: Outlook | None) -> Memory:
+        """The lines that decisions on a feed rest on; no averages where the decisions stand already."""
+        prices = (data.open, data.high, data.low, data.close, data.volume)
+        lines: Any = (None, None, None)
+        if outlook is None:
+            exponential = self.crossover.average == "ema"
+            lines = (
+                MovingAverage(data, period=self.crossover.fast, exponential=exponential).lines.average,
+                MovingAverage(data, period=self.crossover.slow, exponential=exponential).lines.average,
+                AverageTrueRange(data, period=self.risk.atr_bars).lines.atr,
+            )
+        return Memory(prices, lines[0], lines[1], lines[2], outlook=outlook)
+
+    def start(self) -> None:
+        """Finds the places to look at, now that the feeds hold all their bars."""
+        self.cursor = self.broker.cursor
+
     def prenext(self) -> None:
         self.next()
 
     def next(self) -> None:
+        if self.p.outlooks is not None:
+            row = self.cursor.at
+            for data, memory in zip(self.datas, self.memories, strict=True):
+                if row >= memory.wake:
+                    self.follow(data, memory, row)
+            return
         for number, (data, memory) in enumerate(zip(self.datas, self.memories, strict=True)):
             decision = self.decide(data, memory)
             reason = self.act(data, memory, decision.signal) or decision.reason
             if self.p.record is not None:
                 self.p.record(number, decision._replace(reason=reason))
+
+    def follow(self, data: Any, memory: Memory, row: int) -> None:
+        """Acts on what the outlook wants at a bar, and finds the next bar at which anything could come of it."""
+        outlook: Any = memory.outlook
+        said = self.act(data, memory, outlook.sides[row])
+        if said:
+            outlook.reasons[row] = REASONS.index(said)
+        if memory.entries or memory.state["barred"]:
+            memory.wake = row + 1
+            return
+        size, longs, shorts = self.getposition(data).size, outlook.longs[row + 1], outlook.shorts[row + 1]
+        if not size:
+            memory.wake = min(longs, shorts)
+            return
+        memory.wake = shorts if size > 0 else longs
+        if self.risk.maximum_bars:
+            memory.wake = min(memory.wake, int(memory.state["entered"]) + self.risk.maximum_bars - 2)
 
     def decide(self, data: Any, memory: Memory) -> Decision:
         """What is wanted at the close of this bar: long, short or, with signal 0, to hold."""
@@ -199,8 +236,8 @@ class LSTMCrossover(bt.Strategy):
             wanted = 0
         reason = self._reason(bar, forecast, threshold, wanted)
         if math.isnan(slow):
-            reason = "averages not known yet"
-        return Decision(stamp, bar.close, mean, sigma, threshold, fast, slow, wanted, reason)
+            reason = UNKNOWN
+        return Decision(stamp, bar.close, mean, sigma, threshold, fast, slow, wanted, REASONS[reason])
 
     def _score(self, forecast: Forecast) -> float:
         """What is held against the threshold; raises ParameterError where a forecast does not say it."""
@@ -209,20 +246,11 @@ class LSTMCrossover(bt.Strategy):
             raise unsaid(self.crossover)
         return float(score)
 
-    def _reason(self, bar: Bar, forecast: Forecast, threshold: float, wanted: int) -> str:
-        if not traded(self.habits[0], wanted):
-            return "direction not traded"
-        if wanted:
-            return "long" if wanted > 0 else "short"
-        if bar.timestamp < self.p.start:
-            return "before the start"
-        if self.decider == 2:
-            return "averages confirm nothing"
-        if math.isnan(forecast.mean):
-            return "no forecast"
-        if not self.sigma_band[0] <= forecast.sigma <= self.sigma_band[1]:
-            return "volatility outside its band"
-        return "not confirmed" if rules.forecast_side(self._score(forecast), threshold) else "below threshold"
+    def _reason(self, bar: Bar, forecast: Forecast, threshold: float, wanted: int) -> int:
+        """Why a side is wanted or none, a number of REASONS."""
+        quiet = self.sigma_band[0] <= forecast.sigma <= self.sigma_band[1]
+        early, score = bar.timestamp < self.p.start, self._score(forecast)
+        return reason_of(wanted, early, self.decider, score, forecast.mean, threshold, quiet, self.habits[0])
 
     def act(self, data: Any, memory: Memory, wanted: int) -> str:
         """Gives the orders for a wanted side; returns why nothing was done about one, else ''."""
@@ -233,16 +261,16 @@ class LSTMCrossover(bt.Strategy):
             memory.entries = [self.close(data, reason="time_exit" if step == LEAVE else "signal", reduce_only=True)]
         if step in (ENTER, CLOSE_AND_ENTER):
             return self.enter(data, memory, wanted)
-        return SAID.get(step, "")
+        return REASONS[OF_STEP[step]] if step in OF_STEP else ""
 
     def enter(self, data: Any, memory: Memory, side: int) -> str:
         """A market order at the next open, its stop and targets priced from the fill; or why there is none."""
         plan, now = self.plan[0], self.look(data, memory, side)[0]
         size, count = float(entry_size(plan, now)), plan_exits(plan, now, self.exits)
         if math.isnan(size) or not known(self.exits, count):
-            return "size or exits not known yet"
+            return REASONS[UNSIZED]
         if size <= 0.0:
-            return "no equity to trade"
+            return REASONS[NO_EQUITY]
         order, leave = (self.buy, self.sell) if side > 0 else (self.sell, self.buy)
         entry = order(data=data, size=size, reason="entry", leverage=self.risk.leverage, transmit=count == 0)
         memory.entries.append(entry)
@@ -260,9 +288,13 @@ class LSTMCrossover(bt.Strategy):
         price, now = data.close[0], self.situation
         closing = self.broker.notional(data, self.getposition(data).size, price) * self.broker.cost_rate(data)
         now["equity"] = self.broker.getvalue() / len(self.datas) - closing
-        now["price"], now["side"], now["atr"] = price, side, memory.atr[0]
+        now["price"], now["side"] = price, side
         now["fee_rate"], now["slippage"] = self.broker.fee_rate(data), self.broker.slippage_rate(data)
-        now["mean"], now["sigma"] = memory.forecast.mean, memory.forecast.sigma
+        if memory.outlook is None:
+            now["mean"], now["sigma"], now["atr"] = memory.forecast.mean, memory.forecast.sigma, memory.atr[0]
+        else:
+            row, outlook = self.cursor.at, memory.outlook
+            now["mean"], now["sigma"], now["atr"] = outlook.mean[row], outlook.sigma[row], outlook.atr[row]
         now["face"], now["inverse"] = data.market.contract.face, data.market.contract.kind == "inverse"
         now["bars_per_year"] = data.market.bars_per_year
         return now
@@ -272,7 +304,7 @@ class LSTMCrossover(bt.Strategy):
         if order.alive():
             return
         memory = self.by_symbol[order.data.symbol]
-        memory.entries = [entry for entry in memory.entries if entry.ref != order.ref]
+        memory.entries, memory.wake = [entry for entry in memory.entries if entry.ref != order.ref], 0
         reason = order.info.get("reason")
         if order.status != order.Completed:
             return

@@ -25,15 +25,8 @@ HABITS = np.dtype(
     [("maximum_bars", np.int64), ("cooldown_bars", np.int64)]
     + [(name, np.int8) for name in ("reverse", "longs", "shorts")]
 )
-# What was done at a close, by number, and what people are told of it where nothing was ordered.
+# What was done at a close, by number.
 NOTHING, WAITS, COOLING, BARRED, LEAVE, ENTER, CLOSE_FOR_SIGNAL, CLOSE_AND_ENTER = range(8)
-SAID = {
-    NOTHING: "",
-    WAITS: "waits for an order",
-    COOLING: "cooling down after an exit",
-    BARRED: "barred after an exit",
-    LEAVE: "held for its longest time",
-}
 
 
 def new_memory(symbols: int) -> Records:

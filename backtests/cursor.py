@@ -1,0 +1,72 @@
+"""Cursor: the bar that has closed, on which all lines of a run stand at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, NoReturn, cast
+
+import backtrader as bt
+
+from foundation.errors import CrossgateError
+
+
+class Cursor:
+    """The row of the bar that has closed; -1 before the first one."""
+
+    __slots__ = ("at",)
+
+    def __init__(self) -> None:
+        self.at = -1
+
+
+class CursorLine:
+    """What makes a line of Backtrader's read its place from a cursor, instead of being moved bar by bar.
+
+    Mixed into the class of a line for the time of a run; the line must hold all its values.
+    """
+
+    array: Any
+    _cursor: Cursor
+
+    def __getitem__(self, ago: int) -> float:
+        value: float = self.array[self._cursor.at + ago]
+        return value
+
+    def __len__(self) -> int:
+        return self._cursor.at + 1
+
+    def _stays(self, place: int) -> NoReturn:
+        raise CrossgateError('a line cannot be moved by hand in the fast loop; use Cerebro(loop="stock")')
+
+    _idx = property(lambda line: line._cursor.at, _stays)
+    lencount = property(lambda line: line._cursor.at + 1, _stays)
+
+
+@cache
+def _on_cursor(kind: Any) -> Any:
+    return type(kind)(kind.__name__, (CursorLine, kind), {"__module__": __name__})
+
+
+def stand_on(cursor: Cursor, lines: Iterable[Any]) -> list[Any]:
+    """Those of the lines that did not stand on the cursor yet; from now on all of them do."""
+    moved = []
+    for line in lines:
+        if not isinstance(line, CursorLine):
+            line.__dict__["_cursor"] = cursor
+            line.__class__ = _on_cursor(cast(Any, type(line)))
+            moved.append(line)
+    return moved
+
+
+def step_off(lines: Iterable[Any]) -> None:
+    """Gives lines back their own places, where the cursor stands now."""
+    for line in lines:
+        cursor = line.__dict__.pop("_cursor")
+        line.__class__ = type(line).__bases__[1]
+        line._idx, line.lencount = cursor.at, cursor.at + 1
+
+
+def lines_of(iterator: Any) -> list[Any]:
+    """The lines that advance with a feed or an indicator: its own, or itself where it is one."""
+    return [iterator] if isinstance(iterator, bt.linebuffer.LineBuffer) else list(iterator.lines.lines)

@@ -1,0 +1,170 @@
+"""The fast loop of Cerebro: strategies, indicators and analyzers called as by Backtrader, and nothing else."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from array import array
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import backtrader as bt
+
+from backtests.broker import FuturesBroker
+from backtests.cursor import Cursor, lines_of, stand_on, step_off
+from backtests.feed import CandleFeed
+from backtests.listeners import Listeners
+from backtests.once import work_out
+from foundation.errors import ParameterError
+
+LOOPS = ("fast", "stock")
+
+
+class StockLoopWarning(UserWarning):
+    """Said where a run asks for something that only Backtrader's own loop does, which then runs it."""
+
+
+class Cerebro(bt.Cerebro):
+    """Backtrader's Cerebro with a loop of our own: `loop="fast"`, or "stock" for Backtrader's.
+
+    Made for CandleFeeds and a FuturesBroker. Every strategy, indicator, observer, analyzer, sizer and timer is called
+    as by Backtrader, in the same order; what the fast loop does not do runs in Backtrader's, with a
+    StockLoopWarning. No observers are added unless `stdstats=True` asks for them.
+    """
+
+    params = (("loop", "fast"), ("stdstats", False))
+
+    def runstrategies(self, iterstrat: Any, predata: bool = False) -> Any:
+        """Runs one set of strategies; raises ParameterError for a loop that is not known."""
+        if self.p.loop not in LOOPS:
+            raise ParameterError("loop", "is not known", value=self.p.loop, fix=f"allowed: {', '.join(LOOPS)}")
+        if isinstance(self._broker, FuturesBroker):
+            self._broker.sleeps = self.p.loop == "fast"
+        return super().runstrategies(iterstrat, predata)
+
+    def _runonce(self, runstrats: list[Any]) -> None:
+        if self.p.loop == "stock" or not runstrats:
+            super()._runonce(runstrats)
+            return
+        reason = self._needs_stock(runstrats)
+        if reason:
+            self._warn(reason)
+            super()._runonce(runstrats)
+            return
+        for strategy in runstrats:
+            work_out(strategy)
+        cursor, rows = self._broker.cursor, self.datas[0].buflen()
+        moved = stand_on(cursor, self._lines(runstrats, rows))
+        # What stands already is not looked through for garbage again and again while orders come and go.
+        gc.freeze()
+        try:
+            self._play([player(one) for one in runstrats], cursor, rows)
+        finally:
+            gc.unfreeze()
+            step_off(moved)
+
+    def _runnext(self, runstrats: list[Any]) -> None:
+        if self.p.loop == "fast":
+            self._warn("runonce, preload, exactbars, live, or an indicator that has to be called bar by bar")
+        super()._runnext(runstrats)
+
+    @staticmethod
+    def _warn(reason: str) -> None:
+        text = f'Backtrader\'s own loop runs this, for: {reason}; Cerebro(loop="stock") says so without this warning'
+        warnings.warn(text, StockLoopWarning, stacklevel=6)
+
+    def _needs_stock(self, runstrats: list[Any]) -> str:
+        """What a run asks for that the fast loop does not do; '' for nothing."""
+        asked = {
+            "a broker that is no FuturesBroker": not isinstance(self._broker, FuturesBroker),
+            "feeds that are no CandleFeeds": not all(isinstance(data, CandleFeed) for data in self.datas),
+            "writers": bool(self.runwriters),
+            "cheat_on_open": self.p.cheat_on_open,
+            "timers that cheat": bool(self._timerscheat),
+            "quicknotify": self.p.quicknotify,
+            "lookahead": self.p.lookahead,
+            "indicators that follow a part of another one": not all(map(_in_step, runstrats)),
+        }
+        return ", ".join(name for name, found in asked.items() if found)
+
+    def _lines(self, runstrats: list[Any], rows: int) -> list[Any]:
+        """All lines that move with the bars; those of the strategies are made as long as the run."""
+        lines = [line for data in self.datas for line in lines_of(data)]
+        for strategy in runstrats:
+            strategy.reset()
+            for line in lines_of(strategy):
+                line.array = array("d", [float("nan")]) * rows
+            strategy.lines.datetime.array = self.datas[0].lines.datetime.array[:rows]
+            lines += lines_of(strategy)
+            for indicator in strategy.getindicators():
+                lines += lines_of(indicator)
+        return lines
+
+    def _play(self, players: Sequence[Callable[[int], None]], cursor: Cursor, rows: int) -> None:
+        broker, playing, timers, runstrats = self._broker, self._broker.playing, self._timers, self.runningstrats
+        days, news = self.datas[0].lines.datetime.array, broker.notifications
+        broker.heard = any(Listeners(one).orders for one in runstrats)
+        for i in range(rows):
+            cursor.at = i
+            if i >= playing.wake:
+                broker.next()
+            while news:
+                order = news.popleft()
+                owner = runstrats[0] if order.owner is None else order.owner
+                owner._addnotification(order)
+            if self._event_stop:
+                return
+            if timers:
+                self._check_timers(runstrats, days[i])
+            for play in players:
+                play(i)
+                if self._event_stop:
+                    return
+
+
+def _in_step(strategy: Any) -> bool:
+    """Whether every indicator moves on at every bar: its clock is a feed, or an indicator before it."""
+    moving = {id(line) for data in strategy.datas for line in lines_of(data)}
+    for indicator in strategy.getindicators():
+        if id(lines_of(indicator._clock)[0]) not in moving:
+            return False
+        moving |= set(map(id, lines_of(indicator)))
+    return True
+
+
+def player(strategy: Any) -> Callable[[int], None]:
+    """What a strategy does at the close of each bar: news, its own `next`, its analyzers and observers."""
+    least, listeners = max(strategy._minperiods), Listeners(strategy)
+    analyzers, observers = listeners.analyzers, strategy.getobservers()
+    always = listeners.values
+
+    def play(i: int) -> None:
+        news = strategy._orderspending or strategy._tradespending
+        if news or always:
+            strategy._notify()
+        if i >= least:
+            strategy.next()
+        elif i == least - 1:
+            strategy.nextstart()
+        else:
+            strategy._minperstatus = least - 1 - i
+            strategy.prenext()
+        if analyzers:
+            _call(analyzers, least - 1 - i)
+        if observers:
+            strategy._next_observers(least - 1 - i, once=True)
+        if news:
+            # Backtrader would keep every order it told of to the end of the run.
+            strategy._orderspending, strategy._tradespending = [], []
+
+    return play
+
+
+def _call(analyzers: Sequence[Any], status: int) -> None:
+    for analyzer in analyzers:
+        if status < 0:
+            analyzer._next()
+        elif status == 0:
+            analyzer._nextstart()
+        else:
+            analyzer._prenext()

@@ -1,0 +1,103 @@
+"""Playing: an account on the exchange over the bars of a run, and what it was at every close."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from backtests import layout, records
+from backtests.exchange import play_and_record
+from backtests.parameters import AccountParams, CostParams
+from backtests.passing import play_on
+from backtests.ties import withdraw
+from markets.market import Market
+
+# How many bars are looked ahead at, at first and at most.
+SHORTEST, LONGEST = 32, 4096
+
+
+class Playing:
+    """The arrays of one run. `account`: its ACCOUNT record.
+
+    `history`: one HISTORY record a bar; `position_history`: POSITION_HISTORY, shape (symbols, bars). They hold
+    from the first bar up to before `wake`, the row of the next bar that has to be played; `sleeps`: whether bars on
+    which nothing can happen are passed over before that, or all are played. Any new order ends such a sleep.
+    """
+
+    def __init__(
+        self,
+        markets: Sequence[Market],
+        terms: AccountParams,
+        costs: CostParams,
+        account: records.Records,
+        *,
+        sleeps: bool = True,
+    ) -> None:
+        count, bars = len(markets), len(markets[0].candles)
+        self.account, self.bar_count = account, bars
+        self.positions = np.zeros(count, dtype=records.POSITION)
+        rows = [records.bar_records(market, costs.impact_window) for market in markets]
+        self.bars = rows[0][np.newaxis] if count == 1 else np.stack(rows)
+        self.finer = records.finer_records(markets, self.bars)
+        self.contracts = np.concatenate([records.contract_record(market.contract) for market in markets])
+        self.settings = records.settings_record(terms, costs)
+        self.history = np.zeros(bars, dtype=records.HISTORY)
+        self.position_history = np.zeros((count, bars), dtype=records.POSITION_HISTORY)
+        self.orders = np.zeros(64, dtype=records.ORDER)
+        self.payments = np.zeros(2 * count, dtype=records.PAYMENT)
+        self.fills = np.zeros(3 * 64 + 2 * count, dtype=records.FILL)
+        self.wake, self.stride, self.sleeps = 0, SHORTEST, sleeps
+        values: Any = self.history
+        self.equity, self.cash, self.margin = (memoryview(values[name]) for name in ("equity", "cash", "margin"))
+
+    def play(self, i: int) -> bool:
+        """Plays bar `i`, or passes over it and those after it; whether anything was filled, paid or ended."""
+        if not self.sleeps:
+            play_and_record(
+                self.account, self.positions, self.orders, self.bars, i, self.settings,
+                self.contracts, self.fills, self.payments, self.finer, self.history, self.position_history,
+            )  # fmt: skip
+            self.wake = i + 1
+            return bool(self.account["events"][0])
+        end = min(i + self.stride, self.bar_count)
+        self.wake = play_on(
+            self.account, self.positions, self.orders, self.bars, i, end, self.settings,
+            self.contracts, self.fills, self.payments, self.finer, self.history, self.position_history,
+        )  # fmt: skip
+        self.stride = min(2 * self.stride, LONGEST) if self.wake == end else SHORTEST
+        return bool(self.account["events"][0])
+
+    def settle(self, i: int) -> None:
+        """Brings the account up to the close of bar `i`, which was passed over."""
+        for name in records.HISTORY.names or ():
+            self.account[name] = self.history[name][i]
+
+    def order(self, values: dict[str, Any]) -> int:
+        """A new row of orders, which the next bar will meet; its number."""
+        row = int(self.account["orders"][0])
+        if row == len(self.orders):
+            self.orders = np.concatenate((self.orders, np.zeros_like(self.orders)))
+            self.fills = np.zeros(3 * len(self.orders) + 2 * len(self.positions), dtype=records.FILL)
+        layout.ORDER.write(self.orders, row, values)
+        self.account["orders"] = row + 1
+        self.wake = 0
+        return row
+
+    def withdraw(self, identity: int) -> None:
+        """Cancels an order, and what is tied to it."""
+        desk = records.Desk(
+            self.account, self.positions, self.orders, self.settings,
+            self.contracts, self.fills, self.payments, self.finer,
+        )  # fmt: skip
+        withdraw(desk, identity)
+        self.wake = 0
+
+    def order_rows(self) -> list[Any]:
+        """The orders on the exchange, and those that ended since the last bar began."""
+        return layout.ORDER.read_all(self.orders, int(self.account["orders"][0]))
+
+    def fill_rows(self) -> list[Any]:
+        """The fills of the bar that was played."""
+        return layout.FILL.read_all(self.fills, int(self.account["fills"][0]))
