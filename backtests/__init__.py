@@ -5,6 +5,7 @@ from foundation.lazy import lazy_exports
 _EXPORTS = {
     "AccountParams": "parameters",
     "CandleFeed": "feed",
+    "Cerebro": "loop",
     "CostParams": "parameters",
     "FuturesBroker": "broker",
     "Result": "result",

@@ -53,8 +53,14 @@ class CandleFeed(bt.feed.DataBase):
         """The open of the current bar, UTC nanoseconds."""
         return int(self._stamps[len(self.lines[0]) - 1])
 
+    def start(self) -> None:
+        """Before the first bar."""
+        super().start()
+        self._cursor = 0
+
     def preload(self) -> None:
         """All bars are put into the lines at once."""
+        self._cursor = len(self._stamps)
         for name, values in self._columns().items():
             line = getattr(self.lines, name)
             line.array = array("d", np.ascontiguousarray(values, dtype=np.float64).tobytes())

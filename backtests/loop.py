@@ -53,12 +53,14 @@ class Cerebro(bt.Cerebro):
             return
         for strategy in runstrats:
             work_out(strategy)
-        cursor, rows = self._broker.cursor, self.datas[0].buflen()
-        moved = stand_on(cursor, self._lines(runstrats, rows))
+        # The feeds go before: timers see a new bar when strategies and indicators still stand on the one before.
+        first, second, rows = self._broker.cursor, Cursor(), self.datas[0].buflen()
+        moved = stand_on(first, [line for data in self.datas for line in lines_of(data)])
+        moved += stand_on(second, self._own_lines(runstrats, rows))
         # What stands already is not looked through for garbage again and again while orders come and go.
         gc.freeze()
         try:
-            self._play([player(one) for one in runstrats], cursor, rows)
+            self._play([player(one) for one in runstrats], first, second, rows)
         finally:
             gc.unfreeze()
             step_off(moved)
@@ -87,9 +89,9 @@ class Cerebro(bt.Cerebro):
         }
         return ", ".join(name for name, found in asked.items() if found)
 
-    def _lines(self, runstrats: list[Any], rows: int) -> list[Any]:
-        """All lines that move with the bars; those of the strategies are made as long as the run."""
-        lines = [line for data in self.datas for line in lines_of(data)]
+    def _own_lines(self, runstrats: list[Any], rows: int) -> list[Any]:
+        """The lines of strategies, which are made as long as the run, and of their indicators."""
+        lines: list[Any] = []
         for strategy in runstrats:
             strategy.reset()
             for line in lines_of(strategy):
@@ -100,12 +102,12 @@ class Cerebro(bt.Cerebro):
                 lines += lines_of(indicator)
         return lines
 
-    def _play(self, players: Sequence[Callable[[int], None]], cursor: Cursor, rows: int) -> None:
+    def _play(self, players: Sequence[Callable[[int], None]], first: Cursor, second: Cursor, rows: int) -> None:
         broker, playing, timers, runstrats = self._broker, self._broker.playing, self._timers, self.runningstrats
         days, news = self.datas[0].lines.datetime.array, broker.notifications
         broker.heard = any(Listeners(one).orders for one in runstrats)
         for i in range(rows):
-            cursor.at = i
+            first.at = i
             if i >= playing.wake:
                 broker.next()
             while news:
@@ -116,6 +118,7 @@ class Cerebro(bt.Cerebro):
                 return
             if timers:
                 self._check_timers(runstrats, days[i])
+            second.at = i
             for play in players:
                 play(i)
                 if self._event_stop:

@@ -35,7 +35,7 @@ class _Order:
         if name == "dteos":
             self.dteos = _session_end(self)
             return self.dteos
-        return getattr(self.__dict__["params"], name)
+        return getattr(self.params, name)
 
 
 class BuyOrder(_Order, bt.BuyOrder):

@@ -144,13 +144,13 @@ def band(desk: Desk, s: int) -> tuple[float, float]:
 
 @rule
 def reach(desk: Desk, bars: Records, s: int, i: int, end: int, low: float, high: float) -> int:
-    """The first row from `i` on, `end` at most, that leaves a symbol's band, settles funding or was touched."""
+    """The first row from `i` on, `end` at most, that leaves a symbol's band or settles funding."""
     held = desk.positions[s].quantity != 0.0
     if (not held and low == -math.inf and high == math.inf) or desk.account[0].ruined == 1:
         return end
     for row in range(i, end):
         bar = bars[s, row]
-        if bar.low <= low or bar.high >= high or bar.blocked != 0:
+        if bar.low <= low or bar.high >= high:
             return row
         if held and (bar.mark_low <= low or bar.mark_high >= high):
             return row

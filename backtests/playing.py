@@ -12,6 +12,7 @@ from backtests.exchange import play_and_record
 from backtests.parameters import AccountParams, CostParams
 from backtests.passing import play_on
 from backtests.ties import withdraw
+from foundation.errors import CrossgateError
 from markets.market import Market
 
 # How many bars are looked ahead at, at first and at most.
@@ -54,6 +55,8 @@ class Playing:
 
     def play(self, i: int) -> bool:
         """Plays bar `i`, or passes over it and those after it; whether anything was filled, paid or ended."""
+        if i >= self.bar_count:
+            raise CrossgateError(f"a feed has delivered more than the {self.bar_count:,} bars of its market")
         if not self.sleeps:
             play_and_record(
                 self.account, self.positions, self.orders, self.bars, i, self.settings,

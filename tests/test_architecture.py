@@ -17,7 +17,7 @@ FORBIDDEN_NAMES = {"signal", "types", "select", "random", "token", "code"}
 PLANTED = {
     "models": ("import strategies", "Imports follow the data BROKEN"),
     "strategies": ("import torch", "Only models/ imports torch BROKEN"),
-    "markets": ("import backtrader", "Only five files import backtrader BROKEN"),
+    "markets": ("import backtrader", "Only what stands under Backtrader imports it BROKEN"),
     "backtests": ("import matplotlib.figure", "Only reports/ imports matplotlib and jinja2 BROKEN"),
 }
 
