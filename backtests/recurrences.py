@@ -71,7 +71,7 @@ def rounded_sum(values: FloatArray, parts: FloatArray) -> float:
     return found if found == total + (lost + error) else exact_sum(values, parts)
 
 
-@rule
+@rule(makes_arrays=True)
 def exact_means(values: FloatArray, period: int) -> FloatArray:
     """The mean of each window of `period` finite values, from the first full one on."""
     out, parts = np.empty(len(values) - period + 1), np.empty(period + 1)
@@ -80,7 +80,7 @@ def exact_means(values: FloatArray, period: int) -> FloatArray:
     return out
 
 
-@rule
+@rule(makes_arrays=True)
 def smoothed(values: FloatArray, before: float, alpha: float, rest: float) -> FloatArray:
     """The exponential smoothing of values after one that is `before`: `before * rest + value * alpha`."""
     out = np.empty(len(values))
@@ -90,7 +90,7 @@ def smoothed(values: FloatArray, before: float, alpha: float, rest: float) -> Fl
     return out
 
 
-@rule
+@rule(makes_arrays=True)
 def window_extremes(values: FloatArray, period: int, highest: bool) -> FloatArray:
     """The highest or lowest of each window of `period` values; of equal ones the first."""
     out = np.empty(len(values) - period + 1)
@@ -103,7 +103,7 @@ def window_extremes(values: FloatArray, period: int, highest: bool) -> FloatArra
     return out
 
 
-@rule
+@rule(makes_arrays=True)
 def last_nonzero(values: FloatArray, before: float) -> FloatArray:
     """Each value, or where it is zero the one before."""
     out = np.empty(len(values))

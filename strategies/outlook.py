@@ -73,7 +73,7 @@ def make_outlook(
     )  # fmt: skip
 
 
-@rule
+@rule(makes_arrays=True)
 def thresholds(amount: float, unit: int, cost_rates: FloatArray, sigma: FloatArray) -> FloatArray:
     """`threshold_return` at every bar."""
     out = np.empty(len(sigma))

@@ -52,7 +52,7 @@ def reason_of(
     return UNCONFIRMED if forecast_side(score, threshold) != 0 else BELOW
 
 
-@rule
+@rule(makes_arrays=True)
 def reason_series(
     sides: SideArray,
     score: FloatArray,
