@@ -91,7 +91,8 @@ def step_cell(
     for layer in range(len(h)):
         shown = bent if layer == 0 else h[layer - 1]
         last = first + len(shown) + hidden
-        room[:] = gates[last]
+        for column in range(len(room)):
+            room[column] = gates[last, column]
         _add(room, gates, first, shown)
         _add(room, gates, first + len(shown), h[layer])
         for unit in range(hidden):
@@ -99,7 +100,8 @@ def step_cell(
             c[layer, unit] = kept + _sigmoid(room[unit]) * math.tanh(room[2 * hidden + unit])
             h[layer, unit] = _sigmoid(room[3 * hidden + unit]) * math.tanh(c[layer, unit])
         first = last + 1
-    out[:] = head[hidden]
+    for column in range(len(out)):
+        out[column] = head[hidden, column]
     _add(out, head, 0, h[len(h) - 1])
 
 
