@@ -15,7 +15,7 @@ from backtests import AccountParams, backtest
 from markets.market import Market
 from models.parameters import FeatureParams
 from models.walkforward import walk_forward
-from strategies import CrossoverParams, RiskParams, lstm_crossover
+from strategies import CrossoverParams, RiskParams, lstm_crossover, outlook, sides
 
 __all__ = ["peek"]
 
@@ -72,6 +72,7 @@ def test_averages_that_look_one_bar_ahead_are_seen(monkeypatch: pytest.MonkeyPat
         average = honest(values, period, exponential)
         return np.append(average[1:], average[-1])
 
-    monkeypatch.setattr(lstm_crossover.averages, "moving_average", early)
+    for place in (lstm_crossover.averages, outlook, sides):
+        monkeypatch.setattr(place, "moving_average", early)
     changed = what_changes(MARKET, ROW, trading_at())
     assert {"decisions.fast", "decisions.slow"} <= changed
