@@ -146,15 +146,19 @@ def compare(
 @app.command()
 def skill(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="The folder of a run; more to compare with.")],
+    retraining: Annotated[
+        bool, typer.Option("--retraining", help="Train what is not kept, and say what retraining is worth.")
+    ] = False,
+    data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what a run's forecasts were worth, and what they gained over other runs'."""
     from crossgate.skill_command import print_runs, runs_record
 
     if as_json:
-        _print_json(runs_record(runs))
+        _print_json(runs_record(runs, retraining, data))
     else:
-        print_runs(runs)
+        print_runs(runs, retraining, data)
 
 
 @app.callback(invoke_without_command=True)

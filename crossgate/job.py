@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from models.forecasts import Forecasts
 from reports.report import check_folder as check_run_folder
 
 if TYPE_CHECKING:
+    from models.paired import PairedSkill
     from models.trained import TrainedModel
 
 
@@ -36,7 +38,7 @@ def run_job(config: Config, folder: Path, data: Path | None = None, *, pdf: bool
     check_ledger(TrialLedger())
     markets = load_markets(config, data)
     check_markets(config, markets)
-    forecasts = make_forecasts(config, markets)
+    forecasts = explain_forecasts(config, markets, make_forecasts(config, markets))
     result = cg.backtest(
         markets, forecasts, config.strategy, config.risk, config.account, config.costs,
         name=config.run.name, config=config.record(),
@@ -95,6 +97,30 @@ def make_forecasts(config: Config, markets: Sequence[Market]) -> Forecasts:
     if config.model.load is not None:
         return saved_model(config).forecasts(markets)
     return cg.walk_forward(markets, config.model.lstm, config.features, walk=config.walk_forward, seed=config.run.seed)
+
+
+def explain_forecasts(config: Config, markets: Sequence[Market], forecasts: Forecasts) -> Forecasts:
+    """The forecasts with what their networks rest on, and what retraining was worth, as the config asks."""
+    ensembles, run = forecasts.ensembles, config.run
+    if ensembles is not None and run.interpretation:
+        from models.interpretation import interpret
+
+        found = tuple(interpret(market, ensembles, seed=run.seed) for market in markets)
+        forecasts = replace(forecasts, interpretations=found)
+    if ensembles is not None and run.retraining:
+        forecasts = replace(forecasts, worth=compare_retraining(config, markets))
+    return forecasts
+
+
+def compare_retraining(config: Config, markets: Sequence[Market]) -> tuple[PairedSkill, ...]:
+    """What retraining is worth on each market of a config; raises ParameterError for one that loads a model."""
+    from models.retraining import retraining_worth
+
+    if config.model.load is not None:
+        fix = "leave model.load out"
+        raise ParameterError("model.load", "is a model that is never retrained", value=config.model.load, fix=fix)
+    walk, seed = config.walk_forward, config.run.seed
+    return retraining_worth(markets, config.model.lstm, config.features, walk=walk, seed=seed)
 
 
 def saved_model(config: Config) -> TrainedModel:

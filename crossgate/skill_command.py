@@ -38,8 +38,17 @@ def measure_runs(runs: Sequence[Path]) -> tuple[list[Evidence], list[PairedSkill
     return evidence, [compare_tracks(one) for one in pairs]
 
 
-def runs_record(runs: Sequence[Path]) -> dict[str, Any]:
-    """What `measure_runs` found, as JSON can hold it."""
+def measure_retraining(run: Path, data: Path | None = None) -> list[PairedSkill]:
+    """What retraining is worth on each market of a run, by models of its config, trained now where none are kept."""
+    from crossgate.config import load_config
+    from crossgate.job import compare_retraining, load_markets
+
+    config = load_config(run / "config.toml", data=data)
+    return list(compare_retraining(config, load_markets(config, data)))
+
+
+def runs_record(runs: Sequence[Path], retraining: bool = False, data: Path | None = None) -> dict[str, Any]:
+    """What `measure_runs` found, and `measure_retraining` where it is asked, as JSON can hold it."""
     evidence, compared = measure_runs(runs)
     record: dict[str, Any] = {
         "run": str(runs[0]),
@@ -49,12 +58,15 @@ def runs_record(runs: Sequence[Path]) -> dict[str, Any]:
         record["retrainings"] = [one._asdict() for one in alarms]
     if compared:
         record["compared"] = {one.symbol: skill_record(one) for one in compared}
+    if retraining:
+        record["retraining"] = {one.symbol: skill_record(one) for one in measure_retraining(runs[0], data)}
     return record
 
 
-def print_runs(runs: Sequence[Path]) -> None:
+def print_runs(runs: Sequence[Path], retraining: bool = False, data: Path | None = None) -> None:
     """The verdict on each market, then the tables."""
     evidence, compared = measure_runs(runs)
+    compared += measure_retraining(runs[0], data) if retraining else []
     out = open_console()
     for one in evidence:
         verdict = f"{one.skill.symbol}: {one.verdict}"

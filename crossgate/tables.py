@@ -63,7 +63,11 @@ Time = Annotated[str | None, BeforeValidator(_read_time)]
 
 
 class RunParams(Parameters):
-    """The name of the run, which names its folder below runs/, and the seed of all that is random in it."""
+    """The name of the run, which names its folder below runs/, and the seed of all that is random in it.
+
+    `interpretation`: whether the report says what its networks rest on. `retraining`: whether models that are frozen,
+    retrained on schedule and on drift are trained, too, and the report says what each is worth on the same bars.
+    """
 
     table: ClassVar[str] = "run"
 
@@ -71,6 +75,8 @@ class RunParams(Parameters):
         "backtest", description="up to 80 letters, digits, dots, dashes and underscores; it names the folder of the run"
     )
     seed: int = Field(7, ge=0, le=2**31 - 1, description="a whole number from 0 to 2147483647")
+    interpretation: bool = Field(True, description="true: the report says what the networks rest on")
+    retraining: bool = Field(False, description="true: the report says what retraining was worth")
 
 
 class TradedParams(Parameters):

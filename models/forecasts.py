@@ -20,6 +20,8 @@ from models.inputs import as_inputs, series_names
 
 if TYPE_CHECKING:
     from models.ensemble import Ensembles
+    from models.interpretation import Interpretation
+    from models.paired import PairedSkill
 
 NOTHING: Mapping[str, float] = MappingProxyType({})
 
@@ -164,7 +166,8 @@ class Forecasts:
     They are a Forecaster themselves: `forecast(bar)` looks the bar up and answers NO_FORECAST for
     a bar they do not hold. `name` says what made them, `notes` what a reader must know of them, for reports.
     `retrainings`: every alarm of drift, in the order of time for each symbol. `ensembles`: the networks that made them,
-    where they are at hand.
+    where they are at hand. `interpretations`: what these rest on, and `worth`: what retraining was worth, for each
+    market for which that was worked out.
     """
 
     series: Mapping[str, ForecastSeries]
@@ -172,6 +175,8 @@ class Forecasts:
     notes: tuple[str, ...] = ()
     retrainings: tuple[Retraining, ...] = ()
     ensembles: Ensembles | None = field(default=None, repr=False)
+    interpretations: tuple[Interpretation, ...] = field(default=(), repr=False)
+    worth: tuple[PairedSkill, ...] = field(default=(), repr=False)
 
     @cached_property
     def fingerprint(self) -> str:

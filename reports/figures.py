@@ -161,6 +161,20 @@ def draw_skill(path: SkillPath, sheet: Sheet) -> Figure:
     return figure
 
 
+def draw_lines(
+    timestamp: IntArray, named: Mapping[str, FloatArray], sheet: Sheet, label: str, *, zero: bool = True
+) -> Figure:
+    """Series by name over time, the first drawn on top; with `zero` a line stands at zero."""
+    figure = sheet.figure()
+    axes = sheet.panel(figure, 3.4 * sheet.text / sheet.height, 1 - 2.3 * sheet.text / sheet.height)
+    for number, values in enumerate(named.values()):
+        _line(axes, timestamp, values, sheet, zorder=4 - 0.1 * number, **_line_style(number))
+    if zero:
+        axes.axhline(0.0, color=LIGHT["muted"], linewidth=0.8, zorder=1)
+    sheet.label(axes, label)
+    return figure
+
+
 def draw_band(band: Band, sheet: Sheet) -> Figure:
     """The last returns as dots over the intervals that were issued for them; those outside are drawn as losses."""
     figure = sheet.figure()

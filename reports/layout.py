@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from reports.findings import Findings
 from reports.parts import Part, Section
-from reports.sections import activity, forecasts, market, performance, record
+from reports.sections import activity, forecasts, interpretation, market, performance, record
 
 # What stands above the figures, right below the verdict on the forecasts; each gives parts, or none.
 TOP: tuple[Callable[[Findings], Sequence[Part]], ...] = ()
@@ -21,6 +21,7 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     activity.distributions,
     performance.costs,
     forecasts.skill,
+    interpretation.interpretation,
     activity.decisions,
     performance.metrics,
     record.assumptions,

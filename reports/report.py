@@ -18,6 +18,8 @@ from foundation.trials import TrialLedger
 from reports.certainty import Certainty
 from reports.findings import Findings, find
 from reports.images import render_picture, render_png
+from reports.interpretation_tables import TABLE as INTERPRETATION
+from reports.interpretation_tables import interpretation_frame, interpretation_record
 from reports.labels import FILE as LABELS
 from reports.settings import collect_settings, provenance
 from reports.skill_tables import skill_record
@@ -29,6 +31,8 @@ FILES = (
     "config.toml", "metrics.json", "run.json", "trials.json", "equity.png", "equity.svg", "report.html", "report.md",
     *(f"{name}.parquet" for name in (*TABLES, TABLE)),
 )  # fmt: skip
+# What a folder holds where it was asked for.
+OPTIONAL = (PDF, f"{INTERPRETATION}.parquet")
 
 
 def write_report(
@@ -42,11 +46,11 @@ def write_report(
     """The path of report.html in a run folder that is written whole or not at all.
 
     The folder holds config.toml, metrics.json, run.json (fingerprints and versions), trials.json, the tables of the
-    run as parquet, equity.png, equity.svg, report.html and report.md, and with `pdf` report.pdf; no time of day stands
-    in any of them, so equal runs give equal bytes, apart from what trials.json and the page say of other trials. An
-    earlier run in the folder is replaced, its labels stay. Raises ParameterError for a folder that holds anything
-    else. `baselines` are run here when they are not handed in. The run is put down as a trial in the `ledger`, by
-    default the one of `ledger_home`.
+    run as parquet (interpretation.parquet where it was interpreted), equity.png, equity.svg, report.html and report.md,
+    and with `pdf` report.pdf; no time of day stands in any of them, so equal runs give equal bytes, apart from what
+    trials.json and the page say of other trials. An earlier run in the folder is replaced, its labels stay. Raises
+    ParameterError for a folder that holds anything else. `baselines` are run here when they are not handed in. The run
+    is put down as a trial in the `ledger`, by default the one of `ledger_home`.
     """
     target = check_folder(folder)
     findings = find(result, baselines, ledger)
@@ -64,7 +68,7 @@ def check_folder(folder: str | Path) -> Path:
     if target.is_file():
         raise ParameterError("out", "is a file, not a folder", value=str(folder), fix=fix)
     if target.is_dir():
-        strange = sorted(path.name for path in target.iterdir() if path.name not in (*FILES, PDF, LABELS))
+        strange = sorted(path.name for path in target.iterdir() if path.name not in (*FILES, *OPTIONAL, LABELS))
         if strange:
             raise ParameterError("out", f"holds {strange[0]}, which is no part of a run", value=str(folder), fix=fix)
     return target
@@ -76,6 +80,10 @@ def _write_findings(findings: Findings, folder: Path, *, pdf: bool) -> None:
     certainty: Certainty = findings.certainty
     metrics = {**findings.metrics, "certainty": certainty.own_record(), "baselines": findings.baseline_metrics}
     metrics["forecasts"] = {one.skill.symbol: skill_record(one) for one in findings.evidence}
+    metrics["retraining"] = {one.symbol: skill_record(one) for one in result.forecasts.worth}
+    if interpretations := result.forecasts.interpretations:
+        metrics["interpretation"] = {one.symbol: interpretation_record(one) for one in interpretations}
+        interpretation_frame(interpretations).to_parquet(folder / f"{INTERPRETATION}.parquet", index=False)
     (folder / "config.toml").write_text(tomli_w.dumps(collect_settings(result)), "utf-8")
     (folder / "metrics.json").write_text(write_json(metrics), "utf-8")
     (folder / "run.json").write_text(write_json(provenance(result)), "utf-8")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from models.paired import PairedSkill
 from reports import formats
 from reports.figures import draw_band, draw_skill
 from reports.findings import Findings
 from reports.palette import LINES, SWATCHES
-from reports.parts import Chart, Grid, Paragraph, Part, Section
+from reports.parts import Chart, Grid, Paragraph, Part, Points, Section
 from reports.sentences import explain_skill
 from reports.skill_path import Band, SkillPath, forecast_bands, skill_paths
-from reports.skill_tables import retraining_table, skill_table, skill_tables
+from reports.skill_tables import paired_table, retraining_table, skill_table, skill_tables
 
 
 def skill(findings: Findings) -> Section:
@@ -25,9 +28,21 @@ def skill(findings: Findings) -> Section:
     parts.append(Grid(table))
     parts += [_band_chart(band, number) for number, band in enumerate(forecast_bands(result))]
     parts += [Grid(one) for one in skill_tables(findings.evidence)]
+    parts += worth_parts(result.forecasts.worth)
     alarms = retraining_table(result.forecasts.retrainings)
     parts += [Grid(alarms)] if alarms else []
     return Section("skill", "Forecast skill", "Forecast skill", parts)
+
+
+def worth_parts(worth: Sequence[PairedSkill]) -> list[Part]:
+    """What retraining was worth on each market, where that was measured."""
+    if not worth:
+        return []
+    parts: list[Part] = [Paragraph("What was retraining worth? The same bars by models that differ in nothing else.")]
+    for pair in worth:
+        parts.append(Grid(paired_table(pair)))
+        parts.append(Points([f"{pair.symbol}: {gain}." for gain in pair.gains]))
+    return parts
 
 
 def _path_chart(path: SkillPath, number: int) -> Chart:
