@@ -7,13 +7,17 @@ _EXPORTS = {
     "CandleFeed": "feed",
     "Cerebro": "loop",
     "CostParams": "parameters",
+    "Forward": "forward",
     "FuturesBroker": "broker",
     "Result": "result",
     "Sweep": "sweeps",
     "Totals": "result",
+    "Tuned": "tuning",
     "backtest": "engine",
     "run_baselines": "baselines",
     "sweep": "sweeps",
+    "tune": "tuning",
+    "tune_forward": "forward",
 }
 __all__ = sorted(_EXPORTS)
 __getattr__ = lazy_exports(__name__, _EXPORTS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -61,7 +61,7 @@ class Ground:
         return self._made[key]
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_made": {}}
+        return {**self.__dict__, "_made": {}, "forecasts": replace(self.forecasts, ensembles=None)}
 
 
 def make_ground(markets: Sequence[Market], forecasts: Forecasts, tables: Sequence[Tables]) -> Ground:

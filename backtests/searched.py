@@ -57,6 +57,15 @@ class Tables:
         return {name: getattr(self, name).model_dump(mode="json", exclude_none=True) for name in _MODELS}
 
 
+def tables_of(
+    strategy: CrossoverParams | None, risk: RiskParams | None, account: AccountParams | None, costs: CostParams | None
+) -> Tables:
+    """The tables that were handed in, and the defaults of those that were not."""
+    return Tables(
+        strategy or CrossoverParams(), risk or RiskParams(), account or AccountParams(), costs or CostParams()
+    )
+
+
 def keeps_signals(name: str) -> bool:
     """Whether a parameter leaves the signals as they are."""
     return name in _HABITS or name.startswith("account.") or (name.startswith("risk.") and name != "risk.atr_bars")
@@ -89,3 +98,9 @@ def _alone(table: str) -> type[Parameters]:
 def _accept(table: Parameters, context: object) -> None:
     """Looks at nothing."""
     del table, context
+
+
+def is_whole(name: str) -> bool:
+    """Whether a parameter takes whole numbers only."""
+    table, _, key = name.partition(".")
+    return _MODELS[table].model_fields[key].annotation is int

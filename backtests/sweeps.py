@@ -21,7 +21,7 @@ from backtests.piece_store import PieceStore
 from backtests.records import Records
 from backtests.replay import check_replay
 from backtests.result import Result
-from backtests.searched import Tables
+from backtests.searched import tables_of
 from backtests.tally import TALLY, rate
 from foundation.compilation import compiled_folder
 from foundation.errors import ParameterError, suggestion
@@ -118,9 +118,7 @@ def sweep(
     Memory does not grow with the grid but for 16 bytes a setting. Raises ParameterError for a value that no table
     takes, SealedError where the data reaches into a sealed stretch.
     """
-    base = Tables(
-        strategy or CrossoverParams(), risk or RiskParams(), account or AccountParams(), costs or CostParams()
-    )
+    base = tables_of(strategy, risk, account, costs)
     grid, ledger = Grid(base, over), ledger or TrialLedger()
     markets = [market] if isinstance(market, Market) else list(market)
     ground = grid_ground(markets, forecasts, grid)

@@ -10,8 +10,11 @@ from crossgate.tree import check_tree
 
 if TYPE_CHECKING:
     from backtests.engine import backtest
+    from backtests.forward import tune_forward
     from backtests.parameters import AccountParams, CostParams
     from backtests.sweeps import sweep
+    from backtests.tuning import tune
+    from foundation.cluster import on_cluster
     from markets.book_series import load_book_market
     from markets.demo import demo_market
     from markets.exogenous_files import ExogenousParams, load_exogenous
@@ -42,13 +45,17 @@ __all__ = [
     "load_book_market",
     "load_exogenous",
     "load_market",
+    "on_cluster",
     "sweep",
+    "tune",
+    "tune_forward",
     "walk_forward",
     "write_report",
 ]
 
 _ROOM = {
-    **dict.fromkeys(("AccountParams", "CostParams", "backtest", "sweep"), "backtests"),
+    **dict.fromkeys(("AccountParams", "CostParams", "backtest", "sweep", "tune", "tune_forward"), "backtests"),
+    "on_cluster": "foundation",
     **dict.fromkeys(("CrossoverParams", "RiskParams"), "strategies"),
     **dict.fromkeys(("FeatureParams", "LSTMParams", "WalkForwardParams"), "models"),
     **dict.fromkeys(("check_feature", "feature", "walk_forward"), "models"),

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from crossgate import data_commands, run_commands, sweep_command
+from crossgate import data_commands, run_commands, sweep_command, tune_command
 from crossgate.output import AsFormat, Format, give
 from foundation.errors import CrossgateError
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.add_typer(data_commands.app, name="data")
 run_commands.register(app)
 app.command()(sweep_command.sweep)
+app.command()(tune_command.tune)
 
 Overrides = Annotated[
     list[str] | None,

@@ -51,12 +51,12 @@ def sweep(
 ) -> None:
     """Play all combinations of some values on the same forecasts; go on where an interrupted sweep stopped."""
     from crossgate.sweeping import sweep_job
-    from foundation.cluster import cluster
+    from foundation.cluster import on_cluster
     from reports.evidence import backtest_overfitting
     from reports.sweep_report import rows, sweep_record
 
     try:
-        with cluster(address):
+        with on_cluster(address):
             found, page = sweep_job(config, grid, overrides or (), data, out)
     except KeyboardInterrupt:
         typer.echo("crossgate: interrupted; the same command goes on with what is missing", err=True)

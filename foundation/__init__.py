@@ -9,6 +9,7 @@ _EXPORTS = {
     "ParameterError": "errors",
     "Parameters": "parameters",
     "Quantity": "units",
+    "on_cluster": "cluster",
     "rule": "compilation",
 }
 __all__ = sorted(_EXPORTS)

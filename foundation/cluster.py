@@ -23,7 +23,7 @@ def running_cluster() -> str | None:
 
 
 @contextmanager
-def cluster(address: str | None) -> Iterator[None]:
+def on_cluster(address: str | None) -> Iterator[None]:
     """The block whose sweeps, tunings and trainings run on the cluster at an address such as tcp://127.0.0.1:8786.
 
     None changes nothing. Raises ParameterError for what is no address, or where no scheduler answers.
@@ -39,50 +39,65 @@ def cluster(address: str | None) -> Iterator[None]:
         _address.reset(before)
 
 
-def on_cluster(
-    address: str, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]], shared: Any
-) -> Iterator[Any]:
-    """The results of `function(shared, *call)` from the workers of a cluster, in the order of the calls.
+class ClusterClient:
+    """A connection to a scheduler, whose workers have been sent an object that all calls share.
 
-    `shared` is sent to every worker before the first call. What a worker was at when it died is given to another.
-    Raises CrossgateError where the scheduler, or the last worker, is lost. joblib's own way to such a cluster is
-    not taken: with a single worker it works in this process, and a lost scheduler it takes for results.
+    joblib's own way to such a cluster is not taken: with a single worker it works in this process, and what a
+    lost scheduler leaves behind it takes for results. Raises ParameterError where no scheduler or worker answers.
     """
-    client = _connect(address)
-    try:
-        _wait_for_workers(client, address)
-        [sent] = client.scatter([shared], broadcast=True, hash=False)
-        waiting: deque[Any] = deque()
-        for call in calls:
-            waiting.append(client.submit(function, sent, *call, pure=False))
-            if len(waiting) > AHEAD * max(_threads(client), 1):
-                yield _result(client, address, waiting.popleft())
-        while waiting:
-            yield _result(client, address, waiting.popleft())
-    except _lost_errors() as error:
-        raise _lost(address, type(error).__name__) from None
-    finally:
-        client.close(timeout=2)
 
-
-def _result(client: Any, address: str, future: Any) -> Any:
-    """The result of a future; looks after the scheduler and its workers while it waits."""
-    alone = 0
-    while True:
+    def __init__(self, address: str, shared: Any) -> None:
+        self._address, self._client = address, _connect(address)
         try:
-            return future.result(timeout=1)
+            self._client.wait_for_workers(1, timeout=PATIENCE)
         except TimeoutError:
-            if future.done():
-                raise
-        if client.status != "running":
-            raise _lost(address, f"connection {client.status}")
-        alone = 0 if _threads(client) else alone + 1
-        if alone > PATIENCE:
-            raise CrossgateError(f"{address}: has no worker left; start one, then run the same again")
+            self.close()
+            fix = f"start some with: dask worker {address} --nthreads 1 (docs/scale.md)"
+            raise ParameterError("--cluster", "has no worker", value=address, fix=fix) from None
+        [self._sent] = self._client.scatter([shared], broadcast=True, hash=False)
 
+    def close(self) -> None:
+        """Ends the connection; the cluster goes on."""
+        self._client.close(timeout=2)
 
-def _threads(client: Any) -> int:
-    return sum(one["nthreads"] for one in client.scheduler_info(n_workers=-1)["workers"].values())
+    def stream(self, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """The results of `function(shared, *call)` in the order of the calls.
+
+        What a worker was at when it died is given to another. Raises CrossgateError where the scheduler, or the last
+        worker, is lost.
+        """
+        waiting: deque[Any] = deque()
+        try:
+            for call in calls:
+                waiting.append(self._client.submit(function, self._sent, *call, pure=False))
+                if len(waiting) > AHEAD * max(self._threads(), 1):
+                    yield self._result(waiting.popleft())
+            while waiting:
+                yield self._result(waiting.popleft())
+        except _lost_errors() as error:
+            raise _lost(self._address, type(error).__name__) from None
+        finally:
+            for future in waiting:
+                future.release()
+
+    def _result(self, future: Any) -> Any:
+        """The result of a future; looks after the scheduler and its workers while it waits."""
+        alone = 0
+        while True:
+            try:
+                return future.result(timeout=1)
+            except TimeoutError:
+                if future.done():
+                    raise
+            if self._client.status != "running":
+                raise _lost(self._address, f"connection {self._client.status}")
+            alone = 0 if self._threads() else alone + 1
+            if alone > PATIENCE:
+                fix = "what was finished is kept: start one, then run the same command again"
+                raise CrossgateError(f"{self._address}: the cluster has no worker left; {fix}")
+
+    def _threads(self) -> int:
+        return sum(one["nthreads"] for one in self._client.scheduler_info(n_workers=-1)["workers"].values())
 
 
 def _lost(address: str, how: str) -> CrossgateError:
@@ -97,14 +112,6 @@ def _lost_errors() -> tuple[type[BaseException], ...]:
     from distributed.comm import CommClosedError
 
     return CancelledError, CommClosedError, KilledWorker
-
-
-def _wait_for_workers(client: Any, address: str) -> None:
-    try:
-        client.wait_for_workers(1, timeout=PATIENCE)
-    except TimeoutError:
-        fix = f"start some with: dask worker {address} --nthreads 1 (docs/scale.md)"
-        raise ParameterError("--cluster", "has no worker", value=address, fix=fix) from None
 
 
 def _connect(address: str) -> Any:

@@ -8,11 +8,11 @@ import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
-from foundation.cluster import on_cluster, running_cluster
+from foundation.cluster import ClusterClient, running_cluster
 from foundation.progress import progress
 
 T = TypeVar("T")
@@ -55,38 +55,78 @@ def stream_all(
 ) -> Generator[T]:
     """The results of `function(*shared, *call)`, one by one in the order of the calls, of which there are `total`.
 
-    Calls are taken as workers come free, so neither they nor their results need room. `shared` travels to each
-    worker once. Inside `foundation.cluster.cluster` the workers are those of the cluster, unless `workers` is 1. An
-    exception, or an interrupt from the keyboard, ends the work at once. Raises CrossgateError where a cluster is lost.
+    As `Crew.stream` of a crew that works once.
     """
-    count = min(workers or processors(), max(total, 1))
-    address = running_cluster()
-    if total == 0 or workers == 1 or (count == 1 and address is None):
-        results: Iterable[T] = (function(*shared, *call) for call in calls)
-    elif address is not None:
-        results = on_cluster(address, _call_packed, _packed(function, calls), _parcel(shared, None))
-    else:
-        results = _in_workers(function, calls, shared, count)
-    with closing(progress(results, description, total)) as shown:
-        yield from shown
+    with Crew(shared, min(workers or processors(), max(total, 1)) if workers != 1 else 1) as crew:
+        yield from crew.stream(function, calls, total, description)
 
 
-def _in_workers(
-    function: Callable[..., T], calls: Iterable[tuple[Any, ...]], shared: tuple[Any, ...], count: int
-) -> Iterator[T]:
-    import joblib
+class Crew:
+    """Workers to whom some objects are handed once, for work that comes in several batches.
 
-    with tempfile.TemporaryDirectory(prefix="crossgate-") as folder:
-        parcel = _parcel(shared, Path(folder))
+    `shared`: what every call begins with; it travels to each worker once. `workers`: how many processes, by default one
+    a core; 1 works in this process. Inside `foundation.cluster.on_cluster` the workers are those of the cluster, unless
+    `workers` is 1. Each has one thread, so results do not depend on how many there are.
+    """
+
+    def __init__(self, shared: tuple[Any, ...] = (), workers: int | None = None) -> None:
+        self._shared, self._count = shared, workers or processors()
+        self._address = None if workers == 1 else running_cluster()
+        self._stack = ExitStack()
+        self._parcel: Parcel | None = None
+        self._cluster: Any = None
+
+    @property
+    def size(self) -> int:
+        """Into how many parts a batch is best cut."""
+        return self._count
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+        self._parcel = self._cluster = None
+
+    def stream(
+        self, function: Callable[..., T], calls: Iterable[tuple[Any, ...]], total: int, description: str = ""
+    ) -> Generator[T]:
+        """The results of `function(*shared, *call)`, one by one in the order of the calls, of which there are `total`.
+
+        Calls are taken as workers come free, so neither they nor their results need room. An exception, or an
+        interrupt from the keyboard, ends the work at once. Raises CrossgateError where a cluster is lost.
+        """
+        results: Iterable[T]
+        if total == 0 or (self._count == 1 and self._address is None):
+            results = (function(*self._shared, *call) for call in calls)
+        elif self._address is not None:
+            results = self._on_cluster(self._address, function, calls)
+        else:
+            results = self._in_processes(function, calls)
+        with closing(progress(results, description, total)) as shown:
+            yield from shown
+
+    def _in_processes(self, function: Callable[..., T], calls: Iterable[tuple[Any, ...]]) -> Iterator[T]:
+        import joblib
+
+        if self._parcel is None:
+            folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="crossgate-"))
+            self._parcel = _parcel(self._shared, Path(folder))
+        parcel = self._parcel
         # Arrays go by value: those that joblib maps into memory are read-only, which is another type to compiled code.
-        with joblib.parallel_config(backend="loky", n_jobs=count, inner_max_num_threads=1, max_nbytes=None):
-            pool = joblib.Parallel(return_as="generator", pre_dispatch=AHEAD * count)
+        with joblib.parallel_config(backend="loky", n_jobs=self._count, inner_max_num_threads=1, max_nbytes=None):
+            pool = joblib.Parallel(return_as="generator", pre_dispatch=AHEAD * self._count)
             results = pool(joblib.delayed(_call)(parcel, function, call) for call in calls)
             try:
                 yield from results
             except BaseException:
                 stop_workers()
                 raise
+
+    def _on_cluster(self, address: str, function: Callable[..., T], calls: Iterable[tuple[Any, ...]]) -> Iterator[T]:
+        if self._cluster is None:
+            self._cluster = self._stack.enter_context(closing(ClusterClient(address, _parcel(self._shared, None))))
+        yield from self._cluster.stream(_call_packed, _packed(function, calls))
 
 
 def stop_workers() -> None:

@@ -10,11 +10,14 @@ T = TypeVar("T")
 
 
 def progress(items: Iterable[T], description: str, total: int) -> Generator[T]:
-    """The same items, with a progress bar while they are worked through.
+    """The same items, with a progress bar while they are worked through; without a `description` none is shown.
 
     Drawn on standard error when that is a terminal; elsewhere one line says what is being done. Nothing is shown
     without a description: for the rounds of longer work that has a bar of its own.
     """
+    if not description:
+        yield from items
+        return
     if not description:
         yield from items
         return

@@ -20,7 +20,7 @@ from reports.templating import render
 
 
 def render_sweep(found: Sweep, name: str, ledger: TrialLedger, overfitting: float) -> str:
-    """The HTML of a sweep's report: no script, nothing from the network."""
+    """The HTML of a sweep's report: nothing from the network."""
     made = [
         search.maps(found),
         search.values(found),

@@ -11,7 +11,7 @@ import numpy as np
 from kernel_cases import forecasts, market
 
 import backtests.sweeps as sweeps
-from foundation.cluster import cluster
+from foundation.cluster import on_cluster
 from foundation.errors import CrossgateError
 from foundation.trials import TrialLedger
 from strategies.parameters import CrossoverParams
@@ -45,7 +45,7 @@ def run(folder: Path, workers: int, address: str | None = None, *, slow: bool = 
     """The sweep of this test in a folder."""
     sweeps.PIECE, sweeps.SMALL = PIECE, 0
     sweeps.play_range = slow_range if slow else HONEST
-    with cluster(address):
+    with on_cluster(address):
         ledger = TrialLedger(folder.parent / f"{folder.name}-ledger")
         return sweeps.sweep(*scene(), STRATEGY, over=OVER, workers=workers, ledger=ledger, folder=folder)
 

@@ -152,3 +152,39 @@ def test_a_sweep_prints_the_best_and_keeps_all(tmp_path: Path, capsys: pytest.Ca
     code, said, error = call(*words[:-1], "risk.stop_los=1%", capsys=capsys)
     assert (code, said) == (2, "")
     assert 'did you mean "stop_loss"' in error
+
+
+def test_a_tuning_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The best trial, the report, the tables; asked for more trials, those that are there count."""
+    words = [
+        "tune",
+        DEMO,
+        *SMALL,
+        "--over",
+        "risk.stop_loss=1%:3%",
+        "--over",
+        "risk.leverage=1,2",
+        "--out",
+        tmp_path / "t",
+    ]
+    code, said, _ = call(*words, "--trials", 6, "--constraint", "trades>=1", capsys=capsys)
+    assert code == 0
+    for word in ("6 trials", "risk.stop_loss", "report: "):
+        assert word in said
+    kept = pd.read_parquet(tmp_path / "t" / "trials.parquet")
+    code, said, _ = call(*words, "--trials", 8, "--constraint", "trades>=1", "--json", capsys=capsys)
+    answer = json.loads(said)
+    assert (answer["trials"], len(answer["best"])) == (8, 1)
+    assert pd.read_parquet(tmp_path / "t" / "trials.parquet").iloc[:6].equals(kept)
+    code, _, error = call(*words, "--objective", "sharp", capsys=capsys)
+    assert code == 2
+    assert 'did you mean "sharpe"' in error
+
+
+def test_a_tuning_is_judged_on_what_follows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--walk-forward chooses on past folds, and says what became of the ratio afterwards."""
+    words = ["tune", DEMO, *SMALL, "--over", "risk.stop_loss=1%:3%", "--out", tmp_path / "t", "--walk-forward", 2]
+    code, said, _ = call(*words, "--trials", 4, capsys=capsys)
+    assert code == 0
+    assert "on what followed" in said
+    assert "chosen on the past" in (tmp_path / "t" / "report.html").read_text()

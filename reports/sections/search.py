@@ -140,7 +140,7 @@ def winners(results: Mapping[str, Result], ledger: TrialLedger) -> Section | Non
     first = next(iter(results.values()))
     certainty = weigh(first, ledger)
     parts: list[Part] = [
-        Paragraph("Played again by Backtrader: every fill and the equity at every bar are those of the sweep."),
+        Paragraph("Played again by Backtrader: every fill and the equity at every bar are those of the search."),
         equity_chart(curves, first.settlement, "winners"),
         Paragraph(explain_certainty(certainty)),
         Grid(certainty_table(certainty, compute_metrics(first), equity_curve(first))),

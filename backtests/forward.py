@@ -1,0 +1,255 @@
+"""Forward: settings chosen on past folds only, each judged on the fold that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from backtests.goals import Goals, read_goals
+from backtests.parameters import AccountParams, CostParams
+from backtests.records import contract_record
+from backtests.replay import check_replay
+from backtests.result import Result
+from backtests.searched import Tables, tables_of
+from backtests.space import Dimension, read_space
+from backtests.study import Study
+from backtests.tuning import search, tuning_ground
+from backtests.valuation import notional_of
+from foundation.errors import ParameterError
+from foundation.fingerprint import fingerprint
+from foundation.seals import check_sealed
+from foundation.trials import TrialLedger, batch_of
+from markets.candles import FloatArray, IntArray
+from markets.market import Market, common_span
+from models.forecasts import EXTRAS, Forecasts
+from strategies.parameters import CrossoverParams, RiskParams
+
+_COLUMNS = ("timestamp", "mean", "sigma", "trained_through", "model", *EXTRAS)
+YEAR = 365 * 86_400_000_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Equity at the close of every judged bar. `timestamp`: bar opens, UTC nanoseconds. `cash`: before the first."""
+
+    timestamp: IntArray
+    equity: FloatArray
+    cash: float
+    bar: int
+
+    @property
+    def returns(self) -> FloatArray:
+        """The return of each bar, the first against the cash; 0 after ruin."""
+        before = np.concatenate(([self.cash], self.equity[:-1]))
+        return np.where(before > 0.0, self.equity / np.where(before > 0.0, before, 1.0) - 1.0, 0.0)
+
+    @property
+    def sharpe(self) -> float:
+        """Mean over standard deviation of the bar returns, a year; NaN where they do not vary."""
+        return sharpe_of(self.returns, self.bar)
+
+
+@dataclass(frozen=True, eq=False)
+class Forward:
+    """What tuning on the past came to, fold after fold.
+
+    `folds`: a row a fold: `first`, the open of its first bar; the values chosen before it by `table.key`; `inside`, the
+    Sharpe ratio they had on the past that they were chosen by; `outside`, the one on the fold itself; `return`,
+    `trades`. Where no setting kept the constraints the fold is not traded. `curve`: the honest one, all folds after
+    one another. `hindsight`: the same bars under `known`, the values that a tuning on everything chooses. `results`:
+    what Backtrader made of each traded fold. `trials`: all that the ledger holds for these contracts and times.
+
+    A fold starts without a position, with the equity that the one before left. What is open at its last close is
+    closed there, at the mark price less taker fee and slippage; so a position never spans two settings.
+    """
+
+    base: Tables
+    space: tuple[Dimension, ...]
+    goals: Goals
+    folds: pd.DataFrame
+    curve: Curve
+    hindsight: Curve
+    known: Mapping[str, Any]
+    results: Mapping[int, Result]
+    trials: int
+    markets: tuple[Market, ...]
+    forecasts: Forecasts
+
+    @property
+    def inside(self) -> float:
+        """The mean Sharpe ratio of the choices on the past they were made by."""
+        values = self.folds["inside"].dropna()
+        return float(values.mean()) if len(values) else np.nan
+
+    @property
+    def fall(self) -> float:
+        """By how much the Sharpe ratio falls from the past to the future."""
+        return self.inside - self.curve.sharpe
+
+    def __str__(self) -> str:
+        lines = self.folds.to_string(index=False, float_format=lambda value: f"{value:.4g}")
+        fall = f"Sharpe ratio {self.inside:.3g} on the past, {self.curve.sharpe:.3g} on what followed"
+        return f"{lines}\n{fall}; {self.hindsight.sharpe:.3g} with hindsight"
+
+
+def tune_forward(
+    market: Market | Sequence[Market],
+    forecasts: Forecasts,
+    strategy: CrossoverParams | None = None,
+    risk: RiskParams | None = None,
+    account: AccountParams | None = None,
+    costs: CostParams | None = None,
+    *,
+    over: Mapping[str, Any],
+    folds: int = 5,
+    trials: int = 200,
+    objectives: Sequence[str] = ("sharpe",),
+    constraints: Sequence[str] = (),
+    seed: int = 0,
+    storage: Path | str | None = None,
+    workers: int | None = None,
+    ledger: TrialLedger | None = None,
+) -> Forward:
+    """A tuning that never sees what it is judged by; words as in `tune`, of which each fold makes one of its own.
+
+    The time with forecasts is cut into `folds` + 1 equal stretches. On all bars before a stretch the best of
+    `trials` settings is chosen (by the first objective, within the constraints), and then traded on that
+    stretch. Every trial, and the stitched curve, is put down in the `ledger`.
+    """
+    if folds < 1:
+        raise ParameterError("walk_forward", "should be 1 fold or more", value=folds)
+    base = tables_of(strategy, risk, account, costs)
+    space, goals, ledger = read_space(over), read_goals(objectives, constraints), ledger or TrialLedger()
+    markets = common_span([market] if isinstance(market, Market) else list(market))
+    whole = tuning_ground(markets, forecasts, base, space)
+    check_sealed(ledger, whole.spans)
+    words: dict[str, Any] = {"trials": trials, "seed": seed, "storage": storage, "workers": workers, "ledger": ledger}
+    chooser = _Chooser(tuple(markets), forecasts, base, space, goals, words)
+    borders = _borders(markets[0], whole.stage.start, folds)
+    studies = [chooser.chosen(border) for border in borders[:-1]]
+    rows, curve, results = _judged(markets, forecasts, base, studies, borders)
+    end = chooser.chosen(borders[-1])
+    known = end.values(end.best[0]) if end.best else {}
+    hindsight, _ = _stretch(markets, forecasts, base.changed(known) if known else None, borders[0], borders[-1], base)
+    content = fingerprint("forward", [one.fingerprint for one in markets], forecasts.fingerprint, str(rows))
+    per_bar = curve.sharpe / np.sqrt(YEAR / curve.bar)
+    ledger.record(batch_of("tune", whole.spans, {"walk_forward": folds}, content, [per_bar]))
+    count = ledger.tried(whole.spans).trials
+    return Forward(
+        base, space, goals, pd.DataFrame(rows), curve, hindsight, known, results, count, tuple(markets), forecasts
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Chooser:
+    """What chooses before a bar; `words`: those of `search`."""
+
+    markets: tuple[Market, ...]
+    forecasts: Forecasts
+    base: Tables
+    space: tuple[Dimension, ...]
+    goals: Goals
+    words: Mapping[str, Any]
+
+    def chosen(self, end: int) -> Study:
+        """The study of settings on the rows before `end`, and on the forecasts made there."""
+        past = [one.rows(0, end) for one in self.markets]
+        known = cut_forecasts(self.forecasts, 0, int(past[0].candles.timestamp[-1]))
+        ground = tuning_ground(past, known, self.base, self.space)
+        return search(ground, self.base, self.space, self.goals, **self.words)
+
+
+def _borders(market: Market, start: int, folds: int) -> list[int]:
+    """The row at which each judged fold begins, then the number of rows."""
+    stamps = market.candles.timestamp
+    first, count = int(np.searchsorted(stamps, start)), len(stamps)
+    if count - first < 10 * (folds + 1):
+        problem = f"asks for {folds} folds of {count - first} bars with forecasts"
+        raise ParameterError("walk_forward", problem, value=folds, fix="fewer folds, or more bars")
+    return [first + (count - first) * number // (folds + 1) for number in range(1, folds + 2)]
+
+
+def _judged(
+    markets: Sequence[Market], forecasts: Forecasts, base: Tables, studies: Sequence[Study], borders: Sequence[int]
+) -> tuple[list[dict[str, Any]], Curve, dict[int, Result]]:
+    """A row a fold, the stitched curve, and Backtrader's results."""
+    stamps, rows, results = markets[0].candles.timestamp, [], {}
+    parts: list[FloatArray] = []
+    cash = base.account.cash
+    for number, study in enumerate(studies):
+        first, last = borders[number], borders[number + 1]
+        best = study.best
+        values = study.values(best[0]) if best else {one.name: None for one in study.space}
+        tables = base.changed(values) if best else None
+        own = replace(base, account=base.account.replaced(cash=cash)) if cash > 0.0 else base
+        part, result = _stretch(markets, forecasts, tables if cash > 0.0 else None, first, last, own)
+        equity = part.equity if cash > 0.0 else np.zeros(last - first)
+        parts.append(equity)
+        if result is not None:
+            results[number] = result
+        rows.append(
+            {
+                "first": pd.Timestamp(int(stamps[first]), tz="UTC"),
+                **values,
+                "inside": float(study.table["sharpe"].to_dict()[best[0]]) if best else np.nan,
+                "outside": part.sharpe,
+                "return": part.equity[-1] / part.cash - 1.0,
+                "trades": 0 if result is None else int((result.fills["reason"] == "entry").sum()),
+            }
+        )
+        cash = float(equity[-1])
+    curve = Curve(stamps[borders[0] : borders[-1]], np.concatenate(parts), base.account.cash, markets[0].candles.bar)
+    return rows, curve, results
+
+
+def _stretch(
+    markets: Sequence[Market], forecasts: Forecasts, tables: Tables | None, first: int, last: int, base: Tables
+) -> tuple[Curve, Result | None]:
+    """The equity of a setting on the rows from `first` to before `last`, closed at the end; flat for none."""
+    stamps, cash = markets[0].candles.timestamp, base.account.cash
+    flat = Curve(stamps[first:last], np.full(last - first, cash), cash, markets[0].candles.bar)
+    if tables is None:
+        return flat, None
+    tables = replace(tables, account=tables.account.replaced(cash=cash))
+    seen = [one.rows(0, last) for one in markets]
+    own = cut_forecasts(forecasts, int(stamps[first]), int(stamps[last - 1]))
+    result = check_replay(seen, own, tables, f"fold from row {first}")
+    equity = np.array(result.equity["equity"], dtype=np.float64)
+    equity[-1] = max(equity[-1] - closing_cost(result), 0.0)
+    kept = flat.equity.copy()
+    # Bars before the first forecast of a stretch are held in cash.
+    kept[len(kept) - len(equity) :] = np.maximum(equity, 0.0)
+    return replace(flat, equity=kept), result
+
+
+def closing_cost(result: Result) -> float:
+    """What it costs to close what is open at the last bar's close, at the mark price: taker fee and slippage."""
+    total = 0.0
+    for market in result.markets:
+        row = result.positions[result.positions["symbol"] == market.symbol].iloc[-1]
+        if row["position"]:
+            mark, size = float(np.float64(row["mark"])), abs(float(np.float64(row["position"])))
+            rate = market.contract.taker_fee + result.costs.slippage_rate(mark, market.contract.tick)
+            total += abs(float(notional_of(contract_record(market.contract)[0], size, mark))) * rate
+    return total
+
+
+def cut_forecasts(forecasts: Forecasts, first: int, last: int) -> Forecasts:
+    """The forecasts made at bars that open from `first` up to and including `last`, UTC nanoseconds."""
+    series = {}
+    for symbol, one in forecasts.series.items():
+        held = (one.timestamp >= first) & (one.timestamp <= last)
+        columns = {name: getattr(one, name)[held] for name in _COLUMNS if getattr(one, name) is not None}
+        series[symbol] = replace(one, **columns)
+    return replace(forecasts, series=series, ensembles=None)
+
+
+def sharpe_of(returns: FloatArray, bar: int) -> float:
+    """Mean over standard deviation of bar returns, a year of 365 days; NaN where they do not vary."""
+    deviation = float(returns.std(ddof=1)) if len(returns) > 1 else 0.0
+    return float(returns.mean()) / deviation * np.sqrt(YEAR / bar) if deviation > 1e-15 else np.nan

@@ -1,0 +1,198 @@
+"""Study: the trials of a tuning, kept by Optuna, asked for and told in batches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from backtests.goals import Goals
+from backtests.space import Dimension
+from foundation.errors import ParameterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from optuna.storages import BaseStorage
+    from optuna.study import Study as OptunaStudy
+    from optuna.trial import FrozenTrial, Trial
+
+JOURNAL = "journal.log"
+# Trials by chance, before what was learned from them says where to look.
+FIRST = 20
+
+
+class Asked(NamedTuple):
+    """A trial to be played, with its values by `table.key`."""
+
+    trial: Trial
+    values: dict[str, Any]
+
+
+class Study:
+    """The trials of one search, by its `name`, in a storage; the same name goes on with those that are there.
+
+    `place`: a folder for a journal, the URL of a database that several processes may share, or None for memory.
+    What is asked next depends on the seed and on the trials that were told alone, so a search that was interrupted
+    comes to the same trials.
+    """
+
+    def __init__(
+        self, name: str, space: Sequence[Dimension], goals: Goals, place: Path | str | None, seed: int
+    ) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.space, self.goals, self._seed = tuple(space), goals, seed
+        directions = [one.direction for one in goals.objectives]
+        self.optuna: OptunaStudy = optuna.create_study(
+            storage=_storage(place), study_name=name, directions=directions, load_if_exists=True
+        )
+        if isinstance(place, Path):
+            self._forget_running()
+
+    def __len__(self) -> int:
+        return sum(map(_counts, self.optuna.get_trials(deepcopy=False)))
+
+    def ask(self, count: int) -> list[Asked]:
+        """The next trials, all at once."""
+        from optuna.samplers import TPESampler
+
+        seed = int(np.random.SeedSequence([self._seed, len(self)]).generate_state(1)[0])
+        self.optuna.sampler = TPESampler(seed=seed, n_startup_trials=FIRST)
+        asked = []
+        for _ in range(count):
+            trial = self.optuna.ask()
+            values = {one.name: one.choose(trial) for one in self.space}
+            trial.set_user_attr("values", values)
+            asked.append(Asked(trial, values))
+        return asked
+
+    def tell(self, asked: Asked, metrics: Mapping[str, float], refused: str = "") -> None:
+        """What a trial came to; one that was `refused`, or never traded, counts and has no value."""
+        trial, goals = asked.trial, self.goals
+        for one in goals.constraints:
+            if not refused:
+                trial.set_constraint(str(one), one.broken_by(metrics))
+        trial.set_user_attr("metrics", {name: _plain(value) for name, value in metrics.items()})
+        values = [math.nan if refused else metrics[one.metric] for one in goals.objectives]
+        trial.set_user_attr("told", refused or "played")
+        from optuna.trial import TrialState
+
+        if refused or any(map(math.isnan, values)):
+            self.optuna.tell(trial, state=TrialState.FAIL)
+        else:
+            self.optuna.tell(trial, values)
+
+    @contextmanager
+    def asking(self, count: int) -> Iterator[list[Asked]]:
+        """The next trials; those that the block leaves untold, because it was interrupted, are as if never asked."""
+        from optuna.trial import TrialState
+
+        asked = self.ask(count)
+        try:
+            yield asked
+        except BaseException:
+            for one in asked:
+                self.optuna.tell(one.trial, state=TrialState.FAIL, skip_if_finished=True)
+            raise
+
+    @property
+    def best(self) -> list[int]:
+        """The numbers of the best trials that keep all constraints: one, or the Pareto front by the first objective."""
+        if len(self.goals.objectives) == 1:
+            kept = [one for one in self.optuna.get_trials(deepcopy=False) if _kept(one)]
+            sign = 1.0 if self.goals.objectives[0].rising else -1.0
+            return [max(kept, key=lambda one: (sign * one.values[0], -one.number)).number] if kept else []
+        first = self.goals.objectives[0]
+        front = sorted(self.optuna.best_trials, key=lambda one: one.values[0], reverse=first.rising)
+        seen = {tuple(one.values): one.number for one in reversed(front)}
+        return list(dict.fromkeys(seen[tuple(one.values)] for one in front))
+
+    def values(self, number: int) -> dict[str, Any]:
+        """The values of a trial, by `table.key`, as a config writes them."""
+        return dict(self.optuna.get_trials(deepcopy=False)[number].user_attrs["values"])
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row a trial under its number: its values, its metrics, and whether it kept the constraints."""
+        rows = []
+        for one in self.optuna.get_trials(deepcopy=False):
+            if _counts(one):
+                metrics = {
+                    name: math.nan if value is None else value for name, value in one.user_attrs["metrics"].items()
+                }
+                rows.append({"trial": one.number, **one.user_attrs["values"], **metrics, "feasible": _kept(one)})
+        return pd.DataFrame(rows).set_index("trial") if rows else pd.DataFrame()
+
+    def importance(self) -> dict[str, dict[str, float]]:
+        """How much of each objective each parameter explains (PED-ANOVA), by metric; none for few trials."""
+        import warnings
+
+        from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+        found: dict[str, dict[str, float]] = {}
+        if sum(_complete(one) for one in self.optuna.get_trials(deepcopy=False)) < 2 * FIRST:
+            return found
+        for at, one in enumerate(self.goals.objectives):
+            sign = -1.0 if one.rising else 1.0
+            with warnings.catch_warnings():
+                # The evaluator looks for low targets, which is why the sign is turned.
+                warnings.simplefilter("ignore", UserWarning)
+                found[one.metric] = get_param_importances(
+                    self.optuna, evaluator=PedAnovaImportanceEvaluator(), target=partial(_target, at, sign)
+                )
+        return found
+
+    def _forget_running(self) -> None:
+        """Trials of a process that was killed are as if never asked; the folder is this process's alone."""
+        from optuna.trial import TrialState
+
+        for one in self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            self.optuna.tell(one.number, state=TrialState.FAIL)
+
+
+def _storage(place: Path | str | None) -> BaseStorage:
+    from optuna.exceptions import StorageInternalError
+    from optuna.storages import InMemoryStorage, JournalStorage, RDBStorage
+    from optuna.storages.journal import JournalFileBackend
+    from sqlalchemy.exc import SQLAlchemyError
+
+    if place is None:
+        return InMemoryStorage()
+    if isinstance(place, Path):
+        place.mkdir(parents=True, exist_ok=True)
+        return JournalStorage(JournalFileBackend(str(place / JOURNAL)))
+    try:
+        return RDBStorage(place)
+    except (ImportError, SQLAlchemyError, StorageInternalError) as error:
+        fix = "such as sqlite:///study.db or postgresql://user@host/name, with its driver installed"
+        reason = str(error).partition("\n")[0]
+        raise ParameterError("--storage", f"cannot be opened ({reason})", value=place, fix=fix) from None
+
+
+def _counts(one: FrozenTrial) -> bool:
+    return "told" in one.user_attrs
+
+
+def _complete(one: FrozenTrial) -> bool:
+    return one.state.name == "COMPLETE"
+
+
+def _kept(one: FrozenTrial) -> bool:
+    return _complete(one) and all(value <= 0.0 for value in one.constraints.values())
+
+
+def _target(at: int, sign: float, one: FrozenTrial) -> float:
+    return sign * float(one.values[at])
+
+
+def _plain(value: float) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None

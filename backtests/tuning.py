@@ -1,0 +1,221 @@
+"""Tuning: settings chosen by what earlier ones came to, for one goal or several, within constraints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from backtests.goals import Goals, read_goals
+from backtests.ground import Ground, make_ground, play_tables
+from backtests.parameters import AccountParams, CostParams
+from backtests.records import Records
+from backtests.replay import check_replay
+from backtests.result import Result
+from backtests.searched import Tables, tables_of
+from backtests.space import Dimension, read_space
+from backtests.study import Asked, Study
+from backtests.tally import rate
+from foundation.errors import CrossgateError, ParameterError
+from foundation.fingerprint import fingerprint
+from foundation.parallel import Crew
+from foundation.progress import progress
+from foundation.seals import check_sealed
+from foundation.trials import TrialLedger, batch_of
+from markets.market import Market
+from models.forecasts import Forecasts
+from strategies.parameters import CrossoverParams, RiskParams
+
+# Trials asked for at once: enough to share signals and workers, few enough to learn from one another.
+BATCH = 20
+SMALL = 20_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """What a tuning came to.
+
+    `table`: a row a trial under its number: its values by `table.key`, its metrics as in metrics.json, and whether
+    it was `feasible`. `best`: the number of the best feasible trial, or with several objectives those of the Pareto
+    front, by the first one; empty where no trial is feasible. `replayed`: what Backtrader made of each of them.
+    `importance`: by objective, how much each parameter explains. `trials`: all that the ledger holds for
+    these contracts and times, this tuning included.
+    """
+
+    base: Tables
+    space: tuple[Dimension, ...]
+    goals: Goals
+    table: pd.DataFrame
+    best: tuple[int, ...]
+    replayed: Mapping[int, Result]
+    importance: Mapping[str, Mapping[str, float]]
+    trials: int
+    ground: Ground
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def values(self, number: int) -> dict[str, Any]:
+        """The values of a trial, by `table.key`, as a config writes them."""
+        row = self.table.loc[number]
+        return {
+            one.name: row[one.name].item() if hasattr(row[one.name], "item") else row[one.name] for one in self.space
+        }
+
+    def tables(self, number: int | None = None) -> Tables:
+        """The tables of a trial, by default of the best one."""
+        chosen = self.best[0] if number is None else number
+        return self.base.changed(self.values(chosen))
+
+    def __str__(self) -> str:
+        feasible = int(self.table["feasible"].sum())
+        head = f"{len(self):,} trials, {feasible:,} feasible; {self.trials:,} trials on this data in the ledger"
+        if not self.best:
+            return head
+        names = [one.name for one in self.space]
+        shown = [
+            *names,
+            *dict.fromkeys([*(one.metric for one in self.goals.objectives), "sharpe", "max_drawdown", "trades"]),
+        ]
+        rows = self.table.loc[list(self.best), shown]
+        return f"{head}\n{rows.to_string(index=False, float_format=lambda value: f'{value:.4g}')}"
+
+
+def tune(
+    market: Market | Sequence[Market],
+    forecasts: Forecasts,
+    strategy: CrossoverParams | None = None,
+    risk: RiskParams | None = None,
+    account: AccountParams | None = None,
+    costs: CostParams | None = None,
+    *,
+    over: Mapping[str, Any],
+    trials: int = 200,
+    objectives: Sequence[str] = ("sharpe",),
+    constraints: Sequence[str] = (),
+    seed: int = 0,
+    storage: Path | str | None = None,
+    workers: int | None = None,
+    ledger: TrialLedger | None = None,
+) -> Tuned:
+    """The best of some trials, each chosen by what the earlier ones came to (tree-structured Parzen estimator).
+
+    `over`: by `table.key` a range such as "0.5%:5%" or "0.001:0.05:log", or a list of values. `objectives`: metrics,
+    the first one ranks. `constraints`: such as "max_drawdown<=30%", "trades>=50". `storage`: a folder for a
+    journal, or the URL of a database that several processes may share: the same search goes on there until there are
+    `trials` of them. Every trial is put down in the `ledger` before it is looked at. The best ones are played
+    again by Backtrader, and a single fill that differs raises CrossgateError. Raises ParameterError for values
+    that no table takes, SealedError where the data reaches into a sealed stretch.
+    """
+    base = tables_of(strategy, risk, account, costs)
+    space, goals, ledger = read_space(over), read_goals(objectives, constraints), ledger or TrialLedger()
+    if trials < 1:
+        raise ParameterError("trials", "should be 1 or more", value=trials)
+    markets = [market] if isinstance(market, Market) else list(market)
+    ground = tuning_ground(markets, forecasts, base, space)
+    study = search(
+        ground, base, space, goals, trials=trials, seed=seed, storage=storage, workers=workers, ledger=ledger
+    )
+    return _finished(markets, ground, base, study, ledger)
+
+
+def tuning_ground(markets: Sequence[Market], forecasts: Forecasts, base: Tables, space: Sequence[Dimension]) -> Ground:
+    """The ground of all settings that a space holds around a base."""
+    return make_ground(markets, forecasts, [base, *_corners(base, space)])
+
+
+def _corners(base: Tables, space: Sequence[Dimension]) -> list[Tables]:
+    """Settings with the longest averages, the highest leverage and the longest impact of a space."""
+    made = []
+    for one in space:
+        table, _, key = one.name.partition(".")
+        if key in ("slow", "fast", "atr_bars", "leverage", "impact"):
+            for value in one.choices or (one.written(one.low), one.written(one.high)):
+                own = getattr(base, table).model_copy(update={key: float(value) if key == "leverage" else value})
+                made.append(Tables(**{**base.__dict__, table: own}))
+    return made
+
+
+def search(
+    ground: Ground,
+    base: Tables,
+    space: Sequence[Dimension],
+    goals: Goals,
+    *,
+    trials: int,
+    seed: int,
+    storage: Path | str | None,
+    workers: int | None,
+    ledger: TrialLedger,
+) -> Study:
+    """The study of a search after so many trials, each of which stands in the ledger."""
+    check_sealed(ledger, ground.spans)
+    record = {"space": {one.name: one.record() for one in space}, **goals.record()}
+    markets = [one.fingerprint for one in ground.stage.played]
+    content = fingerprint(markets, ground.forecasts.fingerprint, ground.stage.start, base.record(), record, seed)
+    study = Study(f"crossgate {content}", space, goals, storage, seed)
+    small = BATCH * ground.bars < SMALL
+    count = 1 if small else workers
+    batches = -(-max(trials - len(study), 0) // BATCH)
+    with Crew((ground,), count) as crew:
+        for _ in progress(range(batches), f"Tuning, {trials:,} trials", batches):
+            left = min(BATCH, trials - len(study))
+            if left <= 0:
+                break
+            with study.asking(left) as asked:
+                _play_batch(ground, base, study, asked, record, content, crew, ledger)
+    return study
+
+
+def _play_batch(
+    ground: Ground,
+    base: Tables,
+    study: Study,
+    asked: Sequence[Asked],
+    record: Mapping[str, Any],
+    content: str,
+    crew: Crew,
+    ledger: TrialLedger,
+) -> None:
+    """Plays what was asked, puts it down in the ledger, then tells what it came to."""
+    made: list[tuple[Asked, Tables]] = []
+    for one in asked:
+        try:
+            made.append((one, base.changed(one.values)))
+        except ParameterError as error:
+            study.tell(one, {}, str(error))
+    if not made:
+        return
+    made.sort(key=lambda pair: repr(pair[1].signals))
+    tallies = _tallies(crew, [tables for _, tables in made])
+    metrics = rate(tallies, ground.bars_per_year, ground.cash)
+    per_bar = metrics["sharpe"] / np.sqrt(ground.bars_per_year)
+    batch = fingerprint(content, sorted(repr(one.values) for one, _ in made))
+    ledger.record(batch_of("tune", ground.spans, record, batch, per_bar), tallies["blocks"])
+    for row, (one, _) in enumerate(made):
+        study.tell(one, {name: float(values[row]) for name, values in metrics.items()})
+
+
+def _tallies(crew: Crew, tables: Sequence[Tables]) -> Records:
+    parts = [part for part in np.array_split(np.arange(len(tables)), crew.size) if len(part)]
+    calls = [([tables[row] for row in part],) for part in parts]
+    with closing(crew.stream(play_tables, calls, len(calls))) as results:
+        return np.concatenate(list(results))
+
+
+def _finished(markets: Sequence[Market], ground: Ground, base: Tables, study: Study, ledger: TrialLedger) -> Tuned:
+    table, best = study.table, tuple(study.best)
+    if table.empty or not len(table.columns):
+        raise CrossgateError("tuning: no trial was played")
+    unplayed = Tuned(base, study.space, study.goals, table, best, {}, {}, 0, ground)
+    replayed = {
+        number: check_replay(markets, ground.forecasts, unplayed.tables(number), f"trial {number}")
+        for number in progress(best, "Playing the best again by Backtrader", len(best))
+    }
+    trials = ledger.tried(ground.spans).trials
+    return Tuned(base, study.space, study.goals, table, best, replayed, study.importance(), trials, ground)

@@ -1,0 +1,72 @@
+"""The command `crossgate tune`: settings chosen by what earlier ones came to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crossgate.sweep_command import Cluster, Data, Overrides
+
+Over = Annotated[
+    list[str],
+    typer.Option(
+        "--over", metavar="TABLE.KEY=RANGE",
+        help="Such as risk.stop_loss=0.5%:5%, risk.risk_per_trade=0.001:0.05:log or risk.leverage=1,2,3,5.",
+    ),
+]  # fmt: skip
+Objectives = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--objective", metavar="METRIC", help="What is striven for; several give a Pareto front. Else sharpe."
+    ),
+]
+Constraints = Annotated[
+    list[str] | None,
+    typer.Option("--constraint", metavar="BOUND", help='Such as "max_drawdown<=30%", "trades>=50", "liquidations<=0".'),
+]
+
+
+def tune(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
+    over: Over,
+    trials: Annotated[int, typer.Option("--trials", metavar="N", help="How many settings to play.", min=1)] = 200,
+    objectives: Objectives = None,
+    constraints: Constraints = None,
+    folds: Annotated[
+        int, typer.Option("--walk-forward", metavar="FOLDS", help="Choose on the past, judge on what follows.", min=0)
+    ] = 0,
+    storage: Annotated[
+        str | None,
+        typer.Option("--storage", metavar="URL", help="A database that several share, such as sqlite:///study.db."),
+    ] = None,
+    overrides: Overrides = None,
+    data: Data = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="The folder of the tuning; else runs/NAME-tune.")
+    ] = None,
+    address: Cluster = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")
+    ] = False,
+) -> None:
+    """Search for the best settings; go on where an interrupted search stopped."""
+    from crossgate.tuning import TuneJob, tune_job
+    from foundation.cluster import on_cluster
+
+    job = TuneJob(
+        config, tuple(over), trials, tuple(objectives or ("sharpe",)), tuple(constraints or ()), folds, storage
+    )
+    try:
+        with on_cluster(address):
+            found, page, record = tune_job(job, overrides or (), data, out)
+    except KeyboardInterrupt:
+        typer.echo("crossgate: interrupted; the same command goes on with the trials that are there", err=True)
+        raise typer.Exit(130) from None
+    if as_json:
+        typer.echo(json.dumps({**record, "report": str(page)}, indent=2, allow_nan=False))
+        return
+    typer.echo(str(found))
+    typer.echo(f"report: {page}")
