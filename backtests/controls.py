@@ -13,13 +13,15 @@ from backtests.baselines import simpler_rules
 from backtests.playback import Outcome, Playback
 from backtests.trader import Wish
 from backtests.wishes import next_wanted, stage_signals
-from foundation.progress import progress
+from foundation.threads import map_threads
 from markets.candles import FloatArray, IntArray
 
 RANDOM_RUNS = 1000
 PERMUTATIONS = 200
 # Into how many blocks of equal length forecasts are cut to be put in another order.
 PIECES = 50
+# Fewer bars than this, over all draws, are played in one thread.
+SMALL = 5_000_000
 # The bands of a fan: the share of runs that lie below.
 BANDS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -112,8 +114,10 @@ def measure_controls(
 def _luck(playback: Playback, ours: Outcome, draw: Callable[[], Wish], draws: int, description: str) -> Luck:
     curves = np.empty((draws, len(playback.points)))
     figures = np.empty((draws, 3))
-    for k in progress(range(draws), description, draws):
-        found = playback.play(draw(), curve=True)
+    wishes = (draw() for _ in range(draws))
+    small = draws * playback.scene.bars.size < SMALL
+    played = map_threads(lambda wish: playback.play(wish, curve=True), wishes, draws, description, alone=small)
+    for k, found in enumerate(played):
         curves[k] = found.equity
         figures[k] = found.sharpe, found.total_return, found.trades
     sharpe, total = figures[:, 0], figures[:, 1]

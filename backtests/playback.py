@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -63,12 +63,11 @@ class Playback:
     scene: Scene
     wish: Wish
     setting: Setting
-    _equity: FloatArray = field(repr=False)
 
     @property
     def played(self) -> int:
         """How many bars are played."""
-        return len(self._equity) - self.scene.first
+        return int(self.scene.bars.shape[1]) - self.scene.first
 
     @property
     def timestamp(self) -> IntArray:
@@ -90,16 +89,15 @@ class Playback:
     ) -> Outcome:
         """What the account comes to with another wish, scene or setting; with `curve` its equity is kept."""
         tally = np.zeros(1, dtype=TALLY)
-        equity = self._equity if curve else _NONE
+        equity = np.zeros(self.scene.bars.shape[1]) if curve else _NONE
         self._run(wish, scene, setting, tally, equity, _NO_FILLS, _NO_ROWS)
         kept = equity[self.scene.first :][self.points].clip(0.0) if curve else _NONE
         return outcome_of(tally, self.stage.played[0].bars_per_year, self.account.cash, kept)
 
     def curve(self) -> FloatArray:
         """The equity of the run at every row of the markets that are fed; before the first bar played the cash."""
-        self.play(curve=True)
-        equity = self._equity.copy()
-        equity[: self.scene.first] = self.account.cash
+        equity = np.full(self.scene.bars.shape[1], self.account.cash)
+        self._run(None, None, None, np.zeros(1, dtype=TALLY), equity, _NO_FILLS, _NO_ROWS)
         return equity
 
     def fills(
@@ -166,7 +164,6 @@ def make_playback(
         scene=make_scene(stage.fed, stage.first, costs.impact_window),
         wish=make_wish(stage, forecasts, strategy, risk.atr_bars, costs),
         setting=_setting(strategy, risk, account, costs),
-        _equity=np.zeros(len(stage.fed[0].candles)),
     )
 
 

@@ -8,22 +8,24 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backtests.kernel import play_setting
 from backtests.levels import liquidation_level
 from backtests.playback import Playback
-from backtests.records import FILL, FILL_REASONS, Records
+from backtests.records import FILL_REASONS, Records
 from backtests.resampling import block_order, resampled
-from backtests.tally import TALLY
+from backtests.trader import Setting
 from backtests.valuation import initial_margin_of, reserve_of
-from foundation.progress import progress
+from foundation.threads import map_threads
+from markets.candles import FloatArray, IntArray
 from strategies.parameters import RiskParams
 
-PATHS = 200
+PATHS = 100
 # The longest time that a path is played for: a year, or this many bars.
 HORIZON_BARS = 10_000
 # Leverages that are looked at, besides the run's own and the highest allowed.
 LEVERAGES = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 FALL = 0.5
+# Fewer bars than this, over all paths and leverages, are played in one thread.
+SMALL = 5_000_000
 # Entries for which the leverage is sought at which their stop lies beyond liquidation, and how closely.
 MOST_ENTRIES, STEPS = 500, 30
 ENTRY = FILL_REASONS.index("entry")
@@ -82,16 +84,24 @@ def ruin_odds(playback: Playback, *, paths: int = PATHS, seed: int = 0) -> RuinO
     bars = min(played, year, HORIZON_BARS)
     leverages = _leverages(playback)
     settings = [playback.setting_of(risk=playback.risk.replaced(leverage=one)) for one in leverages]
-    counts = np.zeros((len(leverages), 2))
-    empty, log, rows = np.zeros(0), np.zeros(0, dtype=FILL), np.zeros(0, dtype=np.int64)
-    for _ in progress(range(paths), "Playing paths drawn again", paths):
-        scene, wish = resampled(playback, block_order(played, bars, math.sqrt(played), random))
-        for k, setting in enumerate(settings):
-            tally = np.zeros(1, dtype=TALLY)
-            play_setting(scene, wish, setting, playback.account.cash, tally, empty, log, rows)
-            counts[k] += tally["liquidations"][0] > 0, tally["deepest"][0] >= FALL
+    orders = (block_order(played, bars, math.sqrt(played), random) for _ in range(paths))
+    small = paths * len(settings) * bars < SMALL
+    marks = map_threads(
+        lambda order: _ruined(playback, order, settings), orders, paths, "Playing paths drawn again", alone=small
+    )
+    counts = sum(marks, np.zeros((len(leverages), 2)))
     odds = tuple(Odds(one, *(count / paths).tolist()) for one, count in zip(leverages, counts, strict=True))
     return RuinOdds(odds, odds[leverages.index(playback.risk.leverage)], bars, paths)
+
+
+def _ruined(playback: Playback, order: IntArray, settings: list[Setting]) -> FloatArray:
+    """On one path, for each setting: 1 where a position was liquidated, and where equity fell by half."""
+    scene, wish = resampled(playback, order)
+    found = np.zeros((len(settings), 2))
+    for k, setting in enumerate(settings):
+        outcome = playback.play(wish, scene, setting)
+        found[k] = outcome.liquidations > 0, outcome.max_drawdown >= FALL
+    return found
 
 
 def _leverages(playback: Playback) -> list[float]:

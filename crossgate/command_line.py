@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from crossgate import data_commands, run_commands, sweep_command, tune_command
+from crossgate import data_commands, run_commands, seal_command, sweep_command, tune_command, verdict_command
 from crossgate.output import AsFormat, Format, give
 from foundation.errors import CrossgateError
 
@@ -24,6 +24,8 @@ app.add_typer(data_commands.app, name="data")
 run_commands.register(app)
 app.command()(sweep_command.sweep)
 app.command()(tune_command.tune)
+app.command()(verdict_command.verdict)
+app.command()(seal_command.seal)
 
 Overrides = Annotated[
     list[str] | None,
@@ -62,6 +64,9 @@ def backtest(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="The folder of the run; else runs/ and the run's name.")
     ] = None,
+    open_seal: Annotated[
+        bool, typer.Option("--open-seal", help="Look at sealed data too; the ledger remembers it.")
+    ] = False,
     as_format: AsFormat = None,
     as_json: AsJson = False,
 ) -> None:
@@ -72,7 +77,7 @@ def backtest(
 
     settings = load_config(config or DEMO_CONFIG, overrides or (), data)
     target = out or Path("runs") / settings.run.name
-    result, page = run_job(settings, target, data, pdf=as_format is Format.pdf)
+    result, page = run_job(settings, target, data, pdf=as_format is Format.pdf, open_seal=open_seal)
     if as_format is not None or as_json:
         give(page.parent, as_format or Format.json)
     else:

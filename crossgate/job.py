@@ -14,7 +14,8 @@ from backtests.result import Result
 from crossgate.config import Config
 from crossgate.tables import BookParams, DemoParams, MarketParams
 from foundation.errors import ParameterError, suggestion
-from foundation.trials import TrialLedger
+from foundation.seals import check_sealed
+from foundation.trials import Span, TrialLedger
 from markets.book_series import load_book_market
 from markets.candles import utc
 from markets.exogenous import Exogenous
@@ -28,22 +29,33 @@ if TYPE_CHECKING:
     from models.trained import TrainedModel
 
 
-def run_job(config: Config, folder: Path, data: Path | None = None, *, pdf: bool = False) -> tuple[Result, Path]:
+def run_job(
+    config: Config, folder: Path, data: Path | None = None, *, pdf: bool = False, open_seal: bool = False
+) -> tuple[Result, Path]:
     """The result of a config, and the path of the report written to `folder` as a whole.
 
     `data`: the data folder, see `load_market`. With `pdf` there is a report.pdf too. All that can be checked is checked
-    before any model trains. Raises ParameterError or DataError, and then has written nothing.
+    before any model trains. Raises ParameterError or DataError, and then has written nothing; SealedError for data
+    that is sealed, but with `open_seal`.
     """
     check_folder(folder)
     check_ledger(TrialLedger())
     markets = load_markets(config, data)
     check_markets(config, markets)
+    if not open_seal:
+        check_sealed(TrialLedger(), [whole_span(market) for market in common_span(markets)])
     forecasts = explain_forecasts(config, markets, make_forecasts(config, markets))
     result = cg.backtest(
         markets, forecasts, config.strategy, config.risk, config.account, config.costs,
         name=config.run.name, config=config.record(),
     )  # fmt: skip
-    return result, cg.write_report(result, folder, pdf=pdf)
+    return result, cg.write_report(result, folder, pdf=pdf, open_seal=open_seal)
+
+
+def whole_span(market: Market) -> Span:
+    """All the bars of a market, as the ledger calls them."""
+    stamps = market.candles.timestamp
+    return Span(market.trial_key, int(stamps[0]), int(stamps[-1]))
 
 
 def load_markets(config: Config, data: Path | None = None) -> list[Market]:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from backtests.result import Result
 from crossgate.terminal import open_console
+from crossgate.verdict_command import print_headline
 from foundation.errors import ParameterError, suggestion
 from foundation.spark import SPARKS, spark_line
 from foundation.units import nanoseconds
@@ -26,6 +27,7 @@ from reports.index import Entry
 from reports.labels import read_labels
 from reports.metrics import measure_skill
 from reports.sentences import skill_banner
+from reports.stored_verdict import stored_record
 
 SHOWN = (
     "final_equity", "total_return", "cagr", "sharpe", "max_drawdown", "trades", "win_rate", "fees", "funding",
@@ -56,6 +58,9 @@ def print_folder(folder: Path) -> None:
     for note in record["notes"]:
         console.print(Text(f"Note: {note}", "yellow"))
     console.print(Text(spark_line(read_run(folder).curve.equity.tolist()), "blue"))
+    kept = stored_record(folder)
+    if kept is not None:
+        print_headline(console, kept["verdict"])
     console.print(metrics_table(record["name"], record["settlement"], record))
     if (folder / "trials.json").is_file():
         trials = json.loads((folder / "trials.json").read_text("utf-8"))
@@ -90,6 +95,9 @@ def print_run(result: Result, page: Path) -> None:
     banner = skill_banner(measure_skill(result), synthetic=result.synthetic)
     console.print(Text(banner.headline, _COLOURS[banner.kind]), banner.text)
     console.print(coloured(str(result)))
+    kept = stored_record(page.parent)
+    if kept is not None:
+        print_headline(console, kept["verdict"])
     console.print(metrics_table("", result.settlement, metrics))
     console.print("report:", str(page), soft_wrap=True)
 

@@ -28,7 +28,7 @@ def rule(function: F) -> F: ...
 @overload
 def rule(*, makes_arrays: bool) -> Callable[[F], F]: ...
 def rule(function: F | None = None, *, makes_arrays: bool = False) -> F | Callable[[F], F]:
-    """A function compiled to machine code by numba, with numba's default error model.
+    """A function compiled to machine code by numba, with numba's default error model; other threads run meanwhile.
 
     `makes_arrays`: for a rule that makes an array, or calls one that returns an array. All others are compiled
     without counting references to arrays, which would cost most of them more than what they do.
@@ -43,7 +43,7 @@ def rule(function: F | None = None, *, makes_arrays: bool = False) -> F | Callab
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(compiled_folder())
     try:
-        compiled = numba.njit(cache=True, _nrt=makes_arrays)(function)
+        compiled = numba.njit(cache=True, nogil=True, _nrt=makes_arrays)(function)
     finally:
         numba.config.CACHE_DIR = before
     if not numba.config.DISABLE_JIT:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from foundation.errors import CrossgateError, ParameterError
@@ -48,8 +49,9 @@ def check_sealed(ledger: TrialLedger, spans: Iterable[Span]) -> None:
     for span in spans:
         first = sealed_from(ledger, span.contract)
         if first is not None and span.last >= first:
-            fix = "end the run before it, or open the seal, once, when everything is decided"
-            raise SealedError(f"{span.contract}: its last stretch is sealed; {fix}")
+            since = datetime.fromtimestamp(first // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+            fix = f"end before it (market.end = {since!r}), or open the seal, once, when everything is decided"
+            raise SealedError(f"{span.contract}: its last stretch is sealed, from {since} UTC on; {fix}")
 
 
 def open_seal(ledger: TrialLedger, span: Span, content: str, name: str) -> tuple[Opening, ...]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from backtests.result import Result
 from foundation.fingerprint import fingerprint
+from foundation.parameters import Parameters
 from foundation.trials import Head, Span, TrialLedger, Tried, batch_of
 from markets.market import Market
 from reports.bootstrap import Intervals, bootstrap_intervals
@@ -92,14 +94,24 @@ def span_of(market: Market, result: Result) -> Span:
 
 def content_of(result: Result) -> str:
     """The fingerprint of all that a run's equity depends on: data, forecasts and settings, not its name."""
-    tables = [one.model_dump(mode="json") for one in (result.strategy, result.risk, result.account, result.costs)]
-    return fingerprint([market.fingerprint for market in result.markets], result.forecasts.fingerprint, tables)
+    tables = (result.strategy, result.risk, result.account, result.costs)
+    return run_content([market.fingerprint for market in result.markets], result.forecasts.fingerprint, tables)
+
+
+def run_content(markets: Sequence[str], forecasts: str, tables: Sequence[Parameters]) -> str:
+    """The same from the fingerprints of markets and forecasts, and the tables of strategy, risk, account and costs."""
+    return fingerprint(list(markets), forecasts, [one.model_dump(mode="json") for one in tables])
+
+
+def known_variance(tried: Tried, moments: SharpeMoments) -> float:
+    """The variance of all trials' Sharpe ratios per bar; that of pure luck where too few are rated to tell."""
+    return tried.variance if tried.rated >= KNOWN_TRIALS else luck_variance(moments)
 
 
 def _weigh(curve: EquityCurve, moments: SharpeMoments | None, tried: Tried, head: Head) -> Certainty:
     if moments is None:
         return Certainty(None, None, None, tried.trials, None, None, head)
-    variance = tried.variance if tried.rated >= KNOWN_TRIALS else luck_variance(moments)
+    variance = known_variance(tried, moments)
     return Certainty(
         bootstrap_intervals(curve.returns, curve.bars_per_year),
         probabilistic_sharpe(moments),

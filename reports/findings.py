@@ -8,14 +8,19 @@ from functools import cached_property
 
 import pandas as pd
 
+from backtests.examination import Examination, examine_result
 from backtests.result import Result
+from foundation.errors import CrossgateError
 from foundation.trials import TrialLedger
 from models.evidence import Evidence
 from models.skill import Skill
 from reports.certainty import Certainty, assess
 from reports.curves import EquityCurve, equity_curve
+from reports.facts import Facts, facts_of
 from reports.metrics import Metrics, compute_metrics, measure_evidence
+from reports.standing import Standing, standing_of
 from reports.trades import list_trades
+from reports.verdict import Verdict, judge
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,8 @@ class Findings:
     """A run, and what is known of it.
 
     `baselines`: the same account run by simpler rules, by name, with their metrics in `baseline_metrics`.
-    `evidence`: on the forecasts, one per market; none for a rule that asks no forecast.
+    `evidence`: on the forecasts, one per market; none for a rule that asks no forecast. `examination`: what the kernel
+    says of the run, or why it cannot; `facts` and `standing`: what the `verdict` rests on.
     """
 
     result: Result
@@ -33,6 +39,14 @@ class Findings:
     certainty: Certainty
     baselines: Mapping[str, Result]
     baseline_metrics: Mapping[str, Metrics]
+    examination: Examination | str
+    facts: Facts
+    standing: Standing
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Where the run stops on the ladder."""
+        return judge(self.facts, self.standing)
 
     @property
     def skills(self) -> list[Skill]:
@@ -57,17 +71,30 @@ def find(result: Result, baselines: Mapping[str, Result] | None = None, ledger: 
     from backtests.baselines import run_baselines
 
     others = run_baselines(result) if baselines is None else baselines
-    evidence = measure_evidence(result)
-    skills = [one.skill for one in evidence]
+    evidence, trades, curve = measure_evidence(result), list_trades(result), equity_curve(result)
+    skills, kept = [one.skill for one in evidence], ledger or TrialLedger()
+    certainty, examination = assess(result, kept), examined(result)
+    facts = facts_of(result, curve, len(trades), skills, examination)
     return Findings(
         result=result,
         metrics=compute_metrics(result, skills),
-        trades=list_trades(result),
+        trades=trades,
         evidence=evidence,
-        certainty=assess(result, ledger or TrialLedger()),
+        certainty=certainty,
         baselines=others,
         baseline_metrics={
             name: compute_metrics(one, skills if one.strategy.rule == "forecast" else ())
             for name, one in others.items()
         },
+        examination=examination,
+        facts=facts,
+        standing=standing_of(facts, curve, kept),
     )
+
+
+def examined(result: Result) -> Examination | str:
+    """The examination of a result, or why it cannot be examined."""
+    try:
+        return examine_result(result)
+    except CrossgateError as error:
+        return str(error)

@@ -6,15 +6,19 @@ from collections.abc import Callable, Sequence
 
 from reports.findings import Findings
 from reports.parts import Part, Section
-from reports.sections import activity, forecasts, interpretation, market, performance, record
+from reports.sections import activity, doubts, forecasts, interpretation, market, performance, record
 
 # What stands above the figures, right below the verdict on the forecasts; each gives parts, or none.
-TOP: tuple[Callable[[Findings], Sequence[Part]], ...] = ()
+TOP: tuple[Callable[[Findings], Sequence[Part]], ...] = (doubts.verdict,)
 # The sections in their order; one that has nothing to say of a run gives None.
 SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     performance.equity,
     performance.certainty,
     performance.baselines,
+    doubts.luck,
+    doubts.parts,
+    doubts.sensitivity,
+    doubts.ruin,
     market.price,
     activity.trades,
     performance.months,

@@ -21,14 +21,17 @@ from reports.images import render_picture, render_png
 from reports.interpretation_tables import TABLE as INTERPRETATION
 from reports.interpretation_tables import interpretation_frame, interpretation_record
 from reports.labels import FILE as LABELS
+from reports.sealing import admit
 from reports.settings import collect_settings, provenance
 from reports.skill_tables import skill_record
+from reports.stored_verdict import VERDICT, stored_verdict
 from reports.tracks import TABLE, forecast_table
 
 TABLES = ("decisions", "fills", "equity", "positions", "funding", "orders", "trades")
 PDF = "report.pdf"
 FILES = (
-    "config.toml", "metrics.json", "run.json", "trials.json", "equity.png", "equity.svg", "report.html", "report.md",
+    "config.toml", "metrics.json", "run.json", "trials.json", VERDICT, "equity.png", "equity.svg", "report.html",
+    "report.md",
     *(f"{name}.parquet" for name in (*TABLES, TABLE)),
 )  # fmt: skip
 # What a folder holds where it was asked for.
@@ -42,18 +45,22 @@ def write_report(
     baselines: Mapping[str, Result] | None = None,
     ledger: TrialLedger | None = None,
     pdf: bool = False,
+    open_seal: bool = False,
 ) -> Path:
     """The path of report.html in a run folder that is written whole or not at all.
 
-    The folder holds config.toml, metrics.json, run.json (fingerprints and versions), trials.json, the tables of the
-    run as parquet (interpretation.parquet where it was interpreted), equity.png, equity.svg, report.html and report.md,
-    and with `pdf` report.pdf; no time of day stands in any of them, so equal runs give equal bytes, apart from what
-    trials.json and the page say of other trials. An earlier run in the folder is replaced, its labels stay. Raises
-    ParameterError for a folder that holds anything else. `baselines` are run here when they are not handed in. The run
-    is put down as a trial in the `ledger`, by default the one of `ledger_home`.
+    The folder holds config.toml, metrics.json, run.json (fingerprints and versions), trials.json, verdict.json, the
+    tables of the run as parquet (interpretation.parquet where it was interpreted), equity.png, equity.svg,
+    report.html and report.md, and with `pdf` report.pdf; no time of day stands in any of them, so equal runs give
+    equal bytes, apart from what trials.json, verdict.json and the page say of other trials. An earlier run in the
+    folder is replaced, its labels stay. Raises ParameterError for a folder that holds anything else. `baselines`
+    are run here when they are not handed in. The run is put down as a trial in the `ledger`, by default the one of
+    `ledger_home`. A run that reaches into sealed data raises SealedError, but for one that opens the seal, or has
+    done so.
     """
-    target = check_folder(folder)
-    findings = find(result, baselines, ledger)
+    target, kept = check_folder(folder), ledger or TrialLedger()
+    admit(result, kept, opening=open_seal)
+    findings = find(result, baselines, kept)
     with atomic_folder(target) as scratch:
         _write_findings(findings, scratch, pdf=pdf)
         if (target / LABELS).is_file():
@@ -87,6 +94,7 @@ def _write_findings(findings: Findings, folder: Path, *, pdf: bool) -> None:
     (folder / "config.toml").write_text(tomli_w.dumps(collect_settings(result)), "utf-8")
     (folder / "metrics.json").write_text(write_json(metrics), "utf-8")
     (folder / "run.json").write_text(write_json(provenance(result)), "utf-8")
+    (folder / VERDICT).write_text(write_json(stored_verdict(findings)), "utf-8")
     (folder / "trials.json").write_text(write_json(certainty.trial_record()), "utf-8")
     for name in TABLES:
         table: pd.DataFrame = findings.trades if name == "trades" else getattr(result, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 from backtests.result import Result
 from foundation.errors import DataError
 from markets.candles import FloatArray, IntArray
-from models.forecasts import Retraining
+from models.forecasts import COLUMNS, EXTRAS, Forecasts, ForecastSeries, Retraining
 from models.track import Track, track_of
 
 TABLE = "forecasts"
@@ -80,6 +81,18 @@ def read_retrainings(folder: str | Path) -> list[Retraining]:
         return [Retraining(**one) for one in json.loads(record.read_text("utf-8")).get("retrainings", [])]
     except (ValueError, TypeError, AttributeError, OSError) as error:
         raise DataError(record, f"is damaged ({type(error).__name__})", fix="run the backtest again") from None
+
+
+def forecasts_of(tracks: Mapping[str, Track], name: str) -> Forecasts:
+    """The forecasts that some tracks hold, as they were played; raises what a ForecastSeries raises."""
+    return Forecasts({symbol: _series(track) for symbol, track in tracks.items()}, name)
+
+
+def _series(track: Track) -> ForecastSeries:
+    rows = track.model >= 0
+    columns = {name: getattr(track, name)[rows] for name in COLUMNS}
+    said = {name: values[rows] for name in EXTRAS if (values := getattr(track, name)) is not None}
+    return ForecastSeries(**columns, **said, levels=track.levels)
 
 
 def _track(symbol: str, rows: pd.DataFrame, bar: int) -> Track:

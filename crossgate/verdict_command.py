@@ -1,0 +1,51 @@
+"""The command `crossgate verdict`: where a run stops on the ladder, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from reports.verdict import Verdict
+
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="The data folder; else $CROSSGATE_DATA, else ./data."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
+_MARKS = {"passed": ("+", "green"), "failed": ("x", "bold red"), "unknown": ("?", "yellow"), "not asked": ("-", "dim")}
+
+
+def verdict(run: RunPath, data: Data = None, as_json: AsJson = False) -> None:
+    """Say which rung of the ladder a run does not climb, and why."""
+    from crossgate.judging import judge_run
+    from crossgate.run_commands import print_json
+
+    found = judge_run(run, data)
+    if as_json:
+        print_json(found.record())
+    else:
+        print_verdict(found)
+
+
+def print_verdict(found: Verdict) -> None:
+    """The verdict and its ladder."""
+    from crossgate.terminal import open_console
+
+    console = open_console()
+    print_headline(console, found.record())
+    for one in found.rungs:
+        mark, colour = _MARKS[one.state]
+        console.print(f"  {mark} {one.number} {one.title}: {one.text}", style=colour, markup=False)
+
+
+def print_headline(console: Console, record: dict[str, Any]) -> None:
+    """The rung, the headline and the reason of a stored verdict."""
+    colour = "bold red" if record["rung"] < 8 else "bold green"
+    console.print(f"Verdict, rung {record['rung']} of 9: {record['headline']}", style=colour, markup=False)
+    console.print(record["reason"], markup=False)

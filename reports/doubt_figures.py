@@ -1,0 +1,73 @@
+"""Figures of doubt: our curve in the fan of luck, between the orders inside bars, and its distance to liquidation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from backtests.controls import Fan
+from backtests.distance import Distance
+from markets.candles import FloatArray, IntArray
+from reports import formats
+from reports.figures import Sheet
+from reports.palette import DASHES, LIGHT, LINES
+
+
+def draw_fan(fan: Fan, sheet: Sheet, *, currency: str) -> Figure:
+    """Equity of lucky runs as two bands and their median, with our curve over them."""
+    figure, axes = _panel(sheet)
+    dates, (least, low, middle, high, most) = fan.timestamp.astype("datetime64[ns]"), fan.bands
+    axes.fill_between(dates, least, most, color=LIGHT["first"], alpha=0.18, linewidth=0)
+    axes.fill_between(dates, low, high, color=LIGHT["first"], alpha=0.3, linewidth=0)
+    axes.plot(dates, middle, color=LIGHT["first"], linestyle=DASHES[1], linewidth=1.3)
+    axes.plot(dates, fan.ours, color=LIGHT["run"], linewidth=1.9, zorder=4)
+    return _finish(figure, axes, sheet, f"Equity, {currency}", _amount)
+
+
+def draw_range(stamps: IntArray, curves: Sequence[FloatArray], sheet: Sheet, *, currency: str) -> Figure:
+    """The span between curves under different assumptions, each also drawn as a line; the first is the run."""
+    figure, axes = _panel(sheet)
+    dates = stamps.astype("datetime64[ns]")
+    axes.fill_between(
+        dates, np.min(curves, axis=0), np.max(curves, axis=0), color=LIGHT["run"], alpha=0.15, linewidth=0
+    )
+    for number, curve in reversed(list(enumerate(curves))):
+        width = 1.9 if number == 0 else 1.2
+        axes.plot(
+            dates, curve, color=LIGHT[LINES[number]], linestyle=DASHES[number], linewidth=width, zorder=4 - number
+        )
+    return _finish(figure, axes, sheet, f"Equity, {currency}", _amount)
+
+
+def draw_distance(distance: Distance, sheet: Sheet) -> Figure:
+    """How near each position came to its liquidation price, the nearest of each stretch of time."""
+    figure, axes = _panel(sheet)
+    dates = distance.timestamp.astype("datetime64[ns]")
+    axes.fill_between(dates, distance.path, 0.0, color=LIGHT["run"], alpha=0.12, linewidth=0, step="post")
+    axes.step(dates, distance.path, where="post", color=LIGHT["run"], linewidth=1.4)
+    axes.set_ylim(bottom=0.0)
+    return _finish(figure, axes, sheet, f"{distance.symbol}, distance to liquidation", _share)
+
+
+def _panel(sheet: Sheet) -> tuple[Figure, Axes]:
+    figure = sheet.figure()
+    return figure, sheet.panel(figure, 3.4 * sheet.text / sheet.height, 1 - 2.3 * sheet.text / sheet.height)
+
+
+def _finish(figure: Figure, axes: Axes, sheet: Sheet, label: str, write: Callable[[float, object], str]) -> Figure:
+    sheet.label(axes, label)
+    axes.yaxis.set_major_formatter(FuncFormatter(write))
+    axes.margins(x=0.01)
+    return figure
+
+
+def _amount(value: float, _: object) -> str:
+    return formats.quantity(round(value, 2)) if abs(value) < 1e4 else formats.count(value)
+
+
+def _share(value: float, _: object) -> str:
+    return f"{100.0 * value:.4g}%"

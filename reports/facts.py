@@ -1,0 +1,154 @@
+"""Facts: the figures of one run that its verdict rests on, as its folder keeps them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from backtests.examination import Examination
+from backtests.result import Result
+from foundation.trials import Span
+from models.skill import Skill
+from reports.certainty import content_of, span_of
+from reports.curves import EquityCurve
+from reports.evidence import SharpeMoments, sharpe_moments
+from reports.plain import plain
+
+# A change of what facts hold makes those of older folders useless.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Skilled:
+    """What is known of one market's forecasts: skill against the expanding mean and zero, and the Clark-West p."""
+
+    symbol: str
+    skill: float
+    against_zero: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Played:
+    """What the run came to when it was played again, see `backtests.examination`; returns over the whole run.
+
+    `p_random`, `p_permuted`: the chance that luck does as well (None: asks no forecast). `adverse`: the return under
+    the adverse order inside bars; `delayed`: with signals a bar late; `doubled`: at twice the costs. `depending`:
+    trades that hang on the order. `break_even`: the multiple of the costs at which nothing is left, None for more than
+    64. `liquidated`: the odds of a liquidation within `horizon` bars at the run's own `leverage`; `halved`: of a
+    fall by half. `beyond`: the share of entries whose stop lay beyond liquidation; None without stops or on cross
+    margin.
+    """
+
+    p_random: float
+    runs: int
+    place: float
+    p_permuted: float | None
+    permutations: int
+    adverse: float
+    delayed: float
+    doubled: float
+    depending: int
+    break_even: float | None
+    liquidated: float
+    halved: float
+    horizon: int
+    leverage: float
+    beyond: float | None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that is judged of a run apart from what the ledger says at the time.
+
+    `spans`, `content`: as it stands in the ledger of trials. `asks`: whether its rule asks forecasts, of which `skills`
+    tell. `moments`: of its bar returns, None where they do not vary. `played`: None where it could not be played
+    again, and `unplayed` says why.
+    """
+
+    spans: tuple[Span, ...]
+    content: str
+    total_return: float
+    trades: int
+    liquidations: int
+    asks: bool
+    skills: tuple[Skilled, ...]
+    moments: SharpeMoments | None
+    bars_per_year: float
+    played: Played | None
+    unplayed: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """The facts as JSON can hold them: what is not finite is null."""
+        kept: dict[str, Any] = plain(asdict(self))
+        return kept | {"version": VERSION, "spans": [list(span) for span in self.spans]}
+
+
+def read_facts(record: Mapping[str, Any]) -> Facts:
+    """The facts that a record holds; raises ValueError, KeyError or TypeError for another version or a damaged one."""
+    if record["version"] != VERSION:
+        raise ValueError("another version")
+    kept = {field.name: record[field.name] for field in fields(Facts)}
+    skills = [Skilled(**{name: _number(value) for name, value in one.items()}) for one in kept["skills"]]
+    return Facts(
+        **kept
+        | {
+            "spans": tuple(Span(*span) for span in kept["spans"]),
+            "skills": tuple(skills),
+            "moments": None if kept["moments"] is None else SharpeMoments(**kept["moments"]),
+            "played": None if kept["played"] is None else Played(**kept["played"]),
+        }
+    )
+
+
+def facts_of(
+    result: Result, curve: EquityCurve, trades: int, skills: Sequence[Skill], examination: Examination | str
+) -> Facts:
+    """The facts of a result; `examination`: or why there is none."""
+    told = isinstance(examination, str)
+    return Facts(
+        spans=tuple(span_of(market, result) for market in result.markets),
+        content=content_of(result),
+        total_return=curve.total_return,
+        trades=trades,
+        liquidations=result.totals.liquidations,
+        asks=result.strategy.rule in ("confirmed", "forecast"),
+        skills=tuple(skilled(one) for one in skills),
+        moments=sharpe_moments(curve.returns) if len(result.fills) else None,
+        bars_per_year=curve.bars_per_year,
+        played=None if isinstance(examination, str) else played_of(examination),
+        unplayed=str(examination) if told else "",
+    )
+
+
+def skilled(skill: Skill) -> Skilled:
+    """What a verdict needs of a skill."""
+    return Skilled(skill.symbol, skill.skill, skill.skill_against_zero, skill.clark_west_p)
+
+
+def played_of(found: Examination) -> Played:
+    """What a verdict needs of an examination."""
+    controls, sensitivity, own = found.controls, found.sensitivity, found.odds.own
+    return Played(
+        p_random=controls.random.p,
+        runs=controls.random.draws,
+        place=controls.random.place,
+        p_permuted=None if controls.permuted is None else controls.permuted.p,
+        permutations=0 if controls.permuted is None else controls.permuted.draws,
+        adverse=sensitivity.intrabar["adverse"].total_return,
+        delayed=sensitivity.delayed.total_return,
+        doubled=sensitivity.costs[2.0].total_return,
+        depending=sensitivity.depending,
+        break_even=sensitivity.break_even if math.isfinite(sensitivity.break_even) else None,
+        liquidated=own.liquidation,
+        halved=own.fall,
+        horizon=found.odds.bars,
+        leverage=own.leverage,
+        beyond=None if found.stops is None else found.stops.beyond,
+    )
+
+
+def _number(value: Any) -> Any:
+    return math.nan if value is None else value

@@ -1,0 +1,239 @@
+"""Sections of doubt: the verdict, luck, what did what, what is assumed, and ruin."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from backtests.controls import Controls, Luck
+from backtests.distance import SHARES
+from backtests.examination import Examination
+from backtests.playback import Outcome
+from backtests.sensitivity import Sensitivity
+from reports import formats
+from reports.doubt_figures import draw_distance, draw_fan, draw_range
+from reports.findings import Findings
+from reports.palette import SWATCHES
+from reports.parts import Chart, Fold, Grid, Paragraph, Part, Section
+from reports.tables import Cell, Table
+
+_STATES = {"passed": "climbed", "failed": "not climbed", "unknown": "cannot be judged", "not asked": "not asked"}
+_TONES = {"passed": "gain", "failed": "loss"}
+
+
+def verdict(findings: Findings) -> list[Part]:
+    """The verdict in words, and the ladder behind a line."""
+    found = findings.verdict
+    rows = [
+        [Cell(f"{one.number} {one.title}"), Cell(_STATES[one.state], _TONES.get(one.state, "")), Cell(one.text)]
+        for one in found.rungs
+    ]
+    table = Table("Each rung and what decided it", ["Rung", "", "Why"], rows, text_columns=frozenset({0, 1, 2}))
+    return [
+        Paragraph(f"Verdict, rung {found.rung} of 9: {found.headline}", "strong"),
+        Paragraph(found.reason),
+        Fold("The whole ladder", [Grid(table)]),
+    ]
+
+
+def luck(findings: Findings) -> Section:
+    """Would it have worked anyway: our curve in the fans of luck, and simpler rules."""
+    return _section(findings, "luck", "Luck", "Would it have worked anyway?", _luck_parts)
+
+
+def parts(findings: Findings) -> Section:
+    """What each part of the run did to its profit."""
+    return _section(findings, "parts", "What did it", "What earned and what cost", _attribution_parts)
+
+
+def sensitivity(findings: Findings) -> Section:
+    """How much hangs on assumptions."""
+    return _section(findings, "sensitivity", "Other assumptions", "How much hangs on assumptions?", _sensitivity_parts)
+
+
+def ruin(findings: Findings) -> Section:
+    """Leverage, the distance to liquidation, and the odds of ruin."""
+    return _section(findings, "ruin", "Leverage and ruin", "Leverage and ruin", _ruin_parts)
+
+
+def _section(
+    findings: Findings, anchor: str, label: str, title: str, make: Callable[[Examination, str], list[Part]]
+) -> Section:
+    found = findings.examination
+    if isinstance(found, str):
+        return Section(anchor, label, title, [Paragraph(f"The run could not be played again: {found}.")])
+    return Section(anchor, label, title, make(found, findings.result.settlement))
+
+
+def _luck_parts(found: Examination, currency: str) -> list[Part]:
+    controls = found.controls
+    fans: list[Part] = [_fan(controls.random, "random entries", "random", currency)]
+    if controls.permuted is not None:
+        permuted = _fan(controls.permuted, "permuted forecasts", "permuted", currency)
+        fans.append(Fold("The same with the forecasts in another order", [permuted]))
+    return [
+        Paragraph(
+            "The same account, bars, sizing, exits and costs under other signals. Random entries want each side as "
+            "often and for as long as the run did, at other times; permuted forecasts say the same things at other "
+            "times, and the averages still confirm."
+        ),
+        *fans,
+        Grid(_luck_table(controls)),
+        Paragraph(
+            "p: the chance that luck has a Sharpe ratio at least as high, by all draws and the run itself. Ranks are "
+            "by Sharpe ratio, because signals that come in wild times make wide profits at equal skill.",
+            "aside",
+        ),
+    ]
+
+
+def _fan(found: Luck, name: str, anchor: str, currency: str) -> Chart:
+    place = formats.percent(found.place)
+    ends = [formats.money(float(band[-1])) for band in (found.fan.bands[0], found.fan.bands[-1])]
+    ours = formats.money(float(found.fan.ours[-1]))
+    described = (
+        f"Equity of {found.draws:,} runs on {name} as a fan that ends between {ends[0]} and {ends[1]} {currency} nine "
+        f"times in ten, with the run's curve, which ends at {ours}."
+    )
+    legend = [("this run", "run", SWATCHES[0]), ("median of luck", "first", SWATCHES[1])]
+    caption = (
+        f"Bands hold half and nine tenths of {found.draws:,} runs on {name}; {place} of them ended below this run."
+    )
+    return Chart(anchor, lambda sheet: draw_fan(found.fan, sheet, currency=currency), described, caption, legend)
+
+
+def _luck_table(controls: Controls) -> Table:
+    rows = [_outcome_row("this run", controls.ours, "")]
+    rows += [_outcome_row(name, one, "") for name, one in controls.simpler.items()]
+    for name, one in (("random entries, median", controls.random), ("permuted forecasts, median", controls.permuted)):
+        if one is not None:
+            middle = [float(np.median(values)) for values in (one.total_return, one.sharpe)]
+            cells = [Cell(formats.percent(middle[0], signed=True)), Cell(formats.ratio(middle[1]))]
+            rows.append([Cell(name), *cells, Cell(f"{one.trades:,.0f}"), Cell(formats.probability(one.p))])
+    return Table("The same account under other signals", ["", "Return", "Sharpe", "Trades", "p"], rows)
+
+
+def _outcome_row(name: str, one: Outcome, last: str) -> list[Cell]:
+    figures = (formats.percent(one.total_return, signed=True), formats.ratio(one.sharpe), f"{one.trades:,}", last)
+    return [Cell(name), *map(Cell, figures)]
+
+
+def _attribution_parts(found: Examination, currency: str) -> list[Part]:
+    rows = [
+        [Cell(one.name), _money(one.added), Cell(formats.money(one.profit, signed=True)), _money(one.alone)]
+        for one in found.attribution.parts
+    ]
+    heads = ["Part", f"Adds, {currency}", "Profit so far", "Alone"]
+    return [
+        Grid(Table("The profit in steps", heads, rows)),
+        Paragraph(
+            "Adds: the profit with this part put on top of those above it, less the profit without it; these add up to "
+            "the profit of the run, and another order would share it out otherwise. It begins with the forecast's "
+            "side alone, the whole equity at leverage 1, without exits, costs and funding. Alone: the profit of the "
+            "run less that of the run without this one part; these do not add up. Fees and slippage also move "
+            "through the sizes of later trades.",
+            "aside",
+        ),
+    ]
+
+
+def _money(value: float | None) -> Cell:
+    tone = "" if not value else "gain" if value > 0.0 else "loss"
+    return Cell(formats.money(value, signed=True), tone)
+
+
+def _sensitivity_parts(found: Examination, currency: str) -> list[Part]:
+    one = found.sensitivity
+    curves = [found.controls.ours.equity, one.intrabar["adverse"].equity, one.intrabar["favourable"].equity]
+    ends = [formats.money(float(curve[-1])) for curve in curves]
+    chart = Chart(
+        "orders",
+        lambda sheet: draw_range(one.timestamp, curves, sheet, currency=currency),
+        f"Equity of the run, which ends at {ends[0]}, between the adverse order inside bars, at {ends[1]}, and the "
+        f"favourable one, at {ends[2]} {currency}.",
+        "Where a bar holds both a stop and a target, nobody knows which came first: the band between both answers.",
+        list(zip(("this run", "adverse", "favourable"), ("run", "first", "second"), SWATCHES, strict=False)),
+        low=True,
+    )
+    bound = f" {one.bound:,} liquidations rest on the bound of the cross account alone." if one.bound else ""
+    said = f"{one.depending:,} of {one.trades:,} trades end otherwise under the other order.{bound} {_break_even(one)}"
+    return [Paragraph(said), chart, Grid(_sensitivity_table(one))]
+
+
+def _break_even(one: Sensitivity) -> str:
+    if one.break_even == 0.0:
+        return "Even without costs nothing is earned."
+    if not math.isfinite(one.break_even):
+        return "Costs do not decide: 64 times as high they leave a profit."
+    return f"At {formats.ratio(one.break_even)} times its costs nothing is left."
+
+
+def _sensitivity_table(one: Sensitivity) -> Table:
+    rows = [_outcome_row(f"{formats.words(name)} order inside bars", kept, "") for name, kept in one.intrabar.items()]
+    rows += [_outcome_row(f"limits fill by {name}", kept, "") for name, kept in one.limit_fill.items()]
+    rows += [_outcome_row(f"{multiple:g} times the costs", kept, "") for multiple, kept in one.costs.items()]
+    rows.append(_outcome_row("signals a bar late", one.delayed, ""))
+    rows = [row[:-1] for row in rows]
+    return Table("The run under other assumptions", ["", "Return", "Sharpe", "Trades"], rows)
+
+
+def _ruin_parts(found: Examination, _: str) -> list[Part]:
+    odds, made = found.odds, list[Part]()
+    made += [_distance_chart(found, number) for number, one in enumerate(found.distances) if one.held > one.safe]
+    near = [one for one in found.distances if one.held > one.safe]
+    if near:
+        rows = []
+        for one in near:
+            for name, values, write in (("", one.rates, formats.percent), (", ATR", one.atrs, formats.ratio)):
+                rows.append([Cell(f"{one.symbol}{name}"), *(Cell(write(value)) for value in values)])
+        heads = ["", *("nearest" if share == 0.0 else f"{100 * share:g}% of bars" for share in SHARES)]
+        made.append(Grid(Table("Distance to liquidation, on bars with a position", heads, rows)))
+    rows = [
+        [
+            Cell(f"{one.leverage:g}{' (this run)' if one is odds.own else ''}"),
+            Cell(formats.percent(one.liquidation)),
+            Cell(formats.percent(one.fall)),
+        ]
+        for one in odds.odds
+    ]
+    made.append(Grid(Table("Odds by leverage", ["Leverage", "Liquidation", "Fall by half"], rows)))
+    made += [Paragraph(text) for text in _ruin_texts(found)]
+    made.append(
+        Paragraph(
+            f"Odds: the share of {odds.paths:,} paths of {odds.bars:,} bars, made of blocks of the bars that were "
+            "played with their signals on them, each played at each leverage. A crash that never happened is on no "
+            "path.",
+            "aside",
+        )
+    )
+    return made
+
+
+def _ruin_texts(found: Examination) -> list[str]:
+    texts, (middle, most) = [], found.distances[0].margin
+    if most > 0.0:
+        texts.append(
+            f"Margin in use: {formats.percent(middle)} of equity at the median, {formats.percent(most)} at the most."
+        )
+    if found.stops is not None:
+        least, half, beyond = found.stops.least, found.stops.median, formats.percent(found.stops.beyond)
+        texts.append(
+            f"From leverage {least:.1f} on a stop lies beyond liquidation at one entry, from {half:.1f} on at half of "
+            f"them; at the run's own leverage at {beyond}."
+        )
+    return texts
+
+
+def _distance_chart(found: Examination, number: int) -> Chart:
+    one = found.distances[number]
+    nearest, atrs = formats.percent(one.rates[0]), formats.ratio(one.atrs[0])
+    return Chart(
+        f"distance{number}",
+        lambda sheet: draw_distance(one, sheet),
+        f"Distance of {one.symbol} to liquidation through time, at the nearest {nearest}.",
+        f"The nearest in each stretch of time, from the worst mark price of a bar; {nearest} or {atrs} average true "
+        "ranges at the nearest. Gaps: no position.",
+        low=True,
+    )

@@ -1,0 +1,230 @@
+"""The verdict: each rung fails by its own figure, in order, and says so; what is not known is not passed over."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from planted_faults import mutated
+
+from foundation.seals import open_seal, seal
+from foundation.trials import Span, TrialLedger, batch_of
+from reports.curves import EquityCurve
+from reports.evidence import sharpe_moments
+from reports.facts import Facts, Played, Skilled, read_facts
+from reports.standing import Seal, Standing, Stretch, standing_of
+from reports.verdict import FAILED, PASSED, TITLES, judge
+
+HOUR = 3_600_000_000_000
+BARS = 1000
+SPAN = Span("test:TEST", 0, (BARS - 1) * HOUR)
+PLAYED = Played(
+    p_random=0.002, runs=1000, place=0.99, p_permuted=0.005, permutations=200, adverse=0.4, delayed=0.3, doubled=0.2,
+    depending=3, break_even=4.0, liquidated=0.01, halved=0.02, horizon=1000, leverage=3.0, beyond=0.0,
+)  # fmt: skip
+GOOD = Facts(
+    spans=(SPAN,), content="one", total_return=0.5, trades=80, liquidations=0, asks=True,
+    skills=(Skilled("TEST", 0.01, 0.01, 0.001),), moments=None, bars_per_year=8760.0, played=PLAYED,
+)  # fmt: skip
+HALVES = (Stretch(0, 500, 0.2), Stretch(500 * HOUR, 500, 0.25))
+SEALED = Seal(900 * HOUR, Stretch(900 * HOUR, 100, 0.05), True, 0)
+STANDING = Standing(
+    trials=3, deflated=0.99, searched=0, fresh=None, halves=HALVES, overfitting=None, seal=SEALED
+)  # fmt: skip
+
+
+def told(facts: dict[str, Any] | None = None, standing: dict[str, Any] | None = None, **played: Any) -> Any:
+    """The verdict on a run that passes everything but for what is changed."""
+    changed = replace(GOOD, **(facts or {}))
+    if played:
+        changed = replace(changed, played=replace(PLAYED, **played))
+    return judge(changed, replace(STANDING, **(standing or {})))
+
+
+CASES: dict[str, tuple[int, dict[str, Any]]] = {
+    "a loss": (1, {"facts": {"total_return": -0.01}}),
+    "nothing earned": (1, {"facts": {"total_return": 0.0, "trades": 0}}),
+    "a large p of skill": (2, {"facts": {"skills": (Skilled("TEST", 0.01, 0.01, 0.06),)}}),
+    "an error above the mean's": (2, {"facts": {"skills": (Skilled("TEST", -0.01, -0.01, 0.001),)}}),
+    "an error above zero's": (2, {"facts": {"skills": (Skilled("TEST", 0.01, -0.01, 0.001),)}}),
+    "skill on one of two markets by chance": (
+        2, {"facts": {"skills": (Skilled("A", 0.01, 0.01, 0.03), Skilled("B", -0.01, -0.01, 0.7))}},
+    ),
+    "random entries": (3, {"p_random": 0.051}),
+    "permuted forecasts": (3, {"p_permuted": 0.2}),
+    "a later half that loses": (4, {"standing": {"halves": (HALVES[0], Stretch(0, 500, -0.01))}}),
+    "bars no search saw": (4, {"standing": {"searched": 50, "fresh": Stretch(0, 200, -0.01)}}),
+    "an overfitted search": (4, {"standing": {"searched": 50, "overfitting": 0.6}}),
+    "the adverse order": (5, {"adverse": -0.01}),
+    "a bar of delay": (5, {"delayed": 0.0}),
+    "twice the costs": (5, {"doubled": -0.2}),
+    "too many trials": (6, {"standing": {"deflated": 0.94}}),
+    "a liquidation": (7, {"facts": {"liquidations": 1}}),
+    "odds of liquidation": (7, {"liquidated": 0.06}),
+    "stops beyond liquidation": (7, {"beyond": 0.5}),
+    "a sealed stretch that loses": (8, {"standing": {"seal": replace(SEALED, reached=Stretch(0, 100, -0.01))}}),
+    "a seal broken before": (8, {"standing": {"seal": replace(SEALED, before=2)}}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_rung_fails_by_its_own_figure(case: str) -> None:
+    """One figure beyond its threshold stops the run at its rung, which names it; the rungs before are climbed."""
+    rung, change = CASES[case]
+    found = told(**change)
+    assert (found.rung, found.sure) == (rung, True)
+    assert found.headline == FAILED[rung - 1]
+    states = [one.state for one in found.rungs]
+    assert states == ["passed"] * (rung - 1) + ["failed"] + ["passed"] * (8 - rung)
+    decided = found.rungs[rung - 1].decided
+    assert decided is not None
+    assert decided.met is False
+    assert decided.value is not None
+    assert decided.threshold
+    assert found.reason == decided.text
+
+
+def test_a_run_that_passes_everything_stands_on_the_last_rung() -> None:
+    """Nine of nine, with the words of the sealed stretch."""
+    found = told()
+    assert (found.rung, found.headline) == (9, PASSED)
+    assert "sealed" in found.reason
+    assert [one.state for one in found.rungs] == ["passed"] * 8
+    assert found.lines()[0] == f"rung 9 of 9: {PASSED}"
+
+
+@pytest.mark.parametrize("seal_", [None, Seal(900 * HOUR, None, False, 0), replace(SEALED, opened=False)])
+def test_without_an_opened_seal_it_passes_all_but_that(seal_: Seal | None) -> None:
+    """No seal, one that the run ends before, and one that others opened leave it on rung 8."""
+    found = told(standing={"seal": seal_})
+    assert (found.rung, found.headline, found.sure) == (8, FAILED[7], True)
+    assert found.rungs[7].state == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("rung", "change"),
+    [
+        (2, {"facts": {"skills": ()}}),
+        (3, {"facts": {"played": None, "unplayed": "its market stands in no file"}}),
+        (4, {"standing": {"searched": 40}}),
+        (6, {"standing": {"deflated": None}}),
+    ],
+)
+def test_what_is_not_known_is_said(rung: int, change: dict[str, Any]) -> None:
+    """A rung without a figure stops the climb with a word, and is not called a failure."""
+    found = told(**change)
+    assert (found.rung, found.sure) == (rung, False)
+    assert found.headline.startswith("It cannot be judged whether ")
+    assert found.rungs[rung - 1].state == "unknown"
+    if rung == 3:
+        assert "its market stands in no file" in found.reason
+
+
+def test_a_failure_is_told_though_a_figure_of_the_rung_is_missing() -> None:
+    """A liquidated run that cannot be played again fails rung 7 all the same."""
+    found = told({"played": None, "liquidations": 2})
+    assert found.rungs[6].state == "failed"
+
+
+def test_a_rule_without_forecasts_climbs_by_luck_alone() -> None:
+    """Rung 2 does not ask it, and permuted forecasts are not missed."""
+    found = told({"asks": False, "skills": ()}, p_permuted=None)
+    assert found.rungs[1].state == "not asked"
+    assert found.rung == 9
+
+
+def test_records_survive_a_folder() -> None:
+    """Facts come back from JSON as they were, undefined figures included; a verdict is JSON too."""
+    facts = replace(GOOD, moments=sharpe_moments(np.random.default_rng(0).normal(0, 1, 50)))
+    facts = replace(facts, skills=(Skilled("TEST", float("nan"), float("nan"), float("nan")),))
+    again = read_facts(json.loads(json.dumps(facts.record(), allow_nan=False)))
+    assert repr(again) == repr(facts)
+    json.dumps(judge(again, STANDING).record(), allow_nan=False)
+    with pytest.raises(ValueError, match="another version"):
+        read_facts(facts.record() | {"version": 0})
+
+
+def curve(returns: np.ndarray) -> EquityCurve:
+    """A curve of hourly bars from 0 on."""
+    return EquityCurve(HOUR * np.arange(len(returns)), 1000.0 * np.cumprod(1.0 + returns), 1000.0, HOUR)
+
+
+def test_the_standing_follows_the_ledger(tmp_path: Path) -> None:
+    """Searches before the run shorten what is fresh; their overfitting counts where nothing is; trials add up."""
+    random, ledger = np.random.default_rng(4), TrialLedger(tmp_path)
+    returns = random.normal(0.001, 0.01, BARS)
+    facts, run = replace(GOOD, moments=sharpe_moments(returns)), curve(returns)
+    alone = standing_of(facts, run, ledger)
+    assert (alone.searched, alone.fresh, alone.overfitting, alone.seal) == (0, None, None, None)
+    assert (1.0 + alone.halves[0].total_return) * (1.0 + alone.halves[1].total_return) == pytest.approx(
+        run.equity[-1] / 1000.0
+    )
+    early = Span("test:TEST", 0, 599 * HOUR)
+    ledger.record(batch_of("sweep", [early], {}, "early", random.normal(0, 0.1, 30)))
+    found = standing_of(facts, run, ledger)
+    assert found.fresh is not None
+    assert (found.searched, found.fresh.bars, found.fresh.first) == (30, 400, 600 * HOUR)
+    assert found.fresh.total_return == pytest.approx(run.equity[-1] / run.equity[599] - 1.0)
+    assert (found.deflated or 1.0) < (alone.deflated or 0.0)
+    ledger.record(batch_of("tune", [SPAN], {}, "whole", random.normal(0, 0.1, 40)), random.normal(0, 1, (40, 16)))
+    whole = standing_of(facts, run, ledger)
+    assert (whole.searched, whole.fresh) == (70, None)
+    assert whole.overfitting is not None
+    elsewhere = Span("test:OTHER", 0, SPAN.last)
+    ledger.record(batch_of("sweep", [elsewhere], {}, "other", random.normal(0, 0.1, 9)))
+    assert standing_of(facts, run, ledger).searched == 70
+
+
+def test_the_standing_knows_seals_and_who_broke_them(tmp_path: Path) -> None:
+    """A seal that a run reaches into counts as opened by that very run alone, and earlier openings are counted."""
+    ledger, run = TrialLedger(tmp_path), curve(np.full(BARS, 0.001))
+    seal(ledger, Span("test:TEST", 900 * HOUR, SPAN.last))
+    found = standing_of(GOOD, run, ledger).seal
+    assert found is not None
+    assert (found.first, found.opened, found.before) == (900 * HOUR, False, 0)
+    assert found.reached == Stretch(900 * HOUR, 100, pytest.approx(1.001**100 - 1.0))
+    open_seal(ledger, SPAN, "another", "theirs")
+    open_seal(ledger, SPAN, GOOD.content, "ours")
+    found = standing_of(GOOD, run, ledger).seal
+    assert found is not None
+    assert (found.opened, found.before) == (True, 1)
+    short = EquityCurve(run.timestamp[:800], run.equity[:800], 1000.0, HOUR)
+    ends_before = standing_of(replace(GOOD, spans=(Span("test:TEST", 0, 799 * HOUR),)), short, ledger).seal
+    assert ends_before is not None
+    assert ends_before.reached is None
+    two = replace(GOOD, spans=(SPAN, Span("test:OTHER", 0, SPAN.last)))
+    assert standing_of(two, run, ledger).seal is None
+
+
+FAULTS = {
+    "luck that is never enough": ("p <= MOST_LUCK", "True"),
+    "a delay overlooked": ('("signals a bar late", played.delayed)', '("signals a bar late", played.adverse)'),
+    "what is unknown passed over": ('if one.state == "unknown":', "if False:"),
+}
+
+
+@pytest.mark.parametrize(("fault", "case"), [("luck that is never enough", "random entries"),
+                                             ("a delay overlooked", "a bar of delay")])  # fmt: skip
+def test_a_planted_fault_climbs_too_far(fault: str, case: str) -> None:
+    """The case that is there to stop a run no longer does."""
+    rung, change = CASES[case]
+    faulty = mutated("reports.verdict", *FAULTS[fault]).judge
+    facts = replace(GOOD, played=replace(PLAYED, **change))
+    assert faulty(facts, STANDING).rung > rung
+
+
+def test_a_ladder_that_passes_over_the_unknown_is_caught() -> None:
+    """Without the stop at what is not known, a run without its market would stand on the last rung."""
+    facts = replace(GOOD, played=None)
+    assert mutated("reports.verdict", *FAULTS["what is unknown passed over"]).judge(facts, STANDING).rung == 9
+    assert judge(facts, STANDING).rung == 3
+
+
+def test_every_rung_has_its_words() -> None:
+    """Eight titles and eight ways to fail, each a sentence."""
+    assert len(TITLES) == len(FAILED) == 8
+    assert all(text.endswith(".") for text in FAILED)
