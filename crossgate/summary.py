@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -147,13 +148,25 @@ def market_record(market: Market, start: int) -> dict[str, Any]:
 
 
 def comparison_record(comparison: Comparison) -> dict[str, Any]:
-    """The metrics of the compared runs by name, the settings that differ, the warnings, and the page, if any."""
+    """The metrics of the compared runs by name, what differs, how alike they are, warnings, and the page, if any."""
     differences = comparison.differences
     return {
         "runs": {name: dict(run.metrics) for name, run in comparison.runs.items()},
         "differences": {str(key): dict(row) for key, row in differences.to_dict("index").items()},
+        "from_first": {name: one.record() for name, one in comparison.paired.items()},
+        "correlation": _square(comparison.correlation),
+        "held_alike": _square(comparison.overlap),
+        "shared_entries": _square(comparison.entries),
         "warnings": list(comparison.warnings),
         "page": None if comparison.path is None else str(comparison.path),
+    }
+
+
+def _square(table: pd.DataFrame) -> dict[str, dict[str, float | None]]:
+    """A table of runs against runs as JSON can hold it."""
+    return {
+        str(row): {str(name): None if pd.isna(value) else float(value) for name, value in values.items()}
+        for row, values in table.iterrows()
     }
 
 

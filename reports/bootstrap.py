@@ -46,9 +46,14 @@ def bootstrap_intervals(
     drawn = resample_figures(returns, block, np.random.default_rng(seed), resamples)
     tails = np.array([(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     sharpe = np.quantile(drawn[:, 0], tails) * math.sqrt(bars_per_year)
-    growth = np.expm1(np.minimum(np.quantile(drawn[:, 1], tails) * bars_per_year / len(returns), 700.0))
+    growth = np.quantile(yearly_growth(drawn[:, 1], bars_per_year / len(returns)), tails)
     deepest = np.quantile(drawn[:, 2], tails)
     return Intervals(_interval(sharpe), _interval(growth), _interval(deepest), block)
+
+
+def yearly_growth(growth: FloatArray, years: float) -> FloatArray:
+    """Log growth as growth a year, of runs that last 1 / `years` years; -1 for a run that was ruined."""
+    return np.asarray(np.expm1(np.clip(growth * years, -700.0, 700.0)))
 
 
 def _interval(ends: FloatArray) -> Interval:
@@ -78,33 +83,45 @@ def optimal_block(values: FloatArray) -> float:
     return float(min(max(length, 1.0), math.ceil(min(3.0 * math.sqrt(n), n / 3.0))))
 
 
-@rule(makes_arrays=True)
 def resample_figures(returns: FloatArray, block: float, random: np.random.Generator, resamples: int) -> FloatArray:
-    """The figures of each resample, shape (resamples, 3): Sharpe ratio per bar, log growth, deepest drawdown.
+    """The figures of each resample of one run, shape (resamples, 3), see `resample_runs`."""
+    return resample_runs(returns[None, :], block, random, resamples)[:, 0]
 
-    Equity that falls to zero stays there: its log growth is -inf.
+
+@rule(makes_arrays=True)
+def resample_runs(returns: FloatArray, block: float, random: np.random.Generator, resamples: int) -> FloatArray:
+    """The figures of each resample of runs: Sharpe ratio per bar, log growth, deepest drawdown.
+
+    `returns`: (runs, bars); a resample draws the same bars of all runs, so that their figures can be set
+    against one another. The answer: (resamples, runs, 3). Equity that falls to zero stays there: its log growth is
+    -inf.
     """
-    n = len(returns)
-    figures = np.empty((resamples, 3))
+    runs, n = returns.shape
+    figures = np.empty((resamples, runs, 3))
+    total, squares, equity = np.empty(runs), np.empty(runs), np.empty(runs)
+    peak, deepest = np.empty(runs), np.empty(runs)
     for k in range(resamples):
-        total, squares, equity, peak, deepest, done = 0.0, 0.0, 1.0, 1.0, 0.0, 0
+        total[:], squares[:], equity[:], peak[:], deepest[:] = 0.0, 0.0, 1.0, 1.0, 0.0
+        done = 0
         while done < n:
             length = 1
             if block > 1.0:
                 length += int(math.log(1.0 - random.random()) / math.log(1.0 - 1.0 / block))
             at = int(random.random() * n)
             for _ in range(min(length, n - done)):
-                value = returns[at]
-                total += value
-                squares += value * value
-                equity = max(0.0, equity * (1.0 + value))
-                peak = max(peak, equity)
-                deepest = max(deepest, 1.0 - equity / peak)
+                for run in range(runs):
+                    value = returns[run, at]
+                    total[run] += value
+                    squares[run] += value * value
+                    equity[run] = max(0.0, equity[run] * (1.0 + value))
+                    peak[run] = max(peak[run], equity[run])
+                    deepest[run] = max(deepest[run], 1.0 - equity[run] / peak[run])
                 at = at + 1 if at + 1 < n else 0
             done += length
-        mean = total / n
-        variance = (squares - n * mean * mean) / (n - 1)
-        figures[k, 0] = mean / math.sqrt(variance) if variance > 0.0 else 0.0
-        figures[k, 1] = math.log(equity) if equity > 0.0 else -math.inf
-        figures[k, 2] = deepest
+        for run in range(runs):
+            mean = total[run] / n
+            variance = (squares[run] - n * mean * mean) / (n - 1)
+            figures[k, run, 0] = mean / math.sqrt(variance) if variance > 0.0 else 0.0
+            figures[k, run, 1] = math.log(equity[run]) if equity[run] > 0.0 else -math.inf
+            figures[k, run, 2] = deepest[run]
     return figures

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,12 @@ import pandas as pd
 
 from backtests.result import Result
 from foundation.errors import ParameterError
-from foundation.files import atomic_file
 from reports.catalogue import CATALOGUE, SIDE_BY_SIDE
+from reports.comparison_tables import comparison_tables
+from reports.curves import EquityCurve
 from reports.folders import Run, read_run
+from reports.overlap import holding_overlap, return_correlation, shared_entries
+from reports.paired import Differences, paired_differences
 
 _UNSET = "not set"
 
@@ -59,6 +62,31 @@ class Comparison:
             found.append("A run was played on a synthetic market, which says nothing about a real one.")
         return tuple(found)
 
+    @cached_property
+    def curves(self) -> dict[str, EquityCurve]:
+        """The equity curves of the runs by name."""
+        return {name: run.curve for name, run in self.runs.items()}
+
+    @cached_property
+    def paired(self) -> dict[str, Differences]:
+        """What each run has more than the first, with the range of that."""
+        return paired_differences(self.curves)
+
+    @cached_property
+    def correlation(self) -> pd.DataFrame:
+        """The correlation of the runs' returns."""
+        return return_correlation(self.curves)
+
+    @cached_property
+    def overlap(self) -> pd.DataFrame:
+        """The bars on which two runs hold the same side, over those on which either holds any."""
+        return holding_overlap({name: run.positions for name, run in self.runs.items()})
+
+    @cached_property
+    def entries(self) -> pd.DataFrame:
+        """The share of a row's entries that the column's run made too."""
+        return shared_entries({name: run.positions for name, run in self.runs.items()})
+
     def __str__(self) -> str:
         metrics = [[CATALOGUE[name].label, *self._written(name)] for name in SIDE_BY_SIDE]
         lines = _columns(["", *self.runs], metrics)
@@ -70,6 +98,9 @@ class Comparison:
                 for key, values in zip(self.differences.index, self.differences.to_numpy(), strict=True)
             ]
             lines += ["", *_columns(["settings that differ", *self.runs], rows)]
+        for table in comparison_tables(self):
+            cells = [[cell.text for cell in row] for row in table.rows]
+            lines += ["", table.caption, *_columns(table.heads, cells)]
         lines += ["", *(f"note: {warning}" for warning in self.warnings)] if self.warnings else []
         return "\n".join(lines)
 
@@ -87,7 +118,11 @@ def compare(*runs: str | Path | Result, out: str | Path | None = None) -> Compar
     if len(runs) < 2:
         raise ParameterError("runs", f"there are {len(runs)} to compare", fix="name two run folders or more")
     comparison = Comparison(_named([read_run(run) for run in runs]))
-    return comparison if out is None else Comparison(comparison.runs, _write_page(comparison, Path(out)))
+    if out is None:
+        return comparison
+    from reports.comparison_page import write_page
+
+    return replace(comparison, path=write_page(comparison, Path(out)))
 
 
 def _named(runs: Sequence[Run]) -> dict[str, Run]:
@@ -103,45 +138,6 @@ def _named(runs: Sequence[Run]) -> dict[str, Run]:
             label = f"{name} #{number}"
         named[label] = run
     return named
-
-
-def _write_page(comparison: Comparison, out: Path) -> Path:
-    from reports.page import draw
-    from reports.sections.performance import equity_chart
-    from reports.tables import Cell, Table, side_by_side
-    from reports.templating import render
-
-    target = out.expanduser() if out.suffix.lower() in (".html", ".htm") else out.expanduser() / "comparison.html"
-    if target.is_dir():
-        raise ParameterError("out", "is a folder", value=str(out), fix="name an HTML file, such as comparison.html")
-    names = list(comparison.runs)
-    changed = comparison.differences
-    rows = [
-        [Cell(str(key)), *map(Cell, map(str, values))]
-        for key, values in zip(changed.index, changed.to_numpy(), strict=True)
-    ]
-    text = render(
-        "comparison.html",
-        title=f"Comparison of {len(names)} runs",
-        names=names,
-        synthetic=any(run.record["synthetic"] for run in comparison.runs.values()),
-        warnings=comparison.warnings,
-        draw=draw,
-        equity=equity_chart(
-            {name: run.curve for name, run in comparison.runs.items()}, _currency(comparison), "compared"
-        ),
-        metrics=side_by_side({name: run.metrics for name, run in comparison.runs.items()}, "Metrics"),
-        settings=Table("Settings that differ", ["Key", *names], rows, frozenset(range(len(names) + 1)))
-        if rows
-        else None,
-    )
-    with atomic_file(target) as scratch:
-        scratch.write_text(text, "utf-8")
-    return target
-
-
-def _currency(comparison: Comparison) -> str:
-    return " or ".join(dict.fromkeys(str(run.record["settlement"]) for run in comparison.runs.values()))
 
 
 def _columns(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:

@@ -17,7 +17,7 @@ from backtests.result import Result
 from markets.candles import FloatArray, IntArray
 from markets.market import Market
 from reports.curves import EquityCurve, keep_extremes
-from reports.palette import DASHES, LIGHT, LINES
+from reports.palette import DASHES, LIGHT, look
 from reports.skill_path import Band, SkillPath
 
 # By what the ticks are apart: years, months, days, hours, minutes, seconds.
@@ -118,6 +118,22 @@ def draw_equity(curves: Mapping[str, EquityCurve], sheet: Sheet, *, currency: st
     upper.set_xlim(lower.get_xlim())
     if title:
         _legend(upper, sheet, len(curves))
+    return figure
+
+
+def draw_lines(
+    lines: Mapping[str, tuple[IntArray, FloatArray]], sheet: Sheet, label: str, *, level: float, share: bool = False
+) -> Figure:
+    """Lines over time, the first on top, with a `level` to set them against; as percentages if they are shares."""
+    figure = sheet.figure()
+    axes = sheet.panel(figure, 3.4 * sheet.text / sheet.height, 1 - 2.3 * sheet.text / sheet.height)
+    for number, (times, values) in reversed(list(enumerate(lines.values()))):
+        if len(values):
+            _line(axes, times, values, sheet, zorder=4 - 0.1 * number, **_line_style(number))
+    axes.axhline(level, color=LIGHT["muted"], linewidth=0.8, zorder=1)
+    sheet.label(axes, label)
+    if share:
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%".replace("-", "−")))  # noqa: RUF001
     return figure
 
 
@@ -251,8 +267,8 @@ def _set_dates(axes: Axes, most: int) -> None:
 
 
 def _line_style(number: int) -> dict[str, Any]:
-    at = number % len(LINES)
-    return {"color": LIGHT[LINES[at]], "linestyle": DASHES[at], "linewidth": 1.9 if number == 0 else 1.3}
+    colour, dashes = look(number)
+    return {"color": LIGHT[colour], "linestyle": DASHES[dashes], "linewidth": 1.9 if number == 0 else 1.3}
 
 
 def _line(axes: Axes, times: IntArray, values: FloatArray, sheet: Sheet, **style: Any) -> None:

@@ -18,18 +18,23 @@ from reports.metrics import Metrics, compute_metrics
 from reports.settings import collect_settings, provenance
 from reports.tables import flatten
 
-NEEDED = ("config.toml", "metrics.json", "run.json", "equity.parquet")
+NEEDED = ("config.toml", "metrics.json", "run.json", "equity.parquet", "positions.parquet")
+HELD = ["timestamp", "symbol", "position"]
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run as a comparison needs it: `settings` by full key as text, `record` of what it was made from."""
+    """A run as a comparison needs it: `settings` by full key as text, `record` of what it was made from.
+
+    `positions`: timestamp, symbol and position at every bar's close.
+    """
 
     name: str
     metrics: Metrics
     settings: Mapping[str, str]
     curve: EquityCurve
     record: Mapping[str, Any]
+    positions: pd.DataFrame
     where: str = ""
 
 
@@ -37,7 +42,8 @@ def read_run(source: str | Path | Result) -> Run:
     """The run in a folder that write_report wrote, or of a Result; raises DataError for anything else."""
     if isinstance(source, Result):
         settings = flatten(collect_settings(source))
-        return Run(source.name, compute_metrics(source), settings, equity_curve(source), provenance(source))
+        held = source.positions[HELD]
+        return Run(source.name, compute_metrics(source), settings, equity_curve(source), provenance(source), held)
     folder = Path(source).expanduser()
     fix = "name a folder that a backtest wrote"
     if not folder.is_dir():
@@ -59,7 +65,9 @@ def _read_folder(folder: Path) -> Run:
         cash, bar = float(record["cash"]), int(record["bar_nanoseconds"])
         name = NEEDED[3]
         curve = read_curve(pd.read_parquet(folder / name, columns=["timestamp", "equity"]), cash, bar)
-        return Run(str(record["name"]), metrics, flatten(settings), curve, record, str(folder))
+        name = NEEDED[4]
+        positions = pd.read_parquet(folder / name, columns=HELD)
+        return Run(str(record["name"]), metrics, flatten(settings), curve, record, positions, str(folder))
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         fix = "run the backtest again"
         raise DataError(folder / name, f"is damaged ({type(error).__name__})", fix=fix) from None

@@ -49,6 +49,11 @@ DASHES = ("solid", (0, (5, 2)), (0, (1.2, 1.6)), (0, (7, 2, 1.5, 2)), (0, (3, 1,
 SWATCHES = ("", "6 2.5", "1.6 2", "8 2.5 2 2.5", "4 1.5 1.5 1.5")
 
 
+def look(number: int) -> tuple[str, int]:
+    """The colour of a line and the number of its dashes; no two of the first 25 lines look the same."""
+    return LINES[number % len(LINES)], (number + number // len(LINES)) % len(DASHES)
+
+
 def declarations(colours: dict[str, str]) -> str:
     """The colours as CSS custom properties."""
     return "".join(f"--{name}:{value};" for name, value in colours.items())

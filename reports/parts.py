@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from reports.palette import SWATCHES, look
 from reports.tables import Table
 
 if TYPE_CHECKING:
@@ -74,6 +75,11 @@ class Chart(Part):
     caption: str = ""
     legend: Sequence[LegendLine] = ()
     low: bool = False
+
+
+def legend(names: Iterable[str]) -> list[LegendLine]:
+    """The legend of lines drawn in the order of their names."""
+    return [(name, look(at)[0], SWATCHES[look(at)[1]]) for at, name in enumerate(names)]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 
 from reports.document import PROMISE, Document
 from reports.figures import Sheet
-from reports.palette import DASHES, LIGHT, LINES
+from reports.palette import DASHES, LIGHT, look
 from reports.parts import Chart, Fold, Grid, Grids, Paragraph, Part, Points, Widget
 from reports.tables import Table
 
@@ -191,8 +191,8 @@ class Pages:
         self.y -= SMALL * LEADING
         left = MARGIN
         for at, name in enumerate(names):
-            colour, dashes = LINES[at % len(LINES)], DASHES[at % len(DASHES)]
-            self._line(left, left + 20.0, colour, below=-0.3 * SMALL, style=dashes, wide=1.3)
+            colour, dashes = look(at)
+            self._line(left, left + 20.0, colour, below=-0.3 * SMALL, style=DASHES[dashes], wide=1.3)
             self._text(left + 25.0, name, SMALL, "ink")
             left += 25.0 + self._width(name, SMALL) + 16.0
 

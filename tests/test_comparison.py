@@ -122,6 +122,7 @@ def test_a_single_run_is_not_compared() -> None:
         ("record", r"run\.json: is damaged"),
         ("toml", r"config\.toml: is damaged"),
         ("parquet", r"equity\.parquet: is damaged"),
+        ("positions", r"positions\.parquet: is damaged"),
         ("columns", r"equity\.parquet: is damaged"),
         ("no bars", "holds no bars"),
     ],
@@ -147,6 +148,8 @@ def test_a_folder_that_is_no_run_is_named(
             (bad / "config.toml").write_text("= 1")
         case "parquet":
             (bad / "equity.parquet").write_bytes(b"PAR1")
+        case "positions":
+            (bad / "positions.parquet").write_bytes(b"PAR1")
         case "columns":
             pd.DataFrame({"timestamp": [1]}).to_parquet(bad / "equity.parquet")
         case "no bars":

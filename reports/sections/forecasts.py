@@ -8,8 +8,7 @@ from models.paired import PairedSkill
 from reports import formats
 from reports.figures import draw_band, draw_skill
 from reports.findings import Findings
-from reports.palette import LINES, SWATCHES
-from reports.parts import Chart, Grid, Paragraph, Part, Points, Section
+from reports.parts import Chart, Grid, Paragraph, Part, Points, Section, legend
 from reports.sentences import explain_skill
 from reports.skill_path import Band, SkillPath, forecast_bands, skill_paths
 from reports.skill_tables import paired_table, retraining_table, skill_table, skill_tables
@@ -53,7 +52,7 @@ def _path_chart(path: SkillPath, number: int) -> Chart:
         lambda sheet: draw_skill(path, sheet),
         f"Line chart of the skill of the forecasts of {path.symbol} as it adds up over time, to {final} at the end.",
         "The line rises while the forecasts beat the expanding mean and falls while they do not; it ends at the skill.",
-        [(name, LINES[at], SWATCHES[at]) for at, name in enumerate(names)],
+        legend(names),
         low=True,
     )
 

@@ -9,8 +9,7 @@ from reports.certainty_table import certainty_table, explain_certainty
 from reports.curves import EquityCurve
 from reports.figures import draw_equity
 from reports.findings import Findings
-from reports.palette import LINES, SWATCHES
-from reports.parts import Chart, Grid, Grids, Paragraph, Section
+from reports.parts import Chart, Grid, Grids, Paragraph, Section, legend
 from reports.sentences import explain_baselines
 
 
@@ -32,7 +31,7 @@ def equity_chart(curves: Mapping[str, EquityCurve], currency: str, name: str) ->
         lambda sheet: draw_equity(curves, sheet, currency=currency),
         f"Line chart of equity with the drawdown below: {said}.",
         "Equity at the mark price at each bar's close, after all costs; the level line is the starting cash.",
-        [(label, LINES[at % len(LINES)], SWATCHES[at % len(SWATCHES)]) for at, label in enumerate(curves)],
+        legend(curves),
     )
 
 
