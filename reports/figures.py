@@ -122,18 +122,17 @@ def draw_equity(curves: Mapping[str, EquityCurve], sheet: Sheet, *, currency: st
 
 
 def draw_lines(
-    lines: Mapping[str, tuple[IntArray, FloatArray]], sheet: Sheet, label: str, *, level: float, share: bool = False
+    lines: Mapping[str, tuple[IntArray, FloatArray]], sheet: Sheet, label: str, *, level: float | None = 0.0
 ) -> Figure:
-    """Lines over time, the first on top, with a `level` to set them against; as percentages if they are shares."""
+    """Series by name over times of their own, the first on top; a `level` is a thin line to set them against."""
     figure = sheet.figure()
     axes = sheet.panel(figure, 3.4 * sheet.text / sheet.height, 1 - 2.3 * sheet.text / sheet.height)
     for number, (times, values) in reversed(list(enumerate(lines.values()))):
         if len(values):
             _line(axes, times, values, sheet, zorder=4 - 0.1 * number, **_line_style(number))
-    axes.axhline(level, color=LIGHT["muted"], linewidth=0.8, zorder=1)
+    if level is not None:
+        axes.axhline(level, color=LIGHT["muted"], linewidth=0.8, zorder=1)
     sheet.label(axes, label)
-    if share:
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%".replace("-", "−")))  # noqa: RUF001
     return figure
 
 
@@ -174,20 +173,6 @@ def draw_skill(path: SkillPath, sheet: Sheet) -> Figure:
     axes.axhline(0.0, color=LIGHT["muted"], linewidth=0.8, zorder=1)
     sheet.label(axes, f"{path.symbol}, skill so far")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%".replace("-", "−")))  # noqa: RUF001
-    return figure
-
-
-def draw_lines(
-    timestamp: IntArray, named: Mapping[str, FloatArray], sheet: Sheet, label: str, *, zero: bool = True
-) -> Figure:
-    """Series by name over time, the first drawn on top; with `zero` a line stands at zero."""
-    figure = sheet.figure()
-    axes = sheet.panel(figure, 3.4 * sheet.text / sheet.height, 1 - 2.3 * sheet.text / sheet.height)
-    for number, values in enumerate(named.values()):
-        _line(axes, timestamp, values, sheet, zorder=4 - 0.1 * number, **_line_style(number))
-    if zero:
-        axes.axhline(0.0, color=LIGHT["muted"], linewidth=0.8, zorder=1)
-    sheet.label(axes, label)
     return figure
 
 

@@ -89,7 +89,7 @@ def rolling(comparison: Comparison) -> Section:
     days = formats.decimal(bars * first.bar / 86_400e9, digits=0)
     chart = Chart(
         "rolling",
-        lambda sheet: draw_lines(lines, sheet, f"Sharpe of the last {days} days, a year", level=0.0),
+        lambda sheet: draw_lines(lines, sheet, f"Sharpe of the last {days} days, a year"),
         f"Line chart of the yearly Sharpe ratio of the last {days} days of each run, through time.",
         "A ratio that holds up through time says more than one good stretch.",
         legend(lines),

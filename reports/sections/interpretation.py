@@ -8,8 +8,8 @@ from models.interpretation import FORGET, Interpretation
 from reports.figures import draw_lines
 from reports.findings import Findings
 from reports.interpretation_tables import importance_table, memory_sentence
-from reports.palette import LINES, SWATCHES
-from reports.parts import Chart, Grid, Paragraph, Part, Section
+from reports.palette import LINES
+from reports.parts import Chart, Grid, Paragraph, Part, Section, legend
 
 _EXPLAINED = (
     "Each feature in turn was shuffled in blocks over bars of the tests, and the networks run over it again: what "
@@ -37,26 +37,26 @@ def _coefficients(found: Interpretation, number: int) -> list[Part]:
         return []
     sizes = np.abs(found.coefficients).mean(axis=0)
     shown = np.argsort(-sizes, kind="stable")[: len(LINES)]
-    named = {found.features[at]: found.coefficients[:, at] for at in shown}
+    named = {found.features[at]: (found.timestamp, found.coefficients[:, at]) for at in shown}
     return [
         Chart(
             f"coefficients{number}",
-            lambda sheet: draw_lines(found.timestamp, named, sheet, f"{found.symbol}, coefficients"),
+            lambda sheet: draw_lines(named, sheet, f"{found.symbol}, coefficients"),
             f"Line chart of the coefficients of {', '.join(named)} over time.",
             "What the networks' state makes of each feature: trailing volatilities of forecast for a spread of it.",
-            [(name, LINES[at], SWATCHES[at]) for at, name in enumerate(named)],
+            legend(named),
             low=True,
         )
     ]
 
 
 def _gates(found: Interpretation, number: int) -> Chart:
-    named = dict(zip(FORGET, found.forget.T, strict=True))
+    named = {name: (found.timestamp, gate) for name, gate in zip(FORGET, found.forget.T, strict=True)}
     return Chart(
         f"gates{number}",
-        lambda sheet: draw_lines(found.timestamp, named, sheet, f"{found.symbol}, forget gates", zero=False),
+        lambda sheet: draw_lines(named, sheet, f"{found.symbol}, forget gates", level=None),
         f"Line chart of the forget gates over time, {float(found.forget[:, 0].mean()):.2f} in the mean.",
         "How much of their memory the units keep at each bar, from 0 to 1; dips are moments at which they let go.",
-        [(name, LINES[at], SWATCHES[at]) for at, name in enumerate(named)],
+        legend(named),
         low=True,
     )
