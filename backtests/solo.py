@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from backtests.agreement import NUMBERS, Account, first_difference
 from backtests.kernel import play_setting
 from backtests.parameters import AccountParams, CostParams
 from backtests.records import FILL, FILL_REASONS, Records, settings_record
@@ -17,41 +18,43 @@ from backtests.stage import set_stage
 from backtests.tally import TALLY
 from backtests.trader import Setting
 from backtests.wishes import make_wish
-from markets.candles import FloatArray, IntArray
+from markets.candles import FloatArray, IntArray, utc
 from markets.market import Market
 from models.forecasts import Forecasts
 from strategies.parameters import CrossoverParams, RiskParams
 from strategies.plan import risk_record
 from strategies.steps import habits_record
 
-NUMBERS = ("quantity", "price", "fee", "realised_pnl", "position", "cash", "slippage", "liquidation_fee")
-
 
 @dataclass(frozen=True, eq=False)
 class Solo:
-    """What the kernel made of a setting: `fills` as in Result, `equity` at every bar's close, the TALLY record."""
+    """What the kernel made of a setting: `fills` as in Result, `equity` at the close of the bars that open at `stamps`.
+
+    `tally`: the TALLY record.
+    """
 
     fills: pd.DataFrame
+    stamps: IntArray
     equity: FloatArray
     tally: Records
+
+    def account(self) -> Account:
+        """The fills and the equity, to be held against another driver's."""
+        return Account(self.fills, self.stamps, self.equity)
 
     def part_from(self, result: Result) -> str:
         """How a Result of Backtrader differs from this, in words; '' where every fill and equity are the same.
 
         Fills must be the same doubles, equity at every bar the same to 1e-9 of it.
         """
-        ours, theirs = self.fills, result.fills
-        for name in ("timestamp", "symbol", "side", "reason", *NUMBERS):
-            shared = min(len(ours), len(theirs))
-            apart = ours[name].to_numpy()[:shared] != theirs[name].to_numpy()[:shared]
-            if apart.any():
-                row = int(np.argmax(apart))
-                return f"fill {row + 1}: {name} {ours[name].iloc[row]} and {theirs[name].iloc[row]}"
-        if len(ours) != len(theirs):
-            return f"{len(ours):,} fills and {len(theirs):,}"
-        equity = result.equity["equity"].to_numpy()
-        apart = np.abs(equity - self.equity) > 1e-9 * np.maximum(np.abs(equity), 1.0)
-        return f"the equity of bar {int(np.argmax(apart)) + 1}" if apart.any() else ""
+        found = first_difference(self.account(), account_of(result))
+        return "" if found is None else f"{utc(found.timestamp)} UTC, {found.text}"
+
+
+def account_of(result: Result) -> Account:
+    """The fills and the equity of a Result."""
+    stamps = pd.DatetimeIndex(result.equity["timestamp"]).as_unit("ns").asi8
+    return Account(result.fills, stamps, result.equity["equity"].to_numpy())
 
 
 def play_solo(
@@ -73,8 +76,9 @@ def play_solo(
         room *= 4
         log, rows, tally = np.zeros(room, dtype=FILL), np.zeros(room, dtype=np.int64), np.zeros(1, dtype=TALLY)
         logged = play_setting(scene, wish, setting, account.cash, tally, equity, log, rows)
-    stamps = stage.fed[0].candles.timestamp[rows[:logged]]
-    return Solo(_fills(log[:logged], stamps, [one.symbol for one in stage.fed]), equity[stage.first :], tally)
+    stamps = stage.fed[0].candles.timestamp
+    fills = _fills(log[:logged], stamps[rows[:logged]], [one.symbol for one in stage.fed])
+    return Solo(fills, stamps[stage.first :], equity[stage.first :], tally)
 
 
 def _fills(log: Records, stamps: IntArray, symbols: Sequence[str]) -> pd.DataFrame:

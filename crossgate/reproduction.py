@@ -49,7 +49,7 @@ def reproduce_run(folder: Path, data: Path | None = None) -> Reproduction:
     `data`: the data folder, see `load_market`. Raises DataError for a run that was made in Python, whose market and
     forecasts stand in no file, and whatever a run of that config raises.
     """
-    kept = _read_record(folder)
+    kept = read_record(folder)
     config = load_config(folder / "config.toml")
     markets = load_markets(config, data)
     forecasts = make_forecasts(config, markets)
@@ -59,10 +59,11 @@ def reproduce_run(folder: Path, data: Path | None = None) -> Reproduction:
     )  # fmt: skip
     tables = read_tables(folder)
     parting = first_parting(tables, read_tables(result))
-    return Reproduction(str(folder), len(tables["fills"]), parting, _changes(kept, provenance(result)))
+    return Reproduction(str(folder), len(tables["fills"]), parting, changes(kept, provenance(result)))
 
 
-def _read_record(folder: Path) -> dict[str, Any]:
+def read_record(folder: Path) -> dict[str, Any]:
+    """What a run folder says it was made from; raises DataError where it does not stand in files."""
     path = folder / "run.json"
     try:
         record: dict[str, Any] = json.loads(path.read_text("utf-8"))
@@ -76,7 +77,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
     return record
 
 
-def _changes(kept: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[str, str]]:
+def changes(kept: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[str, str]]:
     """What the run was made from that is not the same any more: data, forecasts, versions."""
     flat = []
     for one in (kept, now):

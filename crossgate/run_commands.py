@@ -1,4 +1,4 @@
-"""The commands about runs that were written: `crossgate runs | show | label | diff | reproduce`."""
+"""The commands about runs that were written: `crossgate runs | show | label | diff | reproduce | verify`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Data = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Adds the commands of this module to a command line."""
-    for command in (runs, show, label, diff, reproduce):
+    for command in (runs, show, label, diff, reproduce, verify):
         app.command()(command)
 
 
@@ -125,6 +125,19 @@ def reproduce(run: RunPath, data: Data = None, as_json: AsJson = False) -> None:
     else:
         typer.echo("\n".join(answer.lines()))
     if not answer.same:
+        raise typer.Exit(1)
+
+
+def verify(run: RunPath, data: Data = None, as_json: AsJson = False) -> None:
+    """Play a run again by Backtrader and by the kernel, and certify that all agree."""
+    from crossgate.verification import verify_run
+
+    certificate = verify_run(run, data)
+    if as_json:
+        print_json(certificate.record())
+    else:
+        typer.echo("\n".join(certificate.lines()))
+    if not certificate.agreed:
         raise typer.Exit(1)
 
 

@@ -29,13 +29,15 @@ from reports.tracks import TABLE, forecast_table
 
 TABLES = ("decisions", "fills", "equity", "positions", "funding", "orders", "trades")
 PDF = "report.pdf"
+# What `crossgate verify` leaves beside a run; an earlier run's goes with it.
+CERTIFICATE = "certificate.json"
 FILES = (
     "config.toml", "metrics.json", "run.json", "trials.json", VERDICT, "equity.png", "equity.svg", "report.html",
     "report.md",
     *(f"{name}.parquet" for name in (*TABLES, TABLE)),
 )  # fmt: skip
 # What a folder holds where it was asked for.
-OPTIONAL = (PDF, f"{INTERPRETATION}.parquet")
+OPTIONAL = (PDF, f"{INTERPRETATION}.parquet", CERTIFICATE)
 
 
 def write_report(

@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 from result_factory import make_market, make_result, make_trades
 
+from backtests import solo
 from crossgate.command_line import main
-from reports.report import write_report
+from reports.report import check_folder, write_report
 
 DEMO = str(Path(__file__).resolve().parent.parent / "backtests" / "configs" / "demo.toml")
 SMALL = [
@@ -126,6 +127,49 @@ def test_a_changed_fill_and_another_version_are_seen(root: Path, capsys: pytest.
     code, said, _ = call("reproduce", root / "demo", "--json", capsys=capsys)
     answer = json.loads(said)
     assert (code, answer["same"], answer["parting"]["cause"]) == (1, False, "price")
+
+
+def test_a_run_is_verified_by_every_driver(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The certificate names drivers, fills, versions and fingerprints, stands in the folder and belongs there."""
+    code, said, _ = call("verify", root / "demo", capsys=capsys)
+    fills = len(pd.read_parquet(root / "demo" / "fills.parquet"))
+    assert code == 0
+    for word in ("fast loop: the same", "its own loop: the same", "kernel: the same", f"{fills:,} fills", "numba"):
+        assert word in said
+    kept = json.loads((root / "demo" / "certificate.json").read_text("utf-8"))
+    run = json.loads((root / "demo" / "run.json").read_text("utf-8"))
+    assert kept["agreed"]
+    assert [one["fills"] for one in kept["checks"]] == [fills] * 3
+    assert max(one["equity_apart"] for one in kept["checks"]) <= kept["tolerance"] == 1e-9
+    assert kept["made_from"]["markets"] == run["markets"]
+    assert check_folder(root / "demo") == (root / "demo").resolve()
+
+
+def test_a_driver_that_parts_is_named_with_the_first_bar(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel whose accounts begin with a coin too much: exit code 1, the bar, both figures; Backtrader agrees."""
+    honest = solo.play_setting
+
+    def faulty(*given: Any) -> int:
+        return int(honest(*given[:3], given[3] + 1.0, *given[4:]))
+
+    monkeypatch.setattr(solo, "play_setting", faulty)
+    code, said, _ = call("verify", root / "demo", capsys=capsys)
+    first = pd.read_parquet(root / "demo" / "equity.parquet")["timestamp"].iloc[0]
+    assert code == 1
+    assert f"kernel: parts at {first:%Y-%m-%d %H:%M} UTC, bar 1: equity 10000.0 and 10001.0" in said
+    assert said.count("the same") == 2
+    monkeypatch.undo()
+    stamp = changed_fill(root / "demo")
+    code, said, _ = call("verify", root / "demo", "--json", capsys=capsys)
+    answer = json.loads(said)
+    assert (code, answer["agreed"]) == (1, False)
+    assert {one["parts_at"] for one in answer["checks"]} == {f"{stamp:%Y-%m-%d %H:%M}"}
+    assert "fill 2: price" in answer["checks"][0]["parts"]
+    code, _, error = call("verify", root / "slow", capsys=capsys)
+    assert code == 2
+    assert "was made in Python" in error
 
 
 def test_a_run_made_in_python_says_that_it_cannot_be_reproduced(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

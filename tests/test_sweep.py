@@ -102,7 +102,7 @@ def test_the_best_is_replayed_and_a_difference_stops_everything(
     """A kernel that ends elsewhere than Backtrader is reported, and nothing goes into the ledger."""
     honest = replay.play_solo
     monkeypatch.setattr(replay, "play_solo", lambda *words: _shifted(honest(*words)))
-    with pytest.raises(CrossgateError, match="kernel and Backtrader part, fill 1: price"):
+    with pytest.raises(CrossgateError, match=r"kernel and Backtrader part, .* UTC, fill 1: price"):
         sweep(*scene, STRATEGY, over={"risk.leverage": [1, 2]}, ledger=TrialLedger(tmp_path))
     assert TrialLedger(tmp_path).head().records == 0
 
