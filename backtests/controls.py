@@ -11,7 +11,7 @@ import pandas as pd
 
 from backtests.baselines import simpler_rules
 from backtests.playback import Outcome, Playback
-from backtests.trader import Wish
+from backtests.trader import OTHER, Wish
 from backtests.wishes import next_wanted, stage_signals
 from foundation.threads import map_threads
 from markets.candles import FloatArray, IntArray
@@ -144,8 +144,9 @@ def _turned(playback: Playback, random: np.random.Generator) -> Callable[[], Wis
         sides[:, first:] = twice[:, at : at + count]
         mean[:, first:] = opinion[:, at : at + count] * sigma[:, first:]
         later = np.full_like(wish.upcoming, first + count)
-        later[:, first:] = np.minimum(upcoming[:, at : at + count] - at, count) + first
-        later[:, :first] = later[:, first : first + 1]
+        later[..., first:] = np.minimum(upcoming[..., at : at + count] - at, count) + first
+        later[..., :first] = later[..., first : first + 1]
+        later[OTHER, :, :first] = later[:OTHER, :, :first].min(axis=0)
         return Wish(sides, mean, sigma, wish.atr, later)
 
     return draw

@@ -37,7 +37,7 @@ from markets.filters import STEP_TOLERANCE, round_down, round_up
 ROUNDED_UP = 2e-8
 
 
-@rule
+@rule(inline=True)
 def price_child(child: Row, side: int, entry: float, tick: float) -> None:
     """The price of an exit measured from the entry's fill, when it was given as a distance.
 
@@ -55,7 +55,7 @@ def price_child(child: Row, side: int, entry: float, tick: float) -> None:
     child.price, child.limit = level, child.limit + level - child.price
 
 
-@rule
+@rule(inline=True)
 def wake_child(desk: Desk, child: Row, parent: Row) -> None:
     """An exit comes alive with the fill of its entry, for what that opened or a share of it, priced from it."""
     contract = desk.contracts[child.symbol]
@@ -106,11 +106,23 @@ def reduce_by_order(desk: Desk, k: int, reference: float, maker: bool) -> None:
 
 @rule
 def enter(desk: Desk, k: int, reference: float, maker: bool) -> None:
-    """An opening order meets the venue's filters, its brackets and the free margin: filled, shrunk or refused.
+    """An opening order is filled with what `grant` leaves of it, or refused."""
+    order = desk.orders[k]
+    quantity, price, remark, refusal = grant(desk, order, reference, maker)
+    if refusal:
+        finish(desk, order, REFUSED, refusal)
+        return
+    contract = desk.contracts[order.symbol]
+    open_position(desk, order, quantity, price, reference, contract.maker_fee if maker else contract.taker_fee)
+    finish(desk, order, FILLED, remark)
+
+
+@rule(inline=True)
+def grant(desk: Desk, order: Row, reference: float, maker: bool) -> tuple[float, float, int, int]:
+    """What an opening gets of the venue's filters, its brackets and the free margin: quantity, price, remark, refusal.
 
     The largest market order is all that is sent. One that is shrunk for another reason keeps the price of what was.
     """
-    order = desk.orders[k]
     contract, position = desk.contracts[order.symbol], desk.positions[order.symbol]
     asked = round_down(order.quantity, contract.lot)
     quantity = within_market(contract, order, asked)
@@ -130,11 +142,7 @@ def enter(desk: Desk, k: int, reference: float, maker: bool) -> None:
             free = max(0.0, free - ROUNDED_UP if contract.method == BITMEX else free)
             quantity, remark = round_down(free / cost * quantity, contract.lot), SHRUNK
         refusal = refusal_at_price(contract, quantity, price)
-    if refusal:
-        finish(desk, order, REFUSED, refusal)
-        return
-    open_position(desk, order, quantity, price, reference, fee_rate)
-    finish(desk, order, FILLED, remark)
+    return quantity, price, remark, refusal
 
 
 @rule

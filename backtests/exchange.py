@@ -159,7 +159,7 @@ def show_marks(desk: Desk, bars: Records, i: int) -> None:
         position.mark, position.mark_low, position.mark_high = bar.mark_open, bar.mark_low, bar.mark_high
 
 
-@rule
+@rule(inline=True)
 def value_at_close(desk: Desk, bars: Records, i: int) -> None:
     """Step 7: equity and margin at the mark close; an account at zero is ruined for good."""
     state = desk.account[0]

@@ -33,7 +33,7 @@ from markets.filters import round_down, round_up
 from strategies.stops import ratcheted_stop
 
 
-@rule
+@rule(inline=True)
 def nearest_exit(desk: Desk, s: int, kind: int, side: int) -> int:
     """The row of the live order of a kind against a position that the price meets first, or -1.
 
@@ -270,7 +270,7 @@ def exit_inside(desk: Desk, bar: Row, s: int) -> None:
     take_returned(desk, bar, s)
 
 
-@rule
+@rule(inline=True)
 def follow_price(desk: Desk, bar: Row, s: int) -> None:
     """Step 4, last: stops that trail or break even move with the bar's best price; the next bar meets them there.
 
@@ -289,7 +289,7 @@ def follow_price(desk: Desk, bar: Row, s: int) -> None:
             break_even(order, side, best, tick)
 
 
-@rule
+@rule(inline=True)
 def trail_stop(order: Row, side: int, best: float, tick: float) -> None:
     """A stop follows the best price at its trailing distance, once that is far enough from the entry."""
     if order.trailing_rate <= 0.0 and order.trailing <= 0.0:
@@ -301,7 +301,7 @@ def trail_stop(order: Row, side: int, best: float, tick: float) -> None:
     move_stop(order, side, distant(best, -side, order.trailing_rate, order.trailing), tick, TRAILING_STOP)
 
 
-@rule
+@rule(inline=True)
 def break_even(order: Row, side: int, best: float, tick: float) -> None:
     """A stop moves to the entry's fill price once the best price is far enough from it."""
     if order.break_even_rate <= 0.0 and order.break_even <= 0.0:
@@ -310,7 +310,7 @@ def break_even(order: Row, side: int, best: float, tick: float) -> None:
         move_stop(order, side, order.basis, tick, BREAK_EVEN)
 
 
-@rule
+@rule(inline=True)
 def move_stop(order: Row, side: int, level: float, tick: float, reason: int) -> None:
     """A stop moves to a level, rounded to the tick on the near side of it, if that is nearer to the price."""
     moved = ratcheted_stop(order.price, round_up(level, tick) if side > 0 else round_down(level, tick), side)
@@ -320,7 +320,7 @@ def move_stop(order: Row, side: int, level: float, tick: float, reason: int) -> 
             order.reason = reason
 
 
-@rule
+@rule(inline=True)
 def bankrupt_at_close(desk: Desk, bar: Row, s: int) -> None:
     """Steps 5 and 6: an isolated position that is left without margin at the mark close is taken over."""
     if desk.settings[0].cross:

@@ -32,7 +32,7 @@ def direction(quantity: float) -> int:
     return -1 if quantity < 0.0 else 0
 
 
-@rule
+@rule(inline=True)
 def free_cash(desk: Desk) -> float:
     """What is not posted as margin: of the cash, or of a cross account's equity at the marks that are known."""
     posted = 0.0
@@ -42,7 +42,7 @@ def free_cash(desk: Desk) -> float:
     return free
 
 
-@rule
+@rule(inline=True)
 def reprice(desk: Desk, symbol: int) -> None:
     """The liquidation price of an isolated position brought up to date; that of a cross one hangs on all others."""
     if desk.settings[0].cross:
@@ -53,7 +53,7 @@ def reprice(desk: Desk, symbol: int) -> None:
     )
 
 
-@rule
+@rule(inline=True)
 def write_fill(desk: Desk, order: int, symbol: int, side: int) -> Row:
     """The next free row of `fills`, with what every fill shares; the position must be up to date."""
     fill = desk.fills[desk.account[0].fills]
@@ -65,7 +65,7 @@ def write_fill(desk: Desk, order: int, symbol: int, side: int) -> Row:
     return fill
 
 
-@rule
+@rule(inline=True)
 def open_position(desk: Desk, order: Row, quantity: float, price: float, reference: float, fee_rate: float) -> None:
     """An opening fill: margin is posted out of cash, the fee is paid, the entry is averaged."""
     s = order.symbol
@@ -92,8 +92,20 @@ def open_position(desk: Desk, order: Row, quantity: float, price: float, referen
 def close_position(
     desk: Desk, order: int, symbol: int, quantity: float, price: float, reference: float, fee_rate: float, reason: int
 ) -> None:
-    """A closing fill. The fee, and then the charge of a liquidation, take no more than what is left.
+    """A closing fill as `book_close` has it, and the orders that end with it."""
+    book_close(desk, order, symbol, quantity, price, reference, fee_rate, reason)
+    cut_ties(desk)
+    if desk.positions[symbol].quantity == 0.0:
+        cancel_reductions(desk, symbol)
 
+
+@rule(inline=True)
+def book_close(
+    desk: Desk, order: int, symbol: int, quantity: float, price: float, reference: float, fee_rate: float, reason: int
+) -> None:
+    """What a closing fill does to position and account.
+
+    The fee, and then the charge of a liquidation, take no more than what is left.
     Isolated: no more than the margin can be lost, so a price beyond the bankruptcy price is that price, and
     the fill a liquidation. Cross: what the whole account cannot bear is borne by the venue's fund, as a
     charge below zero, and the fill is a liquidation.
@@ -128,9 +140,6 @@ def close_position(
     fill.liquidation_fee, fill.realised_pnl = charge, realised
     fill.notional = notional_of(contract, quantity, price)
     write_slippage(desk, fill, reference, abs(profit_of(contract, quantity, valued_price(contract, reference), price)))
-    cut_ties(desk)
-    if position.quantity == 0.0:
-        cancel_reductions(desk, symbol)
 
 
 @rule
@@ -171,7 +180,7 @@ def take_over_account(desk: Desk) -> None:
             close_position(desk, 0, s, abs(position.quantity), mark, mark, fee_rate, LIQUIDATION)
 
 
-@rule
+@rule(inline=True)
 def settle_funding(desk: Desk, symbol: int, mark: float, funding_rate: float) -> None:
     """A funding settlement on an open position: paid out of (or into) cash, and its isolated margin."""
     position = desk.positions[symbol]

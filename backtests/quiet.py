@@ -9,43 +9,44 @@ from backtests.records import LIMIT, LIVE, MARKET, STOP, Desk, Row
 from foundation.compilation import rule
 
 
-@rule
+@rule(inline=True)
 def quiet_band(desk: Desk, s: int) -> tuple[float, float, bool]:
-    """The prices between which a bar changes nothing for a symbol, exclusively, and whether there are such at all.
+    """The prices between which a bar changes nothing for a symbol, exclusively, and whether no order waits for an open.
 
-    Inside the band no stop, target or liquidation is reached, no stop moves, and no order waits for the
-    next open. It is narrower than it need be by a tick on either side, because prices compare in ticks. Knows the
-    orders that the strategy gives: market orders, and stops and limits that reduce.
+    Inside the band no stop, target or liquidation is reached, and no stop moves. It is narrower than it need be
+    by a tick on either side, because prices compare in ticks. Knows the orders that the strategy gives: market
+    orders, and stops and limits that reduce.
     """
     position, tick = desk.positions[s], desk.contracts[s].tick
     side = direction(position.quantity)
-    low, high = -math.inf, math.inf
+    low, high, quiet = -math.inf, math.inf, True
     for k in range(desk.account[0].orders):
         order = desk.orders[k]
         if order.symbol != s or order.status > LIVE:
             continue
         if order.kind == MARKET or side == 0 or order.status != LIVE:
-            return low, high, False
-        if (order.kind == STOP) == (side > 0):
-            low = max(low, order.price)
-        else:
-            high = min(high, order.price)
-        if order.kind == STOP:
+            quiet = False
+        elif order.kind == STOP:
             moved = first_move(order, side, tick)
             if side > 0:
-                high = min(high, moved)
+                low, high = max(low, order.price), min(high, moved)
             else:
-                low = max(low, moved)
-        elif order.kind != LIMIT:
-            return low, high, False
+                low, high = max(low, moved), min(high, order.price)
+        elif order.kind == LIMIT:
+            if side > 0:
+                high = min(high, order.price)
+            else:
+                low = max(low, order.price)
+        else:
+            low, high, quiet = math.inf, -math.inf, False
     if side > 0 and position.liquidation_price > 0.0:
         low = max(low, position.liquidation_price)
     elif side < 0 and position.liquidation_price > 0.0:
         high = min(high, position.liquidation_price)
-    return low + tick, high - tick, True
+    return low + tick, high - tick, quiet
 
 
-@rule
+@rule(inline=True)
 def first_move(order: Row, side: int, tick: float) -> float:
     """The nearest best price of a bar that could move a stop, less a tick; infinitely far where none could."""
     far = side * math.inf

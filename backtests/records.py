@@ -103,12 +103,18 @@ ORDER = np.dtype(
     + _fields(REAL, "trail_amount trail_rate cash position")
     + _fields(REAL, "share basis " + " ".join(STOP_DISTANCES))
 )
+# The first cache line holds all that most bars need. `funded`: whether a funding rate is due at the open or inside.
 # `impact`: what the square root of a quantity is multiplied by, with the coefficient, to give its log move.
 # `finer_first`, `finer_count`: the bar's rows among the finer bars; none where those do not count.
 BAR = np.dtype(
-    _fields(REAL, "open high low close mark_open mark_high mark_low mark_close funding_open funding_inside impact")
-    + _fields(WHOLE, "finer_first finer_count")
-    + _fields(BYTE, "blocked")
+    [
+        *_fields(REAL, "open high low mark_open mark_high mark_low mark_close"),
+        *_fields(BYTE, "blocked funded"),
+        ("unused", BYTE, (6,)),
+        *_fields(REAL, "close funding_open funding_inside impact"),
+        *_fields(WHOLE, "finer_first finer_count"),
+        ("unused_too", WHOLE, (2,)),
+    ]
 )
 # The mark's extremes are NaN where no mark of that length is known.
 FINER = np.dtype(_fields(REAL, "open high low mark_high mark_low"))
@@ -168,6 +174,7 @@ def bar_records(market: Market, impact_bars: int = 0) -> Records:
     for column, name in enumerate(("mark_open", "mark_high", "mark_low", "mark_close")):
         bars[name] = mark[:, column]
     bars["funding_open"], bars["funding_inside"] = market.funding_bars()
+    bars["funded"] = (bars["funding_open"] != 0.0) | (bars["funding_inside"] != 0.0)
     bars["blocked"] = candles.touched
     if impact_bars:
         bars["impact"] = checked_impact_units(candles, impact_bars)

@@ -6,22 +6,23 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from backtests.records import Records, bar_records, contract_record, finer_records
-from markets.candles import FloatArray
+from markets.candles import FloatArray, IntArray
 from markets.market import Market
 
 # The blocks of time for which a run's returns are summed.
 BLOCKS = 16
+# Bytes of a cache line.
+LINE = 64
 
 
 class Scene(NamedTuple):
     """What all settings of a sweep share; arrays have shape (symbols, bars) where nothing else is said.
 
     `bars`, `finer` (rows,), `contracts` (symbols,): records of the exchange. `low`, `high`: the lower and the
-    higher of last and mark price in a bar. `special`: 1 on bars that are always played whole: with funding, or
-    touched by cleaning.
+    higher of last and mark price in a bar. `upcoming`: the row of the next bar, this one included, that is always
+    played whole: with funding, or touched by cleaning; the number of bars where there is none any more.
     `close`: the last price. `mark`: the mark price at the close. `years` (symbols,): bars per year. `first`: the row of
     the first bar played. `edges` (BLOCKS,): the last row of each block of time.
     """
@@ -31,30 +32,40 @@ class Scene(NamedTuple):
     contracts: Records
     low: FloatArray
     high: FloatArray
-    special: npt.NDArray[np.int8]
+    upcoming: IntArray
     close: FloatArray
     mark: FloatArray
     years: FloatArray
     first: int
-    edges: npt.NDArray[np.int64]
+    edges: IntArray
 
 
 def make_scene(markets: Sequence[Market], first: int, impact_bars: int = 0) -> Scene:
     """The scene of markets with the same bars, played from row `first` on; `impact_bars` as in `bar_records`."""
     bars = np.stack([bar_records(market, impact_bars) for market in markets])
     finer = finer_records(markets, bars)
-    special = (bars["funding_open"] != 0.0) | (bars["funding_inside"] != 0.0) | (bars["blocked"] != 0)
+    special = (bars["funded"] != 0) | (bars["blocked"] != 0)
+    rows = np.where(special, np.arange(bars.shape[1]), bars.shape[1])
     played = bars.shape[1] - first
     return Scene(
-        bars=bars,
+        bars=_aligned(bars),
         finer=finer,
         contracts=np.concatenate([contract_record(market.contract) for market in markets]),
         low=np.minimum(bars["low"], bars["mark_low"]),
         high=np.maximum(bars["high"], bars["mark_high"]),
-        special=special.astype(np.int8),
+        upcoming=np.minimum.accumulate(rows[:, ::-1], axis=1)[:, ::-1].copy(),
         close=np.ascontiguousarray(bars["close"]),
         mark=np.ascontiguousarray(bars["mark_close"]),
         years=np.array([market.bars_per_year for market in markets]),
         first=first,
         edges=first + np.arange(1, BLOCKS + 1) * played // BLOCKS - 1,
     )
+
+
+def _aligned(bars: Records) -> Records:
+    """A copy whose records begin where cache lines do."""
+    room = np.zeros(bars.nbytes + LINE, dtype=np.uint8)
+    begin = -room.ctypes.data % LINE
+    found = room[begin : begin + bars.nbytes].view(bars.dtype).reshape(bars.shape)
+    found[:] = bars
+    return found

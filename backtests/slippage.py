@@ -20,14 +20,14 @@ from foundation.compilation import rule
 MOST_IMPACT = 1.0
 
 
-@rule
+@rule(inline=True)
 def half_spread(desk: Desk, s: int, reference: float) -> float:
     """Half the spread between bid and ask, in price."""
     settings = desk.settings[0]
     return float(reference * settings.half_spread + settings.half_spread_ticks * desk.contracts[s].tick)
 
 
-@rule
+@rule(inline=True)
 def taker_price(desk: Desk, s: int, side: int, reference: float, quantity: float) -> float:
     """The price at which a taker fills a quantity: worse than the reference by the slippage."""
     settings, contract = desk.settings[0], desk.contracts[s]
@@ -41,7 +41,7 @@ def taker_price(desk: Desk, s: int, side: int, reference: float, quantity: float
     return float(price)
 
 
-@rule
+@rule(inline=True)
 def fill_price(desk: Desk, order: Row, reference: float, maker: bool, quantity: float) -> float:
     """The price of a fill: a maker's is the reference, a taker's worse, but never beyond the limit of a stop-limit."""
     if maker:
@@ -53,7 +53,7 @@ def fill_price(desk: Desk, order: Row, reference: float, maker: bool, quantity: 
     return capped
 
 
-@rule
+@rule(inline=True)
 def write_slippage(desk: Desk, fill: Row, reference: float, cost: float) -> None:
     """The slippage of a fill by cause: the fixed part comes first, then the half-spread, then the impact.
 

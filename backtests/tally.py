@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from backtests.records import FILLED, LIQUIDATION, REFUSED, Desk, Records, Row
 from backtests.scene import BLOCKS
-from backtests.valuation import notional_of
 from foundation.compilation import rule
 from markets.candles import BoolArray, FloatArray
 
@@ -25,35 +25,68 @@ TALLY = np.dtype(
 )
 
 
+class Sums(NamedTuple):
+    """What is added up bar by bar, as in TALLY."""
+
+    returns: float
+    squares: float
+    falls: float
+    peak: float
+    trough: float
+    deepest: float
+    average: float
+    before: float
+    under: int
+
+
 @rule
 def begin(tally: Row, cash: float) -> None:
     """An account before its first bar."""
     tally.equity, tally.before, tally.peak, tally.trough = cash, cash, cash, cash
 
 
-@rule
-def count_bar(tally: Row, equity: float, held: bool) -> None:
-    """One bar closed: its return, and the equity's way from its peak. Equity at zero or below counts as zero."""
-    equity = max(equity, 0.0)
-    value = equity / tally.before - 1.0 if tally.before > 0.0 else 0.0
-    tally.returns += value
-    tally.squares += value * value
-    if value < 0.0:
-        tally.falls += value * value
-    if equity >= tally.peak:
-        settle_peak(tally)
-        tally.peak, tally.trough = equity, equity
+@rule(inline=True)
+def sums_of(tally: Row) -> Sums:
+    """What a tally has added up by now."""
+    return Sums(
+        tally.returns, tally.squares, tally.falls, tally.peak, tally.trough, tally.deepest, tally.average,
+        tally.before, tally.under,
+    )  # fmt: skip
+
+
+@rule(inline=True)
+def added(sums: Sums, equity: float) -> Sums:
+    """The sums after one more bar: its return, and the equity's way from its peak."""
+    value = equity / sums.before - 1.0 if sums.before > 0.0 else 0.0
+    fall, peak, trough, deepest, under = min(value, 0.0), sums.peak, min(sums.trough, equity), sums.deepest, sums.under
+    if equity >= peak:
+        deepest, peak, trough = deepest_fall(deepest, peak, sums.trough), equity, equity
     else:
-        tally.under += 1
-        tally.trough = min(tally.trough, equity)
-    tally.average += equity
-    tally.before, tally.equity = equity, equity
-    tally.bars += 1
+        under += 1
+    return Sums(
+        sums.returns + value, sums.squares + value * value, sums.falls + fall * fall, peak, trough, deepest,
+        sums.average + equity, equity, under,
+    )  # fmt: skip
+
+
+@rule(inline=True)
+def write_sums(tally: Row, sums: Sums, bars: int, held: bool) -> None:
+    """The sums after some more bars put down in a tally; `held`: whether there was a position at their closes."""
+    tally.returns, tally.squares, tally.falls, tally.average = sums.returns, sums.squares, sums.falls, sums.average
+    tally.peak, tally.trough, tally.deepest, tally.under = sums.peak, sums.trough, sums.deepest, sums.under
+    tally.before, tally.equity = sums.before, sums.before
+    tally.bars += bars
     if held:
-        tally.held += 1
+        tally.held += bars
 
 
-@rule
+@rule(inline=True)
+def count_bar(tally: Row, equity: float, held: bool) -> None:
+    """One bar closed. Equity at zero or below counts as zero."""
+    write_sums(tally, added(sums_of(tally), max(equity, 0.0)), 1, held)
+
+
+@rule(inline=True)
 def count_idle(tally: Row, bars: int) -> None:
     """Some bars closed without a position: the equity stayed as it was."""
     tally.bars += bars
@@ -62,14 +95,13 @@ def count_idle(tally: Row, bars: int) -> None:
         tally.under += bars
 
 
-@rule
-def settle_peak(tally: Row) -> None:
-    """The fall since the last peak is measured."""
-    if tally.peak > 0.0:
-        tally.deepest = max(tally.deepest, 1.0 - tally.trough / tally.peak)
+@rule(inline=True)
+def deepest_fall(deepest: float, peak: float, trough: float) -> float:
+    """The larger of a fall and the one from a peak to the lowest equity since."""
+    return max(deepest, 1.0 - trough / peak) if peak > 0.0 else deepest
 
 
-@rule
+@rule(inline=True)
 def close_block(tally: Row) -> None:
     """A block of time is over: its returns are what the sum has grown by."""
     before = 0.0
@@ -79,7 +111,7 @@ def close_block(tally: Row) -> None:
     tally.block += 1
 
 
-@rule
+@rule(inline=True)
 def count_news(tally: Row, desk: Desk, profits: Records) -> None:
     """The fills, payments and ended orders of a bar; `profits`: what each symbol's running trade has earned."""
     account = desk.account[0]
@@ -90,7 +122,7 @@ def count_news(tally: Row, desk: Desk, profits: Records) -> None:
         tally.fees += fill.fee
         tally.charges += fill.liquidation_fee
         tally.slippage += fill.slippage
-        tally.traded += notional_of(desk.contracts[s], fill.quantity, fill.price)
+        tally.traded += fill.notional
         if fill.reason == LIQUIDATION:
             tally.liquidations += 1
         if fill.opening == 1 and abs(fill.position) <= fill.quantity:
@@ -109,7 +141,7 @@ def count_news(tally: Row, desk: Desk, profits: Records) -> None:
             tally.shrunk += 1
 
 
-@rule
+@rule(inline=True)
 def count_trade(tally: Row, profit: float) -> None:
     """A round trip has ended with a profit after fees and charges, before funding."""
     tally.closed += 1
@@ -123,7 +155,7 @@ def count_trade(tally: Row, profit: float) -> None:
 @rule
 def finish_tally(tally: Row, ruined: int) -> None:
     """The last bar has closed."""
-    settle_peak(tally)
+    tally.deepest = deepest_fall(tally.deepest, tally.peak, tally.trough)
     tally.ruined = ruined
     tally.average /= max(tally.bars, 1)
 

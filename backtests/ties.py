@@ -82,7 +82,7 @@ def cut_ties(desk: Desk) -> None:
             k = 0
 
 
-@rule
+@rule(inline=True)
 def leave_rest(desk: Desk, k: int, quantity: float) -> None:
     """What an exit for a share has closed is taken off those for the whole; one with nothing left ends."""
     order = desk.orders[k]
@@ -114,7 +114,7 @@ def withdraw(desk: Desk, identity: int) -> None:
             finish(desk, order, CANCELLED, WITHDRAWN)
 
 
-@rule
+@rule(inline=True)
 def drop_finished(desk: Desk) -> None:
     """The order rows closed up over those that have reached a final status, in the same order."""
     kept = 0

@@ -44,13 +44,16 @@ from strategies.steps import (
 ENTRY_REASON, SIGNAL, TARGET, TIME = (
     FILL_REASONS.index(name) for name in ("entry", "signal", "take_profit", "time_exit")
 )
+# The rows of `Wish.upcoming`.
+LONG, SHORT, OTHER = range(3)
 
 
 class Wish(NamedTuple):
     """What the signals of a setting come to, shape (symbols, bars): the wanted side, and what sizes rest on.
 
-    `mean`, `sigma`: the forecast made at each bar. `atr`: the average true range. `upcoming`: the row of the next
-    bar, this one included, at which a side is wanted; the number of bars where none is any more.
+    `mean`, `sigma`: the forecast made at each bar. `atr`: the average true range. `upcoming`, shape (3, symbols, bars):
+    the row of the next bar, this one included, at which LONG or SHORT is wanted, or OTHER than here; the number of bars
+    where there is none any more.
     """
 
     sides: npt.NDArray[np.int8]
@@ -101,7 +104,7 @@ def new_book(symbols: int) -> Book:
     )
 
 
-@rule
+@rule(inline=True)
 def take_news(desk: Desk, book: Book, bars: int) -> None:
     """What the strategy learns of the fills of a bar, in their order, when the bar has closed."""
     for k in range(desk.account[0].fills):
@@ -121,7 +124,7 @@ def take_news(desk: Desk, book: Book, bars: int) -> None:
             remember_exit(memory, bars, -fill.side, reason == SIGNAL)
 
 
-@rule
+@rule(inline=True)
 def decide(scene: Scene, wish: Wish, setting: Setting, desk: Desk, book: Book, i: int) -> None:
     """What the strategy does at the close of a bar, symbol by symbol; orders wait for the next open."""
     if desk.account[0].ruined:
@@ -138,7 +141,7 @@ def decide(scene: Scene, wish: Wish, setting: Setting, desk: Desk, book: Book, i
             give_bracket(setting.plan[0], desk, book, s, wanted)
 
 
-@rule
+@rule(inline=True)
 def on_its_way(desk: Desk, s: int) -> bool:
     """Whether an order of a symbol still waits for an open."""
     for k in range(desk.account[0].orders):
@@ -148,7 +151,7 @@ def on_its_way(desk: Desk, s: int) -> bool:
     return False
 
 
-@rule
+@rule(inline=True)
 def look(scene: Scene, wish: Wish, desk: Desk, book: Book, s: int, i: int, side: int) -> None:
     """The situation that sizes rest on; its equity is what is left when an opposite position is closed."""
     now, contract, price = book.now[0], desk.contracts[s], scene.close[s, i]
@@ -161,7 +164,7 @@ def look(scene: Scene, wish: Wish, desk: Desk, book: Book, s: int, i: int, side:
     now.face, now.inverse, now.bars_per_year = contract.face, contract.inverse, scene.years[s]
 
 
-@rule
+@rule(inline=True)
 def give_bracket(plan: Row, desk: Desk, book: Book, s: int, side: int) -> None:
     """A market order to open, with its stop and targets, if its size and their distances are known."""
     size, count = entry_size(plan, book.now[0]), plan_exits(plan, book.now[0], book.exits)
@@ -181,7 +184,7 @@ def give_bracket(plan: Row, desk: Desk, book: Book, s: int, side: int) -> None:
         leave.break_even_rate, leave.break_even = one.break_even_rate, one.break_even
 
 
-@rule
+@rule(inline=True)
 def new_order(desk: Desk, book: Book, s: int, kind: int, side: int, reason: int) -> Row:
     """The next row of orders, all else zero."""
     row = desk.account[0].orders

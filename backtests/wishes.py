@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from backtests.parameters import CostParams
 from backtests.stage import Stage, warm_up
-from backtests.trader import Wish
-from markets.candles import FloatArray
+from backtests.trader import LONG, OTHER, SHORT, Wish
+from markets.candles import IntArray
 from models.forecasts import Forecasts
 from strategies.averages import average_true_range
 from strategies.parameters import CrossoverParams
@@ -47,9 +46,14 @@ def stage_signals(
     return begin, signals
 
 
-def next_wanted(sides: SideArray) -> npt.NDArray[np.int64]:
-    """The column of the next side that is not 0, this one included, for every column; their number where none is."""
-    count = sides.shape[1]
-    columns = np.where(sides != 0, np.arange(count), count)
-    upcoming: FloatArray = np.minimum.accumulate(columns[:, ::-1], axis=1)[:, ::-1]
-    return np.ascontiguousarray(upcoming, dtype=np.int64)
+def next_wanted(sides: SideArray) -> IntArray:
+    """`Wish.upcoming`: for every column the next one, itself included, with LONG, SHORT, or OTHER than its own side."""
+    symbols, count = sides.shape
+    found = np.full((3, symbols, count + 1), count, dtype=np.int64)
+    columns = np.arange(count)
+    found[LONG, :, :count], found[SHORT, :, :count] = (
+        np.where(sides > 0, columns, count),
+        np.where(sides < 0, columns, count),
+    )
+    found[OTHER, :, : count - 1] = np.where(sides[:, 1:] != sides[:, :-1], columns[1:], count)
+    return np.ascontiguousarray(np.minimum.accumulate(found[:, :, ::-1], axis=2)[:, :, :0:-1])

@@ -26,12 +26,13 @@ _MARK = b"@rule"
 @overload
 def rule(function: F) -> F: ...
 @overload
-def rule(*, makes_arrays: bool) -> Callable[[F], F]: ...
-def rule(function: F | None = None, *, makes_arrays: bool = False) -> F | Callable[[F], F]:
+def rule(*, makes_arrays: bool = ..., inline: bool = ...) -> Callable[[F], F]: ...
+def rule(function: F | None = None, *, makes_arrays: bool = False, inline: bool = False) -> F | Callable[[F], F]:
     """A function compiled to machine code by numba, with numba's default error model; other threads run meanwhile.
 
     `makes_arrays`: for a rule that makes an array, or calls one that returns an array. All others are compiled
-    without counting references to arrays, which would cost most of them more than what they do.
+    without counting references to arrays, which would cost most of them more than what they do. `inline`: for a rule
+    that is called at every step of the sweep kernel and hands on many arrays; it becomes a part of its callers.
 
     Compiled code is kept on disk in a folder that is named by a hash of the source of EVERY
     module that uses this decorator, and of all of ours that those import, because numba's own
@@ -39,11 +40,11 @@ def rule(function: F | None = None, *, makes_arrays: bool = False) -> F | Callab
     another file, which it compiles in.
     """
     if function is None:
-        return partial(rule, makes_arrays=makes_arrays)
+        return partial(rule, makes_arrays=makes_arrays, inline=inline)
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(compiled_folder())
     try:
-        compiled = numba.njit(cache=True, nogil=True, _nrt=makes_arrays)(function)
+        compiled = numba.njit(cache=True, nogil=True, _nrt=makes_arrays, forceinline=inline)(function)
     finally:
         numba.config.CACHE_DIR = before
     if not numba.config.DISABLE_JIT:

@@ -51,7 +51,7 @@ def traded(habits: Row, side: int) -> bool:
     return bool(side == 0 or (habits.longs if side > 0 else habits.shorts))
 
 
-@rule
+@rule(inline=True)
 def next_step(memory: Row, habits: Row, wanted: int, held: int, waiting: bool, bars: int) -> int:
     """What to do at a close about a wanted side, by number; changes what is remembered.
 
@@ -78,13 +78,13 @@ def next_step(memory: Row, habits: Row, wanted: int, held: int, waiting: bool, b
     return CLOSE_AND_ENTER if step == REVERSE else CLOSE_FOR_SIGNAL
 
 
-@rule
+@rule(inline=True)
 def remember_entry(memory: Row, bars: int) -> None:
     """An entry has filled."""
     memory.entered = bars
 
 
-@rule
+@rule(inline=True)
 def remember_exit(memory: Row, bars: int, side: int, asked_for: bool) -> None:
     """A position on a side was left; an exit that no signal asked for bars that side until it is no longer wanted."""
     memory.left = bars

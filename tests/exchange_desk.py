@@ -17,7 +17,7 @@ from markets.contract import Contract
 
 # What an order may leave out.
 OPTIONAL = {"limit": 0.0, "trail_amount": 0.0, "trail_rate": 0.0, "group": None, "expires": None, "due": 0}
-BAR_FIELDS = [name for name in records.BAR.names or () if name not in ("impact", "finer_first", "finer_count")]
+BAR_FIELDS = [name for name in records.BAR.names or () if not name.startswith(("impact", "finer", "funded", "unused"))]
 HOUR = 3_600_000_000_000
 DISTANCES = ("share", *records.EXIT_DISTANCES, *records.STOP_DISTANCES)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +21,7 @@ def mutated(name: str, right: str, wrong: str) -> ModuleType:
     faulty.__file__ = honest.__file__
     sys.modules[faulty.__name__] = faulty
     try:
-        plain = source.replace(right, wrong).replace("@rule\n", "").replace("@rule(makes_arrays=True)\n", "")
+        plain = re.sub(r"@rule(\([a-z_]+=True\))?\n", "", source.replace(right, wrong))
         exec(compile(plain, f"{name} with a fault", "exec"), faulty.__dict__)
     finally:
         del sys.modules[faulty.__name__]

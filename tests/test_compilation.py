@@ -96,8 +96,8 @@ def rules() -> dict[str, tuple[ast.FunctionDef, bool]]:
     for path in TREE.glob("*/*.py"):
         for node in ast.parse(path.read_text("utf-8")).body:
             for mark in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
-                if ast.unparse(mark) in ("rule", "rule(makes_arrays=True)"):
-                    found[f"{path.parent.name}/{path.name}: {node.name}"] = node, ast.unparse(mark) != "rule"
+                if ast.unparse(mark).split("(")[0] == "rule":
+                    found[f"{path.parent.name}/{path.name}: {node.name}"] = node, "makes_arrays" in ast.unparse(mark)
     return found
 
 

@@ -1,0 +1,196 @@
+"""Stretches: bars on which no order can be met, counted without being played."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from backtests.exchange import NOTHING_LEFT
+from backtests.positions import direction
+from backtests.quiet import quiet_band
+from backtests.records import Desk, Records
+from backtests.scene import Scene
+from backtests.tally import added, close_block, count_bar, count_idle, sums_of, write_sums
+from backtests.trader import LONG, OTHER, SHORT, Book, Setting, Wish, decide
+from backtests.valuation import profit_of
+from foundation.compilation import rule
+from markets.candles import FloatArray
+
+
+class Play(NamedTuple):
+    """One setting being played: what is looked at, what is written on, and what it comes to.
+
+    `tally`: one record. `equity`: one value a bar, or empty to keep none.
+    """
+
+    scene: Scene
+    wish: Wish
+    setting: Setting
+    desk: Desk
+    book: Book
+    tally: Records
+    equity: FloatArray
+
+
+@rule(inline=True)
+def pass_quiet(play: Play, i: int) -> int:
+    """The row of the first bar that has to be played whole; the quiet ones before it are counted and decided on."""
+    desk, held = play.desk, False
+    if desk.account[0].ruined == 1:
+        return pass_idle(play, i, play.scene.bars.shape[1])
+    for s in range(len(desk.positions)):
+        play.book.low[s], play.book.high[s], quiet = quiet_band(desk, s)
+        held = held or desk.positions[s].quantity != 0.0
+        if not quiet:
+            return i
+    if not held:
+        return pass_flat(play, i)
+    if desk.settings[0].cross == 1:
+        return i
+    return pass_held_alone(play, i) if len(desk.positions) == 1 else pass_held(play, i)
+
+
+@rule(inline=True)
+def pass_idle(play: Play, i: int, end: int) -> int:
+    """Counts the bars from `i` to before `end`, on which there is no position and nothing is decided."""
+    count_idle(play.tally[0], end - i)
+    if len(play.equity) > 0:
+        play.equity[i:end] = play.desk.account[0].equity
+    edges = play.scene.edges
+    while play.tally[0].block < len(edges) and edges[play.tally[0].block] < end:
+        close_block(play.tally[0])
+    return end
+
+
+@rule(inline=True)
+def pass_flat(play: Play, i: int) -> int:
+    """Without a position nothing happens until a side is wanted, or a barred one no longer is."""
+    desk, wish, count = play.desk, play.wish, play.scene.bars.shape[1]
+    while i < count:
+        until = count - 1
+        for s in range(len(desk.positions)):
+            barred = play.book.memory[s].barred
+            if barred == 0:
+                until = min(until, wish.upcoming[LONG, s, i], wish.upcoming[SHORT, s, i])
+            else:
+                until = min(until, wish.upcoming[OTHER, s, i]) if wish.sides[s, i] == barred else i
+        i = pass_idle(play, i, until + 1)
+        orders = desk.account[0].orders
+        decide(play.scene, wish, play.setting, desk, play.book, until)
+        if desk.account[0].orders > orders:
+            return i
+    return i
+
+
+@rule(inline=True)
+def pass_held_alone(play: Play, i: int) -> int:
+    """With the only position inside its band only its value moves, until a decision gives an order."""
+    scene, desk, count = play.scene, play.desk, play.scene.bars.shape[1]
+    while i < count:
+        decision = next_decision(play, i)
+        end = min(decision + 1, scene.upcoming[0, i], count)
+        while i < end:
+            before, part = i, min(end, scene.edges[play.tally[0].block] + 1)
+            i = value_alone(play, i, part)
+            if i == part and i == scene.edges[play.tally[0].block] + 1:
+                close_block(play.tally[0])
+            if i < part or i == before:
+                return i
+        if i != decision + 1:
+            return i
+        orders = desk.account[0].orders
+        decide(scene, play.wish, play.setting, desk, play.book, decision)
+        if desk.account[0].orders > orders:
+            return i
+    return i
+
+
+@rule(inline=True)
+def next_decision(play: Play, i: int) -> int:
+    """The row of the next bar, `i` included, at whose close a decision could do anything about the only position."""
+    side, memory, longest = direction(play.desk.positions[0].quantity), play.book.memory[0], 0
+    if memory.barred != 0:
+        return i
+    found, longest = int(play.wish.upcoming[SHORT if side > 0 else LONG, 0, i]), play.setting.habits[0].maximum_bars
+    return min(found, max(i, memory.entered + longest - 2)) if longest > 0 else found
+
+
+@rule(inline=True)
+def value_alone(play: Play, i: int, end: int) -> int:
+    """Counts the bars before `end` on which the only position stays inside its band; the row of the first other one.
+
+    There the mark stays on this side of the liquidation price, so the account is never ruined.
+    """
+    scene, desk, account, tally = play.scene, play.desk, play.desk.account[0], play.tally[0]
+    position, contract, begin = desk.positions[0], desk.contracts[0], i
+    quantity, entry, low, high = position.quantity, position.entry, play.book.low[0], play.book.high[0]
+    cash, sums, unrealised = account.cash, sums_of(tally), account.unrealised
+    while i < end and scene.low[0, i] > low and scene.high[0, i] < high:
+        unrealised = profit_of(contract, quantity, entry, scene.mark[0, i])
+        sums = added(sums, cash + unrealised)
+        if len(play.equity) > 0:
+            play.equity[i] = cash + unrealised
+        i += 1
+    if i > begin:
+        write_sums(tally, sums, i - begin, True)
+        account.unrealised, account.equity = unrealised, cash + unrealised
+    return i
+
+
+@rule
+def pass_held(play: Play, i: int) -> int:
+    """With positions whose levels no bar reaches only their value moves, until a decision gives an order."""
+    desk, count, account = play.desk, play.scene.bars.shape[1], play.desk.account[0]
+    while i < count:
+        quiet, unrealised = value_quiet(play, i)
+        if not quiet or account.cash + unrealised <= NOTHING_LEFT:
+            return i
+        account.unrealised, account.equity = unrealised, account.cash + unrealised
+        close_bar(play, i)
+        if may_act(play, i):
+            orders = account.orders
+            decide(play.scene, play.wish, play.setting, desk, play.book, i)
+            if account.orders > orders:
+                return i + 1
+        i += 1
+    return i
+
+
+@rule
+def value_quiet(play: Play, i: int) -> tuple[bool, float]:
+    """Whether a bar stays within the bands of all positions, and their unrealised profit at its close."""
+    scene, desk, book, unrealised = play.scene, play.desk, play.book, 0.0
+    for s in range(len(desk.positions)):
+        position = desk.positions[s]
+        if position.quantity == 0.0:
+            continue
+        if scene.low[s, i] <= book.low[s] or scene.high[s, i] >= book.high[s] or scene.upcoming[s, i] == i:
+            return False, 0.0
+        unrealised += profit_of(desk.contracts[s], position.quantity, position.entry, scene.mark[s, i])
+    return True, unrealised
+
+
+@rule
+def may_act(play: Play, i: int) -> bool:
+    """Whether a decision at the close of a quiet bar could do anything."""
+    longest = play.setting.habits[0].maximum_bars
+    for s in range(len(play.desk.positions)):
+        held, memory = direction(play.desk.positions[s].quantity), play.book.memory[s]
+        wanted = play.wish.sides[s, i]
+        if (wanted != 0 and wanted != held) or memory.barred != 0:
+            return True
+        if held != 0 and 0 < longest <= i + 2 - memory.entered:
+            return True
+    return False
+
+
+@rule(inline=True)
+def close_bar(play: Play, i: int) -> None:
+    """A bar has closed, with the equity that stands in the account."""
+    held, desk, tally = False, play.desk, play.tally[0]
+    for s in range(len(desk.positions)):
+        held = held or desk.positions[s].quantity != 0.0
+    count_bar(tally, desk.account[0].equity, held)
+    if len(play.equity) > 0:
+        play.equity[i] = desk.account[0].equity
+    if i == play.scene.edges[tally.block]:
+        close_block(tally)
