@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from markets.exogenous_files import ExogenousParams, load_exogenous
     from markets.store import load_market
     from models.features import feature
+    from models.model_search import tune_model
     from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
     from models.proof import check_feature
     from models.walkforward import walk_forward
@@ -49,6 +50,7 @@ __all__ = [
     "sweep",
     "tune",
     "tune_forward",
+    "tune_model",
     "walk_forward",
     "write_report",
 ]
@@ -58,7 +60,7 @@ _ROOM = {
     "on_cluster": "foundation",
     **dict.fromkeys(("CrossoverParams", "RiskParams"), "strategies"),
     **dict.fromkeys(("FeatureParams", "LSTMParams", "WalkForwardParams"), "models"),
-    **dict.fromkeys(("check_feature", "feature", "walk_forward"), "models"),
+    **dict.fromkeys(("check_feature", "feature", "tune_model", "walk_forward"), "models"),
     **dict.fromkeys(("ExogenousParams", "demo_market", "load_book_market", "load_exogenous", "load_market"), "markets"),
     **dict.fromkeys(("compare", "write_report"), "reports"),
 }

@@ -9,7 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from crossgate import data_commands, run_commands, seal_command, sweep_command, tune_command, verdict_command
+from crossgate import (
+    data_commands,
+    run_commands,
+    seal_command,
+    sweep_command,
+    tune_command,
+    tune_model_command,
+    verdict_command,
+)
 from crossgate.output import AsFormat, Format, give
 from foundation.errors import CrossgateError
 
@@ -26,6 +34,7 @@ app.command()(sweep_command.sweep)
 app.command()(tune_command.tune)
 app.command()(verdict_command.verdict)
 app.command()(seal_command.seal)
+app.command()(tune_model_command.tune_model)
 
 Overrides = Annotated[
     list[str] | None,

@@ -15,7 +15,9 @@ from foundation.errors import CrossgateError, DataError, ParameterError, suggest
 from markets.contract_book import latest_contract
 from markets.exogenous_files import ExogenousParams
 from markets.store import resolve_data_folder
+from models.calibration import CalibrationParams
 from models.parameters import FeatureParams, WalkForwardParams
+from models.search_parameters import SearchParams
 from strategies.parameters import CrossoverParams, RiskParams
 
 DEMO_CONFIG = TREE / "backtests" / "configs" / "demo.toml"
@@ -25,6 +27,8 @@ _TABLES: dict[str, Any] = {
     "features": FeatureParams,
     "model": ModelParams,
     "walk_forward": WalkForwardParams,
+    "calibration": CalibrationParams,
+    "model_search": SearchParams,
     "strategy": CrossoverParams,
     "risk": RiskParams,
     "account": AccountParams,
@@ -46,6 +50,8 @@ class Config:
     features: FeatureParams = field(default_factory=FeatureParams)
     model: ModelParams = field(default_factory=ModelParams)
     walk_forward: WalkForwardParams = field(default_factory=WalkForwardParams)
+    calibration: CalibrationParams = field(default_factory=CalibrationParams)
+    model_search: SearchParams = field(default_factory=SearchParams)
     strategy: CrossoverParams = field(default_factory=CrossoverParams)
     risk: RiskParams = field(default_factory=RiskParams)
     account: AccountParams = field(default_factory=AccountParams)

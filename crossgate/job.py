@@ -108,7 +108,10 @@ def make_forecasts(config: Config, markets: Sequence[Market]) -> Forecasts:
     """The walk-forward forecasts of a config, or those of its saved model."""
     if config.model.load is not None:
         return saved_model(config).forecasts(markets)
-    return cg.walk_forward(markets, config.model.lstm, config.features, walk=config.walk_forward, seed=config.run.seed)
+    return cg.walk_forward(
+        markets, config.model.lstm, config.features,
+        walk=config.walk_forward, seed=config.run.seed, calibration=config.calibration,
+    )  # fmt: skip
 
 
 def explain_forecasts(config: Config, markets: Sequence[Market], forecasts: Forecasts) -> Forecasts:
@@ -139,7 +142,7 @@ def saved_model(config: Config) -> TrainedModel:
     """The model that `model.load` names; raises ParameterError where the config asks for another one."""
     from models.storage import load_model
 
-    trained = load_model(str(config.model.load))
+    trained = replace(load_model(str(config.model.load)), calibration=config.calibration)
     for asked, saved in ((config.features, trained.features), (config.model.lstm, trained.model)):
         values = saved.model_dump(mode="json")
         for name, value in asked.model_dump(mode="json").items():

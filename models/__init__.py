@@ -30,6 +30,8 @@ _EXPORTS = {
     "save_model": "storage",
     "track_of": "track",
     "train_model": "trained",
+    "SearchParams": "search_parameters",
+    "tune_model": "model_search",
     "walk_forward": "walkforward",
     "with_intervals": "calibration",
 }

@@ -10,7 +10,7 @@ import numpy as np
 
 from foundation.errors import DataError
 from markets.candles import FloatArray, duration
-from models.calibration import Calibration, interval_levels
+from models.calibration import Calibration, CalibrationParams, interval_levels
 from models.ensemble import Successors, SymbolModel, make_forecast
 from models.features import Float32Array
 from models.forecasts import NO_FORECAST, Bar, Forecast
@@ -45,13 +45,19 @@ class LiveForecaster:
     bar, UTC nanoseconds, from which on it takes over.
     """
 
-    def __init__(self, models: Successors, features: FeatureParams, params: LSTMParams) -> None:
+    def __init__(
+        self,
+        models: Successors,
+        features: FeatureParams,
+        params: LSTMParams,
+        calibration: CalibrationParams | None = None,
+    ) -> None:
         self._models, self._waiting = models, deque(models)
         self._params, self._model = params, models[0][1]
         self._learned = params.output == "quantiles"
         self.inputs = InputState(SampleStepper(features, params, self._model.bar), deque(maxlen=params.replay))
         self.networks = NetworkState()
-        self.calibration = Calibration()
+        self.calibration = Calibration(calibration)
         self._start_afresh()
 
     def step(self, bar: Bar) -> Forecast:
@@ -116,14 +122,19 @@ class LiveForecasters:
     `models`: for each symbol its ensembles in the order of time, each with the open of its first bar.
     """
 
-    def __init__(self, models: Mapping[str, Successors], features: FeatureParams, params: LSTMParams) -> None:
-        self._models, self._features, self._params = models, features, params
+    def __init__(
+        self, models: Mapping[str, Successors], features: FeatureParams, params: LSTMParams,
+        calibration: CalibrationParams | None = None,
+    ) -> None:  # fmt: skip
+        self._models, self._features, self._params, self._calibration = models, features, params, calibration
         self._live: dict[str, LiveForecaster] = {}
 
     def forecast(self, bar: Bar) -> Forecast:
         """The forecast for the bar after `bar`; NO_FORECAST where there is none yet."""
         if bar.symbol not in self._live:
-            self._live[bar.symbol] = LiveForecaster(self._models[bar.symbol], self._features, self._params)
+            self._live[bar.symbol] = LiveForecaster(
+                self._models[bar.symbol], self._features, self._params, self._calibration
+            )
         return self._live[bar.symbol].step(bar)
 
     def reset(self) -> None:

@@ -13,7 +13,7 @@ from foundation.parallel import run_all
 from markets.candles import FloatArray, duration, utc
 from markets.market import Market
 from models.cache import FoldJob
-from models.calibration import with_intervals
+from models.calibration import CalibrationParams, with_intervals
 from models.ensemble import SymbolModel, make_series
 from models.fitted import TrainedNetwork
 from models.forecasts import Bar, Forecast, Forecasts, ForecastSeries
@@ -29,17 +29,18 @@ class TrainedModel:
     """One ensemble per symbol. It forecasts bars later than its training only, and never learns again.
 
     `forecasts` answers for whole markets; `forecast` is the same, stepped bar by bar (a Forecaster):
-    see LiveForecaster.
+    see LiveForecaster. `calibration` says how intervals are made; it is no part of what is saved.
     """
 
     features: FeatureParams
     model: LSTMParams
     symbols: Mapping[str, SymbolModel]
+    calibration: CalibrationParams | None = None
 
     @cached_property
     def _live(self) -> LiveForecasters:
         models = {symbol: ((0, one),) for symbol, one in self.symbols.items()}
-        return LiveForecasters(models, self.features, self.model)
+        return LiveForecasters(models, self.features, self.model, self.calibration)
 
     def forecasts(self, markets: Market | Sequence[Market]) -> Forecasts:
         """The forecasts for all bars of some markets that are later than the training.
@@ -48,7 +49,7 @@ class TrainedModel:
         """
         listed = as_list(markets)
         made = Forecasts({market.symbol: self._series(market) for market in listed}, "trained LSTM")
-        return made if self.model.output == "quantiles" else with_intervals(made, listed)
+        return made if self.model.output == "quantiles" else with_intervals(made, listed, self.calibration)
 
     def forecast(self, bar: Bar) -> Forecast:
         """The forecast for the bar after `bar`; NO_FORECAST where it is not out of sample, or the state is cold."""

@@ -12,7 +12,7 @@ from foundation.progress import progress
 from markets.candles import duration
 from markets.market import Market
 from models.cache import FoldForecast, FoldJob
-from models.calibration import with_intervals
+from models.calibration import CalibrationParams, with_intervals
 from models.chains import Chain, run_chains
 from models.drift import drift_notes
 from models.ensemble import Ensembles, SymbolModel, make_series
@@ -36,6 +36,7 @@ def walk_forward(
     seed: int = 0,
     workers: int | None = None,
     cache: bool = True,
+    calibration: CalibrationParams | None = None,
     scheme: str | None = None,
     train: str | None = None,
     test: str | None = None,
@@ -50,7 +51,7 @@ def walk_forward(
     second call trains nothing. Raises DataError or ParameterError that says how many bars are needed.
 
     A row's mean is the mean over seeds; its model saw no bar from the row's own on. Its quantiles are a conformal
-    interval around the mean, as wide as the errors of earlier rows say, where the model learns none itself.
+    interval around the mean, as wide as the errors of earlier rows say (`calibration`), where the model learns none.
     """
     model, features, walk = model or LSTMParams(), features or FeatureParams(), walk or WalkForwardParams()
     overrides = {"scheme": scheme, "train": train, "test": test, "seeds": seeds}
@@ -65,7 +66,7 @@ def walk_forward(
         alarms,
         Ensembles(features, model, made.models),
     )
-    return forecasts if model.output == "quantiles" else with_intervals(forecasts, listed)
+    return forecasts if model.output == "quantiles" else with_intervals(forecasts, listed, calibration)
 
 
 class Walked(NamedTuple):
@@ -181,6 +182,7 @@ def walk_forward_models(
     seed: int = 0,
     workers: int | None = None,
     cache: bool = True,
+    calibration: CalibrationParams | None = None,
 ) -> LiveForecasters:
     """The ensembles of a walk-forward, to be asked bar by bar: each takes over at the first bar of its test.
 
@@ -189,7 +191,7 @@ def walk_forward_models(
     """
     model, features, walk = model or LSTMParams(), features or FeatureParams(), walk or WalkForwardParams()
     made = _walk(as_list(markets), model, features, walk, member_seeds(seed, walk.seeds), workers, cache)
-    return LiveForecasters(made.models, features, model)
+    return LiveForecasters(made.models, features, model, calibration)
 
 
 def plan_folds(

@@ -14,6 +14,7 @@ from simple_market import HOUR
 import models.live
 from backtests import AccountParams, CostParams, backtest
 from markets.market import Market
+from models.calibration import CalibrationParams
 from models.features import Float32Array
 from models.forecasts import Forecaster, Forecasts, ForecastSeries, collect_forecasts, market_bars
 from models.live import LiveForecaster, LiveForecasters
@@ -188,3 +189,18 @@ def test_a_live_forecaster_knows_funding_and_every_unit() -> None:
     trained = train_model(MARKET.rows(0, 500), model=MODEL, features=features, seeds=1, workers=1)
     whole: Forecasts = trained.forecasts(MARKET)
     same(collect_forecasts(trained, MARKET).series["TEST"], whole.series["TEST"])
+
+
+def test_a_pool_bar_by_bar() -> None:
+    """The models of a pooled walk-forward, shown the bars of all its markets, say what it says of each."""
+    pair = [planted_market(trend=0.6), planted_market(700, seed=2, symbol="OTHER", trend=0.6)]
+    settings: dict[str, Any] = {
+        "walk": SHORT.replaced(pooled=True),
+        "calibration": CalibrationParams(level=0.8, least=20),
+    }
+    whole = walk_forward(pair, MODEL, FEW, workers=1, cache=False, **settings)
+    stepped = collect_forecasts(walk_forward_models(pair, MODEL, FEW, workers=1, cache=False, **settings), pair)
+    for symbol in ("TEST", "OTHER"):
+        assert whole.series[symbol].levels == stepped.series[symbol].levels == (0.1, 0.9)
+        assert len(stepped.series[symbol]) >= len(whole.series[symbol]) - 20
+        same(stepped.series[symbol], whole.series[symbol])

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from planted_faults import mutated
 from planted_market import FEW, SHORT, TINY, other_after, planted_market
 
 import models.training
+from crossgate.config import build_config
 from foundation.errors import DataError, ParameterError
+from markets.candles import FloatArray
 from markets.demo import demo_market
 from markets.market import Market
+from models.calibration import CalibrationParams
 from models.forecasts import Forecasts
 from models.parameters import WalkForwardParams
 from models.samples import build_sample
@@ -87,6 +92,34 @@ def test_workers_change_nothing() -> None:
     together = forecast(cache=False, workers=2)
     kept = forecast(cache=True)
     assert alone.fingerprint == together.fingerprint == kept.fingerprint == forecast().fingerprint
+
+
+def members(walk_forward: Callable[..., Forecasts], workers: int) -> FloatArray:
+    """What each of three networks says, of a model that does leave its start."""
+    model = TINY.replaced(start="zero", averaging=0.0, steps=30)
+    walk = SHORT.replaced(scheme="holdout", seeds=3)
+    made = walk_forward(MARKET, model, FEW, walk=walk, workers=workers, cache=False).series["TEST"].members
+    assert made is not None
+    return made
+
+
+def test_no_seed_is_used_twice() -> None:
+    """Networks trained side by side differ from each other; a seed that two of them share is seen."""
+    made = members(walk_forward, 2)
+    assert len(np.unique(made, axis=1).T) == 3
+    faulty = mutated("models.walkforward", "SeedSequence([seed, member])", "SeedSequence([seed, member // 2])")
+    assert len(np.unique(members(faulty.walk_forward, 1), axis=1).T) == 2
+
+
+def test_the_interval_is_the_one_that_was_asked_for() -> None:
+    """`calibration` says how wide the intervals of a walk-forward are, and trains nothing anew."""
+    narrow = forecast(calibration=CalibrationParams(level=0.5, least=20)).series["TEST"]
+    wide = forecast(calibration=CalibrationParams(level=0.9, least=20)).series["TEST"]
+    assert narrow.levels == (0.25, 0.75)
+    assert narrow.quantiles is not None
+    assert wide.quantiles is not None
+    assert np.nanmedian(np.ptp(narrow.quantiles, axis=1)) < 0.7 * np.nanmedian(np.ptp(wide.quantiles, axis=1))
+    assert build_config({"calibration": {"level": 0.8, "scale": "har"}}).calibration.level == 0.8
 
 
 def test_seeds() -> None:

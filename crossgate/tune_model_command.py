@@ -1,0 +1,85 @@
+"""The command `crossgate tune-model`: other sizes, lengths, rates and features, judged before the first test."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from crossgate.sweep_command import Data, Overrides
+
+if TYPE_CHECKING:
+    from models.model_search import ModelSearch
+
+
+def tune_model(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
+    trials: Annotated[int, typer.Option("--trials", metavar="N", help="How many settings to try in all.", min=1)] = 50,
+    overrides: Overrides = None,
+    data: Data = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="A TOML file for the best settings.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")
+    ] = False,
+) -> None:
+    """Search for model settings on inner validation folds, before the first test; go on where one was stopped."""
+    try:
+        found = tune_model_job(config, trials, overrides or (), data, out)
+    except KeyboardInterrupt:
+        typer.echo("crossgate: interrupted; the same command goes on with the trials that are there", err=True)
+        raise typer.Exit(130) from None
+    if as_json:
+        typer.echo(json.dumps(search_record(found), indent=2, allow_nan=False))
+        return
+    typer.echo(str(found))
+    typer.echo(f"trials on this data in the ledger: {found.trials:,}")
+    if out is not None:
+        typer.echo(f"best settings: {out}")
+
+
+def tune_model_job(
+    config: Path, trials: int, overrides: Any = (), data: Path | None = None, out: Path | None = None
+) -> ModelSearch:
+    """The search that a config asks for, its best settings written to the TOML file `out`.
+
+    Raises ParameterError or DataError before any model trains for what can be checked before.
+    """
+    import crossgate as cg
+    from crossgate.config import load_config
+    from crossgate.job import check_ledger, check_reach, load_markets
+    from foundation.errors import ParameterError
+    from foundation.files import atomic_file
+    from foundation.trials import TrialLedger
+
+    settings = load_config(config, overrides, data)
+    if settings.model.load is not None:
+        raise ParameterError("model.load", "is trained already", value=settings.model.load, fix="leave it out")
+    if out is not None:
+        check_reach(out)
+    check_ledger(TrialLedger())
+    found = cg.tune_model(
+        load_markets(settings, data), settings.model.lstm, settings.features,
+        walk=settings.walk_forward, search=settings.model_search, trials=trials, seed=settings.run.seed,
+    )  # fmt: skip
+    if out is not None:
+        with atomic_file(out.expanduser()) as scratch:
+            scratch.write_text(found.toml(), "utf-8")
+    return found
+
+
+def search_record(found: ModelSearch) -> dict[str, Any]:
+    """A search as JSON can hold it: what is not defined is null."""
+    rows = [{str(name): _plain(value) for name, value in row.items()} for row in found.table.to_dict("records")]
+    lead = {**found.lead._asdict(), "selection": found.lead.selection}
+    best = {"model": found.model.model_dump(mode="json"), "features": found.features.model_dump(mode="json")}
+    return {"trials": rows, "ledger_trials": found.trials, "lead": lead, "best": best, "toml": found.toml()}
+
+
+def _plain(value: Any) -> Any:
+    number = value.item() if hasattr(value, "item") else value
+    return None if isinstance(number, float) and not math.isfinite(number) else number

@@ -1,0 +1,261 @@
+"""Model search: trials of other sizes, lengths, rates and features, judged on inner validation folds only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from foundation.errors import ParameterError
+from foundation.files import cache_home
+from foundation.fingerprint import fingerprint, source_fingerprint
+from foundation.progress import progress
+from foundation.trials import Span, TrialLedger, batch_of
+from markets.candles import FloatArray
+from markets.market import Market
+from models.inner_folds import PIECES, inner_jobs, make_ground, piece_losses
+from models.jobs import run_jobs
+from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
+from models.search_parameters import SearchParams
+from models.selection import Lead, measure_lead
+from models.walkforward import as_list, member_seeds
+
+if TYPE_CHECKING:
+    import optuna
+
+# Trials that are asked for before one of them is judged: as many whatever the number of workers, which changes nothing.
+BATCH = 4
+# The fields of the model that a search varies.
+VARIED = ("hidden", "chunk", "learning_rate", "dropout")
+# Trials that are judged on all folds before any is given up early.
+WHOLE_TRIALS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class ModelSearch:
+    """What a model search came to.
+
+    `table`: a row a trial in its order, with its values, `state` (complete, or pruned after `folds`) and `loss`, the
+    mean over the validation rows; the first row is the config as written. `model`, `features`: the settings of the
+    lowest loss. `lead`: how far that lies below the config as written, and how much of it choosing explains.
+    `trials`: all that the ledger holds for these contracts and times.
+    """
+
+    table: pd.DataFrame
+    model: LSTMParams
+    features: FeatureParams
+    lead: Lead
+    trials: int
+
+    def toml(self) -> str:
+        """The best settings as a piece of a config."""
+        import tomli_w
+
+        model = {name: getattr(self.model, name) for name in VARIED}
+        return tomli_w.dumps({"model": model, "features": {"columns": list(self.features.columns)}})
+
+    def __str__(self) -> str:
+        best = self.table.sort_values("loss", kind="stable").head(10)
+        shown = best.to_string(index=False, float_format=lambda value: f"{value:.5g}")
+        return f"{shown}\n\n{self.lead}\n\n{self.toml()}"
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """One setting of a search: a model, and which of the candidate features it is shown."""
+
+    model: LSTMParams
+    columns: tuple[str, ...]
+
+    def row(self, losses: Sequence[float], state: str) -> dict[str, Any]:
+        """The setting as a row of the table."""
+        values = {name: getattr(self.model, name) for name in VARIED}
+        loss = float(np.mean(losses)) if len(losses) else np.nan
+        return {
+            "loss": loss,
+            "state": state,
+            "folds": len(losses) // PIECES,
+            **values,
+            "columns": " ".join(self.columns),
+        }
+
+
+def tune_model(
+    markets: Market | Sequence[Market],
+    model: LSTMParams | None = None,
+    features: FeatureParams | None = None,
+    *,
+    walk: WalkForwardParams | None = None,
+    search: SearchParams | None = None,
+    trials: int = 50,
+    seed: int = 0,
+    workers: int | None = None,
+    ledger: TrialLedger | None = None,
+) -> ModelSearch:
+    """A search for model settings by Optuna's tree of Parzen estimators, with median pruning after each fold.
+
+    Trials are judged on the inner folds alone (see SearchParams): rows from the first test on, and their gap, are cut
+    off before anything is looked at. The same arguments go on where a search was stopped, in the cache, and come
+    to the same trials for any number of workers. Every trial is put down in the `ledger`. Raises ParameterError or
+    DataError, for too few bars before anything trains.
+    """
+    model, features = model or LSTMParams(), features or FeatureParams()
+    walk, search = walk or WalkForwardParams(), search or SearchParams()
+    if trials < 1:
+        raise ParameterError("trials", "should be 1 or above", value=trials)
+    task = _Task(as_list(markets), model, features, walk, search, seed, workers, ledger or TrialLedger())
+    names = ", ".join(ground.market.symbol for ground in task.grounds)
+    study = open_study(task.key)
+    rounds = 1 + -(-max(trials - len(finished(study)), 0) // BATCH)
+    list(progress(task.rounds(study, trials), f"Searching models for {names} in rounds of {BATCH} trials", rounds))
+    return task.result(study, trials)
+
+
+def open_study(key: str) -> optuna.Study:
+    """The study of that name in the cache, without what a killed process left half done."""
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+    from optuna.trial import TrialState
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    path = cache_home() / "searches" / f"{key}.journal"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(path))), study_name=key, load_if_exists=True,
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=WHOLE_TRIALS),
+    )  # fmt: skip
+    for one in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(one.number, state=TrialState.FAIL)
+    return study
+
+
+def finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """The trials that were judged or pruned, in their order."""
+    from optuna.trial import TrialState
+
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+
+
+class _Task:
+    """A search at work: its ground, its settings, and how they are judged."""
+
+    def __init__(
+        self, markets: Sequence[Market], model: LSTMParams, features: FeatureParams, walk: WalkForwardParams,
+        search: SearchParams, seed: int, workers: int | None, ledger: TrialLedger,
+    ) -> None:  # fmt: skip
+        self.candidates = tuple(dict.fromkeys((*features.columns, *search.columns)))
+        longest = model.replaced(chunk=max(*search.chunk, model.chunk))
+        everything = features.replaced(columns=self.candidates)
+        self.grounds = [make_ground(market, longest, everything, walk, search.folds) for market in markets]
+        self.written, self.features, self.search = Setting(model, features.columns), features, search
+        self.seeds, self.seed, self.workers = member_seeds(seed, search.seeds), seed, workers
+        self.ledger, self.written_losses = ledger, list[float]()
+        data = [part for one in self.grounds for part in (one.sample.features, one.sample.target)]
+        settings = [one.model_dump(mode="json") for one in (model, features, walk, search)]
+        source = source_fingerprint(Path(__file__).parent)
+        self.key = fingerprint(*data, settings, features.content(), seed, source)
+
+    def rounds(self, study: optuna.Study, trials: int) -> Iterator[None]:
+        """Judges the config as written, then trials round by round until there are enough."""
+        self.ledger.head()
+        for fold in range(self.search.folds):
+            self.written_losses += self._judge([self.written], fold)[0].tolist()
+        self._record(-1, self.written)
+        for number, one in enumerate(finished(study)):
+            self._record(number, self._setting(one.params))
+        yield
+        while (done := len(finished(study))) < trials:
+            self._round(study, done, min(BATCH, trials - done))
+            yield
+
+    def result(self, study: optuna.Study, trials: int) -> ModelSearch:
+        """The table, the best setting, and how much of its lead is selection."""
+        made = finished(study)[:trials]
+        losses = [list[float](one.user_attrs["losses"]) for one in made]
+        settings = [self._setting(one.params) for one in made]
+        states = [one.state.name.lower() for one in made]
+        rows = [self.written.row(self.written_losses, "as written")]
+        rows += [one.row(lost, state) for one, lost, state in zip(settings, losses, states, strict=True)]
+        whole = [number for number, state in enumerate(states) if state == "complete"]
+        pieces = np.array([losses[number] for number in whole])
+        best = min(whole, key=lambda number: float(np.mean(losses[number])), default=-1)
+        ahead = best >= 0 and np.mean(losses[best]) < np.mean(self.written_losses)
+        setting = settings[best] if ahead else self.written
+        features = self.features.replaced(columns=setting.columns)
+        lead = measure_lead(pieces, np.array(self.written_losses), self.seed)
+        return ModelSearch(pd.DataFrame(rows), setting.model, features, lead, self.ledger.tried(self._spans()).trials)
+
+    def _round(self, study: optuna.Study, done: int, count: int) -> None:
+        import optuna
+
+        asked: list[tuple[optuna.Trial, Setting]] = []
+        for number in range(done, done + count):
+            # A sampler of its own for each trial: a search that was stopped draws the same ones.
+            study.sampler = optuna.samplers.TPESampler(seed=member_seeds(self.seed, number + 1)[-1])
+            trial = study.ask()
+            asked.append((trial, self._suggest(trial)))
+        losses: dict[int, list[float]] = {trial.number: [] for trial, _ in asked}
+        running = [one for one in asked if one[1].columns]
+        for fold in range(self.search.folds):
+            found = self._judge([setting for _, setting in running], fold)
+            for (trial, _), pieces in zip(running, found, strict=True):
+                losses[trial.number] += pieces.tolist()
+                trial.report(float(np.mean(losses[trial.number])), fold)
+            if fold < self.search.folds - 1:
+                running = [one for one in running if not one[0].should_prune()]
+        whole = {trial.number for trial, _ in running}
+        for number, (trial, setting) in enumerate(asked, done):
+            trial.set_user_attr("losses", losses[trial.number])
+            if trial.number in whole:
+                study.tell(trial, float(np.mean(losses[trial.number])))
+            else:
+                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            self._record(number, setting)
+
+    def _suggest(self, trial: optuna.Trial) -> Setting:
+        limits = self.search
+        trial.suggest_int("hidden", *limits.hidden, log=True)
+        trial.suggest_categorical("chunk", limits.chunk)
+        trial.suggest_float("learning_rate", *limits.learning_rate, log=True)
+        trial.suggest_float("dropout", *limits.dropout)
+        for name in self.candidates if limits.features else ():
+            trial.suggest_categorical(f"feature {name}", (True, False))
+        return self._setting(trial.params)
+
+    def _setting(self, drawn: Mapping[str, Any]) -> Setting:
+        """The setting of what a trial drew; one that drew no feature at all has none, and is pruned untrained."""
+        columns = tuple(name for name in self.candidates if drawn.get(f"feature {name}", True))
+        return Setting(self.written.model.replaced(**{name: drawn[name] for name in VARIED}), columns)
+
+    def _judge(self, settings: Sequence[Setting], fold: int) -> list[FloatArray]:
+        """The losses of each setting in the pieces of a fold, the mean over markets."""
+        jobs = [
+            inner_jobs(ground, ground.folds[fold], one.columns, self.features.scaling, one.model, self.seeds)
+            for one in settings
+            for ground in self.grounds
+        ]
+        made = iter(run_jobs([job for several in jobs for job in several], "", self.workers, cache=True))
+        found = []
+        for one in settings:
+            losses = [
+                piece_losses(ground, ground.folds[fold], [next(made) for _ in self.seeds], one.model)
+                for ground in self.grounds
+            ]
+            found.append(np.asarray(np.mean(losses, axis=0), dtype=np.float64))
+        return found
+
+    def _record(self, number: int, setting: Setting) -> None:
+        """Puts a trial down in the ledger; the same one counts once."""
+        grid = {**{name: getattr(setting.model, name) for name in VARIED}, "columns": list(setting.columns)}
+        content = fingerprint(self.key, number)
+        self.ledger.record(batch_of("model search", self._spans(), grid, content, [], trials=1))
+
+    def _spans(self) -> list[Span]:
+        """All candles of each market: a model that was chosen on a part of them is played on the rest."""
+        stamps = [(one.market.trial_key, one.market.candles.timestamp) for one in self.grounds]
+        return [Span(key, int(times[0]), int(times[-1])) for key, times in stamps]

@@ -1,0 +1,207 @@
+"""Model search: it finds what is planted, sees no test bar, resumes, counts every trial, and says what is selection."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from planted_faults import mutated
+from planted_market import TINY, other_after, planted_market
+
+import models.inner_folds
+import models.model_search
+from crossgate.command_line import main
+from crossgate.config import build_config
+from foundation.errors import ParameterError
+from foundation.trials import TrialLedger
+from markets.market import Market
+from models.inner_folds import make_ground
+from models.model_search import ModelSearch, tune_model
+from models.parameters import FeatureParams, WalkForwardParams
+from models.samples import build_sample
+from models.schedule import make_folds
+from models.search_parameters import SearchParams
+from models.selection import measure_lead
+
+MODEL = TINY.replaced(volatility_bars=32, hidden=4, steps=10)
+COLUMNS = FeatureParams(columns=("volume:24", "return:1"))
+WALK = WalkForwardParams(train="40d", test="10d", seeds=1, embargo="1h")
+SEARCH = SearchParams(hidden=(2, 6), chunk=(16, 32), columns=("week_sine:7",), folds=3)
+MARKET = planted_market(1100, trend=0.5)
+# The first row of the first test.
+TEST = 960
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test starts with an empty cache and ledger of its own."""
+    monkeypatch.setenv("CROSSGATE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CROSSGATE_LEDGER", str(tmp_path / "ledger"))
+    return tmp_path
+
+
+def search(market: Market = MARKET, trials: int = 6, **settings: Any) -> ModelSearch:
+    """A small search in this process."""
+    return tune_model(
+        market, MODEL, COLUMNS, **{"walk": WALK, "search": SEARCH, "workers": 1, **settings}, trials=trials
+    )
+
+
+def test_the_informative_feature_is_kept() -> None:
+    """The best setting shows the feature that tells of the next return, and loses less than one without it."""
+    found = search(trials=9)
+    assert "return:1" in found.features.columns
+    table = found.table[found.table["state"] == "complete"]
+    with_it = table["columns"].str.contains("return:1")
+    assert table["loss"][with_it].min() < 0.9 * table["loss"][~with_it].min()
+    assert found.table["loss"].min() == pytest.approx(found.table["loss"][found.table["state"] != "pruned"].min())
+    assert len(found.table) == 10
+    assert found.table["state"].iloc[0] == "as written"
+    assert 2 <= found.model.hidden <= 6
+
+
+def test_no_test_bar_is_seen() -> None:
+    """All bars from the first test on changed, every trial and its loss stand; bars of the training do count."""
+    first = search()
+    assert search(other_after(MARKET, TEST - 1)).table.equals(first.table)
+    assert not search(other_after(MARKET, TEST - 60)).table.equals(first.table)
+
+
+def test_a_search_that_looks_at_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ground that reaches into the test is found by the same change."""
+    faulty = mutated("models.inner_folds", "last = planned[0].train_last", "last = planned[0].test_last")
+    monkeypatch.setattr(models.model_search, "make_ground", faulty.make_ground)
+    first = search(trials=2)
+    assert not search(other_after(MARKET, TEST - 1), trials=2).table.equals(first.table)
+
+
+def test_the_ground_ends_with_the_first_training() -> None:
+    """Inner folds follow each other to the end of the first training, each behind a gap, and none later."""
+    sample = build_sample(MARKET, COLUMNS, MODEL)
+    outer = make_folds(sample.timestamp, sample.bar, WALK, sample.memory)[0]
+    ground = make_ground(MARKET, MODEL, COLUMNS, WALK, 3)
+    assert len(ground.sample) == outer.train_last == ground.folds[-1].last
+    assert [one.last for one in ground.folds[:-1]] == [one.first for one in ground.folds[1:]]
+    assert {one.first - one.train_last for one in ground.folds} == {ground.gap} == {outer.test_first - outer.train_last}
+
+
+def test_workers_and_interruptions_change_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A search that is killed in its middle, and goes on, comes to the trials of one that was never stopped."""
+    whole = search(trials=7)
+    monkeypatch.setenv("CROSSGATE_CACHE", str(tmp_path / "another"))
+    honest, calls = models.model_search.piece_losses, list[int]()
+
+    def dying(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 21:
+            raise KeyboardInterrupt
+        return honest(*arguments)
+
+    monkeypatch.setattr(models.model_search, "piece_losses", dying)
+    with pytest.raises(KeyboardInterrupt):
+        search(trials=7)
+    again = search(trials=7)
+    assert again.table.equals(whole.table)
+    assert again.trials == whole.trials == 8
+
+
+def test_more_trials_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More trials keep those that were made; fewer train nothing and show the first of them."""
+    whole = search(trials=5)
+    monkeypatch.setattr("models.training.train_network", None)
+    few = search(trials=3)
+    assert few.table.equals(whole.table.iloc[:4])
+
+
+def test_every_trial_is_in_the_ledger() -> None:
+    """Each trial counts once for whoever plays a strategy on these candles, pruned ones and the config included."""
+    search(trials=5)
+    found = search(trials=5)
+    batches = TrialLedger().batches()
+    assert len(batches) == sum(one.trials for one in batches) == 6 == found.trials
+    assert {one.kind for one in batches} == {"model search"}
+    assert set(batches[1].grid) == {"hidden", "chunk", "learning_rate", "dropout", "columns"}
+    assert batches[0].spans[0].first == MARKET.candles.timestamp[0]
+    assert batches[0].spans[0].last == MARKET.candles.timestamp[-1]
+
+
+def test_what_is_pruned_is_not_the_best() -> None:
+    """Trials that are given up keep the loss of the folds they were judged on, and are never chosen."""
+    found = search(trials=12, search=SEARCH.replaced(learning_rate=(0.0001, 1.0)))
+    pruned = found.table[found.table["state"] == "pruned"]
+    assert len(pruned) > 0
+    assert (pruned["folds"] < 3).all()
+    assert set(found.table["folds"][found.table["state"] == "complete"]) == {3}
+
+
+def test_the_share_of_selection() -> None:
+    """Among trials that differ by luck alone all of the lead is selection; of a lead that is everywhere, little is."""
+    random = np.random.default_rng(0)
+    luck = measure_lead(1.0 + 0.1 * random.standard_normal((50, 16)), 1.0 + 0.1 * random.standard_normal(16))
+    assert luck.lead > 0.03
+    assert luck.selection > 0.7
+    better = 1.0 + 0.1 * random.standard_normal((50, 16))
+    better[7] -= 0.5
+    real = measure_lead(better, np.ones(16))
+    assert real.lead == pytest.approx(0.5, abs=0.1)
+    assert real.selection < 0.2
+    assert "of the lead is selection" in str(real)
+    worse = measure_lead(2.0 + np.zeros((3, 16)), np.ones(16))
+    assert worse.lead == 0.0
+    assert "Leave it as it is" in str(worse)
+    assert measure_lead(np.empty((0, 16)), np.ones(16)).trials == 1
+
+
+def test_selection_is_measured_where_nothing_was_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A measure that looks at the half which chose would call luck a lead."""
+    faulty = mutated(
+        "models.selection", "elsewhere = ~inside @ ahead.T / (~inside)", "elsewhere = inside @ ahead.T / (inside)"
+    )
+    random = np.random.default_rng(0)
+    luck = faulty.measure_lead(1.0 + 0.1 * random.standard_normal((50, 16)), np.ones(16))
+    assert luck.selection < 0.1
+
+
+def test_what_cannot_be() -> None:
+    """Too few bars, limits that fall, values that no model takes and no trials are refused before anything trains."""
+    with pytest.raises(ParameterError, match=r"walk_forward\.train = '30d': leaves .* inner training"):
+        search(walk=WALK.replaced(train="30d"), search=SEARCH.replaced(chunk=(100,)))
+    with pytest.raises(ParameterError, match=r"model_search\.hidden = \[9, 3\]: falls"):
+        SearchParams(hidden=(9, 3))
+    with pytest.raises(ParameterError, match=r"model_search\.learning_rate"):
+        SearchParams(learning_rate=(0.1, 3.0))
+    with pytest.raises(ParameterError, match=r"model_search\.chunk"):
+        SearchParams(chunk=(1,))
+    with pytest.raises(ParameterError, match="trials = 0"):
+        search(trials=0)
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`crossgate tune-model` prints table, lead and best settings, which a config takes; with --json the same."""
+    config = tmp_path / "small.toml"
+    config.write_text(
+        "[market]\ndemo = true\nbars = 1300\n[model]\nhidden = 4\nsteps = 5\nbatch = 4\nchunk = 32\n"
+        '[features]\ncolumns = ["return:1", "rsi:5"]\n[walk_forward]\ntrain = "45d"\nembargo = "1h"\nseeds = 1\n'
+        "[model_search]\nchunk = [16, 32]\nhidden = [2, 8]\nfolds = 2\n"
+    )
+
+    def run(*words: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["crossgate", "tune-model", str(config), "--trials", "3", *words])
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert not end.value.code
+        return capsys.readouterr().out
+
+    said = run("--out", str(tmp_path / "best.toml"))
+    assert "as written" in said
+    assert "trials on this data in the ledger: 4" in said
+    written = tomllib.loads((tmp_path / "best.toml").read_text())
+    record = json.loads(run("--json"))
+    assert written == tomllib.loads(record["toml"])
+    assert build_config(written).model.hidden == record["best"]["model"]["hidden"]
+    assert len(record["trials"]) == 4
