@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import HOURLY, MINUTELY, MONTHLY, SECONDLY, AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from backtests.result import Result
 from markets.candles import FloatArray, IntArray
@@ -108,8 +108,13 @@ def draw_equity(curves: Mapping[str, EquityCurve], sheet: Sheet, *, currency: st
             kept = keep_extremes(fall, sheet.buckets)
             lower.fill_between(_dates(times[kept]), fall[kept], 0.0, color=LIGHT["run"], alpha=0.12, linewidth=0)
     upper.axhline(next(iter(curves.values())).cash, color=LIGHT["muted"], linewidth=0.8, zorder=1)
-    sheet.label(upper, f"Equity, {currency}")
+    wide = _spans_decades(curves)
+    sheet.label(upper, f"Equity, {currency}{', logarithmic' if wide else ''}")
     sheet.label(lower, "Drawdown")
+    if wide:
+        upper.set_yscale("log")
+        upper.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        upper.yaxis.set_minor_locator(NullLocator())
     upper.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _amount(value)))
     lower.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%".replace("-", "−")))  # noqa: RUF001
     lower.set_ylim(top=0.0)
@@ -119,6 +124,12 @@ def draw_equity(curves: Mapping[str, EquityCurve], sheet: Sheet, *, currency: st
     if title:
         _legend(upper, sheet, len(curves))
     return figure
+
+
+def _spans_decades(curves: Mapping[str, EquityCurve]) -> bool:
+    """Whether equal steps of money would hide what happened: from the lowest equity to the highest it is tenfold."""
+    low = min(float(curve.equity.min()) for curve in curves.values())
+    return low > 0.0 and max(float(curve.equity.max()) for curve in curves.values()) >= 10.0 * low
 
 
 def draw_lines(

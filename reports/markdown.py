@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reports.document import PROMISE, Document
-from reports.parts import Chart, Fold, Grid, Grids, Paragraph, Part, Points, Widget
+from reports.parts import Chart, Fold, Grid, Grids, Ladder, Paragraph, Part, Points, Widget
 from reports.tables import Table
 
 _SPECIAL = str.maketrans({one: f"\\{one}" for one in "\\`*_[]<>#|~"})
@@ -51,6 +51,8 @@ def _part(part: Part) -> list[str]:
             return [f"*Figure: {_plain(part.description)}*", *([_plain(part.caption)] if part.caption else [])]
         case Fold():
             return [f"**{_plain(part.summary)}**", *_blocks(part.parts)]
+        case Ladder():
+            return [f"> **{_plain(part.headline)}** {_plain(part.text)}"]
         case Widget():
             return _blocks(part.instead)
     raise TypeError(f"Markdown has no word for the part {part.part}")

@@ -92,6 +92,20 @@ class Fold(Part):
 
 
 @dataclass(frozen=True)
+class Ladder(Part):
+    """A verdict as a ladder: `steps` are the names of its rungs and whether each was climbed, failed or neither.
+
+    `kind`: warned, evident or plain, as of a Banner.
+    """
+
+    part: ClassVar[str] = "ladder"
+    headline: str
+    text: str
+    kind: str
+    steps: Sequence[tuple[str, Literal["passed", "failed", "open"]]]
+
+
+@dataclass(frozen=True)
 class Widget(Part):
     """A piece that only HTML has: a template with its values; where scripts run it stands in for `instead`."""
 

@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 from reports.document import PROMISE, Document
 from reports.figures import Sheet
 from reports.palette import DASHES, LIGHT, look
-from reports.parts import Chart, Fold, Grid, Grids, Paragraph, Part, Points, Widget
+from reports.parts import Chart, Fold, Grid, Grids, Ladder, Paragraph, Part, Points, Widget
 from reports.tables import Table
 
 WIDTH, HEIGHT = 595.0, 842.0
@@ -85,6 +85,9 @@ def _set_parts(pages: Pages, parts: Sequence[Part]) -> None:
             case Fold():
                 pages.write(part.summary, TEXT, weight="bold", above=4.0)
                 _set_parts(pages, part.parts)
+            case Ladder():
+                pages.write(part.headline, 11.0, weight="bold", above=8.0)
+                pages.write(part.text, TEXT)
             case Widget():
                 _set_parts(pages, part.instead)
             case _:

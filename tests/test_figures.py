@@ -174,3 +174,14 @@ def test_text_stands_out_from_what_is_behind_it(colours: dict[str, str]) -> None
     for name, ground, least in grounds:
         light, dark = sorted((luminance(colours[name]), luminance(colours[ground])), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= least, (name, ground)
+
+
+def test_tenfold_growth_is_drawn_in_equal_factors() -> None:
+    """Where equity spans a decade its axis is logarithmic and says so; a ruined account keeps equal steps."""
+    result = make_result(make_market(bars=300))
+    scales = []
+    for last in (9.0, 11.0, 0.0):
+        grown = result.equity.assign(equity=np.linspace(10_000.0, 10_000.0 * last, 300))
+        axes = draw_equity({"run": equity_curve(make_result(result.markets, equity=grown))}, WIDE, currency="X").axes[0]
+        scales.append((axes.get_yscale(), any("logarithmic" in text.get_text() for text in axes.texts)))
+    assert scales == [("linear", False), ("log", True), ("linear", False)]

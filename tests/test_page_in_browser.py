@@ -236,6 +236,12 @@ def test_paper_gets_the_figures_in_light_colours(browser: Any, page_file: Path) 
         assert page.locator("button:visible").count() == 0
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(253, 253, 252)"
         assert page.pdf(format="A4").startswith(b"%PDF")
+        folds = page.locator("details:not(.define, .layers)")
+        assert folds.count() > 0
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert page.locator("details:not(.define, .layers):not([open])").count() == 0
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert page.locator("details:not(.define, .layers)[open]").count() == 0
 
 
 def test_markets_take_turns_in_the_chart(browser: Any, tmp_path: Path) -> None:

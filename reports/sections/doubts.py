@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
@@ -16,10 +17,11 @@ from reports import formats
 from reports.doubt_figures import draw_distance, draw_fan, draw_range
 from reports.findings import Findings
 from reports.palette import SWATCHES
-from reports.parts import Chart, Fold, Grid, Paragraph, Part, Section
+from reports.parts import Chart, Fold, Grid, Ladder, Paragraph, Part, Section
 from reports.tables import Cell, Table
 
 _STATES = {"passed": "climbed", "failed": "not climbed", "unknown": "cannot be judged", "not asked": "not asked"}
+_STEPS: dict[str, Literal["passed", "failed", "open"]] = {"passed": "passed", "failed": "failed"}
 _TONES = {"passed": "gain", "failed": "loss"}
 
 
@@ -31,10 +33,11 @@ def verdict(findings: Findings) -> list[Part]:
         for one in found.rungs
     ]
     table = Table("Each rung and what decided it", ["Rung", "", "Why"], rows, text_columns=frozenset({0, 1, 2}))
+    steps = [(f"{one.number} {one.title}", _STEPS.get(one.state, "open")) for one in found.rungs]
+    kind = "evident" if found.rung >= len(found.rungs) else "warned"
     return [
-        Paragraph(f"Verdict, rung {found.rung} of 9: {found.headline}", "strong"),
-        Paragraph(found.reason),
-        Fold("The whole ladder", [Grid(table)]),
+        Ladder(f"Verdict, rung {found.rung} of 9: {found.headline}", found.reason, kind, steps),
+        Fold("The whole ladder, and what decided each rung", [Grid(table)]),
     ]
 
 

@@ -61,6 +61,8 @@ report.Chart = class {
     const points = (times, values) => Array.from(times, (time, at) => ({ time, value: values[at] }));
     this.series.equity.setData(points(account.time, account.equity));
     this.series.drawdown.setData(points(account.time, account.drawdown));
+    const [low, high] = account.equity.reduce(([least, most], one) => [Math.min(least, one), Math.max(most, one)], [Infinity, 0]);
+    if (low > 0 && high >= 10 * low) this.chart.priceScale("right", 1).applyOptions({ mode: LightweightCharts.PriceScaleMode.Logarithmic });
     baselines.forEach((one, at) => this.baselines[at].setData(points(one.time, one.equity)));
   }
 
@@ -70,11 +72,13 @@ report.Chart = class {
     this.market = market;
     this.number = number;
     const { time, open, high, low, close, position } = market;
+    // The readout has all digits; an axis needs five.
+    const digits = close[close.length - 1] >= 1000 ? Math.max(0, market.decimals - 2) : market.decimals;
     const price = Array.from(time, (one, at) => ({
       time: one, open: open[at], high: high[at], low: low[at], close: close[at],
     }));
     this.series.price.applyOptions({
-      priceFormat: { type: "custom", minMove: 10 ** -market.decimals, formatter: (value) => report.number(value, market.decimals) },
+      priceFormat: { type: "custom", minMove: 10 ** -digits, formatter: (value) => report.number(value, digits) },
     });
     this.series.price.setData(price);
     this.series.position.setData(Array.from(time, (one, at) => ({ time: one, value: position[at] })));

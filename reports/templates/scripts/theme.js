@@ -31,6 +31,16 @@
     for (const listener of report.listeners) listener();
   };
 
+  // Paper cannot be opened: what is folded is printed unfolded, and folded again.
+  let folded = [];
+  addEventListener("beforeprint", () => {
+    folded = [...document.querySelectorAll("details:not([open], .define, .layers)")];
+    for (const one of folded) one.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const one of folded) one.open = false;
+  });
+
   const chosen = kept();
   if (chosen === "dark" || chosen === "light") root.dataset.theme = chosen;
   dark.addEventListener("change", tell);
