@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+PEERS  := .venv-peers
 EXTRAS := dev
 SAY     = @printf '\n==> %s\n'
 
@@ -20,14 +21,15 @@ ifeq ($(strip $(UV_DEFAULT_INDEX)),)
 unexport UV_DEFAULT_INDEX
 endif
 
-.PHONY: help setup backtest test check bench picture clean
+.PHONY: help setup backtest test check bench bench-parts picture clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make backtest  set up, run the main job on the embedded demo market, show the report'
 	@echo 'make test      set up, make check, run the tests'
 	@echo 'make check     lint, types, import contracts, size limits'
-	@echo 'make bench     set up, measure the speed of the parts'
+	@echo 'make bench     set up, install the peers, compare with them, write benchmarks/README.md'
+	@echo 'make bench-parts  set up, measure the speed of the parts'
 	@echo 'make picture   draw docs/images/report.png, the picture in the README'
 	@echo 'make setup     set up only: .venv with the pinned versions of constraints.txt'
 	@echo 'make clean     remove .venv and what tools left behind'
@@ -53,7 +55,11 @@ check: $(STAMP)
 	$(SAY) 'Checking size limits'
 	@$(BIN)/python tests/size_limits.py
 
-bench: $(STAMP)
+bench: $(STAMP) $(PEERS)/.installed
+	$(SAY) 'Measuring our engine beside its peers'
+	@$(BIN)/python benchmarks/peers.py $(BENCH)
+
+bench-parts: $(STAMP)
 	$(SAY) 'Measuring'
 	@$(BIN)/pytest benchmarks --benchmark-only --benchmark-disable-gc -q
 
@@ -62,7 +68,7 @@ picture: $(STAMP)
 	@$(BIN)/python benchmarks/picture.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .benchmarks
+	rm -rf $(VENV) $(PEERS) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): setup.cfg pyproject.toml constraints.txt
@@ -79,3 +85,10 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	  || { echo 'uv did not manage it; trying pip, which takes a few minutes' >&2; \
 	    $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'; }
 	@touch $(STAMP)
+
+$(PEERS)/.installed: $(STAMP) benchmarks/peers.txt
+	$(SAY) 'Installing the peers into an environment of their own, $(PEERS)'
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@$(BIN)/uv pip install --python $(PEERS)/bin/python -r benchmarks/peers.txt \
+	  || $(PEERS)/bin/python -m pip install --disable-pip-version-check -r benchmarks/peers.txt
+	@touch $@

@@ -96,7 +96,7 @@ class Cerebro(bt.Cerebro):
             strategy.reset()
             for line in lines_of(strategy):
                 line.array = array("d", [float("nan")]) * rows
-            strategy.lines.datetime.array = self.datas[0].lines.datetime.array[:rows]
+            strategy.lines.datetime.array = self.datas[0].lines.datetime.array
             lines += lines_of(strategy)
             for indicator in strategy.getindicators():
                 lines += lines_of(indicator)

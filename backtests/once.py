@@ -16,6 +16,7 @@ import numpy as np
 from backtrader import functions, linebuffer, lineiterator
 from backtrader.indicators import basicops
 
+from backtests.cursor import lines_of
 from backtests.recurrences import exact_means, last_nonzero, smoothed, window_extremes
 from markets.candles import FloatArray
 
@@ -31,6 +32,16 @@ def work_out(strategy: Any) -> None:
         observer.forward(size=rows)
     for moved in (*strategy.datas, *strategy.getindicators(), *strategy.getobservers()):
         moved.home()
+    for indicator in strategy.getindicators():
+        _let_go(indicator)
+
+
+def _let_go(indicator: Any) -> None:
+    """Empties the lines inside an indicator: they do not move with the bars, and all that stands on them is known."""
+    for inner in indicator.getindicators():
+        for line in lines_of(inner):
+            del line.array[:]
+        _let_go(inner)
 
 
 def _once(indicator: Any) -> None:

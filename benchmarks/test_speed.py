@@ -1,4 +1,4 @@
-"""The speed of the parts on two years of hourly bars: `make bench`."""
+"""The speed of the parts on two years of hourly bars: `make bench-parts`."""
 
 from __future__ import annotations
 

@@ -248,6 +248,22 @@ def test_a_line_is_not_moved_by_hand_and_stands_by_itself_again_after_the_run() 
     assert (len(ran.data), ran.data.close._idx, ran.data.close[0]) == (20, 19, over[0].candles.close[-1])
 
 
+def test_a_line_inside_an_indicator_shows_no_later_bar() -> None:
+    """It is not moved with the bars: Backtrader's loop shows its last value at every bar, the fast loop an error."""
+
+    class Peeking(bt.Strategy):
+        def __init__(self) -> None:
+            self.average = bt.ind.SMA(period=3)
+
+        def next(self) -> None:
+            self.seen = self.average.getindicators()[0][0]
+
+    over = (market(np.random.default_rng(7), "ONE", 20, 1.0),)
+    assert play(over, Peeking, "stock")[0].seen > 0.0
+    with pytest.raises(IndexError):
+        play(over, Peeking, "fast")
+
+
 def test_an_unknown_loop_is_refused() -> None:
     """The error names the two that there are."""
     with pytest.raises(ParameterError, match="loop = 'quick': is not known; allowed: fast, stock"):
