@@ -73,12 +73,17 @@ def play(columns: Columns, strategy: type[Strategy]) -> Any:
 def one_run(columns: Columns, rounds: int) -> dict[str, Any]:
     """The reversal under backtesting.py."""
     found, seconds = work.take(lambda given: play(given, Reversal), columns, rounds)
-    fills = []
-    for trade in found["_trades"].itertuples():
+    return {"seconds": seconds, "value": float(found["Equity Final [$]"])}
+
+
+def fills(columns: Columns, rounds: int) -> dict[str, Any]:
+    """The fills of the reversal."""
+    del rounds
+    made: list[Any] = []
+    for trade in play(columns, Reversal)["_trades"].itertuples():
         side = 1 if trade.Size > 0 else -1
-        fills += [(trade.EntryBar, side, trade.EntryPrice), (trade.ExitBar, -side, trade.ExitPrice)]
-    rounded = sorted((int(bar), side, round(float(price), 4)) for bar, side, price in fills)
-    return {"seconds": seconds, "fills": rounded, "value": float(found["Equity Final [$]"])}
+        made += [(trade.EntryBar, side, trade.EntryPrice), (trade.ExitBar, -side, trade.ExitPrice)]
+    return {"fills": sorted((int(bar), side, round(float(price), 4)) for bar, side, price in made)}
 
 
 def sweep(columns: Columns, rounds: int) -> dict[str, Any]:
@@ -96,4 +101,4 @@ def sweep(columns: Columns, rounds: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    work.contest({"run": one_run, "sweep": sweep})
+    work.contest({"run": one_run, "fills": fills, "sweep": sweep})

@@ -34,8 +34,14 @@ def one_run(columns: Columns, rounds: int) -> dict[str, Any]:
         return float(ready.broker.getvalue())
 
     value, seconds = work.take(run, columns, rounds)
-    return {"seconds": seconds, "fills": cerebro(columns, Recorded).run()[0].fills, "value": value}
+    return {"seconds": seconds, "value": value}
+
+
+def fills(columns: Columns, rounds: int) -> dict[str, Any]:
+    """The fills of the reversal."""
+    del rounds
+    return {"fills": cerebro(columns, Recorded).run()[0].fills}
 
 
 if __name__ == "__main__":
-    work.contest({"run": one_run})
+    work.contest({"run": one_run, "fills": fills})

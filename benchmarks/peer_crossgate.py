@@ -58,10 +58,14 @@ def one_run(columns: Columns, rounds: int) -> dict[str, Any]:
         ready.run()
         return float(ready.broker.getvalue())
 
-    run(columns)
     value, seconds = work.take(run, columns, rounds)
-    fills = cerebro(market_of(columns), Recorded).run()[0].fills
-    return {"seconds": seconds, "fills": fills, "value": value}
+    return {"seconds": seconds, "value": value}
+
+
+def fills(columns: Columns, rounds: int) -> dict[str, Any]:
+    """The fills of the reversal."""
+    del rounds
+    return {"fills": cerebro(market_of(columns), Recorded).run()[0].fills}
 
 
 def memory(columns: Columns, rounds: int) -> dict[str, Any]:
@@ -104,4 +108,4 @@ def sweep(columns: Columns, rounds: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    work.contest({"run": one_run, "memory": memory, "sweep": sweep})
+    work.contest({"run": one_run, "fills": fills, "memory": memory, "sweep": sweep})

@@ -55,12 +55,11 @@ def one_run(market: Path, bars: int, rounds: int) -> tuple[list[list[str]], list
         engine: statistics.median(a["seconds"] / b["seconds"] for a, b in zip(given, answers["crossgate"], strict=True))
         for engine, given in answers.items()
     }
-    ours, rows, said = answers["crossgate"][0], [], []
+    fills, rows, said = {engine: ask(engine, "fills", market, 1)["fills"] for engine in engines}, [], []
     for engine, name in engines.items():
-        theirs = answers[engine][0]
-        same, more, fewer = shared(ours["fills"], theirs["fills"])
+        same, more, fewer = shared(fills["crossgate"], fills[engine])
         per_bar = f"{seconds[engine] / bars * 1e6:.1f}"
-        rows.append([name, per_bar, f"{ratios[engine]:.1f}", f"{len(theirs['fills']):,}", f"{same:,}"])
+        rows.append([name, per_bar, f"{ratios[engine]:.1f}", f"{len(fills[engine]):,}", f"{same:,}"])
         if engine != "crossgate":
             said.append(f"{name}: {same:,} fills are the same (bar, side, price); {explained(more, fewer)}.")
     return rows, said
