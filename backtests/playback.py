@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -74,7 +75,7 @@ class Playback:
         """The opens of the bars that are played, UTC nanoseconds."""
         return self.stage.fed[0].candles.timestamp[self.scene.first :]
 
-    @property
+    @cached_property
     def points(self) -> IntArray:
         """The bars, counted from the first one played, at which equity is kept: evenly spaced, with the last one."""
         return np.unique(np.linspace(0, self.played - 1, min(self.played, POINTS)).astype(np.int64))

@@ -1,0 +1,111 @@
+"""Sections of doubt: the verdict first, our curve among luck, what did what, what is assumed, and ruin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from null_markets import ACCOUNT, STRATEGY, known_market
+
+from backtests.engine import backtest
+from foundation.trials import TrialLedger
+from reports.figures import NARROW
+from reports.findings import Findings, find
+from reports.layout import lay_out, top_parts
+from reports.parts import Chart, Fold, Grid, Paragraph, Part
+from reports.sections import doubts
+from reports.tables import Table
+from strategies.parameters import RiskParams
+
+
+@pytest.fixture(scope="module")
+def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
+    """What is known of a small run with stops and targets."""
+    market, forecasts = known_market(2, 0.6)
+    result = backtest(market, forecasts, STRATEGY, RiskParams(), ACCOUNT)
+    return find(result, {}, TrialLedger(tmp_path_factory.mktemp("ledger")))
+
+
+def flat(parts: Iterable[Part]) -> list[Part]:
+    """All parts, those behind folds too."""
+    return [inner for one in parts for inner in (flat(one.parts) if isinstance(one, Fold) else [one])]
+
+
+def table_of(parts: Iterable[Part], caption: str) -> Table:
+    """The table with a caption."""
+    return next(one.table for one in flat(parts) if isinstance(one, Grid) and one.table.caption.startswith(caption))
+
+
+def texts(parts: Iterable[Part]) -> str:
+    """All paragraphs as one text."""
+    return " ".join(one.text for one in flat(parts) if isinstance(one, Paragraph))
+
+
+def test_the_verdict_stands_at_the_top(findings: Findings) -> None:
+    """The first thing is the rung with its reason; every rung with its state stands behind a line."""
+    parts = top_parts(findings)
+    verdict = findings.verdict
+    first = parts[0]
+    assert isinstance(first, Paragraph)
+    assert first.text == f"Verdict, rung {verdict.rung} of 9: {verdict.headline}"
+    ladder = table_of(parts, "Each rung")
+    assert [row[2].text for row in ladder.rows] == [one.text for one in verdict.rungs]
+    assert {"section": [one.anchor for one in lay_out(findings)].count("luck")} == {"section": 1}
+
+
+def test_luck_shows_our_curve_in_the_fans(findings: Findings) -> None:
+    """Two fans with their place in words, and a row for every control with p where luck was drawn."""
+    section = doubts.luck(findings)
+    charts = [one for one in flat(section.parts) if isinstance(one, Chart)]
+    assert [one.name for one in charts] == ["random", "permuted"]
+    assert "1,000 runs" in charts[0].description
+    for one in charts:
+        assert one.draw(NARROW).get_axes()
+    rows = {row[0].text: row for row in table_of(section.parts, "The same account").rows}
+    assert list(rows) == [
+        "this run", "buy and hold", "crossover alone", "LSTM alone", "sign-flipped", "random entries, median",
+        "permuted forecasts, median",
+    ]  # fmt: skip
+    assert [name for name, row in rows.items() if row[-1].text] == list(rows)[-2:]
+
+
+def test_parts_add_up_on_the_page(findings: Findings) -> None:
+    """The last line of the steps is the profit of the run."""
+    table = table_of(doubts.parts(findings).parts, "The profit in steps")
+    assert [row[0].text for row in table.rows][:2] == ["forecast", "confirmation"]
+    profit = findings.curve.equity[-1] - findings.curve.cash
+    assert float(table.rows[-1][2].text.replace(",", "").replace("−", "-")) == pytest.approx(profit, abs=0.006)  # noqa: RUF001
+
+
+def test_assumptions_and_ruin_are_told(findings: Findings) -> None:
+    """The count of trades that depend, the break-even, the odds at the run's own leverage, and where stops end."""
+    section = doubts.sensitivity(findings)
+    assert "trades end otherwise under the other order" in texts(section.parts)
+    assert not isinstance(findings.examination, str)
+    assert doubts._break_even(findings.examination.sensitivity) in texts(section.parts)
+    assert len(table_of(section.parts, "The run under").rows) == 3 + 2 + 4 + 1
+    ruin = doubts.ruin(findings)
+    assert [row[0].text for row in table_of(ruin.parts, "Odds by").rows].count("3 (this run)") == 1
+    assert "a stop lies beyond liquidation" in texts(ruin.parts)
+    for part in flat([*section.parts, *ruin.parts]):
+        if isinstance(part, Chart):
+            assert part.description
+            assert part.draw(NARROW).get_axes()
+
+
+def test_break_even_is_told_at_its_ends(findings: Findings) -> None:
+    """No profit without costs, and profit at any: each has its own words."""
+    assert not isinstance(findings.examination, str)
+    one = findings.examination.sensitivity
+    assert doubts._break_even(replace(one, break_even=0.0)).startswith("Even without costs")
+    assert doubts._break_even(replace(one, break_even=float("inf"))).startswith("Costs do not decide")
+    assert "2.50 times" in doubts._break_even(replace(one, break_even=2.5))
+
+
+def test_a_run_that_cannot_be_played_again_says_so(findings: Findings, tmp_path: Path) -> None:
+    """Each section then holds one sentence with the reason."""
+    unknown = replace(findings, examination="its market is gone")
+    for make in (doubts.luck, doubts.parts, doubts.sensitivity, doubts.ruin):
+        assert "its market is gone" in texts(make(unknown).parts)
