@@ -57,8 +57,8 @@ def main() -> int:
     """Prints the table; 1 when a target is missed."""
     market = cg.demo_market(seed=5, bars=BARS)
     forecasts = noise(market, 1)
-    slow = cg.CrossoverParams(fast=200, slow=600, rule="crossover", confirmation="cross", cross_bars=1)
-    quick = cg.CrossoverParams(fast=4, slow=12, rule="crossover", confirmation="cross", cross_bars=3)
+    slow = cg.CrossoverParams(fast=150, slow=450, rule="crossover", confirmation="cross", cross_bars=1)
+    quick = cg.CrossoverParams(fast=8, slow=24, rule="crossover", confirmation="cross", cross_bars=3)
     cases = [
         ("few fills", 5.0, measure(market, forecasts, slow)),
         ("many fills", 9.0, measure(market, forecasts, quick)),
