@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -77,8 +78,8 @@ def test_an_example_of_a_config_is_valid(example: Example) -> None:
 @pytest.mark.parametrize("example", examples("console"), ids=named)
 def test_a_command_in_a_document_exists(example: Example) -> None:
     """Every command line names a command, options that it has, and configs that are there."""
-    for line in example.text.splitlines():
-        program, command, *words = line.split()
+    for line in example.text.replace("\\\n", " ").splitlines():
+        program, command, *words = shlex.split(line)
         assert program == "crossgate"
         commands = [command, words.pop(0)] if command == "data" else [command]
         answer = [sys.executable, "-m", "crossgate", *commands, "--help"]
