@@ -106,7 +106,8 @@ def planted(_: Path | None) -> Iterator[Figure]:
 
 def volatility(_: Path | None) -> Iterator[Figure]:
     """The loss of sigmas learned by Student-t likelihood, as a share of what their base, the trailing one, loses."""
-    params, bars, regrets = LSTMParams(output="student", burn_in=64), 20_000, []
+    bars, regrets = 20_000, []
+    params = LSTMParams(output="student", burn_in=64, variance_base="leverage", har_bars=(4, 12, 32, 64, 128))
     for seed in range(DATA_SEEDS):
         problem = garch(bars + TEST, seed)
         sample, true = problem.sample(params), np.square(problem.oracle[bars:])

@@ -16,6 +16,7 @@ from markets.candles import FloatArray
 from models.parameters import LSTMParams
 from models.samples import Sample, trailing_volatility, volatility_memory
 from models.targets import relative_target
+from models.variance import raw_columns, relative_columns
 
 SIGMA = 0.005  # one bar's deviation, as a log return
 R2 = 0.02  # the share of variance that momentum and the gated feature explain
@@ -24,6 +25,7 @@ STAY = 0.99  # chance that a regime lasts another bar
 PERSISTENCE = 0.8  # of the gated feature
 TAIL = 5.0  # degrees of freedom of the noise
 BURN_IN = 1000
+TINY = 1e-12  # keeps the variance of a return of zero above it
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +45,12 @@ class Problem:
         close = np.exp(np.cumsum(self.returns))
         volatility = trailing_volatility(close, params.volatility_bars)
         target = relative_target(np.append(self.returns[1:], np.nan), volatility)
-        shown = np.column_stack((self.relative / volatility[:, None], self.plain)).astype(np.float32)
+        base = relative_columns(raw_columns(np.square(self.returns) + TINY, close, params), volatility, params)
+        shown = np.column_stack((self.relative / volatility[:, None], self.plain, base)).astype(np.float32)
         stamps = np.arange(len(close), dtype=np.int64)
         memory = max(64, volatility_memory(params.volatility_bars))
-        return Sample(stamps, 1, shown, target, target, target, volatility, memory, "planted problem")
+        variance, har = np.square(target), base.shape[1]
+        return Sample(stamps, 1, shown, target, target, variance, volatility, memory, "planted problem", har)
 
 
 def momentum(bars: int, seed: int) -> Problem:

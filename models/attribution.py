@@ -46,7 +46,8 @@ def attribute(members: Sequence[TrainedNetwork], windows: Float32Array) -> Attri
 
     from models.training import one_thread
 
-    values, outputs, baselines = np.zeros(windows.shape), np.zeros(len(windows)), []
+    shape = (*windows.shape[:2], len(members[0].scaler.centre))
+    values, outputs, baselines = np.zeros(shape), np.zeros(len(windows)), []
     with one_thread():
         for member in members:
             network = _module(member)
@@ -55,7 +56,7 @@ def attribute(members: Sequence[TrainedNetwork], windows: Float32Array) -> Attri
                 said: torch.Tensor = network(inputs)[0][:, -1, 0]
                 return said
 
-            scaled = np.stack([member.scaler.apply(one) for one in windows])
+            scaled = np.stack([member.scaled(one) for one in windows])
             inputs = torch.from_numpy(scaled)
             made = IntegratedGradients(last).attribute(inputs, baselines=0.0, n_steps=POINTS, internal_batch_size=1024)
             with torch.no_grad():

@@ -84,14 +84,18 @@ class TrainedNetwork:
             if self.weights[name].shape != shape:
                 raise ValueError(f"{name} has the shape {self.weights[name].shape}, not {shape}")
 
+    def scaled(self, features: Float32Array) -> Float32Array:
+        """What the network is shown of features (rows, columns): the first ones, scaled."""
+        return self.scaler.apply(features[:, : len(self.scaler.centre)])
+
     def raw_values(self, features: Float32Array, state: CellState) -> FloatArray:
         """The raw values at every row of features (rows, columns), bar after bar; moves `state` on."""
-        return run_cell(self.cell, self.scaler.apply(features), state).astype(np.float64)
+        return run_cell(self.cell, self.scaled(features), state).astype(np.float64)
 
     def forecast(self, features: Float32Array, state: CellState) -> FloatArray:
         """The columns `params.outputs` at every row of features, in trailing volatilities; moves `state` on."""
         columns = features[:, features.shape[1] - len(self.base) :]
-        base = base_log(self.base, columns.astype(np.float64))
+        base = base_log(self.base, columns.astype(np.float64), self.params)
         values = self.raw_values(features, state)
         return read_values(values, base, self.params, self.deviation, self.slope, self.tail)
 

@@ -21,6 +21,7 @@ from models.row_losses import NAMES, row_losses
 from models.samples import Sample, build_sample
 from models.significance import newey_west
 from models.traces import trace_network
+from models.variance import base_columns
 
 # Columns of `Interpretation.forget`.
 FORGET = ("mean", "lowest tenth", "highest tenth")
@@ -137,7 +138,8 @@ def _groups(ensembles: Ensembles) -> dict[str, list[int]]:
     """The columns that change places together: each feature alone, and those of the variance base at once."""
     names, count = _names(ensembles), len(ensembles.features.columns)
     groups = {name: [place] for place, name in enumerate(names[:count])}
-    return groups | ({"variance base": list(range(count, len(names)))} if len(names) > count else {})
+    base = list(range(count, count + base_columns(ensembles.model)))
+    return groups | ({"variance base": base} if base else {})
 
 
 def _rises(
@@ -181,7 +183,8 @@ def _importance(name: str, rise: FloatArray, lags: int) -> Importance:
 def _attributions(
     sample: Sample, stretches: Sequence[Stretch], windows: int, window_bars: int
 ) -> tuple[FloatArray, float]:
-    total, count, gap = np.zeros((window_bars, sample.features.shape[1])), 0, 0.0
+    columns = len(stretches[0].model.members[0].scaler.centre)
+    total, count, gap = np.zeros((window_bars, columns)), 0, 0.0
     each = math.ceil(windows / max(len(stretches), 1))
     for stretch in stretches:
         ends = np.unique(np.linspace(stretch.first, stretch.last - 1, each).round().astype(int))

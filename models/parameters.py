@@ -86,7 +86,8 @@ class LSTMParams(Parameters):
     range), `barrier` (which of two prices `barrier_sigma` volatilities away is touched first within
     `barrier_bars`) and `position` (from -1 to 1, the Sharpe ratio after `turnover_cost` volatilities
     for each unit traded). Where it says a sigma, that is learned as a residual on `variance_base`: the
-    trailing volatility (`ewma`), or a regression on average deviations and falls over `har_bars` (`har`),
+    trailing volatility (`ewma`), a regression on average deviations and falls over `har_bars` (`har`), or the
+    likeliest sum of exponential averages of ranges and falls over as many bars (`leverage`),
     measured by `range_measure`. docs/models.md has the formulas.
     """
 
@@ -121,7 +122,7 @@ class LSTMParams(Parameters):
     replay: int = Field(
         128, ge=128, le=10_000, description="bars that warm the state before a forecast, from 128 to 10000"
     )
-    variance_base: Literal["ewma", "har"] = Field("ewma", description='"ewma" or "har"')
+    variance_base: Literal["ewma", "har", "leverage"] = Field("ewma", description='"ewma", "har" or "leverage"')
     har_bars: Annotated[tuple[int, ...], BeforeValidator(_read_list)] = Field(
         (1, 5, 22), min_length=1, max_length=6, description="rising numbers of bars from 1 to 5000, such as [1, 5, 22]"
     )

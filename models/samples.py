@@ -14,7 +14,7 @@ from markets.market import Market
 from models.features import Column, Float32Array, compute_features, ema_memory, longest_memory, parse_columns
 from models.parameters import FeatureParams, LSTMParams
 from models.targets import barrier_target, next_return_target, next_variance_target
-from models.variance import LEAST_VOLATILITY, bar_variance, base_columns, har_columns, relative_columns
+from models.variance import LEAST_VOLATILITY, bar_variance, base_columns, raw_columns, relative_columns
 
 # Arrays with one row for each bar.
 _ARRAYS = ("timestamp", "features", "target", "returns", "variance", "volatility")
@@ -77,8 +77,7 @@ def build_sample(source: Market | Candles, features: FeatureParams, model: LSTMP
     relative = np.array([column.kind.relative for column in matrix.columns]) & (features.units == "volatility")
     units = np.where(relative[None, :], volatility[:, None], np.where(np.isnan(volatility), np.nan, 1.0)[:, None])
     variances = bar_variance(candles, model.range_measure)
-    bars = model.har_bars if base_columns(model) else ()
-    base = relative_columns(har_columns(variances, candles.close, bars), volatility)
+    base = relative_columns(raw_columns(variances, candles.close, model), volatility, model)
     returns = next_return_target(candles, volatility)
     variance = next_variance_target(candles, variances, volatility)
     barrier = barrier_target(candles, volatility, model) if model.output == "barrier" else returns
@@ -101,6 +100,8 @@ def build_sample(source: Market | Candles, features: FeatureParams, model: LSTMP
 def input_memory(columns: Sequence[Column], model: LSTMParams) -> int:
     """Bars, the current one included, after which the past no longer matters to a row of inputs."""
     base = model.har_bars[-1] + 1 if base_columns(model) else 1
+    if model.variance_base == "leverage":
+        base = ema_memory(model.har_bars[-1])
     return max(longest_memory(columns), volatility_memory(model.volatility_bars), base)
 
 

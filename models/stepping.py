@@ -101,7 +101,8 @@ class SampleStepper:
         """What is shown at the close of a bar; NaN during the warm-up."""
         row, volatility = self._features.step(bar), self._volatility(bar)
         units = np.where(self._relative, volatility, 1.0 if volatility == volatility else math.nan)
-        base = relative_columns(self._base.step(bar.high, bar.low, bar.close)[None], np.array([volatility]))[0]
+        columns = self._base.step(bar.high, bar.low, bar.close)[None]
+        base = relative_columns(columns, np.array([volatility]), self._model)[0]
         return Shown(np.concatenate((row.astype(np.float32) / units, base)).astype(np.float32), volatility)
 
 

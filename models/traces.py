@@ -25,7 +25,7 @@ class Trace(NamedTuple):
 
 def trace_network(network: TrainedNetwork, features: Float32Array, state: CellState) -> Trace:
     """The trace over rows of features (rows, columns), bar after bar; moves `state` on."""
-    cell, scaled = network.cell, np.ascontiguousarray(network.scaler.apply(features))
+    cell, scaled = network.cell, np.ascontiguousarray(network.scaled(features))
     head = np.empty((len(scaled), cell.head.shape[1]), np.float32)
     forget = np.empty((len(scaled), state.h.shape[1]), np.float32)
     _trace(scaled, cell.gates, cell.head, state.h, state.c, head, forget)

@@ -24,7 +24,7 @@ from models.pooling import PooledJob
 from models.samples import Sample
 from models.scaling import Scaler, fit_scaler
 from models.schedule import Rows, split_rows
-from models.variance import base_log, fit_base
+from models.variance import base_log, fit_base, shown_columns
 
 # The rows of one market that fit and validate.
 Part = tuple[Sample, Rows]
@@ -58,12 +58,13 @@ def train_networks(
     """
     fits = [(sample, slice(rows.fit_first, rows.fit_last)) for sample, rows in parts]
     groups = [fits] * len(parts) if shared else [[one] for one in fits]
-    scalers = [fit_scaler(scaling, np.concatenate([one.features[fit] for one, fit in group])) for group in groups]
-    bases = [_fit_base(group) for group in groups]
+    width = shown_columns(parts[0][0].features.shape[1], params)
+    shown = [np.concatenate([one.features[fit, :width] for one, fit in group]) for group in groups]
+    scalers, bases = [fit_scaler(scaling, rows) for rows in shown], [_fit_base(group, params) for group in groups]
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = ForecastNetwork(parts[0][0].features.shape[1], params)
-        series = [_tensors(*one) for one in zip(parts, scalers, bases, strict=True)]
+        network = ForecastNetwork(width, params)
+        series = [_tensors(*one, params) for one in zip(parts, scalers, bases, strict=True)]
         checkpoint = Checkpoint(resume) if resume else None
         weights = None if before is None else {name: torch.from_numpy(one) for name, one in before.weights.items()}
         best = _descent(network, series, [rows for _, rows in parts], params, seed).run(checkpoint, weights)
@@ -77,16 +78,17 @@ def train_networks(
     return trained
 
 
-def _fit_base(group: Sequence[tuple[Sample, slice]]) -> FloatArray:
+def _fit_base(group: Sequence[tuple[Sample, slice]], params: LSTMParams) -> FloatArray:
     variance = np.concatenate([sample.variance[fit] for sample, fit in group])
-    return fit_base(variance.astype(np.float64), np.concatenate([sample.base[fit] for sample, fit in group]))
+    return fit_base(variance.astype(np.float64), np.concatenate([sample.base[fit] for sample, fit in group]), params)
 
 
-def _tensors(part: Part, scaler: Scaler, base: FloatArray) -> Chunks:
+def _tensors(part: Part, scaler: Scaler, base: FloatArray, params: LSTMParams) -> Chunks:
     """Scaled inputs, target and variance base from fit to validation, each one long chunk: (rows, columns), (rows,)."""
     sample, rows = part
     shown = slice(rows.fit_first, rows.check_last)
-    scaled, logs = scaler.apply(sample.features[shown]), base_log(base, sample.base[shown]).astype(np.float32)
+    scaled = scaler.apply(sample.features[shown, : len(scaler.centre)])
+    logs = base_log(base, sample.base[shown], params).astype(np.float32)
     return Chunks(torch.from_numpy(scaled), torch.from_numpy(sample.target[shown].copy()), torch.from_numpy(logs))
 
 

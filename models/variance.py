@@ -8,6 +8,7 @@ import numpy as np
 
 from foundation.compilation import rule
 from markets.candles import Candles, FloatArray
+from models.leverage import LeverageAverages, fit_leverage, leverage_columns, leverage_variance, relative_leverage
 from models.parameters import LSTMParams
 
 # A tenth of a basis point a bar, as a log return.
@@ -63,53 +64,73 @@ def har_columns(variances: FloatArray, close: FloatArray, bars: tuple[int, ...])
     return columns
 
 
-def relative_columns(columns: FloatArray, volatility: FloatArray) -> FloatArray:
-    """HAR columns over the trailing volatility, and behind them one per cent over it: the constant in those units."""
+def raw_columns(variances: FloatArray, close: FloatArray, params: LSTMParams) -> FloatArray:
+    """What a model's variance base rests on, shape (bars, columns); nothing for the trailing volatility."""
+    if params.variance_base == "leverage":
+        return leverage_columns(variances, close, params.har_bars)
+    return har_columns(variances, close, params.har_bars if params.variance_base == "har" else ())
+
+
+def relative_columns(columns: FloatArray, volatility: FloatArray, params: LSTMParams) -> FloatArray:
+    """The columns over the trailing volatility, and behind them one per cent over it: the constant in those units."""
     if columns.shape[1] == 0:
         return columns
+    if params.variance_base == "leverage":
+        return relative_leverage(columns, volatility)
     return np.column_stack((columns, np.full(len(columns), 0.01))) / volatility[:, None]
 
 
-def fit_base(target: FloatArray, columns: FloatArray) -> FloatArray:
-    """The slopes of the least-squares regression of the next bar's deviation on relative HAR columns.
+def fit_base(target: FloatArray, columns: FloatArray, params: LSTMParams) -> FloatArray:
+    """The slopes of a variance base. HAR: of the least-squares regression of the next bar's deviation on its columns.
 
     `target`: its variance over the trailing volatility squared, NaN where unknown. Errors count in log returns,
     not in trailing volatilities. Empty where there are no columns: the base is then the trailing volatility itself.
     """
     if columns.shape[1] == 0:
         return np.empty(0)
+    if params.variance_base == "leverage":
+        return fit_leverage(target, columns)
     known = np.isfinite(target)
     volatility = 0.01 / columns[known, -1]
     design, deviation = columns[known] * volatility[:, None], np.sqrt(target[known]) * volatility
     return np.asarray(np.linalg.lstsq(design, deviation, rcond=None)[0], dtype=np.float64)
 
 
-def base_log(slopes: FloatArray, columns: FloatArray) -> FloatArray:
+def base_log(slopes: FloatArray, columns: FloatArray, params: LSTMParams) -> FloatArray:
     """log(variance of the base / trailing volatility squared) at each row; 0 where the base is the trailing volatility.
 
-    `columns`: relative HAR columns, shape (rows, 2 x len(har_bars) + 1). The deviation is never taken to be
-    below a quarter of its mean over the longest window.
+    `columns`: those of `relative_columns`. The deviation of HAR is never taken to be below a quarter of its mean over
+    the longest window.
     """
     if len(slopes) == 0:
         return np.zeros(len(columns))
+    if params.variance_base == "leverage":
+        logarithms: FloatArray = np.log(leverage_variance(slopes, columns))
+        return logarithms
     least = 0.25 * columns[:, columns.shape[1] // 2 - 1]
     logs: FloatArray = 2.0 * np.log(np.maximum(columns @ slopes, least))
     return logs
 
 
 def base_columns(params: LSTMParams) -> int:
-    """How many columns at the end of the features carry the base: two for each window and a constant, or none."""
-    return 2 * len(params.har_bars) + 1 if params.variance_base == "har" else 0
+    """How many columns at the end of the features carry the base: some for each window, and constants; or none."""
+    return {"har": 2 * len(params.har_bars) + 1, "leverage": 4 * len(params.har_bars) + 2}.get(params.variance_base, 0)
+
+
+def shown_columns(columns: int, params: LSTMParams) -> int:
+    """How many of a sample's columns a network is shown: all, but for those of the leverage base."""
+    return columns - (base_columns(params) if params.variance_base == "leverage" else 0)
 
 
 class BaseColumns:
-    """The columns of the variance base bar by bar, from running sums; empty without a base.
+    """The columns of `raw_columns` bar by bar, from running sums; empty without a base.
 
-    Equal to `har_columns` but for the rounding of the sums.
+    Equal to those but for the rounding of the sums.
     """
 
     def __init__(self, params: LSTMParams) -> None:
-        self._bars = np.array(params.har_bars if base_columns(params) else (), dtype=np.int64)
+        self._bars = np.array(params.har_bars if params.variance_base == "har" else (), dtype=np.int64)
+        self._leverage = LeverageAverages(params.har_bars) if params.variance_base == "leverage" else None
         self._ring = np.zeros((int(self._bars[-1]) if len(self._bars) else 0, 2))
         self._sums, self._count = np.zeros((len(self._bars), 2)), 0
         self._gaps, self._close = params.range_measure == "true_range", math.nan
@@ -117,11 +138,13 @@ class BaseColumns:
     def step(self, high: float, low: float, close: float) -> FloatArray:
         """The columns at the close of a bar; NaN where they are not known yet."""
         before, self._close = self._close, close
-        if len(self._bars) == 0:
-            return np.empty(0)
         first = math.isnan(before)
         if self._gaps and not first:
             high, low = max(high, before), min(low, before)
+        if self._leverage is not None:
+            return self._leverage.step(range_variance(high, low), 0.0 if first else max(math.log(before / close), 0.0))
+        if len(self._bars) == 0:
+            return np.empty(0)
         newest = (math.sqrt(range_variance(high, low)), 0.0 if first else math.log(close / before))
         length = len(self._ring)
         # A place of the ring that was never written holds zeros, and so it leaves no sum.

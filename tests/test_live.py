@@ -30,7 +30,7 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     "gaussian": {"variance_base": "har", "har_bars": (1, 5, 22)},
     "student": {"variance_base": "har", "har_bars": (2, 7), "range_measure": "true_range"},
     "quantiles": {"levels": (0.1, 0.5, 0.9), "layers": 2},
-    "volatility": {"variance_base": "har"},
+    "volatility": {"variance_base": "leverage", "har_bars": (2, 5)},
     "barrier": {"barrier_bars": 3, "barrier_sigma": 1.0},
     "position": {"head": "linear"},
 }

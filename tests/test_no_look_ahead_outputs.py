@@ -27,7 +27,11 @@ ROW = 480
 SEEN = {"volatility": "sigma", "barrier": "up_probability", "position": "position"}
 # Labels three bars long, and a training that does leave its start.
 MOVING = {"barrier_sigma": 1.0, "barrier_bars": 3, "start": "zero", "averaging": 0.0, "steps": 30}
-MORE: dict[str, Any] = {"barrier": MOVING, "volatility": {"variance_base": "har"}}
+MORE: dict[str, Any] = {
+    "barrier": MOVING,
+    "volatility": {"variance_base": "har"},
+    "student": {"variance_base": "leverage"},
+}
 
 
 def model(output: str) -> LSTMParams:
