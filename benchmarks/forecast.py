@@ -136,8 +136,8 @@ def sp500_volatility(_: Path | None) -> Iterator[Figure]:
         parts = [har_leverage(variance, candles.close, a, form)[a - 1 : b - 1] for a, b in sp500_blocks(len(candles))]
         losses[form] = expected_qlike(np.concatenate(parts), variance[FIRST:])
     params = LSTMParams(
-        output="volatility", variance_base="har", har_bars=(1, 5, 22, 66), hidden=8, dropout=0.1, validation=0.1,
-        burn_in=64, steps=100, learning_rate=0.01,
+        output="volatility", variance_base="leverage", har_bars=(2, 5, 12, 32, 128), hidden=8, dropout=0.1,
+        validation=0.1, burn_in=64, steps=100, learning_rate=0.01,
     )  # fmt: skip
     sample = build_sample(candles, FeatureParams(columns=("return:1", "return:5", "return:22")), params)
     sigmas = [forecast_ensemble(sample, a - 1, b - 1, params).sigma for a, b in sp500_blocks(len(candles))]

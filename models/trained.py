@@ -14,7 +14,7 @@ from markets.candles import FloatArray, duration, utc
 from markets.market import Market
 from models.cache import FoldJob
 from models.calibration import CalibrationParams, with_intervals
-from models.ensemble import SymbolModel, make_series
+from models.ensemble import Ensembles, SymbolModel, make_series
 from models.fitted import TrainedNetwork
 from models.forecasts import Bar, Forecast, Forecasts, ForecastSeries
 from models.live import LiveForecasters
@@ -48,7 +48,9 @@ class TrainedModel:
         Raises DataError where a symbol is unknown, the bars have another length, or none is late enough.
         """
         listed = as_list(markets)
-        made = Forecasts({market.symbol: self._series(market) for market in listed}, "trained LSTM")
+        series = {market.symbol: self._series(market) for market in listed}
+        models = {symbol: ((int(one.timestamp[0]), self.symbols[symbol]),) for symbol, one in series.items()}
+        made = Forecasts(series, "trained LSTM", ensembles=Ensembles(self.features, self.model, models))
         return made if self.model.output == "quantiles" else with_intervals(made, listed, self.calibration)
 
     def forecast(self, bar: Bar) -> Forecast:

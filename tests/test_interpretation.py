@@ -21,6 +21,7 @@ from models.parameters import FeatureParams, LSTMParams, Output, WalkForwardPara
 from models.row_losses import row_losses
 from models.samples import build_sample
 from models.traces import trace_network
+from models.trained import train_model
 from models.training import train_network
 from models.walkforward import walk_forward
 
@@ -185,6 +186,17 @@ def test_every_output_can_be_interpreted(output: Output) -> None:
     network = made.ensembles.symbols["TEST"][0][1].members[0]
     losses = row_losses(network.forecast(sample.features[200:], network.fresh_state()), sample.rows(200, 700), model)
     assert np.array_equal(np.isfinite(losses), np.isfinite(sample.target[200:]))
+
+
+def test_a_trained_model_can_be_interpreted() -> None:
+    """The forecasts of a model that was trained before hold its networks, which are interpreted over their bars."""
+    market = planted_market(1200, trend=0.5)
+    model = train_model(market.rows(0, 900), model=MODEL, features=FEW, seeds=1, workers=1)
+    made = model.forecasts(market)
+    assert made.ensembles is not None
+    found = interpret(market, made.ensembles, repeats=2, windows=4, window_bars=8)
+    assert found.bars == len(made.series["TEST"]) == 299
+    assert found.importance[0].feature == "return:1"
 
 
 def replace_walk() -> WalkForwardParams:
