@@ -14,6 +14,7 @@ from foundation.errors import ParameterError
 from foundation.files import cache_home
 from foundation.fingerprint import fingerprint, source_fingerprint
 from foundation.progress import progress
+from foundation.seals import check_sealed
 from foundation.trials import Span, TrialLedger, batch_of
 from markets.candles import FloatArray
 from markets.market import Market
@@ -101,7 +102,7 @@ def tune_model(
     Trials are judged on the inner folds alone (see SearchParams): rows from the first test on, and their gap, are cut
     off before anything is looked at. The same arguments go on where a search was stopped, in the cache, and come
     to the same trials for any number of workers. Every trial is put down in the `ledger`. Raises ParameterError or
-    DataError, for too few bars before anything trains.
+    DataError, for too few bars before anything trains, and SealedError where those folds reach into sealed data.
     """
     model, features = model or LSTMParams(), features or FeatureParams()
     walk, search = walk or WalkForwardParams(), search or SearchParams()
@@ -162,7 +163,7 @@ class _Task:
 
     def rounds(self, study: optuna.Study, trials: int) -> Iterator[None]:
         """Judges the config as written, then trials round by round until there are enough."""
-        self.ledger.head()
+        check_sealed(self.ledger, self._judged())
         for fold in range(self.search.folds):
             self.written_losses += self._judge([self.written], fold)[0].tolist()
         self._record(-1, self.written)
@@ -254,6 +255,14 @@ class _Task:
         grid = {**{name: getattr(setting.model, name) for name in VARIED}, "columns": list(setting.columns)}
         content = fingerprint(self.key, number)
         self.ledger.record(batch_of("model search", self._spans(), grid, content, [], trials=1))
+
+    def _judged(self) -> list[Span]:
+        """The candles that trials are trained and judged on, with those of their labels."""
+        made = []
+        for one in self.grounds:
+            stamps, last = one.market.candles.timestamp, len(one.sample) - 1 + one.sample.horizon
+            made.append(Span(one.market.trial_key, int(stamps[0]), int(stamps[min(last, len(stamps) - 1)])))
+        return made
 
     def _spans(self) -> list[Span]:
         """All candles of each market: a model that was chosen on a part of them is played on the rest."""

@@ -18,7 +18,8 @@ import models.model_search
 from crossgate.command_line import main
 from crossgate.config import build_config
 from foundation.errors import ParameterError
-from foundation.trials import TrialLedger
+from foundation.seals import SealedError, seal
+from foundation.trials import Span, TrialLedger
 from markets.market import Market
 from models.inner_folds import make_ground
 from models.model_search import ModelSearch, tune_model
@@ -128,6 +129,16 @@ def test_every_trial_is_in_the_ledger() -> None:
     assert set(batches[1].grid) == {"hidden", "chunk", "learning_rate", "dropout", "columns"}
     assert batches[0].spans[0].first == MARKET.candles.timestamp[0]
     assert batches[0].spans[0].last == MARKET.candles.timestamp[-1]
+
+
+def test_sealed_bars_are_not_searched() -> None:
+    """A seal from the first test on lets a search be; one from within the inner folds stops it."""
+    stamps = MARKET.candles.timestamp
+    seal(TrialLedger(), Span(MARKET.trial_key, int(stamps[TEST - 50]), int(stamps[-1])))
+    with pytest.raises(SealedError):
+        search(trials=1)
+    seal(TrialLedger(), Span(MARKET.trial_key, int(stamps[TEST]), int(stamps[-1])))
+    assert len(search(trials=1).table) == 2
 
 
 def test_what_is_pruned_is_not_the_best() -> None:
