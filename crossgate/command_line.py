@@ -19,6 +19,7 @@ from crossgate import (
     verdict_command,
 )
 from crossgate.output import AsFormat, Format, give
+from foundation.cluster import on_cluster
 from foundation.errors import CrossgateError
 
 app = typer.Typer(
@@ -76,6 +77,7 @@ def backtest(
     open_seal: Annotated[
         bool, typer.Option("--open-seal", help="Look at sealed data too; the ledger remembers it.")
     ] = False,
+    address: sweep_command.Cluster = None,
     as_format: AsFormat = None,
     as_json: AsJson = False,
 ) -> None:
@@ -86,7 +88,8 @@ def backtest(
 
     settings = load_config(config or DEMO_CONFIG, overrides or (), data)
     target = out or Path("runs") / settings.run.name
-    result, page = run_job(settings, target, data, pdf=as_format is Format.pdf, open_seal=open_seal)
+    with on_cluster(address):
+        result, page = run_job(settings, target, data, pdf=as_format is Format.pdf, open_seal=open_seal)
     if as_format is not None or as_json:
         give(page.parent, as_format or Format.json)
     else:
@@ -121,6 +124,7 @@ def train(
     ] = None,
     overrides: Overrides = None,
     data: Data = None,
+    address: sweep_command.Cluster = None,
     as_json: AsJson = False,
 ) -> None:
     """Train one model on all candles and save it."""
@@ -128,7 +132,8 @@ def train(
     from crossgate.job import train_job
 
     settings = load_config(config, overrides or (), data)
-    record = train_job(settings, out or Path("runs") / f"{settings.run.name}.safetensors", data)
+    with on_cluster(address):
+        record = train_job(settings, out or Path("runs") / f"{settings.run.name}.safetensors", data)
     if as_json:
         _print_json(record)
     else:

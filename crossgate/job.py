@@ -52,6 +52,15 @@ def run_job(
     return result, cg.write_report(result, folder, pdf=pdf, open_seal=open_seal)
 
 
+def searched(config: Config, data: Path | None = None) -> tuple[list[Market], Forecasts]:
+    """The markets and forecasts that a search plays on, which never sees sealed data; raises SealedError for that."""
+    check_ledger(TrialLedger())
+    markets = load_markets(config, data)
+    check_markets(config, markets)
+    check_sealed(TrialLedger(), [whole_span(market) for market in common_span(markets)])
+    return markets, make_forecasts(config, markets)
+
+
 def whole_span(market: Market) -> Span:
     """All the bars of a market, as the ledger calls them."""
     stamps = market.candles.timestamp

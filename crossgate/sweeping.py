@@ -10,9 +10,8 @@ from backtests.grids import Grid, read_axis
 from backtests.searched import Tables
 from backtests.sweeps import Sweep
 from crossgate.config import load_config
-from crossgate.job import check_ledger, check_markets, check_reach, load_markets, make_forecasts
+from crossgate.job import check_reach, searched
 from foundation.errors import ParameterError
-from foundation.trials import TrialLedger
 from reports.sweep_report import check_sweep_folder, write_sweep
 
 
@@ -30,10 +29,7 @@ def sweep_job(
     folder = check_sweep_folder(out or Path("runs") / f"{settings.run.name}-sweep")
     check_reach(folder)
     Grid(Tables(settings.strategy, settings.risk, settings.account, settings.costs), axes)
-    check_ledger(TrialLedger())
-    markets = load_markets(settings, data)
-    check_markets(settings, markets)
-    forecasts = make_forecasts(settings, markets)
+    markets, forecasts = searched(settings, data)
     found = cg.sweep(
         markets, forecasts, settings.strategy, settings.risk, settings.account, settings.costs,
         over=axes, folder=folder,

@@ -12,8 +12,7 @@ from backtests.goals import read_goals
 from backtests.space import read_over, read_space
 from backtests.tuning import Tuned
 from crossgate.config import load_config
-from crossgate.job import check_ledger, check_markets, check_reach, load_markets, make_forecasts
-from foundation.trials import TrialLedger
+from crossgate.job import check_reach, searched
 from reports.tune_report import check_tune_folder, forward_record, tuned_record, write_tuned
 
 
@@ -42,10 +41,7 @@ def tune_job(
     settings = load_config(job.config, overrides, data)
     folder = check_tune_folder(out or Path("runs") / f"{settings.run.name}-tune")
     check_reach(folder)
-    check_ledger(TrialLedger())
-    markets = load_markets(settings, data)
-    check_markets(settings, markets)
-    forecasts = make_forecasts(settings, markets)
+    markets, forecasts = searched(settings, data)
     tables = (settings.strategy, settings.risk, settings.account, settings.costs)
     words: dict[str, Any] = {
         "over": over, "trials": job.trials, "objectives": job.objectives, "constraints": job.constraints,

@@ -137,7 +137,9 @@ def stop_workers() -> None:
 
 
 def _parcel(shared: tuple[Any, ...], folder: Path | None) -> Parcel:
-    token, content = uuid.uuid4().hex, pickle.dumps(shared, protocol=pickle.HIGHEST_PROTOCOL)
+    import cloudpickle
+
+    token, content = uuid.uuid4().hex, cloudpickle.dumps(shared)
     if folder is None:
         return Parcel(token, "", content)
     path = folder / token
@@ -147,8 +149,10 @@ def _parcel(shared: tuple[Any, ...], folder: Path | None) -> Parcel:
 
 def _packed(function: Callable[..., T], calls: Iterable[tuple[Any, ...]]) -> Iterator[tuple[bytes]]:
     """Calls as bytes: those stay with the scheduler, so that a worker that dies takes none with it."""
+    import cloudpickle
+
     for call in calls:
-        yield (pickle.dumps((function, call), protocol=pickle.HIGHEST_PROTOCOL),)
+        yield (cloudpickle.dumps((function, call)),)
 
 
 def _call_packed(parcel: Parcel, packed: bytes) -> Any:

@@ -1,0 +1,193 @@
+"""Work on a cluster: a real scheduler and real workers on this machine, that die while they work."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sweep_child
+from sweep_child import run
+
+import backtests.sweeps as sweeps
+from backtests.piece_store import PieceStore
+from foundation import cluster
+from foundation.cluster import on_cluster
+from foundation.errors import CrossgateError, DataError, ParameterError
+from foundation.parallel import Crew, run_all
+
+TREE = Path(__file__).resolve().parent.parent
+pytest.importorskip("distributed")
+
+
+class Cluster:
+    """A scheduler and some workers, processes of their own that listen on the loopback address alone."""
+
+    def __init__(self, workers: int) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+        port = self.address.rpartition(":")[2]
+        self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
+        words = ("worker", self.address, "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", "--no-dashboard")
+        self.workers = [self._start(*words) for _ in range(workers)]
+
+    def _start(self, *words: str) -> subprocess.Popen[bytes]:
+        paths = os.pathsep.join((str(TREE), str(TREE / "tests")))
+        command = [sys.executable, "-m", f"distributed.cli.dask_{words[0]}", *words[1:]]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}, **quiet)
+
+    def ready(self) -> Cluster:
+        """The cluster, once its scheduler answers and all workers are there."""
+        from distributed import Client
+
+        with Client(self.address, timeout=60, set_as_default=False) as client:
+            if self.workers:
+                client.wait_for_workers(len(self.workers), timeout=60)
+        return self
+
+    def stop(self) -> None:
+        """Ends all of it."""
+        for one in (*self.workers, self.scheduler):
+            one.kill()
+            one.wait()
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Cluster]:
+    """A scheduler with two workers, that nobody kills."""
+    made = Cluster(2)
+    yield made.ready()
+    made.stop()
+
+
+@pytest.fixture
+def doomed(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """A scheduler with as many workers as the test asks for, one of which or itself will be killed."""
+    made = Cluster(request.param)
+    yield made.ready()
+    made.stop()
+
+
+def whereabouts(shared: Any, number: int) -> tuple[int, int, int]:
+    """What a worker was given, and which process it is."""
+    if number == 99:
+        raise DataError("piece 99", "is broken")
+    time.sleep(0.02)
+    shared.append(number)
+    return number, os.getpid(), len(shared)
+
+
+@pytest.fixture
+def short_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces as in the child, set back afterwards."""
+    for name in ("PIECE", "SMALL", "play_range"):
+        monkeypatch.setattr(sweeps, name, getattr(sweeps, name))
+
+
+def test_what_calls_share_travels_once_and_results_come_in_order(pair: Cluster) -> None:
+    """The workers do the work, each unpacks the shared list once; an error in a piece arrives as itself."""
+    with on_cluster(pair.address), Crew(([],)) as crew:
+        for _ in range(2):
+            found = list(crew.stream(whereabouts, [(number,) for number in range(20)], 20))
+            assert [number for number, _, _ in found] == list(range(20))
+        pids = {pid for _, pid, _ in found}
+        assert pids == {one.pid for one in pair.workers}
+        # Had a worker unpacked it anew for the second batch, its list would have started from nothing.
+        assert sum(max(count for _, own, count in found if own == pid) for pid in pids) == 40
+        with pytest.raises(DataError, match="piece 99: is broken"):
+            list(crew.stream(whereabouts, [(99,)], 1))
+
+
+@pytest.mark.usefixtures("short_pieces")
+@pytest.mark.parametrize("doomed", [2], indirect=True)
+def test_a_worker_that_dies_loses_nothing(doomed: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of two workers is killed in the middle of a sweep: every figure is that of a sweep on this machine."""
+    kept = strike(monkeypatch, lambda: doomed.workers[0].kill())
+    found = run(tmp_path / "there", 2, doomed.address)
+    assert doomed.workers[0].wait(10) < 0
+    assert len(kept) == 20
+    same(found, run(tmp_path / "here", 1, slow=False))
+
+
+@pytest.mark.usefixtures("short_pieces")
+@pytest.mark.parametrize("doomed", [1], indirect=True)
+def test_a_lost_scheduler_is_said_and_the_sweep_goes_on(
+    doomed: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A single worker does the work too; the scheduler is killed: one clear line, and the sweep goes on elsewhere."""
+    with on_cluster(doomed.address):
+        alone = run_all(whereabouts, [([], number) for number in range(3)], "counting")
+    assert {pid for _, pid, _ in alone} == {doomed.workers[0].pid}
+    kept = strike(monkeypatch, lambda: doomed.scheduler.kill())
+    with pytest.raises(CrossgateError, match=r"the scheduler of the cluster is lost .*; what was finished is kept"):
+        run(tmp_path / "out", 2, doomed.address)
+    done = len(kept)
+    assert 3 <= done < 20
+    found = run(tmp_path / "out", 1, slow=False)
+    assert len(kept) == 20
+    same(found, run(tmp_path / "here", 1, slow=False))
+
+
+def strike(monkeypatch: pytest.MonkeyPatch, blow: Any) -> list[int]:
+    """The pieces that are kept, as they come; at the third one the blow falls."""
+    honest, kept = PieceStore.write, []
+
+    def write(store: PieceStore, begin: int, tallies: Any) -> None:
+        honest(store, begin, tallies)
+        if store.folder.parent.name != "here":
+            kept.append(begin)
+        if len(kept) == 3:
+            blow()
+
+    monkeypatch.setattr(PieceStore, "write", write)
+    return kept
+
+
+def same(found: Any, other: Any) -> None:
+    """Whether two sweeps came to the same bits."""
+    assert found.table.equals(other.table)
+    assert np.array_equal(found.sharpe, other.sharpe, equal_nan=True)
+    assert np.array_equal(found.blocks, other.blocks)
+
+
+def test_networks_train_on_a_cluster_to_the_same_bits(pair: Cluster) -> None:
+    """The folds of a walk-forward are work like any other."""
+    from markets.demo import demo_market
+    from models.parameters import LSTMParams
+    from models.walkforward import walk_forward
+
+    market, model = demo_market(3, 2200), LSTMParams(hidden=4, steps=5, chunk=32)
+    with on_cluster(pair.address):
+        there = walk_forward(market, model, train="60d", test="31d", cache=False)
+    here = walk_forward(market, model, train="60d", test="31d", cache=False, workers=1)
+    assert there.fingerprint == here.fingerprint
+
+
+def test_a_cluster_that_is_not_there_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No scheduler, no worker, no address: one line each, with what to start."""
+    monkeypatch.setattr(cluster, "PATIENCE", 1)
+    with pytest.raises(ParameterError, match=r"127\.0\.0\.1:9': does not answer; start one with"):
+        on_cluster("tcp://127.0.0.1:9").__enter__()
+    with pytest.raises(ParameterError, match="is no address of a scheduler"):
+        on_cluster("nonsense://x").__enter__()
+
+
+def test_a_cluster_without_workers_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler alone does nothing: the line says how to start a worker."""
+    empty = Cluster(0)
+    try:
+        empty.ready()
+        monkeypatch.setattr(cluster, "PATIENCE", 1)
+        with on_cluster(empty.address), pytest.raises(ParameterError, match=r"has no worker; start some with"):
+            run_all(sweep_child.slow_range, [(1,)], "counting", workers=2)
+    finally:
+        empty.stop()
