@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -14,6 +15,8 @@ from foundation.errors import CrossgateError, ParameterError
 PATIENCE = 15
 # Pieces sent ahead, for each thread of the cluster.
 AHEAD = 3
+# How often a call is asked for again.
+ATTEMPTS = 5
 _address: ContextVar[str | None] = ContextVar("cluster", default=None)
 
 
@@ -54,7 +57,7 @@ class ClusterClient:
             self.close()
             fix = f"start some with: dask worker {address} --nthreads 1 (docs/scale.md)"
             raise ParameterError("--cluster", "has no worker", value=address, fix=fix) from None
-        [self._sent] = self._client.scatter([shared], broadcast=True, hash=False)
+        self._shared, self._sent = shared, self._send(shared)
 
     def close(self) -> None:
         """Ends the connection; the cluster goes on."""
@@ -66,22 +69,34 @@ class ClusterClient:
         What a worker was at when it died is given to another. Raises CrossgateError where the scheduler, or the last
         worker, is lost.
         """
-        waiting: deque[Any] = deque()
+        waiting: deque[tuple[tuple[Any, ...], Any]] = deque()
         try:
             for call in calls:
-                waiting.append(self._client.submit(function, self._sent, *call, pure=False))
+                waiting.append((call, self._client.submit(function, self._sent, *call, pure=False)))
                 if len(waiting) > AHEAD * max(self._threads(), 1):
-                    yield self._result(waiting.popleft())
+                    yield self._result(function, *waiting.popleft())
             while waiting:
-                yield self._result(waiting.popleft())
+                yield self._result(function, *waiting.popleft())
         except _lost_errors() as error:
             raise _lost(self._address, type(error).__name__) from None
         finally:
-            for future in waiting:
+            for _, future in waiting:
                 future.release()
 
-    def _result(self, future: Any) -> Any:
-        """The result of a future; looks after the scheduler and its workers while it waits."""
+    def _result(self, function: Callable[..., Any], call: tuple[Any, ...], future: Any) -> Any:
+        """The result of a call, which is asked for again where a worker took it along when it died."""
+        for _ in range(ATTEMPTS):
+            try:
+                return self._wait(future)
+            except CancelledError:
+                if not self._alive():
+                    raise
+                self._sent = self._send(self._shared)
+                future = self._client.submit(function, self._sent, *call, pure=False)
+        raise CrossgateError(f"{self._address}: workers of the cluster die at the same piece of work again and again")
+
+    def _wait(self, future: Any) -> Any:
+        """The result of a future; looks after the scheduler and its workers meanwhile."""
         alone = 0
         while True:
             try:
@@ -96,6 +111,17 @@ class ClusterClient:
                 fix = "what was finished is kept: start one, then run the same command again"
                 raise CrossgateError(f"{self._address}: the cluster has no worker left; {fix}")
 
+    def _send(self, shared: Any) -> Any:
+        return self._client.scatter([shared], broadcast=True, hash=False)[0]
+
+    def _alive(self) -> bool:
+        """Whether the scheduler still answers."""
+        try:
+            self._client.sync(self._client.scheduler.identity, callback_timeout=5)
+        except (OSError, TimeoutError, CancelledError):
+            return False
+        return bool(self._client.status == "running")
+
     def _threads(self) -> int:
         return sum(one["nthreads"] for one in self._client.scheduler_info(n_workers=-1)["workers"].values())
 
@@ -106,8 +132,6 @@ def _lost(address: str, how: str) -> CrossgateError:
 
 
 def _lost_errors() -> tuple[type[BaseException], ...]:
-    from concurrent.futures import CancelledError
-
     from distributed import KilledWorker
     from distributed.comm import CommClosedError
 

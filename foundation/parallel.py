@@ -57,7 +57,8 @@ def stream_all(
 
     As `Crew.stream` of a crew that works once.
     """
-    with Crew(shared, min(workers or processors(), max(total, 1)) if workers != 1 else 1) as crew:
+    count = workers if running_cluster() else min(workers or processors(), max(total, 1))
+    with Crew(shared, count) as crew:
         yield from crew.stream(function, calls, total, description)
 
 
