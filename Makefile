@@ -21,7 +21,7 @@ ifeq ($(strip $(UV_DEFAULT_INDEX)),)
 unexport UV_DEFAULT_INDEX
 endif
 
-.PHONY: help setup backtest test check bench bench-parts picture clean
+.PHONY: help setup backtest test check bench bench-parts gallery clean
 .DEFAULT_GOAL := help
 
 help:
@@ -30,7 +30,7 @@ help:
 	@echo 'make check     lint, types, import contracts, size limits'
 	@echo 'make bench     set up, install the peers, compare with them, write benchmarks/README.md'
 	@echo 'make bench-parts  set up, measure the speed of the parts'
-	@echo 'make picture   draw docs/images/report.png, the picture in the README'
+	@echo 'make gallery   run the shipped configs, write docs/gallery.md and its pictures; DATA=DIR for recorded data'
 	@echo 'make setup     set up only: .venv with the pinned versions of constraints.txt'
 	@echo 'make clean     remove .venv and what tools left behind'
 
@@ -63,9 +63,9 @@ bench-parts: $(STAMP)
 	$(SAY) 'Measuring'
 	@$(BIN)/pytest benchmarks --benchmark-only --benchmark-disable-gc -q
 
-picture: $(STAMP)
-	$(SAY) 'Drawing docs/images/report.png'
-	@$(BIN)/python benchmarks/picture.py
+gallery: $(STAMP)
+	$(SAY) 'Running the shipped configs'
+	@$(BIN)/python benchmarks/gallery.py $(if $(DATA),--data $(DATA))
 
 clean:
 	rm -rf $(VENV) $(PEERS) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .benchmarks
