@@ -137,12 +137,15 @@ def _turned(playback: Playback, random: np.random.Generator) -> Callable[[], Wis
     twice = np.concatenate((wish.sides[:, first:],) * 2, axis=1)
     upcoming, sigma = next_wanted(twice), _known(wish.sigma)
     opinion = np.concatenate(((wish.mean / wish.sigma)[:, first:],) * 2, axis=1)
+    sized = playback.risk.sizing == "kelly"
 
     def draw() -> Wish:
         at = int(random.integers(1, max(count, 2)))
-        sides, mean = wish.sides.copy(), wish.mean.copy()
+        sides, mean = wish.sides.copy(), wish.mean
         sides[:, first:] = twice[:, at : at + count]
-        mean[:, first:] = opinion[:, at : at + count] * sigma[:, first:]
+        if sized:
+            mean = mean.copy()
+            mean[:, first:] = opinion[:, at : at + count] * sigma[:, first:]
         later = np.full_like(wish.upcoming, first + count)
         later[..., first:] = np.minimum(upcoming[..., at : at + count] - at, count) + first
         later[..., :first] = later[..., first : first + 1]
@@ -172,17 +175,18 @@ def _changing(playback: Playback) -> Callable[[Callable[[FloatArray], FloatArray
     begin, sources = stage_signals(
         playback.stage, playback.forecasts, playback.strategy, playback.risk.atr_bars, playback.costs
     )
-    own = first - begin
+    own, sized = first - begin, playback.risk.sizing == "kelly"
 
     def changed(change: Callable[[FloatArray], FloatArray]) -> Wish:
-        sides, mean = wish.sides.copy(), wish.mean.copy()
+        sides, mean = wish.sides.copy(), wish.mean.copy() if sized else wish.mean
         for s, source in enumerate(sources):
             score, sigma = source.score.copy(), wish.sigma[s, first:]
             # A chance and a position have no unit of return.
             unit = sigma if source.threshold[1] < 3 else np.ones(len(sigma))
             score[own:] = change(score[own:] / unit) * unit
             sides[s, begin:] = source._replace(score=score).sides(own)
-            mean[s, first:] = change(mean[s, first:] / sigma) * sigma
+            if sized:
+                mean[s, first:] = change(mean[s, first:] / sigma) * sigma
         return Wish(sides, mean, wish.sigma, wish.atr, next_wanted(sides))
 
     return changed

@@ -89,6 +89,19 @@ def stretches(sides: np.ndarray, side: int) -> int:
     return int((np.diff((sides == side).astype(int), prepend=0) == 1).sum())
 
 
+def test_sizes_that_rest_on_the_forecast_move_with_it() -> None:
+    """Under Kelly sizing a turned wish carries its opinion along, in units of the sigma of the bar it comes to."""
+    market, forecasts = known_market(3)
+    risk = RiskParams(sizing="kelly")
+    playback = make_playback([market], forecasts, STRATEGY, risk, ACCOUNT, CostParams())
+    wish, first = controls._turned(playback, np.random.default_rng(0))(), playback.scene.first
+    opinion, ours = ((one.mean / one.sigma)[0, first:] for one in (wish, playback.wish))
+    assert not np.allclose(opinion, ours)
+    assert np.allclose(np.sort(opinion), np.sort(ours))
+    wanted = wish.sides[0, first:] != 0
+    assert (np.sign(opinion[wanted]) == wish.sides[0, first:][wanted]).all()
+
+
 def test_a_permutation_keeps_every_bar_and_blocks_together() -> None:
     """All bars are there once, and nearly all follow the bar that they followed."""
     order = permutation(1000, np.random.default_rng(1))
