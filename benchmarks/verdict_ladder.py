@@ -1,0 +1,228 @@
+"""How far runs climb the ladder of the verdict where nothing can be known, and where something can.
+
+`python benchmarks/verdict_ladder.py`: 200 synthetic markets in which no return can be forecast, half of them traded on
+a small model fitted to the past, half on noise that lasts; and 50 markets of each kind and strength of a planted edge.
+Hidden edges come from outside the prices and are traded as the main job does, confirmed by the averages; edges of
+momentum stand in the prices, where averages see them too, and are traded on the forecast alone. Forecasts are what can
+be known, with noise. All are judged as any run is. Prints the share of runs that climb past each of the first three
+rungs beside its target, and exits with 1 on a miss. Seeds are fixed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from skill_nulls import small_model
+
+from backtests.attribution import Attribution
+from backtests.controls import measure_controls
+from backtests.examination import Examination
+from backtests.parameters import AccountParams, CostParams
+from backtests.playback import Playback, make_playback
+from backtests.ruin import ruin_odds, stop_limits
+from backtests.sensitivity import measure_sensitivity
+from foundation.progress import progress
+from foundation.trials import Span, TrialLedger
+from markets.candles import FloatArray
+from markets.demo import demo_market
+from markets.market import Market
+from models.forecasts import Forecasts, ForecastSeries
+from models.samples import trailing_volatility
+from models.skill import forecast_skill
+from reports.curves import EquityCurve
+from reports.evidence import sharpe_moments
+from reports.facts import Facts, played_of, skilled
+from reports.standing import standing_of
+from reports.verdict import Verdict, judge
+from strategies.parameters import CrossoverParams, RiskParams
+
+NULLS, PLANTED = 200, 50
+BARS, FIRST = 4000, 400
+RUNS, PERMUTATIONS, PATHS = 199, 99, 4
+# Of a planted edge: the share of a return's variance that can be known. The target holds for those above WEAK; how
+# often that one is seen in 3,600 bars is printed beside.
+STRENGTHS, WEAK = (0.1, 0.05, 0.02), 0.02
+# The noise on the oracle, in units of its own deviation.
+NOISE = 0.5
+# How long the noise that is forecast lasts: its correlation with the bar before.
+LASTING = 0.85
+MOST_NULLS, LEAST_PLANTED = 0.05, 0.9
+NO_TARGET = "none"
+STRATEGY = CrossoverParams(fast=5, slow=20, threshold="0.5cost")
+ALONE = STRATEGY.replaced(rule="forecast")
+
+
+class Case(NamedTuple):
+    """One market to be judged: its number, what makes it and its forecasts, and the strategy."""
+
+    number: int
+    make: Callable[[int], Market]
+    forecast: Callable[[Market, int], FloatArray]
+    strategy: CrossoverParams = STRATEGY
+
+
+def fitted(market: Market, _: int) -> FloatArray:
+    """A constant and the last two returns by least squares over a window that rolls."""
+    return small_model(_returns(market), True)
+
+
+def lasting_noise(market: Market, number: int) -> FloatArray:
+    """Noise that lasts, as large as the forecasts of a good model of a market with an edge."""
+    shocks = np.random.default_rng([number, 1]).standard_normal(len(market.candles))
+    values = np.zeros(len(shocks))
+    for t in range(1, len(shocks)):
+        values[t] = LASTING * values[t - 1] + np.sqrt(1.0 - LASTING**2) * shocks[t]
+    return 0.3 * values * trailing_volatility(market.candles.close, 48)
+
+
+def noisy_oracle(market: Market, number: int) -> FloatArray:
+    """What can be known of each next return, with noise of NOISE times its deviation."""
+    assert market.oracle is not None
+    noise = np.random.default_rng([number, 2]).standard_normal(len(market.candles))
+    return market.oracle + NOISE * market.oracle.std() * noise
+
+
+def hidden_market(number: int, share: float) -> Market:
+    """The demo market without an edge, in which a lasting signal that no price shows moves the next return.
+
+    `share`: of a return's variance. Each candle is moved as a whole, and its open is the close before it.
+    """
+    plain, random = demo_market(number, BARS, 0.0), np.random.default_rng([number, 3])
+    signal = np.zeros(BARS)
+    for t, shock in enumerate(random.standard_normal(BARS)[1:], 1):
+        signal[t] = LASTING * signal[t - 1] + np.sqrt(1.0 - LASTING**2) * shock
+    expected = np.sqrt(share / (1.0 - share)) * trailing_volatility(plain.candles.close, 48) * signal
+    expected = np.nan_to_num(expected)
+    before = np.cumsum(np.concatenate(([0.0, 0.0], expected[:-2])))
+    after = np.cumsum(np.concatenate(([0.0], expected[:-1])))
+    candles, moved = plain.candles, np.exp(after)
+    opened, close = candles.open * np.exp(before), candles.close * moved
+    high = np.maximum(candles.high * moved, np.maximum(opened, close))
+    low = np.minimum(candles.low * moved, np.minimum(opened, close))
+    made = replace(candles, open=opened, high=high, low=low, close=close, source="hidden edge")
+    return replace(plain, candles=made, mark=None, oracle=expected)
+
+
+def _returns(market: Market) -> FloatArray:
+    logs = np.log(market.candles.close)
+    return np.diff(logs, prepend=logs[0])
+
+
+def playback_of_case(case: Case) -> Playback:
+    """The run of one case; its forecasts begin at bar FIRST."""
+    market = case.make(case.number)
+    mean = case.forecast(market, case.number)[FIRST:]
+    sigma = trailing_volatility(market.candles.close, 48)[FIRST:]
+    stamps = market.candles.timestamp[FIRST:]
+    series = ForecastSeries(stamps, mean, sigma, stamps - 1, np.zeros(len(stamps), dtype=np.int64))
+    forecasts = Forecasts({market.symbol: series}, "benchmark")
+    return make_playback([market], forecasts, case.strategy, RiskParams(), AccountParams(), CostParams())
+
+
+def judge_case(case: Case) -> Verdict:
+    """The verdict on one case, by a ledger that knows of nothing else."""
+    playback = playback_of_case(case)
+    found = Examination(
+        controls=measure_controls(playback, runs=RUNS, permutations=PERMUTATIONS, seed=case.number),
+        attribution=Attribution((), 0.0),
+        sensitivity=measure_sensitivity(playback),
+        odds=ruin_odds(playback, paths=PATHS, seed=case.number),
+        stops=stop_limits(playback),
+        distances=(),
+    )
+    market, ours = playback.markets[0], found.controls.ours
+    equity = playback.curve()[playback.scene.first :].clip(0.0)
+    curve = EquityCurve(playback.timestamp, equity, playback.account.cash, market.candles.bar)
+    facts = Facts(
+        spans=(Span(market.trial_key, int(curve.timestamp[0]), int(curve.timestamp[-1])),),
+        content=str(case.number),
+        total_return=ours.total_return,
+        trades=ours.trades,
+        liquidations=ours.liquidations,
+        asks=True,
+        skills=(skilled(forecast_skill(market, playback.forecasts)),),
+        moments=sharpe_moments(curve.returns),
+        bars_per_year=curve.bars_per_year,
+        played=played_of(found),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        return judge(facts, standing_of(facts, curve, TrialLedger(Path(folder))))
+
+
+def null_cases(count: int) -> list[Case]:
+    """Markets in which nothing can be known."""
+    return [Case(number, partial(_demo, 0.0), (fitted, lasting_noise)[number % 2]) for number in range(count)]
+
+
+def hidden_cases(count: int, strength: float) -> list[Case]:
+    """Markets with a hidden edge, traded as the averages confirm."""
+    make = partial(_hidden, strength)
+    return [Case(10_000 + number, make, noisy_oracle) for number in range(count)]
+
+
+def momentum_cases(count: int, strength: float) -> list[Case]:
+    """Markets with momentum, traded on the forecast alone."""
+    make = partial(_demo, strength)
+    return [Case(20_000 + number, make, noisy_oracle, ALONE) for number in range(count)]
+
+
+def _demo(share: float, number: int) -> Market:
+    return demo_market(number, BARS, share)
+
+
+def _hidden(share: float, number: int) -> Market:
+    return hidden_market(number, share)
+
+
+def measure(cases: list[Case], description: str) -> list[Verdict]:
+    """The verdict on each case."""
+    return [judge_case(case) for case in progress(cases, description, len(cases))]
+
+
+def climbed(verdicts: list[Verdict], rung: int) -> float:
+    """The share of runs that climb past a rung."""
+    return sum(one.rung > rung for one in verdicts) / len(verdicts)
+
+
+def show(label: str, verdicts: list[Verdict], target: str, met: bool) -> None:
+    """Prints the line of one kind of market."""
+    shares = "  ".join(f"past {rung}: {climbed(verdicts, rung):6.1%}" for rung in (1, 2, 3))
+    alone = sum(one.rungs[2].state == "passed" for one in verdicts) / len(verdicts)
+    word = "" if target == NO_TARGET else "met" if met else "MISSED"
+    print(f"{label:21} {len(verdicts):4} runs  {shares}  rung 3 alone: {alone:6.1%}  target {target:12} {word}")
+
+
+def run(nulls: int, planted: int) -> bool:
+    """Prints the table; whether all targets were met."""
+    found = measure(null_cases(nulls), "null markets")
+    all_met = climbed(found, 3) <= MOST_NULLS
+    show("no edge", found, f"{MOST_NULLS:.0%} or less", all_met)
+    for kind, cases in (("hidden", hidden_cases), ("momentum", momentum_cases)):
+        for strength in STRENGTHS:
+            found = measure(cases(planted, strength), f"{kind} edges of {strength:g}")
+            met = strength <= WEAK or climbed(found, 3) >= LEAST_PLANTED
+            all_met &= met
+            target = NO_TARGET if strength <= WEAK else f"{LEAST_PLANTED:.0%} or more"
+            show(f"{kind}, {strength:.0%} known", found, target, met)
+    return all_met
+
+
+def main() -> None:
+    """Measures, prints, and tells by the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--nulls", type=int, default=NULLS, metavar="N")
+    parser.add_argument("--planted", type=int, default=PLANTED, metavar="N")
+    given = parser.parse_args()
+    sys.exit(0 if run(given.nulls, given.planted) else 1)
+
+
+if __name__ == "__main__":
+    main()

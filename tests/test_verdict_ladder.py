@@ -1,0 +1,68 @@
+"""The benchmark of the verdict in small: nulls stop below rung 4, planted edges climb, and a miss is called one."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from types import SimpleNamespace as Told
+from typing import Any
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def ladder() -> Iterator[ModuleType]:
+    """The benchmark as a module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(BENCHMARKS))
+        yield importlib.import_module("verdict_ladder")
+
+
+def test_noise_does_not_climb(ladder: ModuleType) -> None:
+    """None of four markets without an edge, traded on noise that lasts, climbs past rung 3."""
+    found = ladder.measure(ladder.null_cases(8)[1::2], "nulls")
+    assert ladder.climbed(found, 3) == 0.0
+
+
+@pytest.mark.parametrize("kind", ["hidden_cases", "momentum_cases"])
+def test_a_planted_edge_climbs(ladder: ModuleType, kind: str) -> None:
+    """Three of three markets with an edge of a tenth of the variance climb past rung 3."""
+    assert ladder.climbed(ladder.measure(getattr(ladder, kind)(3, 0.1), kind), 3) == 1.0
+
+
+def test_a_hidden_edge_is_as_large_as_said(ladder: ModuleType) -> None:
+    """The oracle explains the planted share of the returns that follow, and the returns before tell nothing of them."""
+    shares, known = [], []
+    for number in range(8):
+        market = ladder.hidden_market(number, 0.1)
+        returns, oracle = np.diff(np.log(market.candles.close))[100:], market.oracle[100:-1]
+        shares.append(1.0 - np.mean((returns - oracle) ** 2) / np.mean(returns**2))
+        known.append(np.corrcoef(returns[:-1], returns[1:])[0, 1])
+    assert np.mean(shares) == pytest.approx(0.1, abs=0.03)
+    assert abs(np.mean(known)) < 0.12
+
+
+def test_a_miss_is_told(
+    ladder: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nulls that climb and edges that do not are misses; the weakest edge bears no target."""
+
+    def all_stand_on(rung_of_null: int, rung_of_edge: int) -> bool:
+        def judged(case: Any) -> Any:
+            return Told(rung=rung_of_null if case.number < 1000 else rung_of_edge, rungs=[Told(state="passed")] * 3)
+
+        monkeypatch.setattr(ladder, "judge_case", judged)
+        met: bool = ladder.run(20, 10)
+        return met
+
+    assert all_stand_on(3, 4)
+    assert not all_stand_on(4, 4)
+    assert not all_stand_on(3, 3)
+    printed = capsys.readouterr().out
+    assert printed.count("MISSED") == 1 + 4
+    assert printed.count("target none") == 6
