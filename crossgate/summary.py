@@ -42,6 +42,9 @@ def run_record(page: Path) -> dict[str, Any]:
     metrics = read_metrics(page.parent)
     run = json.loads((page.parent / "run.json").read_text("utf-8"))
     named = {key: run[key] for key in ("name", "synthetic", "settlement", "notes")}
+    kept = stored_record(page.parent)
+    if kept is not None:
+        named["verdict"] = {key: kept["verdict"][key] for key in ("rung", "headline", "reason", "sure")}
     return {**named, "folder": str(page.parent), "report": str(page), **metrics}
 
 

@@ -142,6 +142,8 @@ def test_the_command_prints_the_ladder(made: Path, ledger: TrialLedger, monkeypa
     record = json.loads(runner.invoke(app, ["verdict", str(made), "--json"]).stdout)
     assert len(record["rungs"]) == 8
     assert record["headline"] in runner.invoke(app, ["show", str(made)]).output
+    shown = json.loads(runner.invoke(app, ["show", str(made), "--json"]).stdout)
+    assert (shown["verdict"]["rung"], shown["verdict"]["headline"]) == (record["rung"], record["headline"])
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
