@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -46,7 +47,10 @@ def return_edges(rate: FloatArray) -> FloatArray:
     """Edges of equal bins that hold all returns; zero is one of them, so that no bin mixes gains and losses."""
     low, high = min(float(rate.min()), 0.0), max(float(rate.max()), 0.0)
     width = (high - low) / max(1, min(MOST_BINS - 2, int(2.0 * np.sqrt(len(rate))))) or 0.01
-    return np.arange(np.floor(low / width), np.ceil(high / width) + 2) * width
+    edges = np.arange(np.floor(low / width), np.ceil(high / width) + 2) * width
+    # A product of a width may miss the value that it was made from by a rounding.
+    edges[0], edges[-1] = min(edges[0], low), max(edges[-1], high)
+    return edges
 
 
 def holding_edges(bars: IntArray) -> FloatArray:
@@ -56,5 +60,12 @@ def holding_edges(bars: IntArray) -> FloatArray:
 
 
 def _bars(axes: Axes, edges: FloatArray, counts: IntArray, colours: FloatArray) -> None:
-    axes.bar(edges[:-1], counts, np.diff(edges) * 0.92, align="edge", color=list(colours), linewidth=0)
+    left, right = edges[:-1], edges[:-1] + np.diff(edges) * 0.92
+    shown = counts > 0
+    corners = [
+        [(first, 0.0), (first, height), (last, height), (last, 0.0)]
+        for first, last, height in zip(left[shown], right[shown], counts[shown], strict=True)
+    ]
+    axes.add_collection(PolyCollection(corners, facecolors=list(colours[shown]), linewidths=0))
     axes.set_xlim(edges[0], edges[-1])
+    axes.set_ylim(0.0, 1.05 * counts.max())

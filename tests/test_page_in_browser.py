@@ -128,6 +128,18 @@ def test_the_panes_share_one_crosshair(browser: Any, page_file: Path) -> None:
             assert name in page.locator(".readout").inner_text()
 
 
+def test_figures_have_the_digits_that_their_size_needs(browser: Any, page_file: Path) -> None:
+    """Half a coin is no zero, thousands need no cents on an axis, and seconds are told where bars are that short."""
+    with open_page(browser, page_file) as (page, _, _):
+        written = page.evaluate(
+            "[report.amount(0.4903), report.amount(9898.01, 0), report.amount(-12.5), report.amount(0)]"
+        )
+        assert written == ["0.49030", "9,898", "−12.50", "0.00"]  # noqa: RUF001
+        moments = page.evaluate("[report.moment(1704067200), report.moment(1704067201)]")
+        assert moments == ["2024-01-01 00:00", "2024-01-01 00:00:01"]
+        assert page.evaluate("[report.percent(-0.00004), report.percent(-0.00004, 1)]") == ["0.00%", "0.0%"]
+
+
 def test_a_row_leads_to_its_bar(browser: Any, page_file: Path) -> None:
     """A press on a row, or Enter on its number, brings the trade into view; arrow keys walk the rows."""
     with open_page(browser, page_file) as (page, errors, _):

@@ -39,7 +39,7 @@ report.Chart = class {
     const { CandlestickSeries, LineSeries, BaselineSeries } = LightweightCharts;
     const quiet = { priceLineVisible: false, lastValueVisible: false };
     const percent = { type: "custom", minMove: 0.0001, formatter: (value) => report.percent(value) };
-    const money = { type: "custom", minMove: 0.01, formatter: (value) => report.number(value, 0) };
+    const money = { type: "custom", minMove: 1e-5, formatter: (value) => report.amount(value, 0) };
     const plain = { type: "custom", minMove: 1e-8, formatter: (value) => report.short(value) };
     const add = (kind, pane, options) => this.chart.addSeries(kind, { ...quiet, ...options }, pane);
     this.series = {
@@ -81,6 +81,8 @@ report.Chart = class {
       priceFormat: { type: "custom", minMove: 10 ** -digits, formatter: (value) => report.number(value, digits) },
     });
     this.series.price.setData(price);
+    const brief = time.length > 1 && time[1] - time[0] < 60;
+    this.chart.applyOptions({ timeScale: { secondsVisible: brief } });
     this.series.position.setData(Array.from(time, (one, at) => ({ time: one, value: position[at] })));
     this.marks.show(market, number);
   }

@@ -4,8 +4,13 @@ report.number = (value, digits) =>
   (Math.abs(value) < 0.5 * 10 ** -digits ? 0 : value)
     .toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }).replace("-", "−");
 report.percent = (value, digits = Math.abs(value) < 0.01 && value !== 0 ? 2 : 1) => `${report.number(100 * value, digits)}%`;
+// Money of any size: a coin's worth needs more digits than a dollar's.
+report.amount = (value, most = 2) => {
+  const size = Math.abs(value);
+  return report.number(value, size >= 1000 || value === 0 ? Math.min(most, 2) : size >= 10 ? 2 : 5);
+};
 report.short = (value) => value.toLocaleString("en-US", { maximumSignificantDigits: 4 }).replace("-", "−");
-report.moment = (seconds) => new Date(1000 * seconds).toISOString().slice(0, 16).replace("T", " ");
+report.moment = (seconds) => new Date(1000 * seconds).toISOString().slice(0, seconds % 60 ? 19 : 16).replace("T", " ");
 
 // One bar as pairs of a name and a value.
 report.describe = function (chart, at) {
@@ -17,7 +22,7 @@ report.describe = function (chart, at) {
     ["Low", price(market.low[at])], ["Close", price(market.close[at])],
   ];
   if (row >= 0) {
-    pairs.push(["Equity", report.number(data.account.equity[row], 2)]);
+    pairs.push(["Equity", report.amount(data.account.equity[row])]);
     pairs.push(["Drawdown", report.percent(data.account.drawdown[row])]);
   }
   if (market.position[at] !== 0) pairs.push(["Position", report.short(market.position[at])]);
