@@ -25,25 +25,36 @@ class Layout:
             end = at + number.itemsize
         self.size = kind.itemsize
         self._struct = Struct(text + "x" * (self.size - end))
-        self._make, self._names = _maker(name, [label for _, _, label in fields])
+        self._make = _maker(name, [label for _, _, label in fields])
+        self._zeros, self._places = [0] * len(fields), {label: number for number, (_, _, label) in enumerate(fields)}
 
-    def read(self, array: records.Records, row: int) -> Any:
-        """A row as a named tuple of numbers."""
-        return self._make(self._struct.unpack_from(cast(Any, array), row * self.size))
+    def read(self, content: memoryview, row: int) -> Any:
+        """A row as a named tuple of numbers; `content`: the bytes of an array, as `bytes_of` gives them."""
+        return self._make(self._struct.unpack_from(content, row * self.size))
 
-    def read_all(self, array: records.Records, count: int) -> list[Any]:
+    def read_all(self, content: memoryview, count: int) -> list[Any]:
         """The first `count` rows."""
-        return [self.read(array, row) for row in range(count)]
+        unpack, make, size = self._struct.unpack_from, self._make, self.size
+        return [make(unpack(content, row * size)) for row in range(count)]
 
-    def write(self, array: records.Records, row: int, values: dict[str, Any]) -> None:
+    def write(self, content: memoryview, row: int, values: dict[str, Any]) -> None:
         """Writes a row; what `values` does not name is zero."""
-        self._struct.pack_into(cast(Any, array), row * self.size, *[values.get(name, 0) for name in self._names])
+        fields = self._zeros.copy()
+        for name, value in values.items():
+            fields[self._places[name]] = value
+        self._struct.pack_into(content, row * self.size, *fields)
 
 
-def _maker(name: str, fields: Sequence[str]) -> tuple[Callable[[Any], Any], Sequence[str]]:
-    """What makes a named tuple of some fields out of their values, and the fields."""
-    make: Any = namedtuple
-    return make(name, fields)._make, fields
+def bytes_of(array: records.Records) -> memoryview:
+    """The bytes of an array of records, which change with it."""
+    return memoryview(cast(Any, array.view(np.uint8)))
+
+
+def _maker(name: str, fields: Sequence[str]) -> Callable[[Any], Any]:
+    """What makes a named tuple of some fields out of their values."""
+    kind: Any = namedtuple
+    make: Callable[[Any], Any] = kind(name, fields)._make
+    return make
 
 
 ORDER, FILL = Layout("OrderRow", records.ORDER), Layout("FillRow", records.FILL)

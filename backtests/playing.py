@@ -46,9 +46,8 @@ class Playing:
         self.settings = records.settings_record(terms, costs)
         self.history = np.zeros(bars, dtype=records.HISTORY)
         self.position_history = np.zeros((count, bars), dtype=records.POSITION_HISTORY)
-        self.orders = np.zeros(64, dtype=records.ORDER)
         self.payments = np.zeros(2 * count, dtype=records.PAYMENT)
-        self.fills = np.zeros(3 * 64 + 2 * count, dtype=records.FILL)
+        self._make_room(np.zeros(64, dtype=records.ORDER))
         self.wake, self.stride, self.sleeps = 0, SHORTEST, sleeps
         values: Any = self.history
         self.equity, self.cash, self.margin = (memoryview(values[name]) for name in ("equity", "cash", "margin"))
@@ -72,6 +71,12 @@ class Playing:
         self.stride = min(2 * self.stride, LONGEST) if self.wake == end else SHORTEST
         return bool(self.account["events"][0])
 
+    def _make_room(self, orders: records.Records) -> None:
+        """Takes an array for the orders, with one for the fills they can make on a bar."""
+        self.orders = orders
+        self.fills = np.zeros(3 * len(orders) + 2 * len(self.positions), dtype=records.FILL)
+        self._order_bytes, self._fill_bytes = layout.bytes_of(orders), layout.bytes_of(self.fills)
+
     def settle(self, i: int) -> None:
         """Brings the account up to the close of bar `i`, which was passed over."""
         for name in records.HISTORY.names or ():
@@ -81,9 +86,8 @@ class Playing:
         """A new row of orders, which the next bar will meet; its number."""
         row = int(self.account["orders"][0])
         if row == len(self.orders):
-            self.orders = np.concatenate((self.orders, np.zeros_like(self.orders)))
-            self.fills = np.zeros(3 * len(self.orders) + 2 * len(self.positions), dtype=records.FILL)
-        layout.ORDER.write(self.orders, row, values)
+            self._make_room(np.concatenate((self.orders, np.zeros_like(self.orders))))
+        layout.ORDER.write(self._order_bytes, row, values)
         self.account["orders"] = row + 1
         self.wake = 0
         return row
@@ -99,8 +103,13 @@ class Playing:
 
     def order_rows(self) -> list[Any]:
         """The orders on the exchange, and those that ended since the last bar began."""
-        return layout.ORDER.read_all(self.orders, int(self.account["orders"][0]))
+        return layout.ORDER.read_all(self._order_bytes, int(self.account["orders"][0]))
+
+    def unfilled(self) -> set[int]:
+        """The numbers of the orders on the exchange that have not been filled, or not whole."""
+        rows = self.orders[: self.account["orders"][0]]
+        return set(rows["id"][rows["status"] != records.FILLED].tolist())
 
     def fill_rows(self) -> list[Any]:
         """The fills of the bar that was played."""
-        return layout.FILL.read_all(self.fills, int(self.account["fills"][0]))
+        return layout.FILL.read_all(self._fill_bytes, int(self.account["fills"][0]))

@@ -31,9 +31,9 @@ class Teller:
             self.ledger.add_payments(i, playing.payments[: account["payments"][0]])
         if account["fills"][0]:
             self.ledger.add_fills(i, playing.fills[: account["fills"][0]])
-            rows, orders = playing.fill_rows(), {row.id: row for row in playing.order_rows()}
+            rows, unfilled = playing.fill_rows(), playing.unfilled()
             for fill in rows:
-                self._tell_fill(fill, orders)
+                self._tell_fill(fill, unfilled)
             for fill in rows:
                 feed = self.broker.feeds[fill.symbol]
                 quantity = float(playing.positions["quantity"][fill.symbol])
@@ -62,8 +62,8 @@ class Teller:
             if row.id in self.broker.moving:
                 read_back(self.broker.moving[row.id], row)
 
-    def _tell_fill(self, fill: Any, orders: dict[int, Any]) -> None:
-        """One fill, as the opening or closing part of its order."""
+    def _tell_fill(self, fill: Any, unfilled: set[int]) -> None:
+        """One fill, as the opening or closing part of its order; `unfilled`: the orders of which a part is left."""
         broker = self.broker
         feed = broker.feeds[fill.symbol]
         order = broker.open_orders.get(fill.order) or self._liquidation_order(feed, fill)
@@ -87,7 +87,7 @@ class Teller:
         )  # fmt: skip
         if fill.reason == records.LIQUIDATION:
             order.addinfo(reason="liquidation")
-        if order.ref in broker.open_orders and orders[order.ref].status != records.FILLED:
+        if order.ref in broker.open_orders and order.ref in unfilled:
             order.partial()
         if not order.alive() or fill.order == 0:
             order.completed()
