@@ -93,6 +93,9 @@ class FuturesBroker(bt.BrokerBase):
                     "feed", "should be a CandleFeed", value=type(feed).__name__, fix="CandleFeed(dataname=market)"
                 )
         self._check_feeds()
+        self.account[:] = 0
+        self.account["cash"] = self.account["equity"] = self.p.cash
+        self.notifications.clear()
         markets, first = [feed.market for feed in self.feeds], self.feeds[0].market.candles
         self.playing = Playing(markets, self.terms, self.costs, self.account, sleeps=self.sleeps)
         self.positions, self.contracts = self.playing.positions, self.playing.contracts

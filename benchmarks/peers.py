@@ -129,6 +129,8 @@ no observers).
 
 {said}
 
+backtesting.py lists trades that are closed: the entry of a position that is open at the end is none of its fills.
+
 Ours over {more:,} bars takes at most {megabytes:,.0f} MB of memory, data included, beside the {imports:,.0f} MB of what
 Python has imported.
 

@@ -386,14 +386,3 @@ def test_an_account_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
     """The broker checks its own settings as a config would."""
     with pytest.raises(ParameterError):
         FuturesBroker(**wrong)
-
-
-@pytest.mark.parametrize(("runonce", "preload"), [(False, True), (True, True), (False, False)])
-def test_every_bar_is_delivered_once_in_every_mode(runonce: bool, preload: bool) -> None:
-    """Bars that are there from the start are not read a second time when the last one is over; nor in a second run."""
-    cerebro = bt.Cerebro(stdstats=False)
-    cerebro.adddata(CandleFeed(dataname=market(flat(7))))
-    cerebro.broker = FuturesBroker()
-    cerebro.addstrategy(Scripted)
-    for _ in range(2):
-        assert len(cerebro.run(runonce=runonce, preload=preload)[0].equity) == 7
