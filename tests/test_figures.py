@@ -170,7 +170,7 @@ def test_text_stands_out_from_what_is_behind_it(colours: dict[str, str]) -> None
     texts = {"ink", "muted", "run", "gain", "loss"}
     grounds = [(name, ground, 4.5) for name in texts for ground in ("paper", "panel")]
     grounds += [("warning", "warned", 4.5), ("ink", "warned", 4.5), ("ink", "assured", 4.5)]
-    grounds += [(name, "paper", 3.0) for name in ("first", "second", "third", "fourth")]
+    grounds += [(name, "paper", 3.0) for name in ("first", "second", "third", "fourth", "rise", "fall", "edge")]
     for name, ground, least in grounds:
         light, dark = sorted((luminance(colours[name]), luminance(colours[ground])), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= least, (name, ground)
