@@ -22,27 +22,29 @@ ROWS = 3 * (MOST_EXITS + 2)
 
 
 @rule(makes_arrays=True)
-def play_setting(
+def play_settings(
     scene: Scene,
     wish: Wish,
-    setting: Setting,
+    settings: Setting,
     cash: float,
-    tally: Records,
+    tallies: Records,
     equity: FloatArray,
     log: Records,
     rows: npt.NDArray[np.int64],
 ) -> int:
-    """Plays one setting from `scene.first` to the end; how many fills were logged.
+    """Plays settings one after the other, each from `scene.first` to the end; how many fills of the last were logged.
 
-    `tally`: one record, all zero, for what it comes to. `equity`: one value a bar, or empty to keep none; `log` and
-    `rows`: room for the fills and the bars they were made on, or empty. The fills, and the equity at every
-    bar, are those of LSTMCrossover on FuturesBroker.
+    `tallies`: a record each, all zero, for what they come to. `equity`: one value a bar, or empty to keep none;
+    `log` and `rows`: room for the fills and the bars they were made on, or empty; they hold what the last setting
+    wrote. The fills, and the equity at every bar, are those of LSTMCrossover on FuturesBroker.
     """
-    symbols = len(scene.bars)
-    desk = new_desk(symbols, cash, setting.settings, scene.contracts, scene.finer)
-    play = Play(scene, wish, setting, desk, new_book(symbols), tally, equity)
-    begin(tally[0], cash)
-    return play_through(play, log, rows)
+    symbols, logged = len(scene.bars), 0
+    for k in range(len(tallies)):
+        one = Setting(settings.plan[k : k + 1], settings.habits[k : k + 1], settings.settings[k : k + 1])
+        desk = new_desk(symbols, cash, one.settings, scene.contracts, scene.finer)
+        begin(tallies[k], cash)
+        logged = play_through(Play(scene, wish, one, desk, new_book(symbols), tallies[k : k + 1], equity), log, rows)
+    return logged
 
 
 @rule

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backtests.kernel import play_setting
+from backtests.kernel import play_settings
 from backtests.parameters import AccountParams, CostParams
 from backtests.records import FILL, Records, settings_record
 from backtests.result import Result
@@ -123,7 +123,7 @@ class Playback:
         rows: IntArray,
     ) -> int:
         return int(
-            play_setting(
+            play_settings(
                 scene or self.scene, wish or self.wish, setting or self.setting, self.account.cash, tally, equity,
                 log, rows,
             )

@@ -44,7 +44,9 @@ def rule(function: F | None = None, *, makes_arrays: bool = False, inline: bool 
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(compiled_folder())
     try:
-        compiled = numba.njit(cache=True, nogil=True, _nrt=makes_arrays, forceinline=inline)(function)
+        compiled = numba.njit(cache=True, nogil=True, _nrt=makes_arrays, forceinline=inline, no_cfunc_wrapper=True)(
+            function
+        )
     finally:
         numba.config.CACHE_DIR = before
     if not numba.config.DISABLE_JIT:

@@ -294,14 +294,14 @@ def plain(name: str, right: str, wrong: str) -> Callable[..., Any]:
     def play(scene: Any, wish: Any, setting: Any, cash: float, tally: Any, equity: Any, log: Any, rows: Any) -> int:
         seen = scene._replace(bars=opened(scene.bars), contracts=opened(scene.contracts))
         chosen = type(setting)(*map(opened, setting))
-        return int(loop["play_setting"](seen, wish, chosen, cash, opened(tally), equity, opened(log), rows))
+        return int(loop["play_settings"](seen, wish, chosen, cash, opened(tally), equity, opened(log), rows))
 
     return play
 
 
 def parted(played: list[tuple[Match, Result]], monkeypatch: pytest.MonkeyPatch, loop: Callable[..., Any]) -> str:
     """The first difference over the matches with another loop; '' where there is none."""
-    monkeypatch.setattr(solo, "play_setting", loop)
+    monkeypatch.setattr(solo, "play_settings", loop)
     for one, result in played:
         try:
             difference = one.kernel().part_from(result)
@@ -314,7 +314,7 @@ def parted(played: list[tuple[Match, Result]], monkeypatch: pytest.MonkeyPatch, 
 
 def test_without_a_fault_nothing_parts(played: list[tuple[Match, Result]], monkeypatch: pytest.MonkeyPatch) -> None:
     """The loop run as plain Python, with nothing changed, agrees on every match, as the compiled one does."""
-    assert parted(played, monkeypatch, kernel.play_setting) == ""
+    assert parted(played, monkeypatch, kernel.play_settings) == ""
     assert parted(played[:12], monkeypatch, plain("kernel", "from __future__ import annotations\n", "")) == ""
 
 

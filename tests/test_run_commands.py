@@ -149,12 +149,12 @@ def test_a_driver_that_parts_is_named_with_the_first_bar(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A kernel whose accounts begin with a coin too much: exit code 1, the bar, both figures; Backtrader agrees."""
-    honest = solo.play_setting
+    honest = solo.play_settings
 
     def faulty(*given: Any) -> int:
         return int(honest(*given[:3], given[3] + 1.0, *given[4:]))
 
-    monkeypatch.setattr(solo, "play_setting", faulty)
+    monkeypatch.setattr(solo, "play_settings", faulty)
     code, said, _ = call("verify", root / "demo", capsys=capsys)
     first = pd.read_parquet(root / "demo" / "equity.parquet")["timestamp"].iloc[0]
     assert code == 1
