@@ -20,6 +20,8 @@ RANDOM_RUNS = 1000
 PERMUTATIONS = 200
 # Into how many blocks of equal length forecasts are cut to be put in another order.
 PIECES = 50
+# How many times the slow average a signal is turned at least.
+MEMORIES = 2
 # Fewer bars than this, over all draws, are played in one thread.
 SMALL = 5_000_000
 # The bands of a fan: the share of runs that lie below.
@@ -82,8 +84,9 @@ def measure_controls(
     (a circular shift), and played with its sizing, exits, account and costs. This keeps how often
     each side is wanted, for how long, and how such stretches cluster, and breaks nothing but their place in time; drift
     is then earned by luck too. Under the null, that signals come from a stationary process that knows nothing of
-    later returns, all turns are equally likely, so the rank of the run among them is uniform: an exact test for draws
-    from a group of changes. A wish made of single coin tosses would trade in shorter stretches, and permuted stretches
+    later returns, all turns are equally likely, so the rank of the run among them is uniform. Turns of fewer bars
+    than `least_turn` are left out: signals that follow from the prices would look ahead there, and all would keep
+    some of what they know. A wish made of single coin tosses would trade in shorter stretches, and permuted stretches
     would forget that signals cluster where volatility does; both make luck look narrower than it is.
 
     Permuted forecasts: what a forecast says, in units of its own sigma, is cut into PIECES blocks that are put in
@@ -137,10 +140,10 @@ def _turned(playback: Playback, random: np.random.Generator) -> Callable[[], Wis
     twice = np.concatenate((wish.sides[:, first:],) * 2, axis=1)
     upcoming, sigma = next_wanted(twice), _known(wish.sigma)
     opinion = np.concatenate(((wish.mean / wish.sigma)[:, first:],) * 2, axis=1)
-    sized = playback.risk.sizing == "kelly"
+    sized, least = playback.risk.sizing == "kelly", least_turn(playback)
 
     def draw() -> Wish:
-        at = int(random.integers(1, max(count, 2)))
+        at = int(random.integers(least, max(count - least, least) + 1))
         sides, mean = wish.sides.copy(), wish.mean
         sides[:, first:] = twice[:, at : at + count]
         if sized:
@@ -153,6 +156,15 @@ def _turned(playback: Playback, random: np.random.Generator) -> Callable[[], Wis
         return Wish(sides, mean, sigma, wish.atr, later)
 
     return draw
+
+
+def least_turn(playback: Playback) -> int:
+    """By how many bars signals are turned at least: MEMORIES times the slow average, a quarter of the bars at most.
+
+    Signals that follow from the prices know, turned to a few bars earlier, the returns that they followed.
+    """
+    memory = MEMORIES * playback.strategy.slow
+    return max(1, min(memory, playback.played // 4))
 
 
 def permutation(count: int, random: np.random.Generator) -> IntArray:

@@ -56,7 +56,7 @@ def test_p_is_small_where_something_is_known() -> None:
 
 FAULTS = {
     "a run that is ranked from the wrong end": ("(sharpe >= ours.sharpe)", "(sharpe <= ours.sharpe)"),
-    "turns that leave all in place": ("at = int(random.integers(1, max(count, 2)))", "at = 0"),
+    "turns that leave all in place": ("at = int(random.integers(least, max(count - least, least) + 1))", "at = 0"),
 }
 
 
@@ -87,6 +87,21 @@ def test_random_entries_are_as_frequent_and_as_long() -> None:
 def stretches(sides: np.ndarray, side: int) -> int:
     """How many runs of bars want a side."""
     return int((np.diff((sides == side).astype(int), prepend=0) == 1).sum())
+
+
+def test_signals_of_averages_do_not_look_ahead_when_turned() -> None:
+    """No turn is shorter than the memory of the averages, either way; a short run keeps half of its turns."""
+    playback = known_playback(3)
+    least = controls.least_turn(playback)
+    assert least == controls.MEMORIES * STRATEGY.slow == 30
+    first, draw = playback.scene.first, controls._turned(playback, np.random.default_rng(1))
+    ours, count = playback.wish.sides[0, first:], playback.played
+    near = [np.roll(ours, -at) for at in (*range(least), *range(count - least + 1, count))]
+    for _ in range(60):
+        turned = draw().sides[0, first:]
+        assert not any(np.array_equal(turned, one) for one in near)
+    long = make_playback(playback.markets, playback.forecasts, STRATEGY.replaced(slow=300), RISK, ACCOUNT, CostParams())
+    assert controls.least_turn(long) == long.played // 4
 
 
 def test_sizes_that_rest_on_the_forecast_move_with_it() -> None:
