@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from backtests.study import Asked, Study
 from backtests.tally import rate
 from foundation.errors import CrossgateError, ParameterError
 from foundation.fingerprint import fingerprint
+from foundation.locks import sole_writer
 from foundation.parallel import Crew
 from foundation.progress import progress
 from foundation.seals import check_sealed
@@ -33,6 +34,7 @@ from strategies.parameters import CrossoverParams, RiskParams
 
 # Trials asked for at once: enough to share signals and workers, few enough to learn from one another.
 BATCH = 20
+LOCK = ".tune.lock"
 SMALL = 20_000_000
 
 
@@ -158,11 +160,12 @@ def search(
     record = {"space": {one.name: one.record() for one in space}, **goals.record()}
     markets = [one.fingerprint for one in ground.stage.played]
     content = fingerprint(markets, ground.forecasts.fingerprint, ground.stage.start, base.record(), record, seed)
-    study = Study(f"crossgate {content}", space, goals, storage, seed)
+    name = f"crossgate {content}"
     small = BATCH * ground.bars < SMALL
     count = 1 if small else workers
-    batches = -(-max(trials - len(study), 0) // BATCH)
-    with Crew((ground,), count) as crew:
+    with Crew((ground,), count) as crew, _sole(storage):
+        study = Study(name, space, goals, storage, seed)
+        batches = -(-max(trials - len(study), 0) // BATCH)
         for _ in progress(range(batches), f"Tuning, {trials:,} trials", batches):
             left = min(BATCH, trials - len(study))
             if left <= 0:
@@ -170,6 +173,11 @@ def search(
             with study.asking(left) as asked:
                 _play_batch(ground, base, study, asked, record, content, crew, ledger)
     return study
+
+
+def _sole(storage: Path | str | None) -> AbstractContextManager[None]:
+    """The right to write to a folder of one's own; a database is shared."""
+    return sole_writer(storage / LOCK, "a tuning", patience=1.0) if isinstance(storage, Path) else nullcontext()
 
 
 def _play_batch(

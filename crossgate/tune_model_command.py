@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crossgate.sweep_command import Data, Overrides
+from crossgate.sweep_command import Cluster, Data, Overrides
 
 if TYPE_CHECKING:
     from models.model_search import ModelSearch
@@ -23,13 +23,17 @@ def tune_model(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="A TOML file for the best settings.")
     ] = None,
+    address: Cluster = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")
     ] = False,
 ) -> None:
     """Search for model settings on inner validation folds, before the first test; go on where one was stopped."""
+    from foundation.cluster import on_cluster
+
     try:
-        found = tune_model_job(config, trials, overrides or (), data, out)
+        with on_cluster(address):
+            found = tune_model_job(config, trials, overrides or (), data, out)
     except KeyboardInterrupt:
         typer.echo("crossgate: interrupted; the same command goes on with the trials that are there", err=True)
         raise typer.Exit(130) from None

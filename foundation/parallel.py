@@ -18,6 +18,8 @@ from foundation.progress import progress
 T = TypeVar("T")
 # Pieces sent ahead of those that are being worked on, for each worker.
 AHEAD = 3
+# Into how many parts a batch is cut for a cluster.
+CLUSTER_PARTS = 64
 
 
 class Parcel(NamedTuple):
@@ -79,8 +81,8 @@ class Crew:
 
     @property
     def size(self) -> int:
-        """Into how many parts a batch is best cut."""
-        return self._count
+        """Into how many parts a batch is best cut: one a process, more on a cluster, whose workers come and go."""
+        return CLUSTER_PARTS if self._address else self._count
 
     def __enter__(self) -> Self:
         return self

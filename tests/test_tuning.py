@@ -19,6 +19,7 @@ from backtests.space import read_over, read_space
 from backtests.study import Study
 from backtests.tuning import BATCH, Tuned, tune
 from foundation.errors import CrossgateError, ParameterError
+from foundation.locks import sole_writer
 from foundation.seals import SealedError, seal
 from foundation.trials import Span, TrialLedger
 from reports.metrics import compute_metrics
@@ -147,6 +148,16 @@ def test_trials_left_by_a_killed_process_are_as_if_never_asked(tmp_path: Path) -
     second = Study("a", space, goals, tmp_path, 1)
     assert len(second) == 0
     assert [one.values for one in second.ask(3)] == left
+
+
+def test_one_process_writes_to_a_journal_at_a_time(scene: tuple[Any, Any], tmp_path: Path) -> None:
+    """A second tuning in the same folder is refused while the first one runs, and says who runs."""
+    ledger = TrialLedger(tmp_path / "ledger")
+    with (
+        sole_writer(tmp_path / "study" / module.LOCK, "a tuning"),
+        pytest.raises(CrossgateError, match=r"is being written by process \d+ \(a tuning\)"),
+    ):
+        tune(*scene, STRATEGY, over={"risk.leverage": "1:5"}, trials=5, storage=tmp_path / "study", ledger=ledger)
 
 
 def test_workers_change_nothing(
