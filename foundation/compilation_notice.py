@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from multiprocessing import parent_process
 
 from numba.core.event import Event, Listener
 
@@ -15,7 +16,7 @@ TEXT = "Compiling the trading rules, once for this version and processor"
 class CompilationNotice(Listener):
     """Says on standard error that rules are being compiled, once they have taken longer than PATIENCE seconds.
 
-    A terminal shows how many there are by now; elsewhere one line says it once.
+    A terminal shows how many there are by now; elsewhere one line says it once. Worker processes say nothing.
     """
 
     def __init__(self) -> None:
@@ -32,7 +33,7 @@ class CompilationNotice(Listener):
         self.depth -= 1
         self.rules += 1
         live, waited = sys.stderr.isatty(), time.monotonic() - self.begun
-        if waited < PATIENCE and not self.said:
+        if (waited < PATIENCE and not self.said) or parent_process() is not None:
             return
         if live:
             sys.stderr.write("\r\033[K" if self.depth == 0 else f"\r{TEXT}: {self.rules} ")
