@@ -14,7 +14,7 @@ from foundation.trials import TrialLedger
 from reports.figures import NARROW
 from reports.findings import Findings, find
 from reports.layout import lay_out, top_parts
-from reports.parts import Chart, Fold, Grid, Paragraph, Part
+from reports.parts import Chart, Fold, Grid, Ladder, Paragraph, Part
 from reports.sections import doubts
 from reports.tables import Table
 from strategies.parameters import RiskParams
@@ -48,8 +48,9 @@ def test_the_verdict_stands_at_the_top(findings: Findings) -> None:
     parts = top_parts(findings)
     verdict = findings.verdict
     first = parts[0]
-    assert isinstance(first, Paragraph)
-    assert first.text == f"Verdict, rung {verdict.rung} of 9: {verdict.headline}"
+    assert isinstance(first, Ladder)
+    assert first.headline == f"Verdict, rung {verdict.rung} of 9: {verdict.headline}"
+    assert first.text == verdict.reason
     ladder = table_of(parts, "Each rung")
     assert [row[2].text for row in ladder.rows] == [one.text for one in verdict.rungs]
     assert {"section": [one.anchor for one in lay_out(findings)].count("luck")} == {"section": 1}
