@@ -127,9 +127,9 @@ def explain_forecasts(config: Config, markets: Sequence[Market], forecasts: Fore
     """The forecasts with what their networks rest on, and what retraining was worth, as the config asks."""
     ensembles, run = forecasts.ensembles, config.run
     if ensembles is not None and run.interpretation:
-        from models.interpretation import interpret
+        from models.interpretation_cache import kept_interpretation
 
-        found = tuple(interpret(market, ensembles, seed=run.seed) for market in markets)
+        found = tuple(kept_interpretation(market, forecasts, seed=run.seed) for market in markets)
         forecasts = replace(forecasts, interpretations=found)
     if ensembles is not None and run.retraining:
         forecasts = replace(forecasts, worth=compare_retraining(config, markets))

@@ -70,11 +70,12 @@ class FoldJob:
         ]
         targets = [sample.target[:last], sample.returns[:last], sample.variance[:last]]
         begun = [] if self.before is None else [self.before.weights[name] for name in sorted(self.before.weights)]
-        return fingerprint(sample.features, *targets, settings, self.seed, *begun, _source())
+        return fingerprint(sample.features, *targets, settings, self.seed, *begun, source())
 
 
 @cache
-def _source() -> list[str]:
+def source() -> list[str]:
+    """The fingerprint of the source that makes forecasts, and the version of torch."""
     return [source_fingerprint(Path(__file__).parent), version("torch")]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,13 @@ from planted_faults import mutated
 from planted_market import FEW, TINY, candles_around, planted_market
 from simple_market import contract
 
+from foundation.errors import DataError
 from markets.market import Market
 from models.attribution import attribute
 from models.ensemble import Ensembles
 from models.fitted import TrainedNetwork
 from models.interpretation import Interpretation, interpret, permuted_blocks
+from models.interpretation_cache import kept_interpretation
 from models.parameters import FeatureParams, LSTMParams, Output, WalkForwardParams
 from models.row_losses import row_losses
 from models.samples import build_sample
@@ -216,3 +219,33 @@ def test_losses_by_hand() -> None:
     two = replace(sample.rows(100, 102), target=np.array([0.5, -1.0], np.float32))
     found = row_losses(np.array([[0.0, 1.0, 0.4], [0.0, 1.0, -0.6]]), two, position)
     assert found.tolist() == pytest.approx([-0.2, 0.1 * 1.0 - 0.6])
+
+
+def test_an_interpretation_is_worked_out_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Kept by content it comes back the same; another seed, other forecasts or a damaged file work it out anew."""
+    monkeypatch.setenv("CROSSGATE_CACHE", str(tmp_path))
+    market = planted_market(1200)
+    forecasts = walk_forward(market, MODEL.replaced(steps=5), SEVERAL, walk=WALK, workers=1, cache=False)
+    counted: list[int] = []
+
+    def counting(*given: Any, seed: int) -> Interpretation:
+        counted.append(seed)
+        return interpret(*given, repeats=1, windows=2, window_bars=8, seed=seed)
+
+    monkeypatch.setattr("models.interpretation_cache.interpret", counting)
+    first, again = (kept_interpretation(market, forecasts, seed=1) for _ in range(2))
+    assert counted == [1]
+    for field in fields(Interpretation):
+        np.testing.assert_array_equal(getattr(first, field.name), getattr(again, field.name))
+    kept_interpretation(market, forecasts, seed=2)
+    (one, other) = tmp_path.glob("interpretations/*/*.npz")
+    one.write_bytes(one.read_bytes()[:-40])
+    other.write_bytes(b"")
+    kept_interpretation(market, forecasts, seed=1)
+    assert counted == [1, 2, 1]
+    series = forecasts.series[market.symbol]
+    moved = replace(series, mean=series.mean + 1e-9)
+    kept_interpretation(market, replace(forecasts, series={market.symbol: moved}), seed=1)
+    assert counted == [1, 2, 1, 1]
+    with pytest.raises(DataError, match="come without their networks"):
+        kept_interpretation(market, replace(forecasts, ensembles=None))

@@ -166,7 +166,7 @@ def test_what_the_cache_depends_on(trainings: list[int], monkeypatch: pytest.Mon
     assert len(trainings) == 5
     walk_forward(replace(MARKET, contract=MARKET.contract.replaced(taker_fee=0.01)), TINY, FEW, **settings)
     assert len(trainings) == 5
-    monkeypatch.setattr("models.cache._source", lambda: ["another"])
+    monkeypatch.setattr("models.cache.source", lambda: ["another"])
     walk_forward(MARKET, TINY, FEW, **settings)
     assert len(trainings) == 6
 
