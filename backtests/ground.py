@@ -110,6 +110,12 @@ def play_tables(ground: Ground, tables: Sequence[Tables]) -> Records:
     return tallies
 
 
+def compile_kernel(ground: Ground, tables: Tables) -> None:
+    """Has the kernel compiled, or loaded, by playing no setting: else each worker process would compile it anew."""
+    none = Setting(*(records[:0] for records in settings_of([tables])))
+    play_batch(ground.scene, ground.wish(tables), none, ground.cash)
+
+
 def settings_of(tables: Sequence[Tables]) -> Setting:
     """The records of some settings, an array of each kind."""
     return Setting(

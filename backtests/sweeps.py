@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from backtests.grids import Grid
-from backtests.ground import Ground, grid_ground, play_numbers, play_range
+from backtests.ground import Ground, compile_kernel, grid_ground, play_numbers, play_range
 from backtests.landscape import best_numbers, effects, grid_plateau
 from backtests.parameters import AccountParams, CostParams
 from backtests.piece_store import PieceStore
@@ -170,6 +170,8 @@ def _played(ground: Ground, grid: Grid, workers: int | None, store: PieceStore |
             summary.take(begin, kept, _ratios(ground, kept))
     small = sum(end - begin for begin, end in missing) * ground.bars < SMALL
     done = count - sum(end - begin for begin, end in missing)
+    if missing and not small:
+        compile_kernel(ground, grid.tables(0))
     description = f"Playing {count:,} settings" + (f", {done:,} of which were kept" if done else "")
     stream = stream_all(
         play_range, missing, len(missing), description, shared=(ground, grid), workers=1 if small else workers

@@ -27,9 +27,9 @@ def import_features(path: str | Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         fix = "a path from here, or from the folder of the config"
         raise ParameterError("features.file", f"cannot be read ({error})", value=str(path), fix=fix) from None
-    if file in _IMPORTED and _IMPORTED[file][0] == content:
-        return content
     kinds = registry.known_kinds()
+    if file in _IMPORTED and _IMPORTED[file][0] == content and _IMPORTED[file][1] <= set(kinds):
+        return content
     kept = {name: kind for name, kind in kinds.items() if name not in _IMPORTED.get(file, ("", set()))[1]}
     registry.replace_kinds(kept)
     try:

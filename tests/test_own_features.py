@@ -107,3 +107,15 @@ def test_the_example_is_proven() -> None:
     assert build_config(config.record()) == config
     for name in ("range_position:48", "funding_change"):
         check_feature(name, full_market())
+
+
+def test_a_file_whose_features_were_taken_away_is_run_again(tmp_path: Path) -> None:
+    """What counts is what is registered now, not what was imported once."""
+    kinds = registry.known_kinds()
+    path = counted(tmp_path)
+    import_features(path)
+    added = set(registry.known_kinds()) - set(kinds)
+    registry.replace_kinds(kinds)
+    import_features(path)
+    assert added
+    assert added <= set(registry.known_kinds())

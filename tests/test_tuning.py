@@ -193,7 +193,7 @@ def test_the_best_is_replayed_and_a_difference_stops_everything(
         return solo
 
     monkeypatch.setattr(replay, "play_solo", shifted)
-    with pytest.raises(CrossgateError, match=r"trial \d+: kernel and Backtrader part, fill 1: price"):
+    with pytest.raises(CrossgateError, match=r"trial \d+: kernel and Backtrader part, .* UTC, fill 1: price"):
         tune(*scene, STRATEGY, over={"risk.leverage": "1:5"}, trials=5, ledger=TrialLedger(tmp_path))
 
 
