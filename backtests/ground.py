@@ -69,12 +69,13 @@ def make_ground(markets: Sequence[Market], forecasts: Forecasts, tables: Sequenc
 
     The tables should hold every signal, every leverage and the longest `impact_bars` that will be played.
     """
-    base = tables[0]
-    stage = set_stage(markets, forecasts, base.costs, [one.strategy for one in tables], [one.risk for one in tables])
+    base, window = tables[0], max(one.costs.impact_window for one in tables)
+    strategies, risks = [one.strategy for one in tables], [one.risk for one in tables]
+    stage = set_stage(markets, forecasts, base.costs, strategies, risks, impact_window=window)
     if base.account.missing_funding == "refuse":
         for one in stage.played:
             one.check_funding(stage.start)
-    scene = make_scene(stage.fed, stage.first, max(one.costs.impact_window for one in tables))
+    scene = make_scene(stage.fed, stage.first, window)
     return Ground(stage, forecasts, scene, base.account.cash)
 
 

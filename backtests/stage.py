@@ -37,10 +37,13 @@ def set_stage(
     costs: CostParams,
     strategies: Sequence[CrossoverParams],
     risks: Sequence[RiskParams],
+    *,
+    impact_window: int | None = None,
 ) -> Stage:
     """The stage of some markets, on which each of the strategies and risks can be played.
 
-    Averages are warmed up before the first forecast, as `warm_up` says. Raises ParameterError for a
+    Averages are warmed up before the first forecast, as `warm_up` says. `impact_window`: the longest that will be
+    played, by default that of `costs`. Raises ParameterError for a
     leverage above a contract's maximum, DataError for forecasts that do not fit the markets.
     """
     played = [_with_costs(one, costs) for one in common_span(markets)]
@@ -51,16 +54,16 @@ def set_stage(
             raise DataError("forecasts", f"hold none for {one.symbol}", fix=suggestion(one.symbol, forecasts.series))
     start = _first_bar(played[0], forecasts)
     first = int(np.searchsorted(played[0].candles.timestamp, start))
-    longest = max(warm_up(one, risk.atr_bars) for one in strategies for risk in risks)
-    longest = max(longest, costs.impact_window + 1)
+    window = costs.impact_window if impact_window is None else impact_window
+    longest = max(warm_up(one, risk.atr_bars, window) for one in strategies for risk in risks)
     begin = max(0, first - longest)
     fed = tuple(one.rows(begin, len(one.candles)) for one in played)
     return Stage(tuple(played), fed, start, first - begin)
 
 
-def warm_up(strategy: CrossoverParams, atr_bars: int) -> int:
-    """The bars before the first one played that averages are worked out over."""
-    return WARM_UP_AVERAGES * max(strategy.slow, atr_bars)
+def warm_up(strategy: CrossoverParams, atr_bars: int, impact_window: int) -> int:
+    """The bars before the first one played that averages are worked out over, and the impact of a size."""
+    return max(WARM_UP_AVERAGES * max(strategy.slow, atr_bars), impact_window + 1)
 
 
 def _with_costs(market: Market, costs: CostParams) -> Market:

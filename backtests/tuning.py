@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from backtests.goals import Goals, read_goals
-from backtests.ground import Ground, make_ground, play_tables
+from backtests.ground import Ground, compile_kernel, make_ground, play_tables
 from backtests.parameters import AccountParams, CostParams
 from backtests.records import Records
 from backtests.replay import check_replay
@@ -163,6 +163,8 @@ def search(
     name = f"crossgate {content}"
     small = BATCH * ground.bars < SMALL
     count = 1 if small else workers
+    if not small:
+        compile_kernel(ground, base)
     with Crew((ground,), count) as crew, _sole(storage):
         study = Study(name, space, goals, storage, seed)
         batches = -(-max(trials - len(study), 0) // BATCH)

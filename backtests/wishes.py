@@ -37,7 +37,7 @@ def stage_signals(
     stage: Stage, forecasts: Forecasts, strategy: CrossoverParams, atr_bars: int, costs: CostParams
 ) -> tuple[int, list[Signals]]:
     """The row at which averages start, and from it on what the sides of each market rest on."""
-    begin = max(0, stage.first - warm_up(strategy, atr_bars))
+    begin = max(0, stage.first - warm_up(strategy, atr_bars, costs.impact_window))
     signals = []
     for market in stage.fed:
         own = market.rows(begin, len(market.candles))
