@@ -171,7 +171,10 @@ def check(
     repair: Repairs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print what is in files and what is wrong with it; write nothing."""
+    """Print what is in files and what is wrong with it; write nothing.
+
+    Exit code 1 where an import would refuse a file, 2 where one cannot be read.
+    """
     options, cleaning = _options(kind, columns, stamps, utc_offset, rates), _cleaning(repair)
     records, unread = [], 0
     for path in files:
@@ -187,6 +190,8 @@ def check(
             _print_record(record)
     if unread:
         raise typer.Exit(2)
+    if any(record["refused"] for record in records):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -163,7 +163,10 @@ def saved_model(config: Config) -> TrainedModel:
 
 
 def train_job(config: Config, out: Path, data: Path | None = None) -> dict[str, Any]:
-    """What was saved at `out`: a model trained on all candles of a config, `walk_forward.seeds` networks a symbol."""
+    """What was saved at `out`: a model trained on all candles of a config, `walk_forward.seeds` networks a symbol.
+
+    Early stopping chooses by the last of the rows, so sealed bars are refused as everywhere: raises SealedError.
+    """
     from models.storage import save_model
     from models.trained import train_model
 
@@ -172,6 +175,7 @@ def train_job(config: Config, out: Path, data: Path | None = None) -> dict[str, 
         raise ParameterError("out", "is a file", value=str(out), fix=fix)
     check_reach(out)
     markets = load_markets(config, data)
+    check_sealed(TrialLedger(), map(whole_span, markets))
     network, seeds = config.model.lstm, config.walk_forward.seeds
     trained = train_model(
         markets, model=network, features=config.features, seeds=seeds, seed=config.run.seed,

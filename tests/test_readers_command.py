@@ -211,14 +211,17 @@ def test_a_symbol_is_asked_for_and_checked(tmp_path: Path) -> None:
 
 
 def test_check_prints_the_report(tmp_path: Path) -> None:
-    """check prints the format, the counts and the verdict, and writes nothing."""
+    """check prints the format, the counts and the verdict, writes nothing, and exits with 1 where import refuses."""
     path = tmp_path / "BTCUSDT-1h-2024-01.csv"
     path.write_text("\n".join([line for k, line in enumerate(binance_rows(BARS)) if k != 7]))
     code, out, _ = run("check", path)
-    assert code == 0
+    assert code == 1
     assert "missing 1 of 48, in 1 gaps (largest 1 bars after 2024-01-01 06:00)" in out
     assert "import refuses it: misses 1 bar(s) of 1h" in out
     assert list(tmp_path.iterdir()) == [path]
+    code, out, _ = run("check", path, "--repair", "missing=forward_fill")
+    assert code == 0
+    assert "import takes it" in out
 
 
 def test_check_prints_json(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_there_has_to_be_something_to_open(result: Result, tmp_path: Path) -> No
 
 
 def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`seal` seals and tells; `backtest` refuses before any model trains; what is sealed is not sealed from earlier."""
+    """`seal` seals and tells; `backtest` and `train` refuse before any model trains; nothing is sealed from earlier."""
     monkeypatch.setenv("CROSSGATE_LEDGER", str(tmp_path / "ledger"))
     config, runner = tmp_path / "config.toml", CliRunner()
     config.write_text(CONFIG, "utf-8")
@@ -89,6 +89,10 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = runner.invoke(app, ["backtest", str(config), "--out", str(tmp_path / "run"), *short])
     assert isinstance(refused.exception, SealedError)
     assert not (tmp_path / "run").exists()
+    model = tmp_path / "model.safetensors"
+    trained = runner.invoke(app, ["train", str(config), "--out", str(model)])
+    assert isinstance(trained.exception, SealedError)
+    assert not model.exists()
     for wrong, text in (("10d", "has been seen"), ("900d", "leaves no bar"), ("much", "should be a number")):
         found = runner.invoke(app, ["seal", str(config), "--last", wrong])
         assert text in str(found.exception), wrong

@@ -197,6 +197,22 @@ def test_the_best_is_replayed_and_a_difference_stops_everything(
         tune(*scene, STRATEGY, over={"risk.leverage": "1:5"}, trials=5, ledger=TrialLedger(tmp_path))
 
 
+def test_the_kernel_is_compiled_before_workers_start(
+    scene: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A search that is large enough for worker processes has the kernel compiled first; a small one needs none."""
+    import backtests.tuning as module
+
+    order: list[str] = []
+    honest, compiled = module.Crew, module.compile_kernel
+    monkeypatch.setattr(module, "Crew", lambda shared, _: order.append("workers") or honest(shared, 1))
+    monkeypatch.setattr(module, "compile_kernel", lambda *words: order.append("compiled") or compiled(*words))
+    for small in (10**9, 0):
+        monkeypatch.setattr(module, "SMALL", small)
+        tune(*scene, STRATEGY, over={"risk.leverage": "1:5"}, trials=3, ledger=TrialLedger(tmp_path / str(small)))
+    assert order == ["workers", "compiled", "workers"]
+
+
 def test_a_sealed_stretch_is_not_read(scene: tuple[Any, Any], tmp_path: Path) -> None:
     """Neither tuning nor sweep plays into data that is sealed."""
     from backtests.sweeps import sweep
