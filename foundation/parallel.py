@@ -9,6 +9,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -112,6 +113,7 @@ class Crew:
     def _in_processes(self, function: Callable[..., T], calls: Iterable[tuple[Any, ...]]) -> Iterator[T]:
         import joblib
 
+        _mend_shutdown()
         if self._parcel is None:
             folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="crossgate-"))
             self._parcel = _parcel(self._shared, Path(folder))
@@ -137,6 +139,28 @@ def stop_workers() -> None:
     from joblib.externals.loky import get_reusable_executor
 
     get_reusable_executor().shutdown(wait=False, kill_workers=True)
+
+
+@cache
+def _mend_shutdown() -> None:
+    """Mends a race of loky (as in joblib 1.6): work that is handed in while it is being shut down.
+
+    Its thread first forgets all pending work, then takes a piece from its queue and looks for it among the pending:
+    the thread died with a KeyError printed over the user's screen. Once the workers are to be killed, that is no error.
+    """
+    from joblib.externals.loky import process_executor
+
+    thread = process_executor._ExecutorManagerThread
+    original = thread.add_call_item_to_queue
+
+    def add_call_item_to_queue(self: Any) -> None:
+        try:
+            original(self)
+        except KeyError:
+            if not self.executor_flags.kill_workers:
+                raise
+
+    thread.add_call_item_to_queue = add_call_item_to_queue
 
 
 def _parcel(shared: tuple[Any, ...], folder: Path | None) -> Parcel:

@@ -1,4 +1,4 @@
-"""The foundation: errors, parameters, units, files, fingerprints, lazy names, workers and compiled rules."""
+"""The foundation: errors, parameters, units, files, fingerprints and lazy names."""
 
 import os
 import pickle
@@ -19,7 +19,6 @@ from foundation.errors import CrossgateError, DataError, ParameterError, suggest
 from foundation.files import atomic_file, atomic_folder, cache_home
 from foundation.fingerprint import fingerprint, source_fingerprint
 from foundation.lazy import lazy_exports
-from foundation.parallel import processors, run_all
 from foundation.parameters import Parameters
 from foundation.units import Measured, Quantity, nanoseconds, parse_quantity
 
@@ -339,42 +338,6 @@ def test_importing_a_room_imports_nothing_heavy(room: str) -> None:
     heavy = ("torch", "numba", "matplotlib", "rich", "backtrader", "pandas")
     code = f"import sys, {room}; print([name for name in {heavy!r} if name in sys.modules])"
     assert run_python(code, TREE) == "[]"
-
-
-def number(value: int) -> tuple[int, int]:
-    """A value and its square, for the workers."""
-    return value, value * value
-
-
-def failing(value: int) -> int:
-    """Fails at three, for the workers."""
-    if value == 3:
-        raise DataError("piece 3", "is broken")
-    return value
-
-
-def test_results_come_in_the_order_of_the_calls_whatever_the_workers(capsys: pytest.CaptureFixture[str]) -> None:
-    """One worker or two, the results are the same and in the order asked for; progress goes to standard error."""
-    calls = [(value,) for value in range(7)]
-    alone = run_all(number, calls, "counting", workers=1)
-    assert alone == [(value, value * value) for value in range(7)]
-    assert run_all(number, calls, "counting", workers=2) == alone
-    assert run_all(number, [], "counting") == []
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert "counting (7) ..." in printed.err
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_an_error_in_a_worker_is_raised_here(workers: int) -> None:
-    """A mistake in one piece of work arrives as itself."""
-    with pytest.raises(DataError, match="piece 3: is broken"):
-        run_all(failing, [(value,) for value in range(5)], "failing", workers=workers)
-
-
-def test_there_is_a_processor() -> None:
-    """The number of usable processors is at least one."""
-    assert processors() >= 1
 
 
 def run_python(code: str, tree: Path, **environment: str) -> str:
