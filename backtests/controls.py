@@ -24,6 +24,8 @@ PIECES = 50
 MEMORIES = 2
 # Fewer bars than this, over all draws, are played in one thread.
 SMALL = 5_000_000
+# Over how many changes of equity between points a part of time is ranked at least.
+LEAST_CHANGES = 8
 # The bands of a fan: the share of runs that lie below.
 BANDS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -44,14 +46,16 @@ class Luck:
     """What chance alone makes of the account, drawn many times, and where the run stands among it.
 
     `sharpe`, `total_return`: of each draw, per year and over the whole run. `trades`: their mean number.
-    `p`: the chance that luck does as well, (1 + draws with a Sharpe ratio of at least ours) / (1 + draws). `place`:
-    the share of draws that ended with less equity.
+    `p`: the chance that luck does as well, (1 + draws with a Sharpe ratio of at least ours) / (1 + draws). `since`: the
+    same for what comes after each point of the fan, see `chances_since`. `place`: the share of draws that ended with
+    less equity.
     """
 
     sharpe: FloatArray
     total_return: FloatArray
     trades: float
     p: float
+    since: FloatArray
     place: float
     fan: Fan
 
@@ -129,9 +133,32 @@ def _luck(playback: Playback, ours: Outcome, draw: Callable[[], Wish], draws: in
         total_return=total,
         trades=float(figures[:, 2].mean()) if draws else 0.0,
         p=(1 + int((sharpe >= ours.sharpe).sum())) / (1 + draws),
+        since=chances_since(ours.equity, curves),
         place=float((total < ours.total_return).mean()) if draws else 0.0,
         fan=Fan(playback.timestamp[playback.points], np.quantile(curves, BANDS, axis=0), ours.equity),
     )
+
+
+def chances_since(ours: FloatArray, curves: FloatArray) -> FloatArray:
+    """The chance that luck does as well after each point in time: of `ours` among `curves`, shape (draws, points).
+
+    Ranked as the whole run is, by the Sharpe ratio, here of the changes between the points that follow; NaN where fewer
+    than LEAST_CHANGES follow. If all turns of the signals are equally likely the rank is uniform for each part of
+    time too.
+    """
+    paths = np.concatenate((ours[None, :], curves))
+    before = paths[:, :-1]
+    moves = np.divide(paths[:, 1:], before, out=np.ones_like(before), where=before > 0.0) - 1.0
+    # Reversed sums: column k holds what follows point k.
+    total, squares = (np.cumsum(one[:, ::-1], axis=1)[:, ::-1] for one in (moves, moves**2))
+    count = np.arange(moves.shape[1], 0, -1)
+    variance = np.maximum(squares - total**2 / count, 0.0) / np.maximum(count - 1, 1)
+    varies = variance > 1e-18
+    sharpe = np.divide(total / count, np.sqrt(variance), out=np.zeros_like(total), where=varies)
+    chances = np.full(paths.shape[1], np.nan)
+    reached = (sharpe[1:] >= sharpe[0]).sum(axis=0)
+    chances[:-1] = np.where(count >= LEAST_CHANGES, (1 + reached) / (1 + len(curves)), np.nan)
+    return chances
 
 
 def _turned(playback: Playback, random: np.random.Generator) -> Callable[[], Wish]:

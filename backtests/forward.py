@@ -23,7 +23,7 @@ from backtests.valuation import notional_of
 from foundation.errors import ParameterError
 from foundation.fingerprint import fingerprint
 from foundation.seals import check_sealed
-from foundation.trials import TrialLedger, batch_of
+from foundation.trials import Batch, Span, TrialLedger, batch_of
 from markets.candles import FloatArray, IntArray
 from markets.market import Market, common_span
 from models.forecasts import EXTRAS, Forecasts
@@ -137,12 +137,19 @@ def tune_forward(
     known = end.values(end.best[0]) if end.best else {}
     hindsight, _ = _stretch(markets, forecasts, base.changed(known) if known else None, borders[0], borders[-1], base)
     content = fingerprint("forward", [one.fingerprint for one in markets], forecasts.fingerprint, str(rows))
-    per_bar = curve.sharpe / np.sqrt(YEAR / curve.bar)
-    ledger.record(batch_of("tune", whole.spans, {"walk_forward": folds}, content, [per_bar]))
+    ledger.record(_batch(whole.spans, rows, curve, content))
     count = ledger.tried(whole.spans).trials
     return Forward(
         base, space, goals, pd.DataFrame(rows), curve, hindsight, known, results, count, tuple(markets), forecasts
     )
+
+
+def _batch(spans: Sequence[Span], rows: Sequence[Mapping[str, Any]], curve: Curve, content: str) -> Batch:
+    """The stitched curve as one trial, with the mean Sharpe ratio that the choices had on the past; both per bar."""
+    scale = np.sqrt(YEAR / curve.bar)
+    inside = [row["inside"] for row in rows if np.isfinite(row["inside"])]
+    grid = {"walk_forward": len(rows), "inside": float(np.mean(inside) / scale) if inside else None}
+    return batch_of("tune", spans, grid, content, [curve.sharpe / scale])
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,7 @@ from crossgate.job import run_job
 from foundation.errors import CrossgateError
 from reports import formats
 from reports.catalogue import CATALOGUE
+from reports.verdict import place
 
 TREE = Path(__file__).resolve().parent.parent
 CONFIGS, DOCS = TREE / "backtests" / "configs", TREE / "docs"
@@ -110,7 +111,7 @@ def gallery(records: dict[str, Any]) -> str:
             f"## {one['name']}",
             "",
             f"`backtests/configs/{stem}.toml`: {', '.join(one['markets'])}, {formats.count(one['bars'])} bars played.",
-            f"Rung {one['rung']} of 9. {one['headline']} {one['reason']}",
+            f"{place(one['rung']).capitalize()}. {one['headline']} {one['reason']}",
             "",
             f"![Equity of {one['name']} over that of simpler rules](images/{stem}.png)",
         ]

@@ -4,8 +4,10 @@
 a small model fitted to the past, half on noise that lasts; and 50 markets of each kind and strength of a planted edge.
 Hidden edges come from outside the prices and are traded as the main job does, confirmed by the averages; edges of
 momentum stand in the prices, where averages see them too, and are traded on the forecast alone. Forecasts are what can
-be known, with noise. All are judged as any run is. Prints the share of runs that climb past each of the first three
-rungs beside its target, and exits with 1 on a miss. Seeds are fixed.
+be known, with noise. Two more kinds have an edge that vanishes: half way, which rung 4 is there for, and where the
+last fifth begins, which is sealed in every run and opened. All are judged as any run is. Prints the share of runs that
+climb past each of the first four rungs, the share of all runs that pass the rungs of luck, sample and sealed stretch,
+each taken alone, and the power that the promise of the sealed one claimed; exits with 1 on a miss. Seeds are fixed.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from backtests.playback import Playback, make_playback
 from backtests.ruin import ruin_odds, stop_limits
 from backtests.sensitivity import measure_sensitivity
 from foundation.progress import progress
+from foundation.seals import open_seal, seal
 from foundation.trials import Span, TrialLedger
 from markets.candles import FloatArray
 from markets.demo import demo_market
@@ -40,7 +43,8 @@ from models.skill import forecast_skill
 from reports.curves import EquityCurve
 from reports.evidence import sharpe_moments
 from reports.facts import Facts, played_of, skilled
-from reports.standing import standing_of
+from reports.stability import sampled, stability_of
+from reports.standing import Standing, standing_of
 from reports.verdict import Verdict, judge
 from strategies.parameters import CrossoverParams, RiskParams
 
@@ -55,6 +59,8 @@ NOISE = 0.5
 # How long the noise that is forecast lasts: its correlation with the bar before.
 LASTING = 0.85
 MOST_NULLS, LEAST_PLANTED = 0.05, 0.9
+# The share of the bars that is sealed.
+SEALED = 0.2
 NO_TARGET = "none"
 STRATEGY = CrossoverParams(fast=5, slow=20, threshold="0.5cost")
 ALONE = STRATEGY.replaced(rule="forecast")
@@ -111,6 +117,28 @@ def hidden_market(number: int, share: float) -> Market:
     return replace(plain, candles=made, mark=None, oracle=expected)
 
 
+def vanishing_market(number: int, share: float, kept: float) -> Market:
+    """A market with a hidden edge in the first `kept` of its bars, and none after that."""
+    edged, plain = hidden_market(number, share), demo_market(number, BARS, 0.0)
+    end = FIRST + int(kept * (BARS - FIRST))
+    oracle, columns = edged.oracle.copy() if edged.oracle is not None else np.zeros(BARS), {}
+    oracle[end:] = 0.0
+    moved = float(edged.candles.close[end] / plain.candles.close[end])
+    for name in ("open", "high", "low", "close"):
+        values = getattr(edged.candles, name).copy()
+        values[end + 1 :] = getattr(plain.candles, name)[end + 1 :] * moved
+        columns[name] = values
+    return replace(edged, candles=replace(edged.candles, **columns), oracle=oracle)
+
+
+def stale_oracle(kept: float, market: Market, number: int) -> FloatArray:
+    """What can be known while there is an edge, with noise; after it has vanished a signal of the same kind."""
+    known, end = noisy_oracle(market, number), FIRST + int(kept * (BARS - FIRST))
+    after = lasting_noise(market, number)[end:]
+    known[end:] = after * known[FIRST:end].std() / max(float(after.std()), 1e-12)
+    return known
+
+
 def _returns(market: Market) -> FloatArray:
     logs = np.log(market.candles.close)
     return np.diff(logs, prepend=logs[0])
@@ -127,8 +155,15 @@ def playback_of_case(case: Case) -> Playback:
     return make_playback([market], forecasts, case.strategy, RiskParams(), AccountParams(), CostParams())
 
 
-def judge_case(case: Case) -> Verdict:
-    """The verdict on one case, by a ledger that knows of nothing else."""
+class Judged(NamedTuple):
+    """The verdict on a case, and the standing it rests on."""
+
+    verdict: Verdict
+    standing: Standing
+
+
+def judge_case(case: Case) -> Judged:
+    """The verdict on one case, by a ledger that knows of nothing but a seal on its last bars, opened by it."""
     playback = playback_of_case(case)
     found = Examination(
         controls=measure_controls(playback, runs=RUNS, permutations=PERMUTATIONS, seed=case.number),
@@ -149,12 +184,19 @@ def judge_case(case: Case) -> Verdict:
         liquidations=ours.liquidations,
         asks=True,
         skills=(skilled(forecast_skill(market, playback.forecasts)),),
+        sampled=sampled(playback.forecasts.series.values(), int(curve.timestamp[0]), int(curve.timestamp[-1])),
+        stability=stability_of(curve),
         moments=sharpe_moments(curve.returns),
         bars_per_year=curve.bars_per_year,
         played=played_of(found),
     )
     with tempfile.TemporaryDirectory() as folder:
-        return judge(facts, standing_of(facts, curve, TrialLedger(Path(folder))))
+        ledger, span = TrialLedger(Path(folder)), facts.spans[0]
+        first = int(curve.timestamp[-int(SEALED * len(curve.equity))])
+        seal(ledger, span._replace(first=first))
+        open_seal(ledger, span, facts.content, "benchmark")
+        standing = standing_of(facts, curve, ledger)
+        return Judged(judge(facts, standing), standing)
 
 
 def null_cases(count: int) -> list[Case]:
@@ -174,6 +216,16 @@ def momentum_cases(count: int, strength: float) -> list[Case]:
     return [Case(20_000 + number, make, noisy_oracle, ALONE) for number in range(count)]
 
 
+def vanishing_cases(count: int, strength: float, kept: float) -> list[Case]:
+    """Markets with a hidden edge that vanishes, on which the same signal is traded on."""
+    make = partial(_vanishing, strength, kept)
+    return [Case(30_000 + number, make, partial(stale_oracle, kept)) for number in range(count)]
+
+
+def _vanishing(share: float, kept: float, number: int) -> Market:
+    return vanishing_market(number, share, kept)
+
+
 def _demo(share: float, number: int) -> Market:
     return demo_market(number, BARS, share)
 
@@ -182,28 +234,34 @@ def _hidden(share: float, number: int) -> Market:
     return hidden_market(number, share)
 
 
-def measure(cases: list[Case], description: str) -> list[Verdict]:
+def measure(cases: list[Case], description: str) -> list[Judged]:
     """The verdict on each case."""
     return [judge_case(case) for case in progress(cases, description, len(cases))]
 
 
-def climbed(verdicts: list[Verdict], rung: int) -> float:
+def climbed(found: list[Judged], rung: int) -> float:
     """The share of runs that climb past a rung."""
-    return sum(one.rung > rung for one in verdicts) / len(verdicts)
+    return sum(one.verdict.rung > rung for one in found) / len(found)
 
 
-def show(label: str, verdicts: list[Verdict], target: str, met: bool) -> None:
+def alone(found: list[Judged], rung: int) -> float:
+    """The share of runs that pass a rung, whatever the others say."""
+    return sum(one.verdict.rungs[rung - 1].state == "passed" for one in found) / len(found)
+
+
+def show(label: str, found: list[Judged], target: str, met: bool) -> None:
     """Prints the line of one kind of market."""
-    shares = "  ".join(f"past {rung}: {climbed(verdicts, rung):6.1%}" for rung in (1, 2, 3))
-    alone = sum(one.rungs[2].state == "passed" for one in verdicts) / len(verdicts)
+    shares = "  ".join(f"past {rung}: {climbed(found, rung):6.1%}" for rung in (1, 2, 3, 4))
+    own = "  ".join(f"{rung} alone: {alone(found, rung):6.1%}" for rung in (3, 4, 9))
+    power = np.mean([0.0 if one.standing.promise is None else one.standing.promise.power for one in found])
     word = "" if target == NO_TARGET else "met" if met else "MISSED"
-    print(f"{label:21} {len(verdicts):4} runs  {shares}  rung 3 alone: {alone:6.1%}  target {target:12} {word}")
+    print(f"{label:24} {len(found):4} runs  {shares}  {own}  power: {power:6.1%}  target {target:12} {word}")
 
 
 def run(nulls: int, planted: int) -> bool:
     """Prints the table; whether all targets were met."""
     found = measure(null_cases(nulls), "null markets")
-    all_met = climbed(found, 3) <= MOST_NULLS
+    all_met = climbed(found, 3) <= MOST_NULLS and alone(found, 9) <= MOST_NULLS
     show("no edge", found, f"{MOST_NULLS:.0%} or less", all_met)
     for kind, cases in (("hidden", hidden_cases), ("momentum", momentum_cases)):
         for strength in STRENGTHS:
@@ -212,6 +270,9 @@ def run(nulls: int, planted: int) -> bool:
             all_met &= met
             target = NO_TARGET if strength <= WEAK else f"{LEAST_PLANTED:.0%} or more"
             show(f"{kind}, {strength:.0%} known", found, target, met)
+    for kept, when in ((0.5, "half way"), (1.0 - SEALED, "when sealed")):
+        found = measure(vanishing_cases(planted, STRENGTHS[0], kept), f"edges that vanish {when}")
+        show(f"vanishes {when}, {STRENGTHS[0]:.0%}", found, NO_TARGET, True)
     return all_met
 
 

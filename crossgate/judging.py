@@ -23,6 +23,7 @@ from reports.certainty import run_content
 from reports.evidence import sharpe_moments
 from reports.facts import Facts, played_of, skilled
 from reports.folders import Run, read_run
+from reports.stability import sampled, stability_of
 from reports.standing import standing_of
 from reports.stored_verdict import keep_verdict, stored_facts, stored_record, verdict_record
 from reports.tracks import forecasts_of, read_tracks
@@ -119,16 +120,19 @@ def _open(path: Path, run: Run) -> Folder:
 def _facts(folder: Folder, found: Examination | str) -> Facts:
     curve, record, told = folder.run.curve, folder.run.record, isinstance(found, str)
     asks = folder.tables["strategy"].rule in ("confirmed", "forecast")
-    tracks = read_tracks(folder.path) if asks else {}
+    tracks = read_tracks(folder.path)
+    first, last = int(curve.timestamp[0]), int(curve.timestamp[-1])
     prints = [str(record["markets"][symbol]) for symbol in folder.symbols]
     return Facts(
-        spans=tuple(Span(key, int(curve.timestamp[0]), int(curve.timestamp[-1])) for key in _keys(folder)),
+        spans=tuple(Span(key, first, last) for key in _keys(folder)),
         content=run_content(prints, str(record["forecasts"]), [folder.tables[name] for name, _ in _TABLES]),
         total_return=curve.total_return,
         trades=len(folder.frame("trades")),
         liquidations=int(folder.run.metrics.get("liquidations") or 0),
         asks=asks,
-        skills=tuple(skilled(track_skill(track)) for track in tracks.values()),
+        skills=tuple(skilled(track_skill(track)) for track in tracks.values()) if asks else (),
+        sampled=sampled(tracks.values(), first, last),
+        stability=stability_of(curve),
         moments=sharpe_moments(curve.returns) if len(folder.frame("fills")) else None,
         bars_per_year=curve.bars_per_year,
         played=None if isinstance(found, str) else played_of(found),

@@ -46,6 +46,8 @@ def print_verdict(found: Verdict) -> None:
 
 def print_headline(console: Console, record: dict[str, Any]) -> None:
     """The rung, the headline and the reason of a stored verdict."""
-    colour = "bold red" if record["rung"] < 8 else "bold green"
-    console.print(f"Verdict, rung {record['rung']} of 9: {record['headline']}", style=colour, markup=False)
+    from reports.verdict import RUNGS, place
+
+    colour = "bold red" if record["rung"] < RUNGS - 1 else "bold green"
+    console.print(f"Verdict, {place(record['rung'])}: {record['headline']}", style=colour, markup=False)
     console.print(record["reason"], markup=False)

@@ -40,8 +40,14 @@ def seal(ledger: TrialLedger, span: Span) -> None:
 
 def sealed_from(ledger: TrialLedger, contract: str) -> int | None:
     """The open of a contract's first sealed bar, UTC nanoseconds; None where nothing is sealed."""
-    found = [Span(*body["span"]).first for body in ledger.bodies("seal") if body["span"][0] == contract]
-    return max(found) if found else None
+    found = sealed_span(ledger, contract)
+    return None if found is None else found.first
+
+
+def sealed_span(ledger: TrialLedger, contract: str) -> Span | None:
+    """The stretch of a contract that is sealed, as far as its data reached then; None where nothing is."""
+    found = [Span(*body["span"]) for body in ledger.bodies("seal") if body["span"][0] == contract]
+    return max(found, key=lambda one: one.first) if found else None
 
 
 def check_sealed(ledger: TrialLedger, spans: Iterable[Span]) -> None:

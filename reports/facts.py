@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -15,9 +16,10 @@ from reports.certainty import content_of, span_of
 from reports.curves import EquityCurve
 from reports.evidence import SharpeMoments, sharpe_moments
 from reports.plain import plain
+from reports.stability import Fall, Sampled, Stability, Stretch, sampled, stability_of
 
 # A change of what facts hold makes those of older folders useless.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,13 @@ class Skilled:
 class Played:
     """What the run came to when it was played again, see `backtests.examination`; returns over the whole run.
 
-    `p_random`, `p_permuted`: the chance that luck does as well (None: asks no forecast). `adverse`: the return under
-    the adverse order inside bars; `delayed`: with signals a bar late; `doubled`: at twice the costs. `depending`:
-    trades that hang on the order. `break_even`: the multiple of the costs at which nothing is left, None for more than
-    64. `liquidated`: the odds of a liquidation within `horizon` bars at the run's own `leverage`; `halved`: of a
-    fall by half. `beyond`: the share of entries whose stop lay beyond liquidation; None without stops or on cross
-    margin.
+    `p_random`, `p_permuted`: the chance that luck does as well (None: asks no forecast). `p_since`: that of random
+    entries over what follows each of some `moments` (closes of the bars that open then), NaN near the end. `adverse`:
+    the return under the adverse order inside bars; `delayed`: with signals a bar late; `doubled`: at twice the costs.
+    `depending`: trades that hang on the order. `break_even`: the multiple of the costs at which nothing is left, None
+    for more than 64. `liquidated`: the odds of a liquidation within `horizon` bars at the run's own `leverage`;
+    `halved`: of a fall by half. `beyond`: the share of entries whose stop lay beyond liquidation; None without stops or
+    on cross margin.
     """
 
     p_random: float
@@ -47,6 +50,8 @@ class Played:
     place: float
     p_permuted: float | None
     permutations: int
+    moments: tuple[int, ...]
+    p_since: tuple[float, ...]
     adverse: float
     delayed: float
     doubled: float
@@ -58,14 +63,22 @@ class Played:
     leverage: float
     beyond: float | None
 
+    def luck_since(self, first: int) -> float | None:
+        """The chance that random entries do as well from the bar that opens at `first` on, or from soon after.
+
+        None where too short a time is left.
+        """
+        at = bisect_left(self.moments, first)
+        return self.p_since[at] if at < len(self.moments) and math.isfinite(self.p_since[at]) else None
+
 
 @dataclass(frozen=True)
 class Facts:
     """All that is judged of a run apart from what the ledger says at the time.
 
     `spans`, `content`: as it stands in the ledger of trials. `asks`: whether its rule asks forecasts, of which `skills`
-    tell. `moments`: of its bar returns, None where they do not vary. `played`: None where it could not be played
-    again, and `unplayed` says why.
+    tell, and `sampled` of their training. `stability`: how evenly it earned. `moments`: of its bar returns, None where
+    they do not vary. `played`: None where it could not be played again, and `unplayed` says why.
     """
 
     spans: tuple[Span, ...]
@@ -75,6 +88,8 @@ class Facts:
     liquidations: int
     asks: bool
     skills: tuple[Skilled, ...]
+    sampled: Sampled
+    stability: Stability
     moments: SharpeMoments | None
     bars_per_year: float
     played: Played | None
@@ -98,7 +113,9 @@ def read_facts(record: Mapping[str, Any]) -> Facts:
             "spans": tuple(Span(*span) for span in kept["spans"]),
             "skills": tuple(skills),
             "moments": None if kept["moments"] is None else SharpeMoments(**kept["moments"]),
-            "played": None if kept["played"] is None else Played(**kept["played"]),
+            "sampled": Sampled(**kept["sampled"]),
+            "stability": _stability(kept["stability"]),
+            "played": None if kept["played"] is None else _played(kept["played"]),
         }
     )
 
@@ -116,6 +133,8 @@ def facts_of(
         liquidations=result.totals.liquidations,
         asks=result.strategy.rule in ("confirmed", "forecast"),
         skills=tuple(skilled(one) for one in skills),
+        sampled=sampled(result.forecasts.series.values(), int(curve.timestamp[0]), int(curve.timestamp[-1])),
+        stability=stability_of(curve),
         moments=sharpe_moments(curve.returns) if len(result.fills) else None,
         bars_per_year=curve.bars_per_year,
         played=None if isinstance(examination, str) else played_of(examination),
@@ -137,6 +156,8 @@ def played_of(found: Examination) -> Played:
         place=controls.random.place,
         p_permuted=None if controls.permuted is None else controls.permuted.p,
         permutations=0 if controls.permuted is None else controls.permuted.draws,
+        moments=tuple(controls.random.fan.timestamp.tolist()),
+        p_since=tuple(controls.random.since.tolist()),
         adverse=sensitivity.intrabar["adverse"].total_return,
         delayed=sensitivity.delayed.total_return,
         doubled=sensitivity.costs[2.0].total_return,
@@ -148,6 +169,17 @@ def played_of(found: Examination) -> Played:
         leverage=own.leverage,
         beyond=None if found.stops is None else found.stops.beyond,
     )
+
+
+def _played(record: Mapping[str, Any]) -> Played:
+    since = tuple(_number(value) for value in record["p_since"])
+    return Played(**{**record, "moments": tuple(record["moments"]), "p_since": since})
+
+
+def _stability(record: Mapping[str, Any]) -> Stability:
+    halves = {name: Stretch(**record[name]) for name in ("earlier", "later")}
+    fall = None if record["fall"] is None else Fall(*record["fall"])
+    return Stability(**halves, fall=fall, without_best=float(record["without_best"]))
 
 
 def _number(value: Any) -> Any:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foundation.seals import openings, sealed_from
+from foundation.seals import openings, sealed_span
 from foundation.trials import Batch, TrialLedger
 from markets.candles import FloatArray
 from reports.certainty import known_variance
 from reports.curves import EquityCurve
 from reports.evidence import backtest_overfitting, deflated_sharpe
 from reports.facts import Facts
+from reports.promise import Promise, promise_of
+from reports.stability import Stretch, stretch
 
 # A stretch that no search has seen tells something from this share of the run's bars on.
 LEAST_FRESH = 0.1
@@ -23,25 +25,30 @@ MOST_SETTINGS = 1000
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """A part of a run: the open of its first bar (UTC nanoseconds), how many bars, and the return over it."""
-
-    first: int
-    bars: int
-    total_return: float
-
-
-@dataclass(frozen=True)
 class Seal:
-    """The sealed stretch of a run's contracts; `reached`: the part that the run played, None where it ends before it.
+    """The sealed stretch of a run's contracts: the open of its first bar, and its bars when it was sealed or played.
 
+    `reached`: the part that the run played, None where it ends before it.
     `opened`: whether the ledger holds an opening for this very run; `before`: how many others opened it earlier.
     """
 
     first: int
+    bars: int
     reached: Stretch | None
     opened: bool
     before: int
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A walk-forward tuning as the ledger keeps it: yearly Sharpe ratios of its stitched curve, and on the past.
+
+    `inside`: the mean of those that its choices had on the bars they were chosen by, None where that is not known.
+    """
+
+    folds: int
+    sharpe: float
+    inside: float | None
 
 
 @dataclass(frozen=True)
@@ -50,17 +57,20 @@ class Standing:
 
     `trials`: all on these contracts and times. `deflated`: the deflated Sharpe ratio over them, None for a run whose
     equity never moved. `searched`: the settings tried in sweeps and searches on this data. `fresh`: what no search has
-    seen, None where that is too short; `halves`: the run's earlier and later half. `overfitting`: the
-    probability of overfitting of the largest search that kept its blocks, None for none. `seal`: None for none.
+    seen, None where that is too short. `overfitting`: the probability of overfitting of the largest search that kept
+    its blocks, `forward`: the curve of the last tuning that chose on past folds only; each None for none. `seal`: None
+    for none. `promise`: what the run's open bars promise of the sealed ones, of none where nothing is sealed; None for
+    a run whose equity did not move.
     """
 
     trials: int
     deflated: float | None
     searched: int
     fresh: Stretch | None
-    halves: tuple[Stretch, Stretch]
     overfitting: float | None
+    forward: Forward | None
     seal: Seal | None
+    promise: Promise | None
 
 
 def standing_of(facts: Facts, curve: EquityCurve, ledger: TrialLedger) -> Standing:
@@ -70,24 +80,17 @@ def standing_of(facts: Facts, curve: EquityCurve, ledger: TrialLedger) -> Standi
     deflated = None
     if facts.moments is not None:
         deflated = deflated_sharpe(facts.moments, known_variance(tried, facts.moments), max(tried.trials, 1))
-    middle = len(curve.equity) // 2
+    seal = _seal(facts, curve, ledger)
     return Standing(
         trials=tried.trials,
         deflated=deflated,
         searched=sum(one.trials for one in searches),
         fresh=_fresh(facts, curve, searches),
-        halves=(stretch(curve, 0, middle), stretch(curve, middle, len(curve.equity))),
         overfitting=_overfitting(ledger, searches),
-        seal=_seal(facts, curve, ledger),
+        forward=_forward(searches, facts.bars_per_year),
+        seal=seal,
+        promise=_promise(curve, seal),
     )
-
-
-def stretch(curve: EquityCurve, begin: int, end: int) -> Stretch:
-    """The bars of a curve from row `begin` up to, not including, `end`."""
-    if end <= begin:
-        return Stretch(int(curve.timestamp[min(begin, len(curve.timestamp) - 1)]), 0, 0.0)
-    growth = float(np.prod(1.0 + curve.returns[begin:end]))
-    return Stretch(int(curve.timestamp[begin]), end - begin, growth - 1.0)
 
 
 def _fresh(facts: Facts, curve: EquityCurve, searches: Sequence[Batch]) -> Stretch | None:
@@ -109,6 +112,15 @@ def _overfitting(ledger: TrialLedger, searches: Sequence[Batch]) -> float | None
     return None
 
 
+def _forward(searches: Sequence[Batch], bars_per_year: float) -> Forward | None:
+    for one in reversed(searches):
+        folds = one.grid.get("walk_forward")
+        if folds is not None and math.isfinite(one.mean):
+            scale, inside = math.sqrt(bars_per_year), one.grid.get("inside")
+            return Forward(int(folds), one.mean * scale, None if inside is None else float(inside) * scale)
+    return None
+
+
 def _some(blocks: FloatArray) -> FloatArray:
     rows = np.unique(np.linspace(0, len(blocks) - 1, min(len(blocks), MOST_SETTINGS)).astype(np.int64))
     chosen: FloatArray = blocks[rows]
@@ -117,11 +129,12 @@ def _some(blocks: FloatArray) -> FloatArray:
 
 def _seal(facts: Facts, curve: EquityCurve, ledger: TrialLedger) -> Seal | None:
     """The stretch that is sealed for all contracts of a run."""
-    firsts = [sealed_from(ledger, span.contract) for span in facts.spans]
-    known = [one for one in firsts if one is not None]
-    if len(known) < len(firsts) or not known:
+    spans = [sealed_span(ledger, span.contract) for span in facts.spans]
+    known = [one.first for one in spans if one is not None]
+    if len(known) < len(spans) or not known:
         return None
     first = max(known)
+    last = min(one.last for one in spans if one is not None)
     begin = int(np.searchsorted(curve.timestamp, min(known)))
     reached = stretch(curve, int(np.searchsorted(curve.timestamp, first)), len(curve.equity))
     opened, before = True, 0
@@ -130,4 +143,11 @@ def _seal(facts: Facts, curve: EquityCurve, ledger: TrialLedger) -> Seal | None:
         own = next((k for k, one in enumerate(found) if one.content == facts.content), None)
         opened &= own is not None
         before = max(before, len(found) if own is None else own)
-    return Seal(first, reached if begin < len(curve.equity) and reached.bars else None, opened, before)
+    bars = reached.bars or max((last - first) // curve.bar + 1, 0)
+    return Seal(first, bars, reached if begin < len(curve.equity) and reached.bars else None, opened, before)
+
+
+def _promise(curve: EquityCurve, seal: Seal | None) -> Promise | None:
+    """The promise of the bars before the sealed ones."""
+    end = len(curve.equity) if seal is None else int(np.searchsorted(curve.timestamp, seal.first))
+    return promise_of(curve.returns[:end], curve.bars_per_year, 0 if seal is None else seal.bars)

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-from markets.candles import utc
-from models.skill import SIGNIFICANCE
-from reports import formats
+from reports import rungs
 from reports.facts import Facts
+from reports.rungs import Check
 from reports.standing import Standing
-
-# The thresholds of the ladder; docs/evidence.md says why each is what it is.
-LEAST_RETURN = 0.0
-MOST_LUCK = 0.05
-MOST_OVERFITTING = 0.5
-LEAST_DEFLATED = 0.95
-MOST_LIQUIDATION = 0.05
-MOST_BEYOND = 0.05
 
 State = Literal["passed", "failed", "unknown", "not asked"]
 TITLES = (
@@ -30,8 +19,11 @@ TITLES = (
     "It does not hang on assumptions",
     "It survives all that was tried",
     "It keeps away from liquidation",
+    "It opened a sealed stretch first",
     "It passes the sealed stretch",
 )
+# How many rungs there are; a run that passes all but the sealed stretch stands on the last but one.
+RUNGS = len(TITLES)
 FAILED = (
     "It loses after costs.",
     "The forecasts have no skill.",
@@ -41,18 +33,9 @@ FAILED = (
     "It does not survive all that was tried.",
     "It is too close to liquidation.",
     "It passes all but the sealed stretch.",
+    "It passes all but the sealed stretch.",
 )
 PASSED = "It passes the sealed stretch."
-
-
-class Check(NamedTuple):
-    """One figure of a rung, what it is held to, and both in words; `met`: None where that is not known."""
-
-    name: str
-    value: float | None
-    threshold: str
-    text: str
-    met: bool | None
 
 
 @dataclass(frozen=True)
@@ -73,10 +56,11 @@ class Rung:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Where a run stops on the ladder: `rung` from 1 to 9, in one `headline`, with `reason` and the rungs before it.
+    """Where a run stops on the ladder: `rung` from 1 to RUNGS, in one `headline`, with `reason` and all rungs.
 
-    Rung 8 is for a run that passes all but a sealed stretch, 9 for one that passes that too. `sure`: False where the
-    run stops at a rung that could not be judged.
+    `rung`: the first that is not climbed; but a run that climbs all before the sealed stretch stands on the last but
+    one, whether it has not opened the stretch or does not pass it, and one that passes that too on the last. `sure`:
+    False where the run stops at a rung that could not be judged.
     """
 
     rung: int
@@ -103,24 +87,30 @@ class Verdict:
         """The verdict and its ladder for a terminal."""
         marks = {"passed": "+", "failed": "x", "unknown": "?", "not asked": "-"}
         told = [f"  {marks[one.state]} {one.number} {one.title}: {one.text}" for one in self.rungs]
-        return [f"rung {self.rung} of 9: {self.headline}", self.reason, *told]
+        return [f"{place(self.rung)}: {self.headline}", self.reason, *told]
+
+
+def place(rung: int) -> str:
+    """A rung as headlines name it."""
+    return f"rung {rung} of {RUNGS}"
 
 
 def judge(facts: Facts, standing: Standing) -> Verdict:
     """The verdict on a run. Every rung is judged; the first that is not climbed decides."""
     checks = (
-        _earns(facts), _skill(facts), _luck(facts), _sample(standing), _assumptions(facts), _trials(standing),
-        _liquidation(facts), _sealed(standing),
+        rungs.earns(facts), rungs.skill(facts), rungs.luck(facts), rungs.sample(facts, standing),
+        rungs.assumptions(facts), rungs.trials(standing), rungs.liquidation(facts), rungs.opening(standing),
+        rungs.sealed(facts, standing),
     )  # fmt: skip
-    rungs = tuple(_rung(number, list(found)) for number, found in enumerate(checks, 1))
-    for one in rungs:
-        if one.state == "failed":
-            return Verdict(one.number, FAILED[one.number - 1], one.text, True, rungs)
+    ladder = tuple(_rung(number, list(found)) for number, found in enumerate(checks, 1))
+    for one in ladder:
+        number, sealed = min(one.number, RUNGS - 1), one.number >= RUNGS - 1
+        if one.state == "failed" or (one.state == "unknown" and sealed):
+            return Verdict(number, FAILED[one.number - 1], one.text, True, ladder)
         if one.state == "unknown":
-            sealed, title = one.number == len(rungs), one.title[0].lower() + one.title[1:]
-            headline = FAILED[-1] if sealed else f"It cannot be judged whether {title}."
-            return Verdict(one.number, headline, one.text, sealed, rungs)
-    return Verdict(len(rungs) + 1, PASSED, rungs[-1].text, True, rungs)
+            title = one.title[0].lower() + one.title[1:]
+            return Verdict(number, f"It cannot be judged whether {title}.", one.text, False, ladder)
+    return Verdict(RUNGS, PASSED, ladder[-1].text, True, ladder)
 
 
 def _rung(number: int, checks: list[Check]) -> Rung:
@@ -135,145 +125,3 @@ def _rung(number: int, checks: list[Check]) -> Rung:
     if state == "passed" and len(checks) > 1:
         decided = decided._replace(text=" ".join(one.text for one in checks))
     return Rung(number, TITLES[number - 1], state, decided, tuple(checks))
-
-
-def _earns(facts: Facts) -> Iterator[Check]:
-    value = facts.total_return
-    said = f"It {'earned' if value > 0.0 else 'lost'} {formats.percent(abs(value), decimals=2)} after all costs."
-    text = "It made no trade." if facts.trades == 0 else "It ended where it began." if value == 0.0 else said
-    yield Check("return after costs", value, "above 0", text, value > LEAST_RETURN)
-
-
-def _skill(facts: Facts) -> Iterator[Check]:
-    """With several markets the smallest p-value has to be smaller by their number (Bonferroni)."""
-    if not facts.asks:
-        return
-    known = [one for one in facts.skills if math.isfinite(one.skill) and math.isfinite(one.p)]
-    if not known:
-        yield Check("Clark-West p", None, "", "Too few forecasts have a known outcome to test their skill.", None)
-        return
-    better = [one for one in known if one.skill > 0.0 and one.against_zero > 0.0]
-    best, level = min(better or known, key=lambda one: one.p), SIGNIFICANCE / len(facts.skills)
-    where = f" on {best.symbol}, the best of {len(facts.skills)} markets" if len(facts.skills) > 1 else ""
-    text = (
-        f"The Clark-West test of the forecasts against the mean of earlier returns has the p-value "
-        f"{formats.probability(best.p)}{where}; their squared error is {formats.percent(abs(best.skill), decimals=3)} "
-        f"{'smaller' if best.skill > 0.0 else 'larger'}."
-    )
-    if best.skill > 0.0 >= best.against_zero:
-        text += " A forecast of zero does better."
-    threshold = f"at most {level:.3g}, with a smaller error than the mean and than zero"
-    yield Check("Clark-West p", best.p, threshold, text, bool(better) and best.p < level)
-
-
-def _luck(facts: Facts) -> Iterator[Check]:
-    played = facts.played
-    if played is None:
-        yield _unplayed(facts, "p of random entries")
-        return
-    for name, p, draws in (
-        ("random entries", played.p_random, played.runs),
-        ("permuted forecasts", played.p_permuted, played.permutations),
-    ):
-        if p is not None:
-            reached = round(p * (draws + 1)) - 1
-            text = f"{reached:,} of {draws:,} runs on {name} have as high a Sharpe ratio (p {formats.probability(p)})."
-            yield Check(f"p of {name}", p, f"at most {MOST_LUCK:g}", text, p <= MOST_LUCK)
-
-
-def _sample(standing: Standing) -> Iterator[Check]:
-    """What no search has seen decides, else the search's overfitting; without a search the later half."""
-    if standing.fresh is not None:
-        fresh = standing.fresh
-        text = (
-            f"Settings were searched for on this data ({standing.searched:,} trials); on the {fresh.bars:,} bars from "
-            f"{utc(fresh.first)[:10]} on, which no search saw, it {_made(fresh.total_return)}."
-        )
-        yield Check("return no search saw", fresh.total_return, "above 0", text, fresh.total_return > LEAST_RETURN)
-    elif standing.searched:
-        found = standing.overfitting
-        text = f"All its bars lie in what {standing.searched:,} searched trials saw, "
-        if found is None:
-            yield Check("overfitting", None, "", f"{text}and they left nothing to tell overfitting by.", None)
-            return
-        text += f"whose probability of overfitting is {formats.percent(found, decimals=0)}."
-        yield Check("overfitting", found, f"below {MOST_OVERFITTING:g}", text, found < MOST_OVERFITTING)
-    else:
-        early, late = standing.halves
-        text = (
-            f"Forecasts are made out of sample and no search on this data is known; the earlier half "
-            f"{_made(early.total_return)}, the later one {_made(late.total_return)}."
-        )
-        yield Check("return of the later half", late.total_return, "above 0", text, late.total_return > LEAST_RETURN)
-
-
-def _assumptions(facts: Facts) -> Iterator[Check]:
-    played = facts.played
-    if played is None:
-        yield _unplayed(facts, "return under other assumptions")
-        return
-    for name, value in (
-        ("the adverse order inside bars", played.adverse),
-        ("signals a bar late", played.delayed),
-        ("twice the costs", played.doubled),
-    ):
-        yield Check(f"return with {name}", value, "above 0", f"With {name} it {_made(value)}.", value > LEAST_RETURN)
-
-
-def _trials(standing: Standing) -> Iterator[Check]:
-    if standing.deflated is None:
-        yield Check("deflated Sharpe", None, "", "Its equity never moved.", None)
-        return
-    value, others = standing.deflated, max(standing.trials - 1, 0)
-    text = (
-        f"The odds that its Sharpe ratio is more than the best of luck are {formats.percent(value)}, with "
-        f"{others:,} other trial{'' if others == 1 else 's'} on this data (deflated Sharpe ratio)."
-    )
-    yield Check("deflated Sharpe", value, f"at least {LEAST_DEFLATED:g}", text, value >= LEAST_DEFLATED)
-
-
-def _liquidation(facts: Facts) -> Iterator[Check]:
-    count, played = facts.liquidations, facts.played
-    text = (
-        "No position was liquidated." if count == 0 else f"It was liquidated {count:,} time{'s' if count > 1 else ''}."
-    )
-    yield Check("liquidations", float(count), "0", text, count == 0)
-    if played is None:
-        yield _unplayed(facts, "odds of liquidation")
-        return
-    text = (
-        f"On {formats.percent(played.liquidated)} of the paths drawn from its bars a position is liquidated within "
-        f"{played.horizon:,} bars at its leverage of {played.leverage:g}."
-    )
-    met = played.liquidated <= MOST_LIQUIDATION
-    yield Check("odds of liquidation", played.liquidated, f"at most {MOST_LIQUIDATION:g}", text, met)
-    if played.beyond is not None:
-        text = f"{formats.percent(played.beyond)} of the entries had their stop beyond liquidation."
-        yield Check("stops beyond", played.beyond, f"at most {MOST_BEYOND:g}", text, played.beyond <= MOST_BEYOND)
-
-
-def _sealed(standing: Standing) -> Iterator[Check]:
-    seal = standing.seal
-    if seal is None:
-        text = "No stretch of this data is sealed, so nothing is left that could surprise it."
-        yield Check("sealed stretch", None, "", text, None)
-        return
-    since = f"The data from {utc(seal.first)[:10]} on is sealed"
-    if seal.reached is None or not seal.opened:
-        yield Check("sealed stretch", None, "", f"{since}, and this run has not opened it.", None)
-        return
-    value, bars = seal.reached.total_return, seal.reached.bars
-    text = f"On the {bars:,} bars from {utc(seal.first)[:10]} on, which were sealed, it {_made(value)}."
-    yield Check("return when sealed", value, "above 0", text, value > LEAST_RETURN)
-    first = "It was the first to open them." if seal.before == 0 else f"{seal.before:,} others opened them before it."
-    yield Check("earlier openings", float(seal.before), "0", first, seal.before == 0)
-
-
-def _made(value: float) -> str:
-    if value == 0.0:
-        return "made nothing"
-    return f"{'earned' if value > 0.0 else 'lost'} {formats.percent(abs(value), decimals=2)}"
-
-
-def _unplayed(facts: Facts, name: str) -> Check:
-    return Check(name, None, "", f"It could not be played again: {facts.unplayed}.", None)

@@ -138,9 +138,9 @@ def test_the_command_prints_the_ladder(made: Path, ledger: TrialLedger, monkeypa
     printed = runner.invoke(app, ["verdict", str(made)])
     assert printed.exit_code == 0, printed.output
     assert "of 9: " in printed.output
-    assert "8 It passes the sealed stretch" in printed.output
+    assert "9 It passes the sealed stretch" in printed.output
     record = json.loads(runner.invoke(app, ["verdict", str(made), "--json"]).stdout)
-    assert len(record["rungs"]) == 8
+    assert len(record["rungs"]) == 9
     assert record["headline"] in runner.invoke(app, ["show", str(made)]).output
     shown = json.loads(runner.invoke(app, ["show", str(made), "--json"]).stdout)
     assert (shown["verdict"]["rung"], shown["verdict"]["headline"]) == (record["rung"], record["headline"])

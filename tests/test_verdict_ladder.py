@@ -50,11 +50,14 @@ def test_a_hidden_edge_is_as_large_as_said(ladder: ModuleType) -> None:
 def test_a_miss_is_told(
     ladder: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nulls that climb and edges that do not are misses; the weakest edge bears no target."""
+    """Nulls that climb, or pass the sealed stretch, and edges that do not climb are misses; weak edges bear none."""
 
-    def all_stand_on(rung_of_null: int, rung_of_edge: int) -> bool:
+    def all_stand_on(rung_of_null: int, rung_of_edge: int, sealed_of_null: str = "failed") -> bool:
         def judged(case: Any) -> Any:
-            return Told(rung=rung_of_null if case.number < 1000 else rung_of_edge, rungs=[Told(state="passed")] * 3)
+            null = case.number < 1000
+            rungs = [Told(state="passed")] * 8 + [Told(state=sealed_of_null if null else "passed")]
+            verdict = Told(rung=rung_of_null if null else rung_of_edge, rungs=rungs)
+            return Told(verdict=verdict, standing=Told(promise=None))
 
         monkeypatch.setattr(ladder, "judge_case", judged)
         met: bool = ladder.run(20, 10)
@@ -63,6 +66,26 @@ def test_a_miss_is_told(
     assert all_stand_on(3, 4)
     assert not all_stand_on(4, 4)
     assert not all_stand_on(3, 3)
+    assert not all_stand_on(3, 4, "passed")
     printed = capsys.readouterr().out
-    assert printed.count("MISSED") == 1 + 4
-    assert printed.count("target none") == 6
+    assert printed.count("MISSED") == 1 + 4 + 1
+    assert printed.count("target none") == 4 * (2 + 2)
+
+
+def test_an_edge_vanishes_where_it_is_said_to(ladder: ModuleType) -> None:
+    """Before its end the market is the one with the edge; after it returns are those without, and nothing is known."""
+    edged, plain = ladder.hidden_market(3, 0.1), ladder.demo_market(3, ladder.BARS, 0.0)
+    market = ladder.vanishing_market(3, 0.1, 0.5)
+    end = ladder.FIRST + (ladder.BARS - ladder.FIRST) // 2
+    assert np.array_equal(market.candles.close[: end + 1], edged.candles.close[: end + 1])
+    after = [np.diff(np.log(one.candles.close[end:])) for one in (market, plain)]
+    assert np.allclose(after[0], after[1], atol=1e-12)
+    assert not market.oracle[end:].any()
+    assert np.array_equal(market.oracle[:end], edged.oracle[:end])
+    stale = ladder.stale_oracle(0.5, market, 3)[end:-1]
+    assert abs(np.corrcoef(stale, after[0])[0, 1]) < 0.08
+
+
+def test_most_vanished_edges_are_seen(ladder: ModuleType) -> None:
+    """Of four runs whose edge vanished half way rung 4 stops three or more by itself."""
+    assert ladder.alone(ladder.measure(ladder.vanishing_cases(4, 0.1, 0.5), "gone"), 4) <= 0.25

@@ -23,9 +23,9 @@ LONG = CostParams(impact=0.1, impact_bars=600)
 
 @pytest.fixture(scope="module")
 def scene() -> tuple[Any, Any]:
-    """A market, and forecasts that begin after the long window."""
+    """A market whose prices are hardly rounded, and forecasts that begin after the long window."""
     random = np.random.default_rng(8)
-    markets = (market(random, "ONE", 900, 1.0),)
+    markets = (market(random, "ONE", 900, 1.0, tick=1e-12, lot=1e-12),)
     return markets[0], forecasts(random, markets, 650)
 
 

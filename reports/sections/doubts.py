@@ -19,6 +19,7 @@ from reports.findings import Findings
 from reports.palette import SWATCHES
 from reports.parts import Chart, Fold, Grid, Ladder, Paragraph, Part, Section
 from reports.tables import Cell, Table
+from reports.verdict import RUNGS, place
 
 _STATES = {"passed": "climbed", "failed": "not climbed", "unknown": "cannot be judged", "not asked": "not asked"}
 _STEPS: dict[str, Literal["passed", "failed", "open"]] = {"passed": "passed", "failed": "failed"}
@@ -34,9 +35,9 @@ def verdict(findings: Findings) -> list[Part]:
     ]
     table = Table("Each rung and what decided it", ["Rung", "", "Why"], rows, text_columns=frozenset({0, 1, 2}))
     steps = [(f"{one.number} {one.title}", _STEPS.get(one.state, "open")) for one in found.rungs]
-    kind = "evident" if found.rung >= len(found.rungs) else "warned"
+    kind = "evident" if found.rung >= RUNGS - 1 else "warned"
     return [
-        Ladder(f"Verdict, rung {found.rung} of 9: {found.headline}", found.reason, kind, steps),
+        Ladder(f"Verdict, {place(found.rung)}: {found.headline}", found.reason, kind, steps),
         Fold("The whole ladder, and what decided each rung", [Grid(table)]),
     ]
 

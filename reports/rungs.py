@@ -1,0 +1,266 @@
+"""Rungs: the checks of each step of the ladder, one figure each, with its threshold and both in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from markets.candles import utc
+from models.skill import SIGNIFICANCE
+from reports import formats
+from reports.facts import Facts
+from reports.promise import LEAST_POWER, Promise
+from reports.stability import PIECES, Stretch
+from reports.standing import Standing
+
+# The thresholds of the ladder; docs/evidence.md says why each is what it is.
+LEAST_RETURN = 0.0
+MOST_LUCK = 0.05
+# Of half of the bars: the level of the whole run would ask more of the half than of the whole.
+MOST_LUCK_LATER = 0.1
+MOST_OVERFITTING = 0.5
+LEAST_DEFLATED = 0.95
+MOST_LIQUIDATION = 0.05
+MOST_BEYOND = 0.05
+
+
+class Check(NamedTuple):
+    """One figure of a rung, what it is held to, and both in words; `met`: None where that is not known."""
+
+    name: str
+    value: float | None
+    threshold: str
+    text: str
+    met: bool | None
+
+
+def earns(facts: Facts) -> Iterator[Check]:
+    """A profit after all costs."""
+    value = facts.total_return
+    said = f"It {'earned' if value > 0.0 else 'lost'} {formats.percent(abs(value), decimals=2)} after all costs."
+    text = "It made no trade." if facts.trades == 0 else "It ended where it began." if value == 0.0 else said
+    yield Check("return after costs", value, "above 0", text, value > LEAST_RETURN)
+
+
+def skill(facts: Facts) -> Iterator[Check]:
+    """With several markets the smallest p-value has to be smaller by their number (Bonferroni)."""
+    if not facts.asks:
+        return
+    known = [one for one in facts.skills if math.isfinite(one.skill) and math.isfinite(one.p)]
+    if not known:
+        yield Check("Clark-West p", None, "", "Too few forecasts have a known outcome to test their skill.", None)
+        return
+    better = [one for one in known if one.skill > 0.0 and one.against_zero > 0.0]
+    best, level = min(better or known, key=lambda one: one.p), SIGNIFICANCE / len(facts.skills)
+    where = f" on {best.symbol}, the best of {len(facts.skills)} markets" if len(facts.skills) > 1 else ""
+    text = (
+        f"The Clark-West test of the forecasts against the mean of earlier returns has the p-value "
+        f"{formats.probability(best.p)}{where}; their squared error is {formats.percent(abs(best.skill), decimals=3)} "
+        f"{'smaller' if best.skill > 0.0 else 'larger'}."
+    )
+    if best.skill > 0.0 >= best.against_zero:
+        text += " A forecast of zero does better."
+    threshold = f"at most {level:.3g}, with a smaller error than the mean and than zero"
+    yield Check("Clark-West p", best.p, threshold, text, bool(better) and best.p < level)
+
+
+def luck(facts: Facts) -> Iterator[Check]:
+    """A Sharpe ratio that random entries and permuted forecasts seldom reach."""
+    played = facts.played
+    if played is None:
+        yield _unplayed(facts, "p of random entries")
+        return
+    for name, p, draws in (
+        ("random entries", played.p_random, played.runs),
+        ("permuted forecasts", played.p_permuted, played.permutations),
+    ):
+        if p is not None:
+            reached = round(p * (draws + 1)) - 1
+            text = f"{reached:,} of {draws:,} runs on {name} have as high a Sharpe ratio (p {formats.probability(p)})."
+            yield Check(f"p of {name}", p, f"at most {MOST_LUCK:g}", text, p <= MOST_LUCK)
+
+
+def sample(facts: Facts, standing: Standing) -> Iterator[Check]:
+    """No bar that a model was trained on; what no search has seen; then whether the run earned throughout."""
+    seen = facts.sampled
+    if facts.asks:
+        text = (
+            f"{seen.inside:,} of {seen.forecasts:,} forecasts were made on bars that their own model was trained on."
+            if seen.inside
+            else f"All {seen.forecasts:,} forecasts are out of sample, by {seen.models:,} trained models."
+        )
+        yield Check("forecasts inside training", float(seen.inside), "0", text, seen.inside == 0)
+    if standing.searched:
+        yield from _searched(facts, standing)
+    yield from _stability(facts)
+
+
+def _searched(facts: Facts, standing: Standing) -> Iterator[Check]:
+    """What no search has seen decides, else the overfitting of the largest search; and the walk-forward curve."""
+    known = f"Settings were searched for on this data ({standing.searched:,} trials)"
+    if standing.fresh is not None:
+        fresh = standing.fresh
+        where = f"the {fresh.bars:,} bars from {utc(fresh.first)[:10]} on, which no search saw"
+        text = f"{known}; on {where}, it {_made(fresh.total_return)}."
+        yield Check("return unsearched", fresh.total_return, "above 0", text, fresh.total_return > LEAST_RETURN)
+        # A short stretch that does not beat luck is no sign of a fault, but it shows nothing either.
+        lucky = _lucky(facts, fresh, "the bars no search saw", MOST_LUCK_LATER)
+        yield lucky._replace(met=lucky.met or None)
+    elif standing.overfitting is None:
+        text = f"{known}, and none kept what its overfitting could be told by; no bars are left that none saw."
+        yield Check("overfitting", None, "", text, None)
+    else:
+        found = standing.overfitting
+        text = f"{known} and saw all of it; the probability that the search overfitted is {formats.percent(found)}."
+        yield Check("overfitting", found, f"below {MOST_OVERFITTING:g}", text, found < MOST_OVERFITTING)
+    if standing.forward is not None:
+        one = standing.forward
+        past = "" if one.inside is None else f", {formats.ratio(one.inside)} on the bars it was chosen by"
+        text = (
+            f"Chosen on the past alone and judged on what followed, {one.folds:,} times, it has the Sharpe ratio "
+            f"{formats.ratio(one.sharpe)}{past}."
+        )
+        yield Check("walk-forward Sharpe", one.sharpe, "above 0", text, one.sharpe > LEAST_RETURN)
+
+
+def _stability(facts: Facts) -> Iterator[Check]:
+    """The later half by itself, against luck and against the earlier half; and the run without its best stretch."""
+    found, later = facts.stability, facts.stability.later
+    text = f"The earlier half {_made(found.earlier.total_return)}, the later one {_made(later.total_return)}."
+    yield Check("return of the later half", later.total_return, "above 0", text, later.total_return > LEAST_RETURN)
+    yield _lucky(facts, later, "the later half", MOST_LUCK_LATER)
+    if found.fall is not None:
+        one = found.fall
+        text = (
+            f"Its Sharpe ratio {'fell' if one.value < 0.0 else 'rose'} by {formats.ratio(abs(one.value))} from the "
+            f"earlier half to the later; that change is from {formats.ratio(one.low)} to {formats.ratio(one.high)}, 19 "
+            "times in 20."
+        )
+        yield Check("change of Sharpe, upper end", one.high, "at least 0", text, one.high >= 0.0)
+    text = f"Without the best {_share(PIECES)} of its time it {_made(found.without_best)}."
+    yield Check("return without the best part", found.without_best, "above 0", text, found.without_best > LEAST_RETURN)
+
+
+def _lucky(facts: Facts, stretch: Stretch, where: str, most: float) -> Check:
+    """The chance that random entries do as well over the end of a run."""
+    name, p = f"p of random entries, {where}", None
+    if facts.played is None:
+        return _unplayed(facts, name)
+    p = facts.played.luck_since(stretch.first)
+    if p is None:
+        return Check(name, None, "", f"{where[0].upper()}{where[1:]} is too short to be held against luck.", None)
+    reached = round(p * (facts.played.runs + 1)) - 1
+    runs, chance = facts.played.runs, formats.probability(p)
+    text = f"On {where} {reached:,} of {runs:,} runs on random entries do as well (p {chance})."
+    return Check(name, p, f"at most {most:g}", text, p <= most)
+
+
+def _share(parts: int) -> str:
+    return {8: "eighth"}.get(parts, f"part of {parts}")
+
+
+def assumptions(facts: Facts) -> Iterator[Check]:
+    """A profit under the adverse order inside bars, a bar later, and at twice the costs."""
+    played = facts.played
+    if played is None:
+        yield _unplayed(facts, "return under other assumptions")
+        return
+    for name, value in (
+        ("the adverse order inside bars", played.adverse),
+        ("signals a bar late", played.delayed),
+        ("twice the costs", played.doubled),
+    ):
+        yield Check(f"return with {name}", value, "above 0", f"With {name} it {_made(value)}.", value > LEAST_RETURN)
+
+
+def trials(standing: Standing) -> Iterator[Check]:
+    """A Sharpe ratio above what the best of all trials would show by luck."""
+    if standing.deflated is None:
+        yield Check("deflated Sharpe", None, "", "Its equity never moved.", None)
+        return
+    value, others = standing.deflated, max(standing.trials - 1, 0)
+    text = (
+        f"The odds that its Sharpe ratio is more than the best of luck are {formats.percent(value)}, with "
+        f"{others:,} other trial{'' if others == 1 else 's'} on this data (deflated Sharpe ratio)."
+    )
+    yield Check("deflated Sharpe", value, f"at least {LEAST_DEFLATED:g}", text, value >= LEAST_DEFLATED)
+
+
+def liquidation(facts: Facts) -> Iterator[Check]:
+    """No liquidation, none likely, and stops that come before one."""
+    count, played = facts.liquidations, facts.played
+    text = (
+        "No position was liquidated." if count == 0 else f"It was liquidated {count:,} time{'s' if count > 1 else ''}."
+    )
+    yield Check("liquidations", float(count), "0", text, count == 0)
+    if played is None:
+        yield _unplayed(facts, "odds of liquidation")
+        return
+    text = (
+        f"On {formats.percent(played.liquidated)} of the paths drawn from its bars a position is liquidated within "
+        f"{played.horizon:,} bars at its leverage of {played.leverage:g}."
+    )
+    met = played.liquidated <= MOST_LIQUIDATION
+    yield Check("odds of liquidation", played.liquidated, f"at most {MOST_LIQUIDATION:g}", text, met)
+    if played.beyond is not None:
+        text = f"{formats.percent(played.beyond)} of the entries had their stop beyond liquidation."
+        yield Check("stops beyond", played.beyond, f"at most {MOST_BEYOND:g}", text, played.beyond <= MOST_BEYOND)
+
+
+def opening(standing: Standing) -> Iterator[Check]:
+    """A stretch was sealed, and this run was the first to open it."""
+    seal, promise = standing.seal, standing.promise
+    if seal is None:
+        text = "No stretch of this data is sealed, so nothing is left that could surprise it."
+        yield Check("sealed stretch", None, "", f"{text}{_takes(promise)}", None)
+        return
+    since = f"The data from {utc(seal.first)[:10]} on is sealed"
+    if seal.reached is None or not seal.opened:
+        yield Check("sealed stretch", None, "", f"{since}, and this run has not opened it.{_takes(promise)}", None)
+        return
+    first = "It was the first to open them." if seal.before == 0 else f"{seal.before:,} others opened them before it."
+    text = f"The {seal.bars:,} bars from {utc(seal.first)[:10]} on were sealed. {first}"
+    yield Check("earlier openings", float(seal.before), "0", text, seal.before == 0)
+
+
+def sealed(facts: Facts, standing: Standing) -> Iterator[Check]:
+    """What the opened stretch came to: a profit, no less than the open bars promised, and more than luck there."""
+    seal, promise = standing.seal, standing.promise
+    if seal is None or seal.reached is None or not seal.opened:
+        yield Check("return when sealed", None, "", "It has opened no sealed stretch.", None)
+        return
+    reached = seal.reached
+    text = f"On the {reached.bars:,} bars that were sealed it {_made(reached.total_return)}."
+    yield Check("return when sealed", reached.total_return, "above 0", text, reached.total_return > LEAST_RETURN)
+    if reached.sharpe is None or promise is None or promise.low is None:
+        yield Check("Sharpe when sealed", None, "", "They are too few, or move too little, for a Sharpe ratio.", None)
+        return
+    text = (
+        f"Its Sharpe ratio there is {formats.ratio(reached.sharpe)}; the open bars, whose ratio is "
+        f"{formats.ratio(promise.sharpe)}, promise {formats.ratio(promise.low)} or more to 19 of 20 stretches as long."
+    )
+    met = reached.sharpe >= promise.low
+    yield Check("Sharpe when sealed", reached.sharpe, f"at least {promise.low:.3g}", text, met)
+    lucky = _lucky(facts, reached, "the sealed bars", MOST_LUCK)
+    if lucky.met is False and promise.power < LEAST_POWER:
+        lucky = lucky._replace(met=None)
+    yield lucky._replace(text=f"{lucky.text}{_takes(promise)}")
+
+
+def _takes(promise: Promise | None) -> str:
+    """How long a sealed stretch has to be to tell anything, as the end of a text."""
+    if promise is None or not math.isfinite(promise.needed):
+        return ""
+    shown = f" An edge of its size shows on {math.ceil(promise.needed):,} sealed bars with odds of {LEAST_POWER:.0%}"
+    return f"{shown}." if not promise.bars else f"{shown}, on {promise.bars:,} with {formats.percent(promise.power)}."
+
+
+def _made(value: float) -> str:
+    if value == 0.0:
+        return "made nothing"
+    return f"{'earned' if value > 0.0 else 'lost'} {formats.percent(abs(value), decimals=2)}"
+
+
+def _unplayed(facts: Facts, name: str) -> Check:
+    return Check(name, None, "", f"It could not be played again: {facts.unplayed}.", None)
