@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from backtests.baselines import simpler_rules
 from backtests.playback import Outcome, Playback
+from backtests.simpler import simpler_rules
 from backtests.trader import OTHER, Wish
 from backtests.wishes import next_wanted, stage_signals
 from foundation.threads import map_threads
@@ -176,8 +176,9 @@ def _turned(playback: Playback, random: np.random.Generator) -> Callable[[], Wis
         if sized:
             mean = mean.copy()
             mean[:, first:] = opinion[:, at : at + count] * sigma[:, first:]
-        later = np.full_like(wish.upcoming, first + count)
-        later[..., first:] = np.minimum(upcoming[..., at : at + count] - at, count) + first
+        later = np.empty_like(wish.upcoming)
+        np.minimum(upcoming[..., at : at + count], at + count, out=later[..., first:])
+        later[..., first:] += first - at
         later[..., :first] = later[..., first : first + 1]
         later[OTHER, :, :first] = later[:OTHER, :, :first].min(axis=0)
         return Wish(sides, mean, sigma, wish.atr, later)

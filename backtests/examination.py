@@ -56,11 +56,11 @@ def examine(
     )
 
 
-def examine_result(result: Result) -> Examination:
-    """The examination of a result; raises DataError for one that the kernel does not play as it was played."""
+def checked_playback(result: Result) -> Playback:
+    """The playback of a result; raises DataError for one that the kernel does not play as it was played."""
     playback = playback_of(result)
     check_playback(playback, result.fills)
-    return examine(playback, result.positions, result.equity)
+    return playback
 
 
 def check_playback(playback: Playback, fills: pd.DataFrame) -> None:

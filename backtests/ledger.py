@@ -53,7 +53,6 @@ class Ledger:
     def tables(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         """Fills, funding payments and orders as tables with UTC timestamps."""
         bars, fills = self._fills.joined()
-        filled = {**self._head(bars, fills), "reason": _named(records.FILL_REASONS, fills["reason"])}
         at, payments = self._payments.joined()
         ended, orders = self._orders.joined()
         head = self._head(ended, orders) | {
@@ -62,17 +61,13 @@ class Ledger:
             "kind": _named(records.ORDER_KINDS, orders["kind"]),
         }
         return (
-            frame(FILL_COLUMNS, filled, fills),
+            fill_table(self.symbols, self.stamps[bars], fills),
             frame(PAYMENT_COLUMNS, self._head(at, payments), payments),
             frame(ORDER_COLUMNS, head, orders),
         )
 
     def _head(self, bars: IntArray, rows: records.Records) -> dict[str, Any]:
-        """The columns that tables share; a payment has no side."""
-        head = {"timestamp": self.stamps[bars], "symbol": _named(self.symbols, rows["symbol"])}
-        if "side" in (rows.dtype.names or ()):
-            head["side"] = _named(("sell", "buy"), rows["side"] > 0)
-        return head
+        return _head(self.symbols, self.stamps[bars], rows)
 
     def totals(self) -> Totals:
         """The sums over the run."""
@@ -105,6 +100,20 @@ class _Rows:
 
     def joined(self) -> tuple[IntArray, records.Records]:
         return np.array(self.bars, dtype=np.int64), np.frombuffer(bytes(self.content), dtype=self.kind)
+
+
+def fill_table(symbols: Sequence[str], stamps: IntArray, fills: records.Records) -> pd.DataFrame:
+    """FILL records and the opens of their bars as the table of fills in a Result."""
+    reasons = _named(records.FILL_REASONS, fills["reason"])
+    return frame(FILL_COLUMNS, {**_head(symbols, stamps, fills), "reason": reasons}, fills)
+
+
+def _head(symbols: Sequence[str], stamps: IntArray, rows: records.Records) -> dict[str, Any]:
+    """The columns that tables share; a payment has no side."""
+    head = {"timestamp": stamps, "symbol": _named(symbols, rows["symbol"])}
+    if "side" in (rows.dtype.names or ()):
+        head["side"] = _named(("sell", "buy"), rows["side"] > 0)
+    return head
 
 
 def _named(names: Sequence[str], numbers: npt.NDArray[Any]) -> list[str]:

@@ -47,6 +47,15 @@ class Outcome(NamedTuple):
     equity: FloatArray
 
 
+class Recording(NamedTuple):
+    """A playback in full: FILL records with the rows of their bars, equity at every row, and the TALLY record."""
+
+    fills: Records
+    rows: IntArray
+    equity: FloatArray
+    tally: Records
+
+
 @dataclass(frozen=True, eq=False)
 class Playback:
     """The markets, forecasts and tables of a run, and what the kernel takes of them.
@@ -105,12 +114,22 @@ class Playback:
         self, wish: Wish | None = None, scene: Scene | None = None, setting: Setting | None = None
     ) -> tuple[Records, IntArray]:
         """All fills (FILL records) and the rows of the bars they were made on."""
+        found = self._recorded(wish, scene, setting, _NONE)
+        return found.fills, found.rows
+
+    def record(self, wish: Wish | None = None, setting: Setting | None = None) -> Recording:
+        """All that the kernel says of another wish or setting; before the first bar played equity is the cash."""
+        return self._recorded(wish, None, setting, np.full(self.scene.bars.shape[1], self.account.cash))
+
+    def _recorded(
+        self, wish: Wish | None, scene: Scene | None, setting: Setting | None, equity: FloatArray
+    ) -> Recording:
         room, logged = 1024, 1024
         while logged == room:
             room *= 4
             log, rows, tally = np.zeros(room, dtype=FILL), np.zeros(room, dtype=np.int64), np.zeros(1, dtype=TALLY)
-            logged = self._run(wish, scene, setting, tally, _NONE, log, rows)
-        return log[:logged], rows[:logged]
+            logged = self._run(wish, scene, setting, tally, equity, log, rows)
+        return Recording(log[:logged], rows[:logged], equity, tally)
 
     def _run(
         self,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from backtests.impact import checked_impact_units
 from backtests.playback import Playback
-from backtests.scene import Scene, make_scene
+from backtests.records import Records
+from backtests.scene import Scene, scene_of
 from backtests.trader import Wish
 from backtests.wishes import next_wanted
-from foundation.units import nanoseconds
-from markets.candles import BoolArray, Candles, FloatArray, IntArray
-from markets.funding import Funding
+from markets.candles import Candles, FloatArray, IntArray
 from markets.market import Market
 
-MINUTE = nanoseconds("1m")
+PRICES = ("open", "high", "low", "close", "mark_open", "mark_high", "mark_low", "mark_close")
 
 
 def block_order(count: int, length: int, block: float, random: np.random.Generator) -> IntArray:
@@ -38,18 +38,19 @@ def resampled(playback: Playback, order: IntArray) -> tuple[Scene, Wish]:
     draw the same bars. What lies before the first bar played stays as it was. Prices are rounded to ticks; finer
     candles are left out, so that the order inside a bar is the account's.
     """
-    first, rows = playback.scene.first, playback.scene.first + order
-    head = np.arange(first)
-    markets, scale = [], np.ones((len(playback.stage.fed), first + len(order)))
+    base, wish, first = playback.scene, playback.wish, playback.scene.first
+    rows = first + order
+    kept = np.concatenate((np.arange(first), rows))
+    bars, scale = base.bars[:, kept], np.ones((len(base.bars), len(kept)))
+    bars["finer_first"], bars["finer_count"] = 0, 0
     for s, market in enumerate(playback.stage.fed):
-        path = _path(market.candles.close, rows, first)
-        scale[s, first:] = path / _before(market.candles.close)[rows]
-        markets.append(_market(market, np.concatenate((head, rows)), scale[s]))
-    kept = np.concatenate((head, rows))
-    wish = playback.wish
+        scale[s, first:] = _path(base.close[s], rows, first) / _before(base.close[s])[rows]
+        for name in PRICES:
+            bars[s][name] = _rounded(bars[s][name] * scale[s], market.contract.tick)
+        if playback.costs.impact_window:
+            bars[s]["impact"] = _impact(market, bars[s], kept, playback.costs.impact_window)
     sides = np.ascontiguousarray(wish.sides[:, kept])
-    scene = make_scene(markets, first, playback.costs.impact_window)
-    return scene, Wish(
+    return scene_of(bars, base.finer[:0], base.contracts, base.years, first), Wish(
         sides,
         np.ascontiguousarray(wish.mean[:, kept]),
         np.ascontiguousarray(wish.sigma[:, kept]),
@@ -71,35 +72,17 @@ def _path(close: FloatArray, rows: IntArray, first: int) -> FloatArray:
     return path
 
 
-def _market(market: Market, kept: IntArray, scale: FloatArray) -> Market:
-    """The market of the kept bars, its prices scaled bar by bar."""
-    candles, tick = market.candles, market.contract.tick
-    stamps = candles.timestamp[0] + candles.bar * np.arange(len(kept))
-    last = np.column_stack((candles.open, candles.high, candles.low, candles.close))
-    prices, mark = (_rounded(table[kept] * scale[:, None], tick) for table in (last, market.mark_bars()[0]))
-    made = _candles(stamps, prices, candles.volume[kept], candles.touched[kept], candles.bar)
-    marks = _candles(stamps, mark, np.zeros(len(kept)), np.zeros(len(kept), dtype=np.bool_), candles.bar)
-    return Market(market.contract, made, marks, _funding(market, kept, stamps), synthetic=True)
-
-
-def _candles(stamps: IntArray, prices: FloatArray, volume: FloatArray, touched: BoolArray, bar: int) -> Candles:
-    opened, high, low, close = prices.T
-    return Candles(stamps, opened, high, low, close, volume, bar, touched, "bars drawn again")
-
-
 def _rounded(prices: FloatArray, tick: float) -> FloatArray:
     rounded: FloatArray = np.maximum(np.round(prices / tick), 1.0) * tick
     return rounded
 
 
-def _funding(market: Market, kept: IntArray, stamps: IntArray) -> Funding | None:
-    """The settlements that the kept bars bring along; those inside a bar stand in its middle."""
-    at_open, inside = (rates[kept] for rates in market.funding_bars())
-    if market.candles.bar < 2 * MINUTE:
-        at_open, inside = at_open + inside, np.zeros(len(kept))
-    due = np.concatenate((stamps[at_open != 0.0], stamps[inside != 0.0] + market.candles.bar // 2))
-    if len(due) == 0:
-        return None
-    rates = np.concatenate((at_open[at_open != 0.0], inside[inside != 0.0]))
-    order = np.argsort(due)
-    return Funding(due[order], rates[order], "funding drawn again")
+def _impact(market: Market, bars: Records, kept: IntArray, window: int) -> FloatArray:
+    """What the kept bars make of market impact, measured over their own past."""
+    candles = market.candles
+    stamps = candles.timestamp[0] + candles.bar * np.arange(len(kept))
+    opened, high, low, close = (np.ascontiguousarray(bars[name]) for name in PRICES[:4])
+    made = Candles(
+        stamps, opened, high, low, close, candles.volume[kept], candles.bar, candles.touched[kept], "bars drawn again"
+    )
+    return checked_impact_units(made, window)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from backtests.batch import play_batch
 from backtests.levels import liquidation_level
 from backtests.playback import Playback
 from backtests.records import FILL_REASONS, Records
@@ -83,9 +84,10 @@ def ruin_odds(playback: Playback, *, paths: int = PATHS, seed: int = 0) -> RuinO
     played, year = playback.played, math.ceil(playback.stage.played[0].bars_per_year)
     bars = min(played, year, HORIZON_BARS)
     leverages = _leverages(playback)
-    settings = [playback.setting_of(risk=playback.risk.replaced(leverage=one)) for one in leverages]
+    each = [playback.setting_of(risk=playback.risk.replaced(leverage=one)) for one in leverages]
+    settings = Setting(*(np.concatenate(records) for records in zip(*each, strict=True)))
     orders = (block_order(played, bars, math.sqrt(played), random) for _ in range(paths))
-    small = paths * len(settings) * bars < SMALL
+    small = paths * len(leverages) * bars < SMALL
     marks = map_threads(
         lambda order: _ruined(playback, order, settings), orders, paths, "Playing paths drawn again", alone=small
     )
@@ -94,14 +96,10 @@ def ruin_odds(playback: Playback, *, paths: int = PATHS, seed: int = 0) -> RuinO
     return RuinOdds(odds, odds[leverages.index(playback.risk.leverage)], bars, paths)
 
 
-def _ruined(playback: Playback, order: IntArray, settings: list[Setting]) -> FloatArray:
+def _ruined(playback: Playback, order: IntArray, settings: Setting) -> FloatArray:
     """On one path, for each setting: 1 where a position was liquidated, and where equity fell by half."""
-    scene, wish = resampled(playback, order)
-    found = np.zeros((len(settings), 2))
-    for k, setting in enumerate(settings):
-        outcome = playback.play(wish, scene, setting)
-        found[k] = outcome.liquidations > 0, outcome.max_drawdown >= FALL
-    return found
+    tallies = play_batch(*resampled(playback, order), settings, playback.account.cash)
+    return np.column_stack((tallies["liquidations"] > 0, tallies["deepest"] >= FALL)).astype(np.float64)
 
 
 def _leverages(playback: Playback) -> list[float]:

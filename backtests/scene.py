@@ -44,19 +44,25 @@ def make_scene(markets: Sequence[Market], first: int, impact_bars: int = 0) -> S
     """The scene of markets with the same bars, played from row `first` on; `impact_bars` as in `bar_records`."""
     bars = np.stack([bar_records(market, impact_bars) for market in markets])
     finer = finer_records(markets, bars)
+    contracts = np.concatenate([contract_record(market.contract) for market in markets])
+    return scene_of(bars, finer, contracts, np.array([market.bars_per_year for market in markets]), first)
+
+
+def scene_of(bars: Records, finer: Records, contracts: Records, years: FloatArray, first: int) -> Scene:
+    """The scene of the exchange's records, as Scene has them."""
     special = (bars["funded"] != 0) | (bars["blocked"] != 0)
     rows = np.where(special, np.arange(bars.shape[1]), bars.shape[1])
     played = bars.shape[1] - first
     return Scene(
         bars=_aligned(bars),
         finer=finer,
-        contracts=np.concatenate([contract_record(market.contract) for market in markets]),
+        contracts=contracts,
         low=np.minimum(bars["low"], bars["mark_low"]),
         high=np.maximum(bars["high"], bars["mark_high"]),
         upcoming=np.minimum.accumulate(rows[:, ::-1], axis=1)[:, ::-1].copy(),
         close=np.ascontiguousarray(bars["close"]),
         mark=np.ascontiguousarray(bars["mark_close"]),
-        years=np.array([market.bars_per_year for market in markets]),
+        years=years,
         first=first,
         edges=first + np.arange(1, BLOCKS + 1) * played // BLOCKS - 1,
     )

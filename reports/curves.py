@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from backtests.result import Result
+from backtests.simpler import Baseline
 from foundation.errors import DataError
 from markets.candles import FloatArray, IntArray, utc
 
@@ -77,8 +78,10 @@ class EquityCurve:
         return table
 
 
-def equity_curve(result: Result) -> EquityCurve:
-    """The equity curve of a result."""
+def equity_curve(result: Result | Baseline) -> EquityCurve:
+    """The equity curve of a result or a baseline."""
+    if isinstance(result, Baseline):
+        return read_curve(result.equity, result.cash, result.bar)
     return read_curve(result.equity, result.account.cash, result.markets[0].candles.bar)
 
 

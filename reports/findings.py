@@ -8,8 +8,9 @@ from functools import cached_property
 
 import pandas as pd
 
-from backtests.examination import Examination, examine_result
+from backtests.examination import Examination, checked_playback, examine
 from backtests.result import Result
+from backtests.simpler import Baseline, play_baselines
 from foundation.errors import CrossgateError
 from foundation.trials import TrialLedger
 from models.evidence import Evidence
@@ -17,7 +18,7 @@ from models.skill import Skill
 from reports.certainty import Certainty, assess
 from reports.curves import EquityCurve, equity_curve
 from reports.facts import Facts, facts_of
-from reports.metrics import Metrics, compute_metrics, measure_evidence
+from reports.metrics import Metrics, baseline_metrics, compute_metrics, measure_evidence
 from reports.standing import Standing, standing_of
 from reports.trades import list_trades
 from reports.verdict import Verdict, judge
@@ -37,7 +38,7 @@ class Findings:
     trades: pd.DataFrame
     evidence: Sequence[Evidence]
     certainty: Certainty
-    baselines: Mapping[str, Result]
+    baselines: Mapping[str, Result | Baseline]
     baseline_metrics: Mapping[str, Metrics]
     examination: Examination | str
     facts: Facts
@@ -68,22 +69,20 @@ class Findings:
 
 def find(result: Result, baselines: Mapping[str, Result] | None = None, ledger: TrialLedger | None = None) -> Findings:
     """The findings about a run, which is put down as a trial; the baselines are played when not handed in."""
-    from backtests.baselines import run_baselines
-
-    others = run_baselines(result) if baselines is None else baselines
     evidence, trades, curve = measure_evidence(result), list_trades(result), equity_curve(result)
     skills, kept = [one.skill for one in evidence], ledger or TrialLedger()
-    certainty, examination = assess(result, kept), examined(result)
+    certainty, (others, examination) = assess(result, kept), played_again(result)
+    others = others if baselines is None else baselines
     facts = facts_of(result, curve, len(trades), skills, examination)
     return Findings(
         result=result,
-        metrics=compute_metrics(result, skills),
+        metrics=compute_metrics(result, skills, trades),
         trades=trades,
         evidence=evidence,
         certainty=certainty,
         baselines=others,
         baseline_metrics={
-            name: compute_metrics(one, skills if one.strategy.rule == "forecast" else ())
+            name: baseline_metrics(one, skills if one.strategy.rule == "forecast" else ())
             for name, one in others.items()
         },
         examination=examination,
@@ -92,9 +91,15 @@ def find(result: Result, baselines: Mapping[str, Result] | None = None, ledger: 
     )
 
 
-def examined(result: Result) -> Examination | str:
-    """The examination of a result, or why it cannot be examined."""
+def played_again(result: Result) -> tuple[Mapping[str, Result | Baseline], Examination | str]:
+    """The baselines of a result and its examination, or why it cannot be examined.
+
+    Both are the kernel's. Where it does not play the run as it was played, Backtrader plays the baselines.
+    """
     try:
-        return examine_result(result)
+        playback = checked_playback(result)
+        return play_baselines(playback), examine(playback, result.positions, result.equity)
     except CrossgateError as error:
-        return str(error)
+        from backtests.baselines import run_baselines
+
+        return run_baselines(result), str(error)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from backtests.result import Result
+from backtests.simpler import Baseline
 from markets.candles import BoolArray, FloatArray
 from models.evidence import Evidence, forecast_evidence
 from models.skill import Skill, track_skill
@@ -17,13 +18,19 @@ from models.track import Track
 from reports.curves import EquityCurve, equity_curve
 from reports.evidence import sharpe_moments
 from reports.tracks import result_tracks
-from reports.trades import list_trades
+from reports.trades import list_round_trips, list_trades
 
 Metrics = dict[str, Any]
+# Of Totals.
+TOTALS = (
+    "fees", "funding", "slippage", "liquidation_charges", "liquidations", "refusals", "shrunk", "bound_liquidations",
+)  # fmt: skip
 FORECASTING_RULES = ("confirmed", "forecast")
 
 
-def compute_metrics(result: Result, skill: Skill | Sequence[Skill] | None = None) -> Metrics:
+def compute_metrics(
+    result: Result, skill: Skill | Sequence[Skill] | None = None, trades: pd.DataFrame | None = None
+) -> Metrics:
     """The metrics of a result by name: fractions, and money in the settlement currency; None where undefined.
 
     Returns are simple returns of equity from bar close to bar close; ratios are annualised with 365
@@ -32,25 +39,55 @@ def compute_metrics(result: Result, skill: Skill | Sequence[Skill] | None = None
     `liquidation_charges` are positive when paid. `trades` counts round trips, `open_trades` those of them still
     open at the end, which `win_rate` and the profits leave out; profits are net of fees, before
     funding. `skill` = 1 - MSE / MSE of the expanding mean, the mean over markets; it is measured here
-    when it is not handed in, and None for a rule that asks no forecast.
+    when it is not handed in, and None for a rule that asks no forecast. `trades`: of `list_trades`, where it is known.
     """
-    curve, trades = equity_curve(result), list_trades(result)
     if skill is None:
         skill = measure_skill(result)
-    skills = [skill] if isinstance(skill, Skill) else list(skill)
+    held = (result.positions["position"] != 0.0).groupby(result.positions["timestamp"]).any()
+    return _metrics(
+        equity_curve(result),
+        list_trades(result) if trades is None else trades,
+        result.fills,
+        {
+            **{name: getattr(result.totals, name) for name in TOTALS},
+            "exposure": float(held.mean()) if len(held) else 0.0,
+            "ruined": result.ruined,
+        },
+        [skill] if isinstance(skill, Skill) else skill,
+    )
+
+
+def baseline_metrics(baseline: Result | Baseline, skills: Sequence[Skill]) -> Metrics:
+    """The metrics of a baseline, those of `compute_metrics`."""
+    if isinstance(baseline, Result):
+        return compute_metrics(baseline, skills)
+    fills, last = baseline.fills, pd.Timestamp(baseline.equity["timestamp"].iloc[-1])
+    known = {
+        "fees": float(fills["fee"].sum()),
+        "funding": baseline.funding,
+        "slippage": float(fills["slippage"].sum()),
+        "liquidation_charges": float(fills["liquidation_fee"].sum()),
+        "liquidations": int((fills["reason"] == "liquidation").sum()),
+        "refusals": baseline.refusals,
+        "shrunk": baseline.shrunk,
+        "bound_liquidations": int(fills["bound"].sum()),
+        "exposure": baseline.held,
+        "ruined": baseline.ruined,
+    }
+    return _metrics(equity_curve(baseline), list_round_trips(fills, last, baseline.bar), fills, known, skills)
+
+
+def _metrics(
+    curve: EquityCurve, trades: pd.DataFrame, fills: pd.DataFrame, known: Metrics, skills: Sequence[Skill]
+) -> Metrics:
+    """All metrics by name; `known`: what neither equity, trades nor fills tell."""
+    average, years = float(curve.equity.mean()), len(curve.equity) / curve.bars_per_year
     metrics = {
-        **curve_metrics(curve, traded=len(result.fills) > 0),
+        **curve_metrics(curve, traded=len(fills) > 0),
         **_trade_metrics(trades),
-        **_activity(result, curve),
-        "fees": result.totals.fees,
-        "funding": result.totals.funding,
-        "slippage": result.totals.slippage,
-        "liquidation_charges": result.totals.liquidation_charges,
-        "liquidations": result.totals.liquidations,
-        "refusals": result.totals.refusals,
-        "shrunk": result.totals.shrunk,
-        "bound_liquidations": result.totals.bound_liquidations,
-        "ruined": result.ruined,
+        **known,
+        # Traded notional in 365 days as a multiple of average equity.
+        "turnover": float(fills["notional"].sum()) / average / years if average > 0.0 else None,
         "skill": sum(one.skill for one in skills) / len(skills) if skills else None,
     }
     return {name: _plain(value) for name, value in metrics.items()}
@@ -176,21 +213,6 @@ def _longest(marks: BoolArray) -> int:
 
 def _win_rate(closed: pd.DataFrame) -> float | None:
     return float((closed["profit"] > 0.0).mean()) if len(closed) else None
-
-
-def _activity(result: Result, curve: EquityCurve) -> Metrics:
-    """How much was held and traded.
-
-    `exposure`: the share of bars at whose close any position was held. `turnover`: traded notional in 365
-    days as a multiple of average equity.
-    """
-    held = (result.positions["position"] != 0.0).groupby(result.positions["timestamp"]).any()
-    notional = float(result.fills["notional"].sum())
-    average, years = float(curve.equity.mean()), len(curve.equity) / curve.bars_per_year
-    return {
-        "exposure": float(held.mean()) if len(held) else 0.0,
-        "turnover": notional / average / years if average > 0.0 else None,
-    }
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from backtests.parameters import CostParams
 from backtests.result import Result
+from backtests.simpler import Baseline
 from markets.contract import Contract
 from models.skill import Skill
 from reports import formats
@@ -105,7 +106,7 @@ def lead(result: Result, metrics: Mapping[str, Any], baselines: Mapping[str, Map
     return f"{text} The same account under simpler rules: {', '.join(others)}." if others else text
 
 
-def explain_baselines(baselines: Mapping[str, Result]) -> str:
+def explain_baselines(baselines: Mapping[str, Result | Baseline]) -> str:
     """What the simpler rules are, as they were run."""
     if not baselines:
         return "No simpler rules were run beside this one."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -60,11 +60,24 @@ def list_trades(result: Result) -> pd.DataFrame:
         own = list(_round_trips(result.fills[result.fills["symbol"] == market.symbol]))
         _mark_open(own, result)
         _share_funding(own, result.funding[result.funding["symbol"] == market.symbol])
-        for trade in own:
-            _finish(trade, result, market.candles.bar)
         trades += own
+    return _table(trades, pd.Timestamp(result.equity["timestamp"].iloc[-1]), result.markets[0].candles.bar)
+
+
+def list_round_trips(fills: pd.DataFrame, last: pd.Timestamp, bar: int) -> pd.DataFrame:
+    """The trades that a table of fills makes, as `list_trades` has them, less what only a whole record knows.
+
+    That is their funding, and what a trade that is still open at the bar `last` is worth. `bar`: in nanoseconds.
+    """
+    trades = [trade for _, own in fills.groupby("symbol") for trade in _round_trips(own)]
+    return _table(trades, last, bar)
+
+
+def _table(trades: list[Trade], last: pd.Timestamp, bar: int) -> pd.DataFrame:
+    for trade in trades:
+        _finish(trade, last, bar)
     trades.sort(key=lambda trade: (trade.opened, trade.symbol))
-    table = pd.DataFrame([asdict(trade) for trade in trades], columns=list(COLUMNS))
+    table = pd.DataFrame([vars(trade) for trade in trades], columns=list(COLUMNS))
     for name in ("opened", "closed"):
         table[name] = pd.to_datetime(table[name], utc=True)
     return table
@@ -130,8 +143,8 @@ def _share_funding(trades: list[Trade], payments: pd.DataFrame) -> None:
                 break
 
 
-def _finish(trade: Trade, result: Result, bar: int) -> None:
+def _finish(trade: Trade, last: pd.Timestamp, bar: int) -> None:
     trade.profit -= trade.fees + trade.liquidation_charges
     trade.rate = trade.profit / trade._worth
-    end = pd.Timestamp(result.equity["timestamp"].iloc[-1]) if trade.closed is None else trade.closed
+    end = last if trade.closed is None else trade.closed
     trade.bars_held = (end.as_unit("ns").value - trade.opened.as_unit("ns").value) // bar

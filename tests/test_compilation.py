@@ -74,6 +74,21 @@ def test_a_changed_callee_reaches_its_caller_in_another_file(tree: Path) -> None
     assert len({folder, later, last}) == 3
 
 
+def test_imports_are_found_without_parsing() -> None:
+    """In every file of the tree, the files that are said to be imported are those that its syntax tree names."""
+    from foundation.compilation import _imported
+
+    for path in TREE.glob("*/*.py"):
+        source, names = path.read_bytes(), []
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                names += [alias.name for alias in node.names]
+        files = {TREE.joinpath(*name.split(".")).with_suffix(".py") for name in names}
+        assert {one for one in _imported(source) if one.is_file()} == {one for one in files if one.is_file()}, path
+
+
 def test_a_rule_computes_what_its_python_says() -> None:
     """A compiled rule gives the value of the function that was written, and raises where Python does."""
     from foundation.compilation import rule

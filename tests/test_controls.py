@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from null_markets import ACCOUNT, ALONE, RISK, STRATEGY, known_market, known_playback
 from planted_faults import mutated
@@ -15,6 +16,8 @@ from backtests.controls import BANDS, Controls, measure_controls, permutation
 from backtests.engine import backtest
 from backtests.parameters import CostParams
 from backtests.playback import make_playback, playback_of
+from backtests.simpler import play_baselines
+from reports.metrics import baseline_metrics, compute_metrics
 from strategies.parameters import CrossoverParams, RiskParams
 
 NULLS, DRAWS = 40, 39
@@ -134,6 +137,24 @@ def test_the_simpler_rules_are_those_of_backtrader() -> None:
     for name, one in run_baselines(result).items():
         last = float(one.equity["equity"].iloc[-1])
         assert result.account.cash + found.simpler[name].profit == pytest.approx(last), name
+
+
+@pytest.mark.parametrize("margin", ["isolated", "cross"])
+def test_baselines_of_the_kernel_are_those_of_backtrader(margin: str) -> None:
+    """Every fill is the same, equity at every bar to 1e-9, and so is every metric that a report shows of them."""
+    market, forecasts = known_market(5)
+    account = ACCOUNT.replaced(margin=margin)
+    result = backtest(market, forecasts, STRATEGY, RISK, account)
+    whole, quick = run_baselines(result), play_baselines(playback_of(result))
+    assert list(whole) == list(quick) == ["buy and hold", "crossover alone", "LSTM alone"]
+    for name, one in quick.items():
+        pd.testing.assert_frame_equal(one.fills, whole[name].fills)
+        pd.testing.assert_frame_equal(one.equity, whole[name].equity[["timestamp", "equity"]], rtol=1e-9)
+        assert (one.strategy, one.risk) == (whole[name].strategy, whole[name].risk)
+        ours, theirs = baseline_metrics(one, ()), compute_metrics(whole[name], ())
+        assert theirs["trades"] > 0
+        for figure, value in theirs.items():
+            assert ours[figure] == (value and pytest.approx(value, rel=1e-9)), (name, figure)
 
 
 def test_flipped_forecasts_lose_what_forecasts_gain() -> None:

@@ -10,6 +10,8 @@ import pytest
 from null_markets import ACCOUNT, STRATEGY, known_market
 
 from backtests.engine import backtest
+from backtests.result import Result
+from backtests.simpler import Baseline
 from foundation.trials import TrialLedger
 from reports.figures import NARROW
 from reports.findings import Findings, find
@@ -26,6 +28,23 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     market, forecasts = known_market(2, 0.6)
     result = backtest(market, forecasts, STRATEGY, RiskParams(), ACCOUNT)
     return find(result, {}, TrialLedger(tmp_path_factory.mktemp("ledger")))
+
+
+def test_what_the_kernel_cannot_play_again_has_baselines_of_backtrader(tmp_path: Path) -> None:
+    """A run whose fills are others than the kernel's is not examined; its simpler rules are played all the same."""
+    market, forecasts = known_market(2, 0.6)
+    result = backtest(market, forecasts, STRATEGY, RiskParams(), ACCOUNT)
+    ours = find(result, ledger=TrialLedger(tmp_path))
+    fills = result.fills.assign(price=result.fills["price"] + 1.0)
+    other = find(replace(result, fills=fills), ledger=TrialLedger(tmp_path))
+    assert not isinstance(ours.examination, str)
+    assert isinstance(other.examination, str)
+    assert "cannot be played again" in other.examination
+    for name, one in ours.baselines.items():
+        assert isinstance(one, Baseline)
+        assert isinstance(other.baselines[name], Result)
+        for figure, value in other.baseline_metrics[name].items():
+            assert ours.baseline_metrics[name][figure] == (value and pytest.approx(value, rel=1e-9)), figure
 
 
 def flat(parts: Iterable[Part]) -> list[Part]:

@@ -84,7 +84,7 @@ def test_odds_are_those_of_the_simulated_market(monkeypatch: pytest.MonkeyPatch)
 
 FAULTS = {
     "paths played at the run's own leverage": ("replaced(leverage=one)", "replaced(leverage=playback.risk.leverage)"),
-    "liquidations overlooked": ("outcome.liquidations > 0", "outcome.liquidations > 1"),
+    "liquidations overlooked": ('["liquidations"] > 0', '["liquidations"] > 1'),
 }
 
 
