@@ -71,8 +71,7 @@ def find(result: Result, baselines: Mapping[str, Result] | None = None, ledger: 
     """The findings about a run, which is put down as a trial; the baselines are played when not handed in."""
     evidence, trades, curve = measure_evidence(result), list_trades(result), equity_curve(result)
     skills, kept = [one.skill for one in evidence], ledger or TrialLedger()
-    certainty, (others, examination) = assess(result, kept), played_again(result)
-    others = others if baselines is None else baselines
+    certainty, (others, examination) = assess(result, kept), played_again(result, baselines)
     facts = facts_of(result, curve, len(trades), skills, examination)
     return Findings(
         result=result,
@@ -91,15 +90,18 @@ def find(result: Result, baselines: Mapping[str, Result] | None = None, ledger: 
     )
 
 
-def played_again(result: Result) -> tuple[Mapping[str, Result | Baseline], Examination | str]:
-    """The baselines of a result and its examination, or why it cannot be examined.
+def played_again(
+    result: Result, baselines: Mapping[str, Result] | None = None
+) -> tuple[Mapping[str, Result | Baseline], Examination | str]:
+    """The baselines of a result, where none are given, and its examination, or why it cannot be examined.
 
     Both are the kernel's. Where it does not play the run as it was played, Backtrader plays the baselines.
     """
     try:
         playback = checked_playback(result)
-        return play_baselines(playback), examine(playback, result.positions, result.equity)
+        others = play_baselines(playback) if baselines is None else baselines
+        return others, examine(playback, result.positions, result.equity)
     except CrossgateError as error:
         from backtests.baselines import run_baselines
 
-        return run_baselines(result), str(error)
+        return run_baselines(result) if baselines is None else baselines, str(error)

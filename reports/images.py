@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from reports.palette import LIGHT
 
-_NUMBER = re.compile(r"(-?\d+\.\d\d)\d+")
+# What a number has after its second decimal.
+_SURPLUS = re.compile(r"(?<=\.\d\d)\d+")
 _COLOUR = {value: name for name, value in LIGHT.items()}
 _NAMELESS = ("Date", "Creator", "Format", "Type")
 _HEX = re.compile("|".join(_COLOUR))
@@ -45,7 +46,7 @@ def render_svg(figure: Figure, name: str, description: str) -> str:
     text = re.sub(r"\s*<(metadata|style)\b.*?</\1>", "", text, flags=re.DOTALL)
     text = re.sub(r' (?:xmlns|xmlns:xlink|width|height|version)="[^"]*"', "", text, count=5)
     text = text.replace("xlink:href=", "href=")
-    text = re.sub(r'( (?:d|x|y|transform)=")([^"]*)', lambda found: found[1] + _NUMBER.sub(r"\1", found[2]), text)
+    text = re.sub(r'( (?:d|x|y|transform)=")([^"]*)', lambda found: found[1] + _SURPLUS.sub("", found[2]), text)
     text = re.sub(r'id="|href="#|url\(#', lambda found: f"{found[0]}{name}-", text)
     text = re.sub(r"font-family: [^;\"]*;", "", re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", text))
     text = _HEX.sub(lambda found: f"var(--{_COLOUR[found[0]]})", text)
