@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from backtests.result import Result
+from backtests.stop_paths import stop_paths
 from markets.candles import FloatArray, IntArray
 from markets.market import Market
 from models.evidence import bounds_of
@@ -60,8 +61,8 @@ def payload(findings: Findings) -> str:
 
     A timestamp is a bar's open in seconds. `markets`: candles, position, liquidation price (NaN without one) and the
     forecast interval of each bar as prices (NaN without one). `account`: equity and drawdown at every bar's close.
-    `trades`: rows of the bars on which each opened and closed (-1 while open), prices and levels, and the text of the
-    table.
+    `trades`: rows of the bars on which each opened and closed (-1 while open), prices and levels, the steps of stops
+    that move, and the text of the table.
     """
     result = findings.result
     tracks = {track.symbol: track for track in asked_tracks(result)}
@@ -158,6 +159,20 @@ def _trades(findings: Findings) -> dict[str, Any]:
         **{name: pack(trades[name].to_numpy(dtype=np.float64)) for name in _FIGURES},
         "stop": pack(stop),
         "target": pack(target),
+        **step_columns(result, trades),
+    }
+
+
+def step_columns(result: Result, trades: pd.DataFrame) -> dict[str, Any]:
+    """The steps of stops that move: how many each trade has (0 for a fixed one), from when each holds, its level."""
+    found = stop_paths(result, trades)
+    known = [path for path in found if path is not None]
+    if not known:
+        return {}
+    return {
+        "steps": pack(np.array([0 if path is None else len(path.level) for path in found])),
+        "step_time": pack(np.concatenate([path.timestamp for path in known]) // 1_000_000_000),
+        "step_level": pack(np.concatenate([path.level for path in known])),
     }
 
 

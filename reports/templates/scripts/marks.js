@@ -7,6 +7,9 @@ report.Marks = class {
     this.market = null;
     this.number = 0;
     this.chosen = -1;
+    // The row of each trade's first step, where stops move.
+    let row = 0;
+    this.firsts = trades.steps ? Array.from(trades.steps, (count) => (row += count) - count) : null;
   }
 
   attached({ chart, series, requestUpdate }) {
@@ -157,7 +160,8 @@ report.Marks = class {
     const outcome = profit[trade] > 0 ? "gain" : "loss";
     if (detailed && this.layers.levels) {
       this.zone(context, begin, end, entry, target[trade], "gain", trade === this.chosen);
-      this.zone(context, begin, end, entry, stop[trade], "loss", trade === this.chosen);
+      if (this.firsts && this.trades.steps[trade]) this.path(context, trade, end, entries[trade]);
+      else this.zone(context, begin, end, entry, stop[trade], "loss", trade === this.chosen);
     }
     if (!this.layers.trades && trade !== this.chosen) return;
     context.lineWidth = trade === this.chosen ? 2.5 : 1.25;
@@ -172,6 +176,31 @@ report.Marks = class {
       report.drawExit(context, end, exit, reason[trade], outcome);
     }
     report.drawEntry(context, begin, entry, long[trade] === 1, detailed ? "run" : outcome, size);
+  }
+
+  // A stop that moves: its level as steps, and what it left at risk, faint.
+  path(context, trade, end, entry) {
+    const { steps, step_time: times, step_level: levels, long } = this.trades;
+    const first = this.firsts[trade], count = steps[trade], side = long[trade] ? 1 : -1;
+    const y = (price) => this.series.priceToCoordinate(price);
+    const xs = [], chosen = trade === this.chosen;
+    for (let at = first; at < first + count; at++) xs.push(this.x(times[at]));
+    if (xs.includes(null)) return;
+    xs.push(Math.max(end ?? xs[count - 1], xs[count - 1] + 2));
+    context.fillStyle = report.faint("loss", chosen ? 0.24 : 0.12);
+    context.strokeStyle = report.colour("loss");
+    context.lineWidth = chosen ? 2 : 1.25;
+    context.beginPath();
+    for (let at = 0; at < count; at++) {
+      const level = levels[first + at], height = y(level);
+      if (side * (entry - level) > 0) {
+        context.fillRect(xs[at], Math.min(y(entry), height), xs[at + 1] - xs[at], Math.abs(height - y(entry)));
+      }
+      if (at) context.lineTo(xs[at], height);
+      else context.moveTo(xs[at], height);
+      context.lineTo(xs[at + 1], height);
+    }
+    context.stroke();
   }
 
   zone(context, begin, end, entry, price, colour, chosen) {
