@@ -22,7 +22,12 @@ Sort = Annotated[
     str | None, typer.Option("--sort", metavar="METRIC", help="The largest first; with a minus sign the smallest.")
 ]
 Columns = Annotated[
-    str, typer.Option("--columns", metavar="METRIC,...", help="The metrics to show, by their names in metrics.json.")
+    str,
+    typer.Option(
+        "--columns",
+        metavar="METRIC,...",
+        help="The metrics to show, by their names in metrics.json, and the verdict's rung.",
+    ),
 ]
 Data = Annotated[
     Path | None,
@@ -41,19 +46,16 @@ def runs(
     where: Where = None,
     tag: Tags = None,
     sort: Sort = None,
-    columns: Columns = "total_return,sharpe,max_drawdown,trades,skill",
+    columns: Columns = "rung,total_return,sharpe,max_drawdown,trades,skill",
     as_json: AsJson = False,
 ) -> None:
     """List the runs below a folder."""
+    from crossgate.run_list import runs_json, runs_table
     from reports.index import choose_runs, list_runs
 
     found = choose_runs(list_runs(root), where or (), tag or (), sort)
-    if as_json:
-        print_json({"runs": [{**asdict(run), "labels": run.labels._asdict()} for run in found]})
-        return
-    from crossgate.summary import print_runs
-
-    print_runs(found, [name.strip() for name in columns.split(",") if name.strip()])
+    names = [name.strip() for name in columns.split(",") if name.strip()]
+    typer.echo("\n".join(runs_json(found) if as_json else runs_table(found, names)))
 
 
 def show(

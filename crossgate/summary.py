@@ -15,7 +15,6 @@ from rich.text import Text
 from backtests.result import Result
 from crossgate.terminal import open_console
 from crossgate.verdict_command import print_headline
-from foundation.errors import ParameterError, suggestion
 from foundation.spark import SPARKS, spark_line
 from foundation.units import nanoseconds
 from markets.candles import utc
@@ -24,7 +23,6 @@ from reports import formats
 from reports.catalogue import CATALOGUE
 from reports.comparison import Comparison
 from reports.folders import read_run
-from reports.index import Entry
 from reports.labels import read_labels
 from reports.metrics import measure_skill
 from reports.sentences import skill_banner
@@ -71,25 +69,6 @@ def print_folder(folder: Path) -> None:
         odds = formats.percent(trials["deflated_sharpe"])
         console.print(f"trials on this data when it was written: {trials['trials']:,}; odds of more than luck: {odds}")
     console.print("report:", str(folder / "report.html"), soft_wrap=True)
-
-
-def print_runs(runs: Sequence[Entry], columns: Sequence[str]) -> None:
-    """A table of runs with some of their metrics."""
-    for name in columns:
-        if name not in CATALOGUE:
-            raise ParameterError("columns", "names no metric", value=name, fix=suggestion(name, CATALOGUE))
-    table = Table(title=f"{len(runs):,} run{'' if len(runs) == 1 else 's'}", title_justify="left")
-    table.add_column("folder", overflow="fold")
-    table.add_column("markets")
-    for name in columns:
-        table.add_column(CATALOGUE[name].label, justify="right")
-    table.add_column("labels")
-    for run in runs:
-        symbols = ", ".join(run.symbols) + (" (synthetic)" if run.synthetic else "")
-        figures = [CATALOGUE[name].write(run.metrics.get(name)) for name in columns]
-        said = " ".join([*(f"[{tag}]" for tag in run.labels.tags), run.labels.note]).strip()
-        table.add_row(escape(run.folder), symbols, *figures, escape(said))
-    open_console().print(table)
 
 
 def print_run(result: Result, page: Path) -> None:

@@ -37,6 +37,7 @@ def _bars(value: float | None) -> str:
 
 
 CATALOGUE = {
+    "rung": Entry("Rung", formats.count, "the first rung of the ladder of verdicts that a run does not climb"),
     "final_equity": Entry("Final equity", formats.money, "at the mark price, when the last bar closed"),
     "total_return": Entry("Total return", _signed_percent, "change of equity over starting cash"),
     "cagr": Entry("Yearly growth", _signed_percent, "compound growth in 365 days (CAGR)"),

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import pandas as pd
-
 NONE = "–"  # noqa: RUF001 - an en dash stands for a figure that is not defined
 MINUS = "−"  # noqa: RUF001 - a minus as wide as the plus
 
@@ -59,11 +57,15 @@ def quantity(value: float | None) -> str:
 
 def moment(value: Any) -> str:
     """A time in UTC: 2024-06-30 23:00."""
+    import pandas as pd
+
     return NONE if value is None or pd.isna(value) else pd.Timestamp(value).strftime("%Y-%m-%d %H:%M")
 
 
 def day(value: Any) -> str:
     """A date: 30 June 2024."""
+    import pandas as pd
+
     stamp = pd.Timestamp(value)
     return f"{stamp.day} {stamp.strftime('%B %Y')}"
 

@@ -15,17 +15,24 @@ from foundation.files import atomic_file
 from reports.catalogue import CATALOGUE
 from reports.labels import FILE as LABELS
 from reports.labels import Labels, read_labels
+from reports.stored_verdict import VERDICT, stored_record
 
 INDEX = ".runs.json"
-# What is kept of a run beside its metrics; a change here makes old index files useless, and so does another number.
-VERSION = 1
-MARKS = ("metrics.json", "run.json", LABELS)
+# The order of what a line of the index keeps of a run, with a value for each metric that the index names; a change here
+# makes old index files useless, and so does another number.
+VERSION = 2
+LINE = ("marks", "name", "symbols", "synthetic", "settlement", "values", "tags", "note")
+MARKS = ("metrics.json", "run.json", LABELS, VERDICT)
+Marks = list[list[int]]
 _CONDITION = re.compile(r"\s*(\w+)\s*(<=|>=|!=|=|<|>)\s*(\S+)\s*")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One run in a list: its folder below the root, its name, what it was made from, its figures and labels."""
+    """One run in a list: its folder below the root, its name, what it was made from, its figures and labels.
+
+    `metrics`: by their names in the catalogue; "rung" is that of the verdict that the folder keeps.
+    """
 
     folder: str
     name: str
@@ -47,16 +54,15 @@ def list_runs(root: Path) -> list[Entry]:
         raise DataError(root, "is no folder of runs", fix="run a backtest first, or name the folder")
     known = _read_index(root)
     current = {}
-    for folder in _run_folders(root):
-        key, marks = folder.relative_to(root).as_posix(), _marks(folder)
+    for key, marks in _run_folders(os.fspath(root)):
         line = known.get(key)
-        if line is None or line["marks"] != marks:
-            line = _read_run(folder, marks)
+        if line is None or line[0] != marks:
+            line = _read_run(root / key, marks)
         if line is not None:
             current[key] = line
     if current != known:
         _write_index(root, current)
-    return [_entry(key, line) for key, line in sorted(current.items())]
+    return [_entry(key, *line[1:]) for key, line in sorted(current.items())]
 
 
 def choose_runs(
@@ -103,77 +109,94 @@ def _metric(name: str, key: str) -> str:
     return name
 
 
-def _run_folders(root: Path) -> Iterator[Path]:
-    """Folders that hold a run, and those one level below folders that do not; scratch folders begin with a dot."""
-    for folder in _folders(root):
-        if (folder / MARKS[0]).is_file():
-            yield folder
-        else:
-            yield from (below for below in _folders(folder) if (below / MARKS[0]).is_file())
+def _run_folders(root: str) -> Iterator[tuple[str, Marks]]:
+    """Folders that hold a run, and those one level below folders that do not, with their marks.
+
+    Scratch folders begin with a dot.
+    """
+    for name in _folders(root):
+        marks = _marks(f"{root}/{name}")
+        if marks[0]:
+            yield name, marks
+            continue
+        for below in _folders(f"{root}/{name}"):
+            marks = _marks(f"{root}/{name}/{below}")
+            if marks[0]:
+                yield f"{name}/{below}", marks
 
 
-def _folders(root: Path) -> Iterator[Path]:
+def _folders(root: str) -> list[str]:
     with os.scandir(root) as found:
-        names = [one.name for one in found if one.is_dir(follow_symlinks=False) and not one.name.startswith(".")]
-    yield from (root / name for name in names)
+        return [one.name for one in found if one.is_dir(follow_symlinks=False) and not one.name.startswith(".")]
 
 
-def _marks(folder: Path) -> list[list[int]]:
+def _marks(folder: str) -> Marks:
     """What changes when a file of the folder is written: its inode, size and time of change; [] for none."""
-    marks = []
+    marks: Marks = []
     for name in MARKS:
         try:
-            found = os.stat(folder / name)  # noqa: PTH116
+            found = os.stat(f"{folder}/{name}")  # noqa: PTH116
             marks.append([found.st_ino, found.st_size, found.st_mtime_ns])
         except OSError:
             marks.append([])
     return marks
 
 
-def _read_run(folder: Path, marks: list[list[int]]) -> dict[str, Any] | None:
+def _read_run(folder: Path, marks: Marks) -> list[Any] | None:
     try:
-        metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+        metrics = json.loads((folder / "metrics.json").read_text("utf-8")) | {"rung": _rung(folder)}
         record = json.loads((folder / "run.json").read_text("utf-8"))
-        return {
-            "marks": marks,
-            "name": str(record["name"]),
-            "symbols": sorted(record["markets"]),
-            "synthetic": bool(record["synthetic"]),
-            "settlement": str(record["settlement"]),
-            "metrics": {name: metrics[name] for name in CATALOGUE if name in metrics},
-            "labels": list(read_labels(folder)),
-        }
+        return [
+            marks,
+            str(record["name"]),
+            sorted(record["markets"]),
+            bool(record["synthetic"]),
+            str(record["settlement"]),
+            [metrics.get(name) for name in CATALOGUE],
+            *read_labels(folder),
+        ]
     except (OSError, ValueError, KeyError, TypeError, DataError):
         return None
 
 
-def _entry(key: str, line: dict[str, Any]) -> Entry:
-    tags, note = line["labels"]
-    return Entry(
-        key,
-        line["name"],
-        tuple(line["symbols"]),
-        line["synthetic"],
-        line["settlement"],
-        line["metrics"],
-        Labels(tuple(tags), note),
-    )
+def _rung(folder: Path) -> int | None:
+    """The rung of the verdict that a folder keeps; None where it keeps none."""
+    kept = stored_record(folder)
+    return None if kept is None else int(kept["verdict"]["rung"])
 
 
-def _read_index(root: Path) -> dict[str, Any]:
+def _entry(
+    key: str,
+    name: str,
+    symbols: Sequence[str],
+    synthetic: bool,
+    settlement: str,
+    values: Sequence[float | int | bool | None],
+    tags: Sequence[str],
+    note: str,
+) -> Entry:
+    metrics = dict(zip(CATALOGUE, values, strict=True))
+    return Entry(key, name, tuple(symbols), synthetic, settlement, metrics, Labels(tuple(tags), note))
+
+
+def _read_index(root: Path) -> dict[str, list[Any]]:
+    """The lines of the index file by folder; none where it is missing, damaged, or of other metrics."""
     try:
         content = json.loads((root / INDEX).read_text("utf-8"))
-        known: dict[str, Any] = content["runs"] if content["version"] == VERSION else {}
-        needed = {"marks", "name", "symbols", "synthetic", "settlement", "metrics", "labels"}
-        return known if all(needed <= line.keys() for line in known.values()) else {}
+        known: dict[str, list[Any]] = content["runs"] if content["version"] == VERSION else {}
+        sound = content["metrics"] == list(CATALOGUE) and all(
+            len(line) == len(LINE) and len(line[LINE.index("values")]) == len(CATALOGUE) for line in known.values()
+        )
+        return known if sound else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
-def _write_index(root: Path, runs: dict[str, Any]) -> None:
+def _write_index(root: Path, runs: dict[str, list[Any]]) -> None:
     """Writes the index whole; a folder that cannot be written to is listed without one."""
+    content = {"version": VERSION, "metrics": list(CATALOGUE), "runs": runs}
     try:
         with atomic_file(root / INDEX) as scratch:
-            scratch.write_text(json.dumps({"version": VERSION, "runs": runs}), "utf-8")
+            scratch.write_text(json.dumps(content, separators=(",", ":")), "utf-8")
     except OSError:
         return

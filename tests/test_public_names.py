@@ -61,9 +61,28 @@ def test_editors_see_the_names_that_python_resolves() -> None:
     assert set(crossgate.__all__) <= set(dir(crossgate))
 
 
+HEAVY = "torch matplotlib scipy.stats scipy.optimize statsmodels arch skfolio sklearn optuna dask"
+
+
 def test_the_import_is_light() -> None:
-    """`import crossgate` loads none of the libraries that do the work."""
-    assert loaded_after("import crossgate", "torch numba pandas numpy matplotlib backtrader rich pydantic") == []
+    """`import crossgate` and the command line load none of the libraries that do the work."""
+    working = "numpy pandas pyarrow numba backtrader pydantic scipy talib ccxt jinja2"
+    for code in ("import crossgate", "import crossgate.command_line"):
+        assert loaded_after(code, f"{HEAVY} {working}") == []
+
+
+def test_a_list_of_runs_is_light(tmp_path: Path) -> None:
+    """`crossgate runs` works with figures that are written already: no array, no table, no statistics."""
+    words = ["crossgate", "runs", str(tmp_path)]
+    code = f"import sys; sys.argv = {words}\nfrom crossgate.command_line import main\n"
+    code += "try: main()\nexcept SystemExit: pass"
+    assert loaded_after(code, f"{HEAVY} numpy pandas pyarrow numba backtrader scipy talib jinja2") == []
+
+
+def test_statistics_are_loaded_only_where_they_are_used() -> None:
+    """Neither the engine, the kernel, a config nor a report imports a library of statistics that it might not need."""
+    modules = "crossgate.config, crossgate.job, crossgate.sweeping, backtests.engine, backtests.kernel, reports.report"
+    assert loaded_after(f"import {modules}", HEAVY.replace("matplotlib", "")) == []
 
 
 def test_playing_kept_forecasts_leaves_torch_alone() -> None:

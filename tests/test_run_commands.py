@@ -61,6 +61,11 @@ def test_runs_are_listed_sorted_and_chosen(root: Path, capsys: pytest.CaptureFix
     assert code == 0
     assert said.index("fast") < said.index("slow")
     assert "Trades" in said
+    code, said, _ = call("runs", root, "--sort", "rung", capsys=capsys)
+    assert said.splitlines()[1].split()[:3] == ["folder", "markets", "Rung"]
+    rung = json.loads((root / "demo" / "verdict.json").read_text("utf-8"))["verdict"]["rung"]
+    code, said, _ = call("runs", root, "--where", f"rung={rung}", "--json", capsys=capsys)
+    assert {run["folder"]: run["metrics"]["rung"] for run in json.loads(said)["runs"]}["demo"] == rung
     code, said, _ = call("runs", root, "--where", "trades>=19", "--where", "trades<=19", "--json", capsys=capsys)
     found = [run["folder"] for run in json.loads(said)["runs"]]
     assert "fast" in found

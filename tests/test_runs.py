@@ -17,6 +17,7 @@ from foundation.errors import DataError, ParameterError
 from reports.index import INDEX, choose_runs, list_runs
 from reports.labels import FILE, Labels, change_labels, read_labels
 from reports.report import write_report
+from reports.stored_verdict import VERDICT, keep_verdict
 
 TREE = Path(__file__).resolve().parent.parent
 
@@ -48,11 +49,17 @@ def test_every_run_is_listed_and_nothing_else(root: Path) -> None:
     assert list_runs(root) == found
 
 
-@pytest.mark.parametrize("damage", ["", "{", '{"version": 1, "runs": {"one": {}}}', '{"version": 0, "runs": {}}', "[]"])
+DAMAGES = ["", "{", '{"version": 2, "metrics": [], "runs": {}}', '{"version": 0, "runs": {}}', "[]", "cut", "short"]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_index_makes_itself_anew(root: Path, damage: str) -> None:
     """Whatever stands in the index file, the list is that of the folders, and the next one is sound."""
     found = list_runs(root)
-    (root / INDEX).write_text(damage)
+    content = json.loads((root / INDEX).read_text())
+    content["runs"]["one"] = content["runs"]["one"][:3]
+    cut = (root / INDEX).read_text()[:-20]
+    (root / INDEX).write_text({"cut": cut, "short": json.dumps(content)}.get(damage, damage))
     assert list_runs(root) == found
     assert len(json.loads((root / INDEX).read_text())["runs"]) == 2
 
@@ -67,6 +74,21 @@ def test_new_changed_and_removed_runs_show_at_once(root: Path) -> None:
     assert list_runs(root)[0].metrics["trades"] == 77
     shutil.rmtree(root / "sweep")
     assert [run.folder for run in list_runs(root)] == ["one", "three"]
+
+
+def test_the_rung_of_the_verdict_is_a_figure_like_others(root: Path) -> None:
+    """It comes from the verdict that a folder keeps, is sorted and chosen by, follows a new one, and may be missing."""
+    record = {"facts": {}, "verdict": {"rung": 6}, "examination": None}
+    keep_verdict(root / "one", record)
+    (root / "sweep" / "two" / VERDICT).unlink()
+    assert [run.metrics["rung"] for run in list_runs(root)] == [6, None]
+    assert [run.name for run in choose_runs(list_runs(root), ["rung>=4"])] == ["slow"]
+    keep_verdict(root / "sweep" / "two", {**record, "verdict": {"rung": 8}})
+    assert [run.name for run in choose_runs(list_runs(root), sort="rung")] == ["fast", "slow"]
+    keep_verdict(root / "one", {**record, "verdict": {"rung": 9}})
+    assert [run.name for run in choose_runs(list_runs(root), sort="rung")] == ["slow", "fast"]
+    (root / "one" / VERDICT).write_text("{")
+    assert list_runs(root)[0].metrics["rung"] is None
 
 
 def test_half_a_run_is_no_run(root: Path) -> None:
