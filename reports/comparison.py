@@ -87,6 +87,11 @@ class Comparison:
         """The share of a row's entries that the column's run made too."""
         return shared_entries({name: run.positions for name, run in self.runs.items()})
 
+    @property
+    def currency(self) -> str:
+        """The settlement currency of the runs, or all of theirs."""
+        return " or ".join(dict.fromkeys(str(run.record["settlement"]) for run in self.runs.values()))
+
     def __str__(self) -> str:
         metrics = [[CATALOGUE[name].label, *self._written(name)] for name in SIDE_BY_SIDE]
         lines = _columns(["", *self.runs], metrics)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from markupsafe import Markup
+
 from foundation.errors import ParameterError
 from foundation.files import atomic_file
 from reports.comparison import Comparison
+from reports.comparison_payload import payload
 from reports.page import draw
 from reports.sections import comparison as sections
-from reports.templating import render
+from reports.templating import CHARTS, render
+
+SCRIPTS = (CHARTS, *(f"scripts/{name}.js" for name in ("panel", "curves", "controls", "compare")))
 
 SECTIONS = (
     sections.curves,
     sections.metrics,
     sections.differences,
     sections.settings,
-    sections.rolling,
     sections.likeness,
 )
 
@@ -35,6 +39,8 @@ def write_page(comparison: Comparison, out: Path) -> Path:
         synthetic=any(run.record["synthetic"] for run in comparison.runs.values()),
         warnings=comparison.warnings,
         sections=[make(comparison) for make in SECTIONS],
+        data=Markup(payload(comparison).replace("<", "\\u003c")),
+        scripts=SCRIPTS,
     )
     with atomic_file(target) as scratch:
         scratch.write_text(text, "utf-8")

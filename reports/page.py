@@ -16,7 +16,7 @@ from reports.templating import CHARTS, render
 
 SCRIPTS = (
     CHARTS,
-    *(f"scripts/{name}.js" for name in ("marks", "chart", "controls", "trades", "main")),
+    *(f"scripts/{name}.js" for name in ("panel", "marks", "chart", "controls", "trades", "main")),
 )
 
 

@@ -16,16 +16,17 @@ from result_factory import HOUR, START, make_market, make_result, make_trades
 
 from crossgate.summary import comparison_record
 from markets.candles import FloatArray
+from reports import comparison_payload
 from reports.comparison import Comparison, compare
 from reports.comparison_page import write_page
+from reports.comparison_payload import payload
 from reports.curves import EquityCurve, equity_curve
 from reports.overlap import holding_overlap, return_correlation, shared_entries
+from reports.packing import unpack
 from reports.paired import paired_differences, resample_whole
 from reports.palette import look
 from reports.rolling import rolling_bars, rolling_sharpe
 from strategies.parameters import RiskParams
-
-READY = {"ready": False}
 
 
 def curve(returns: FloatArray, *, first: int = 0) -> EquityCurve:
@@ -192,21 +193,71 @@ def page_of_ten(ten_runs: Comparison, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_ten_runs_can_be_read_on_one_page(scheme: str, browser: Any, page_of_ten: Path) -> None:
     """Quiet, alone, with every run in every table and legend, and every text readable, light and dark."""
-    with open_page(browser, page_of_ten, color_scheme=scheme, **READY) as (page, errors, requests):
+    with open_page(browser, page_of_ten, color_scheme=scheme) as (page, errors, requests):
         assert errors == []
         assert requests == [page_of_ten.as_uri()]
-        for section in ("equity", "metrics", "differences", "settings", "rolling", "likeness"):
+        for section in ("curves", "metrics", "differences", "settings", "likeness"):
             assert page.locator(f"#{section}").is_visible()
         assert page.locator("#differences tbody tr").count() == 9
         assert page.locator("#likeness table").count() == 3
-        assert page.locator("#equity .legend").first.locator("li").count() == 10
+        assert page.locator("#chart-panel .legend li").count() == 10
+        assert page.locator("#curves .static").is_hidden()
         assert "risk.leverage" in page.locator("#settings").inner_text()
         assert faint_texts(page) == []
 
 
+def test_curves_are_zoomed_hidden_and_read(browser: Any, page_of_ten: Path) -> None:
+    """Four panes on one time scale, under one crosshair; a run that is switched off is drawn and told no more."""
+    with open_page(browser, page_of_ten) as (page, errors, _):
+        assert page.evaluate("report.chart.chart.panes().length") == 4
+        width = "(one => one.to - one.from)(report.chart.chart.timeScale().getVisibleLogicalRange())"
+        began = page.evaluate(width)
+        page.get_by_role("button", name="Zoom in").click()
+        assert page.evaluate(width) == pytest.approx(0.6 * began, rel=0.05)
+        page.locator(".canvas").focus()
+        page.keyboard.press("0")
+        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        assert page.evaluate(width) == pytest.approx(began, rel=0.05)
+        page.keyboard.press("n")
+        readout = page.locator(".readout")
+        assert readout.locator("span").count() == 10
+        last = readout.locator("time").inner_text()
+        page.locator("[data-run='3']").uncheck()
+        assert readout.locator("span").count() == 9
+        assert page.evaluate("report.chart.lines[3].every(one => !one.options().visible)")
+        page.locator(".canvas").scroll_into_view_if_needed()
+        box = page.locator(".canvas").bounding_box()
+        page.mouse.move(box["x"] + 200, box["y"] + 0.8 * box["height"])
+        page.wait_for_function(f"document.querySelector('.readout time').textContent !== '{last}'")
+        assert errors == []
+
+
+def test_curves_on_paper_are_the_figures(browser: Any, page_of_ten: Path) -> None:
+    """Print shows the figures drawn beforehand: equity, growth over the first, rolling Sharpe; no control."""
+    with open_page(browser, page_of_ten) as (page, _, _):
+        page.emulate_media(media="print")
+        assert page.locator("#chart-panel").is_hidden()
+        assert page.locator("#curves .static figure").count() == 3
+        assert page.locator("button:visible, input:visible").count() == 0
+
+
+def test_curves_are_packed_as_they_were(ten_runs: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every close, or of long runs the last of each group on one clock, with the deepest drawdown inside it."""
+    whole = json.loads(payload(ten_runs))["runs"]
+    curve = next(iter(ten_runs.curves.values()))
+    assert unpack(whole[0]["equity"]) == pytest.approx(curve.equity, rel=1e-6)
+    assert unpack(whole[0]["growth"]) == pytest.approx(np.ones(len(curve.equity)))
+    monkeypatch.setattr(comparison_payload, "MOST_POINTS", 50)
+    runs = json.loads(payload(ten_runs))["runs"]
+    assert len({tuple(unpack(run["time"])) for run in runs}) == 1
+    assert len(unpack(runs[0]["time"])) <= 51
+    assert unpack(runs[3]["drawdown"]).min() == pytest.approx(unpack(whole[3]["drawdown"]).min())
+    assert unpack(runs[3]["equity"])[-1] == pytest.approx(unpack(whole[3]["equity"])[-1])
+
+
 def test_ten_runs_fit_a_phone(browser: Any, page_of_ten: Path) -> None:
     """Wide tables scroll in their own frames, never the page; the theme can be switched there too."""
-    with open_page(browser, page_of_ten, width=375, is_mobile=True, has_touch=True, **READY) as (page, errors, _):
+    with open_page(browser, page_of_ten, width=375, is_mobile=True, has_touch=True) as (page, errors, _):
         assert page.evaluate("document.documentElement.scrollWidth") == 375
         page.get_by_role("button", name="Switch to dark colours").tap()
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(19, 23, 28)"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from markets.candles import FloatArray, IntArray
 from reports import formats, tables
 from reports.comparison import Comparison
+from reports.comparison_payload import group_length, relative_growth, shared_window
 from reports.comparison_tables import difference_table, likeness_tables
 from reports.figures import draw_lines
-from reports.parts import Chart, Grid, Paragraph, Part, Section, legend
-from reports.rolling import rolling_bars, rolling_sharpe
+from reports.parts import Chart, Grid, Paragraph, Part, Section, Widget, legend
+from reports.rolling import rolling_sharpe
+from reports.sections.market import COPYRIGHT, SPANS
 from reports.sections.performance import equity_chart
 from reports.tables import Cell, Table
 
@@ -54,40 +55,50 @@ def differences(comparison: Comparison) -> Section:
 
 
 def curves(comparison: Comparison) -> Section:
-    """Equity and drawdown over one another, then what each run is worth in terms of the first."""
-    chart = equity_chart(comparison.curves, _currency(comparison), "compared")
-    return Section("equity", "Equity", "Equity and drawdown", [chart, *_relative(comparison)])
-
-
-def _relative(comparison: Comparison) -> list[Part]:
-    names = list(comparison.curves)
-    first, *others = comparison.curves.values()
-    lines: dict[str, tuple[IntArray, FloatArray]] = {names[0]: (first.timestamp, np.ones(len(first.equity)))}
-    for name, run in zip(names[1:], others, strict=True):
-        shared, ours, theirs = np.intersect1d(first.timestamp, run.timestamp, True, return_indices=True)
-        alive = first.equity[ours] > 0.0
-        growth = run.equity[theirs][alive] / run.cash / (first.equity[ours][alive] / first.cash)
-        lines[name] = (shared[alive], growth)
-    ends = "; ".join(f"{name} {formats.ratio(float(ratio[-1]))}" for name, (_, ratio) in lines.items() if len(ratio))
-    return [
-        Chart(
-            "relative",
-            lambda sheet: draw_lines(lines, sheet, f"Growth over that of {names[0]}", level=1.0),
-            f"Line chart of the growth of each run over that of {names[0]}, at the end: {ends}.",
-            f"A line that rises gains on {names[0]}.",
-            legend(names),
-            low=True,
-        )
+    """The curves of the runs over one another: equity, drawdown, growth over the first run, rolling Sharpe ratio."""
+    drawn = [
+        equity_chart(comparison.curves, comparison.currency, "compared"),
+        _relative(comparison),
+        _rolling(comparison),
     ]
+    return Section("curves", "Curves", "The curves of the runs", [Widget("curves.html", _controls(comparison), drawn)])
 
 
-def rolling(comparison: Comparison) -> Section:
-    """The Sharpe ratio of the last 90 days, through time."""
-    bars = min(rolling_bars(run) for run in comparison.curves.values())
-    lines = {name: rolling_sharpe(run, bars) for name, run in comparison.curves.items()}
+def _controls(comparison: Comparison) -> dict[str, Any]:
+    """What the interactive chart offers."""
+    curves = comparison.curves
+    first, last = (edge(int(one.timestamp[at]) for one in curves.values()) for edge, at in ((min, 0), (max, -1)))
+    days = (last - first) / 86_400e9
+    return {
+        "spans": [one for one in SPANS if one[0] < days],
+        "legend": legend(curves),
+        "first": next(iter(curves)),
+        "grouped": group_length(comparison) // max(one.bar for one in curves.values()),
+        "copyright": COPYRIGHT,
+        "described": f"Curves of {', '.join(curves)}: equity, drawdown, growth over that of the first, rolling Sharpe.",
+    }
+
+
+def _relative(comparison: Comparison) -> Chart:
+    names = list(comparison.curves)
     first = next(iter(comparison.curves.values()))
+    lines = {name: relative_growth(first, run) for name, run in comparison.curves.items()}
+    ends = "; ".join(f"{name} {formats.ratio(float(ratio[-1]))}" for name, (_, ratio) in lines.items() if len(ratio))
+    return Chart(
+        "relative",
+        lambda sheet: draw_lines(lines, sheet, f"Growth over that of {names[0]}", level=1.0),
+        f"Line chart of the growth of each run over that of {names[0]}, at the end: {ends}.",
+        f"A line that rises gains on {names[0]}.",
+        legend(names),
+        low=True,
+    )
+
+
+def _rolling(comparison: Comparison) -> Chart:
+    bars, first = shared_window(comparison), next(iter(comparison.curves.values()))
+    lines = {name: rolling_sharpe(run, bars) for name, run in comparison.curves.items()}
     days = formats.decimal(bars * first.bar / 86_400e9, digits=0)
-    chart = Chart(
+    return Chart(
         "rolling",
         lambda sheet: draw_lines(lines, sheet, f"Sharpe of the last {days} days, a year"),
         f"Line chart of the yearly Sharpe ratio of the last {days} days of each run, through time.",
@@ -95,7 +106,6 @@ def rolling(comparison: Comparison) -> Section:
         legend(lines),
         low=True,
     )
-    return Section("rolling", "Rolling Sharpe", "Through time", [chart])
 
 
 def likeness(comparison: Comparison) -> Section:
@@ -105,7 +115,3 @@ def likeness(comparison: Comparison) -> Section:
         *(Grid(table) for table in likeness_tables(comparison)),
     ]
     return Section("likeness", "Likeness", "How alike are they?", parts)
-
-
-def _currency(comparison: Comparison) -> str:
-    return " or ".join(dict.fromkeys(str(run.record["settlement"]) for run in comparison.runs.values()))

@@ -17,7 +17,7 @@ from reports.sentences import explain_no_trade
 
 ZOOM_TRADES = 30
 COPYRIGHT = "Copyright (с) 2026 TradingView, Inc."  # noqa: RUF001 - as in its notice
-_SPANS = ((365, "1Y", "One year"), (90, "3M", "Three months"), (30, "1M", "One month"), (7, "1W", "One week"))
+SPANS = ((365, "1Y", "One year"), (90, "3M", "Three months"), (30, "1M", "One month"), (7, "1W", "One week"))
 
 
 def price(findings: Findings) -> Section:
@@ -34,7 +34,7 @@ def _controls(findings: Findings) -> dict[str, Any]:
     result, traded = findings.result, not findings.trades.empty
     symbols = [market.symbol for market in result.markets]
     days = len(findings.curve.equity) * findings.curve.bar / 86_400e9
-    spans = [one for one in _SPANS if one[0] < days]
+    spans = [one for one in SPANS if one[0] < days]
     layers = [("trades", "Trades", True), ("levels", "Stops and targets", True)] if traded else []
     layers += [("liquidation", "Liquidation price", True), ("fit", "Scale to the liquidation price", False)]
     layers += [("forecast", "Forecast interval", True)] if findings.evidence else []

@@ -1,14 +1,11 @@
 "use strict";
 // The chart: candles over equity, drawdown and position, on one time scale and under one crosshair.
-report.Chart = class {
+report.Chart = class extends report.Panel {
   constructor(panel, data) {
-    this.panel = panel;
+    super(panel);
     this.data = data;
     this.layers = { trades: true, levels: true, forecast: true, liquidation: true, baselines: false, fit: false };
-    this.box = panel.querySelector(".canvas");
-    this.readout = panel.querySelector(".readout");
     this.number = 0;
-    this.chart = LightweightCharts.createChart(this.box, this.options());
     this.addSeries();
     this.marks = new report.Marks(data.trades, this.layers);
     this.series.price.attachPrimitive(this.marks);
@@ -22,26 +19,10 @@ report.Chart = class {
     this.span(Math.min(this.market.time.length, 400));
   }
 
-  options() {
-    return {
-      autoSize: true,
-      layout: { attributionLogo: true, fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 12 },
-      timeScale: { timeVisible: true, secondsVisible: false, minBarSpacing: 0.001, enableConflation: true, rightOffset: 2 },
-      crosshair: { mode: LightweightCharts.CrosshairMode.Normal },
-      localization: { locale: "en-GB", dateFormat: "dd MMM yyyy" },
-      // The wheel alone belongs to the page; with Ctrl, as when fingers pinch, it zooms.
-      handleScroll: { mouseWheel: false, vertTouchDrag: false },
-      handleScale: { mouseWheel: false },
-    };
-  }
-
   addSeries() {
     const { CandlestickSeries, LineSeries, BaselineSeries } = LightweightCharts;
-    const quiet = { priceLineVisible: false, lastValueVisible: false };
-    const percent = { type: "custom", minMove: 0.0001, formatter: (value) => report.percent(value) };
-    const money = { type: "custom", minMove: 1e-5, formatter: (value) => report.amount(value, 0) };
-    const plain = { type: "custom", minMove: 1e-8, formatter: (value) => report.short(value) };
-    const add = (kind, pane, options) => this.chart.addSeries(kind, { ...quiet, ...options }, pane);
+    const { percent, money, plain } = this.formats;
+    const add = (kind, pane, options) => this.add(kind, pane, options);
     this.series = {
       price: add(CandlestickSeries, 0, { borderVisible: false }),
       equity: add(LineSeries, 1, { lineWidth: 2, priceFormat: money }),
@@ -52,18 +33,16 @@ report.Chart = class {
       add(LineSeries, 1, { lineWidth: 1, lineStyle: [2, 1, 3][at % 3], priceFormat: money, crosshairMarkerVisible: false }));
     this.chart.panes().forEach((pane, at) => pane.setStretchFactor([6, 2, 1.3, 1.1][at]));
     this.chart.priceScale("right", 2).applyOptions({ scaleMargins: { top: 0.15, bottom: 0.08 } });
-    this.titles = this.chart.panes().slice(1).map((pane) =>
-      LightweightCharts.createTextWatermark(pane, { horzAlign: "left", vertAlign: "top", lines: [] }));
+    this.addTitles(1);
   }
 
   fillAccount() {
     const { account, baselines } = this.data;
-    const points = (times, values) => Array.from(times, (time, at) => ({ time, value: values[at] }));
-    this.series.equity.setData(points(account.time, account.equity));
-    this.series.drawdown.setData(points(account.time, account.drawdown));
+    this.series.equity.setData(this.points(account.time, account.equity));
+    this.series.drawdown.setData(this.points(account.time, account.drawdown));
     const [low, high] = account.equity.reduce(([least, most], one) => [Math.min(least, one), Math.max(most, one)], [Infinity, 0]);
-    if (low > 0 && high >= 10 * low) this.chart.priceScale("right", 1).applyOptions({ mode: LightweightCharts.PriceScaleMode.Logarithmic });
-    baselines.forEach((one, at) => this.baselines[at].setData(points(one.time, one.equity)));
+    this.scaleMoney(1, low, high);
+    baselines.forEach((one, at) => this.baselines[at].setData(this.points(one.time, one.equity)));
   }
 
   // Puts the candles and positions of one market in the chart.
@@ -83,27 +62,14 @@ report.Chart = class {
     this.series.price.setData(price);
     const brief = time.length > 1 && time[1] - time[0] < 60;
     this.chart.applyOptions({ timeScale: { secondsVisible: brief } });
-    this.series.position.setData(Array.from(time, (one, at) => ({ time: one, value: position[at] })));
+    this.series.position.setData(this.points(time, position));
     this.marks.show(market, number);
   }
 
   // Puts the colours of the page on the chart.
   paint() {
     const { colour, faint } = report;
-    const line = { color: colour("rule") };
-    this.chart.applyOptions({
-      layout: {
-        background: { type: "solid", color: colour("paper") }, textColor: colour("muted"),
-        panes: { separatorColor: colour("rule"), separatorHoverColor: faint("muted", 0.2) },
-      },
-      grid: { vertLines: line, horzLines: line },
-      rightPriceScale: { borderColor: colour("rule") },
-      timeScale: { borderColor: colour("rule") },
-      crosshair: {
-        vertLine: { color: colour("muted"), labelBackgroundColor: colour("muted") },
-        horzLine: { color: colour("muted"), labelBackgroundColor: colour("muted") },
-      },
-    });
+    this.paintGround([`Equity, ${this.data.currency}`, "Drawdown", "Position"]);
     const [up, down] = [colour("rise"), colour("fall")];
     this.series.price.applyOptions({ upColor: up, downColor: down, wickUpColor: up, wickDownColor: down });
     this.series.equity.applyOptions({ color: colour("run") });
@@ -117,33 +83,12 @@ report.Chart = class {
     });
     this.baselines.forEach((one, at) =>
       one.applyOptions({ color: colour(["first", "second", "third"][at % 3]), visible: this.layers.baselines }));
-    const names = [`Equity, ${this.data.currency}`, "Drawdown", "Position"];
-    this.titles.forEach((title, at) => title.applyOptions({
-      lines: [{ text: names[at], color: colour("muted"), fontSize: 12, fontFamily: getComputedStyle(document.body).fontFamily }],
-    }));
     this.marks.update();
   }
 
   layer(name, on) {
     this.layers[name] = on;
     this.paint();
-  }
-
-  // Shows the last `bars` bars.
-  span(bars) {
-    const count = this.market.time.length;
-    this.reveal(count - bars, count);
-  }
-
-  // Shows every bar.
-  all() {
-    this.chart.timeScale().fitContent();
-  }
-
-  // Shows the bars from one row to another.
-  reveal(from, to) {
-    const axis = this.chart.timeScale();
-    axis.setVisibleLogicalRange({ from: from - 0.5, to: to + 1.5 });
   }
 
   // Shows a trade in the middle of its surroundings, and marks it.
@@ -170,16 +115,6 @@ report.Chart = class {
     const at = own.indexOf(this.marks.chosen);
     const next = at < 0 ? (way < 0 ? own.length - 1 : 0) : Math.min(own.length - 1, Math.max(0, at + way));
     this.jump(own[next]);
-  }
-
-  // Pans by a share of what is in view, or zooms; the bar at the share `about` of the width stays where it is.
-  move(shift, zoom, about = 0.5) {
-    const range = this.chart.timeScale().getVisibleLogicalRange();
-    if (!range) return;
-    const width = range.to - range.from;
-    const wanted = Math.min(Math.max(width * zoom, 10), 1.2 * this.market.time.length);
-    const from = range.from + shift * width + about * (width - wanted);
-    this.chart.timeScale().setVisibleLogicalRange({ from, to: from + wanted });
   }
 
   // Says in words what stands under the crosshair, else what the last bar in view shows.

@@ -43,7 +43,7 @@ report.connectControls = function (chart) {
     for (const one of panel.querySelectorAll(selector)) one.addEventListener(event, () => act(one));
   };
   on("[data-days]", "click", (button) => {
-    const { time } = chart.market;
+    const time = chart.times();
     if (button.dataset.days === "all") return chart.all();
     const from = time[time.length - 1] - 86400 * Number(button.dataset.days);
     chart.span(Math.min(time.length, Math.max(10, time.length - 1 - report.rowOf(time, from))));
@@ -60,13 +60,14 @@ report.connectControls = function (chart) {
     event.preventDefault();
     chart.move(0, Math.exp(event.deltaY / 300), (event.clientX - box.getBoundingClientRect().left) / box.clientWidth);
   }, { passive: false });
-  const count = () => chart.market.time.length;
+  const count = () => chart.times().length;
   const keys = {
     ArrowLeft: () => chart.move(-0.15, 1), ArrowRight: () => chart.move(0.15, 1),
     "+": () => chart.move(0, 0.7), "=": () => chart.move(0, 0.7), "-": () => chart.move(0, 1 / 0.7),
     Home: () => chart.reveal(0, 200), End: () => chart.reveal(count() - 200, count()),
-    "0": () => chart.all(), n: () => chart.step(1), p: () => chart.step(-1),
+    "0": () => chart.all(),
   };
+  if (chart.step) Object.assign(keys, { n: () => chart.step(1), p: () => chart.step(-1) });
   box.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in keys)) return;
     event.preventDefault();

@@ -1,0 +1,97 @@
+"""The payload of a comparison: the curves of its runs, as the scripts of its page draw them."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+
+from markets.candles import FloatArray, IntArray
+from reports.comparison import Comparison
+from reports.curves import EquityCurve
+from reports.packing import pack
+from reports.palette import look
+from reports.rolling import rolling_bars, rolling_sharpe
+
+# A line of more points than this is drawn by groups of bars, the same for all runs.
+MOST_POINTS = 10_000
+# The dashes of lightweight-charts that look most like those of the palette, by their number there.
+STYLES = (0, 2, 1, 3, 4)
+
+
+def payload(comparison: Comparison) -> str:
+    """The payload as JSON; equal comparisons give equal text.
+
+    A timestamp is a bar's open in seconds. `runs`: of each its name, its look, equity and drawdown at every bar's
+    close, and over times of their own its growth over that of the first run and its rolling Sharpe ratio.
+    """
+    curves = comparison.curves
+    width, bars = group_length(comparison), shared_window(comparison)
+    first = next(iter(curves.values()))
+    content = {
+        "currency": comparison.currency,
+        "days": _days(bars * first.bar),
+        "runs": [
+            {"name": name, **_look(at), **_run(curve, first, width, bars)}
+            for at, (name, curve) in enumerate(curves.items())
+        ],
+    }
+    return json.dumps(content, sort_keys=True, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+def group_length(comparison: Comparison) -> int:
+    """How long a group of bars is that stands for one point, in nanoseconds: a whole number of the longest bars."""
+    curves = list(comparison.curves.values())
+    bar = max(one.bar for one in curves)
+    span = max(int(one.timestamp[-1]) for one in curves) - min(int(one.timestamp[0]) for one in curves)
+    return bar * max(1, math.ceil(span / bar / MOST_POINTS))
+
+
+def shared_window(comparison: Comparison) -> int:
+    """Over how many bars the Sharpe ratio rolls: the same for all runs."""
+    return min(rolling_bars(run) for run in comparison.curves.values())
+
+
+def relative_growth(first: EquityCurve, run: EquityCurve) -> tuple[IntArray, FloatArray]:
+    """The growth of a run over that of the first one on the bars they share, while the first is not ruined."""
+    shared, ours, theirs = np.intersect1d(first.timestamp, run.timestamp, True, return_indices=True)
+    alive = first.equity[ours] > 0.0
+    growth = run.equity[theirs][alive] / run.cash / (first.equity[ours][alive] / first.cash)
+    return shared[alive], growth
+
+
+def _look(number: int) -> dict[str, Any]:
+    colour, dashes = look(number)
+    return {"colour": colour, "style": STYLES[dashes]}
+
+
+def _run(curve: EquityCurve, first: EquityCurve, width: int, bars: int) -> dict[str, Any]:
+    stamps, ends, starts = _groups(curve.timestamp, width)
+    columns = {
+        "time": stamps,
+        "equity": curve.equity[ends],
+        "drawdown": -np.maximum.reduceat(curve.drawdown, starts),
+    }
+    for name, (times, values) in {
+        "growth": relative_growth(first, curve), "rolling": rolling_sharpe(curve, bars),
+    }.items():  # fmt: skip
+        columns[f"{name}_time"], ends, _ = _groups(times, width)
+        columns[name] = values[ends]
+    return {name: pack(values) for name, values in columns.items()}
+
+
+def _groups(timestamp: IntArray, width: int) -> tuple[IntArray, IntArray, IntArray]:
+    """Bars in groups of one length on one clock: the seconds of their first bars, the rows of their last and first."""
+    if len(timestamp) == 0:
+        none = np.zeros(0, dtype=np.int64)
+        return none, none, none
+    numbers = timestamp // width
+    starts = np.flatnonzero(np.diff(numbers, prepend=numbers[0] - 1))
+    ends = np.append(starts[1:], len(timestamp)) - 1
+    return timestamp[starts] // 1_000_000_000, ends, starts
+
+
+def _days(length: int) -> str:
+    return f"{length / 86_400e9:.0f}"
