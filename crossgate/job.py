@@ -154,7 +154,7 @@ def saved_model(config: Config) -> TrainedModel:
     trained = replace(load_model(str(config.model.load)), calibration=config.calibration)
     for asked, saved in ((config.features, trained.features), (config.model.lstm, trained.model)):
         values = saved.model_dump(mode="json")
-        for name, value in asked.model_dump(mode="json").items():
+        for name, value in asked.model_dump(mode="json", exclude={"device"}).items():
             if value != values[name]:
                 problem = f"is not what {config.model.load} was trained with"
                 fix = f"write {json.dumps(values[name])}"

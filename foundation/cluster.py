@@ -46,17 +46,20 @@ class ClusterClient:
     """A connection to a scheduler, whose workers have been sent an object that all calls share.
 
     joblib's own way to such a cluster is not taken: with a single worker it works in this process, and what a
-    lost scheduler leaves behind it takes for results. Raises ParameterError where no scheduler or worker answers.
+    lost scheduler leaves behind it takes for results. `resource`: calls go only to workers that were started with it,
+    one at a time to each. Raises ParameterError where no scheduler or worker answers.
     """
 
-    def __init__(self, address: str, shared: Any) -> None:
-        self._address, self._client = address, _connect(address)
+    def __init__(self, address: str, shared: Any, resource: str = "") -> None:
+        self._address, self._client, self._resource = address, _connect(address), resource
         try:
             self._client.wait_for_workers(1, timeout=PATIENCE)
         except TimeoutError:
             self.close()
-            fix = f"start some with: dask worker {address} --nthreads 1 (docs/scale.md)"
-            raise ParameterError("--cluster", "has no worker", value=address, fix=fix) from None
+            raise self._no_worker() from None
+        if not self._threads():
+            self.close()
+            raise self._no_worker()
         self._shared, self._sent = shared, self._send(shared)
 
     def close(self) -> None:
@@ -72,7 +75,7 @@ class ClusterClient:
         waiting: deque[tuple[tuple[Any, ...], Any]] = deque()
         try:
             for call in calls:
-                waiting.append((call, self._client.submit(function, self._sent, *call, pure=False)))
+                waiting.append((call, self._submit(function, call)))
                 if len(waiting) > AHEAD * max(self._threads(), 1):
                     yield self._result(function, *waiting.popleft())
             while waiting:
@@ -92,7 +95,7 @@ class ClusterClient:
                 if not self._alive():
                     raise
                 self._sent = self._send(self._shared)
-                future = self._client.submit(function, self._sent, *call, pure=False)
+                future = self._submit(function, call)
         raise CrossgateError(f"{self._address}: workers of the cluster die at the same piece of work again and again")
 
     def _wait(self, future: Any) -> Any:
@@ -111,6 +114,17 @@ class ClusterClient:
                 fix = "what was finished is kept: start one, then run the same command again"
                 raise CrossgateError(f"{self._address}: the cluster has no worker left; {fix}")
 
+    def _submit(self, function: Callable[..., Any], call: tuple[Any, ...]) -> Any:
+        needed = {self._resource: 1} if self._resource else None
+        return self._client.submit(function, self._sent, *call, pure=False, resources=needed)
+
+    def _no_worker(self) -> ParameterError:
+        """The error for a cluster none of whose workers can do the work."""
+        lacks = f"has no worker with the resource {self._resource}" if self._resource else "has no worker"
+        more = f" --resources {self._resource}=1" if self._resource else ""
+        fix = f"start some with: dask worker {self._address} --nthreads 1{more} (docs/scale.md)"
+        return ParameterError("--cluster", lacks, value=self._address, fix=fix)
+
     def _send(self, shared: Any) -> Any:
         return self._client.scatter([shared], broadcast=True, hash=False)[0]
 
@@ -123,7 +137,11 @@ class ClusterClient:
         return bool(self._client.status == "running")
 
     def _threads(self) -> int:
-        return sum(one["nthreads"] for one in self._client.scheduler_info(n_workers=-1)["workers"].values())
+        """The calls that can be worked on at a time, by the workers there are now."""
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        if self._resource:
+            return sum(int(one["resources"].get(self._resource, 0)) for one in workers)
+        return sum(one["nthreads"] for one in workers)
 
 
 def _lost(address: str, how: str) -> CrossgateError:

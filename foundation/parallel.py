@@ -37,14 +37,15 @@ def processors() -> int:
 
 
 def run_all(
-    function: Callable[..., T], calls: Sequence[tuple[Any, ...]], description: str, workers: int | None = None
-) -> list[T]:
+    function: Callable[..., T], calls: Sequence[tuple[Any, ...]], description: str, workers: int | None = None,
+    resource: str = "",
+) -> list[T]:  # fmt: skip
     """The results of `function(*call)` for every call, in the order of the calls.
 
     Each worker process uses one thread, so the results do not depend on how many there are.
     With one worker everything runs in this process. An exception in a call is raised here.
     """
-    return list(stream_all(function, calls, len(calls), description, workers=workers))
+    return list(stream_all(function, calls, len(calls), description, workers=workers, resource=resource))
 
 
 def stream_all(
@@ -55,13 +56,14 @@ def stream_all(
     *,
     shared: tuple[Any, ...] = (),
     workers: int | None = None,
+    resource: str = "",
 ) -> Generator[T]:
     """The results of `function(*shared, *call)`, one by one in the order of the calls, of which there are `total`.
 
     As `Crew.stream` of a crew that works once.
     """
     count = workers if running_cluster() else min(workers or processors(), max(total, 1))
-    with Crew(shared, count) as crew:
+    with Crew(shared, count, resource) as crew:
         yield from crew.stream(function, calls, total, description)
 
 
@@ -70,11 +72,12 @@ class Crew:
 
     `shared`: what every call begins with; it travels to each worker once. `workers`: how many processes, by default one
     a core; 1 works in this process. Inside `foundation.cluster.on_cluster` the workers are those of the cluster, unless
-    `workers` is 1. Each has one thread, so results do not depend on how many there are.
+    `workers` is 1. Each has one thread, so results do not depend on how many there are. `resource`: the work goes only
+    to workers of the cluster that were started with it, such as "GPU"; elsewhere it changes nothing.
     """
 
-    def __init__(self, shared: tuple[Any, ...] = (), workers: int | None = None) -> None:
-        self._shared, self._count = shared, workers or processors()
+    def __init__(self, shared: tuple[Any, ...] = (), workers: int | None = None, resource: str = "") -> None:
+        self._shared, self._count, self._resource = shared, workers or processors(), resource
         self._address = None if workers == 1 else running_cluster()
         self._stack = ExitStack()
         self._parcel: Parcel | None = None
@@ -130,7 +133,8 @@ class Crew:
 
     def _on_cluster(self, address: str, function: Callable[..., T], calls: Iterable[tuple[Any, ...]]) -> Iterator[T]:
         if self._cluster is None:
-            self._cluster = self._stack.enter_context(closing(ClusterClient(address, _parcel(self._shared, None))))
+            client = ClusterClient(address, _parcel(self._shared, None), self._resource)
+            self._cluster = self._stack.enter_context(closing(client))
         yield from self._cluster.stream(_call_packed, _packed(function, calls))
 
 

@@ -17,6 +17,7 @@ from foundation.errors import DataError
 from foundation.files import atomic_file, cache_home
 from foundation.fingerprint import fingerprint, source_fingerprint
 from markets.candles import FloatArray
+from models.devices import training_device
 from models.fitted import TrainedNetwork, read_network
 from models.parameters import LSTMParams
 from models.samples import Sample
@@ -56,7 +57,10 @@ class FoldJob:
 
     @property
     def key(self) -> str:
-        """The fingerprint of everything that the forecasts depend on, and of the source that makes them."""
+        """The fingerprint of everything that the forecasts depend on, and of the source that makes them.
+
+        The device counts: what the CPU makes is equal to the bit everywhere, what a GPU makes by rounding only.
+        """
         sample, last = self.sample, self.last
         settings = [
             sample.first,
@@ -66,7 +70,8 @@ class FoldJob:
             self.gap,
             self.test_first,
             self.scaling,
-            self.params.model_dump(mode="json"),
+            self.params.without_device(),
+            training_device(self.params),
         ]
         targets = [sample.target[:last], sample.returns[:last], sample.variance[:last]]
         begun = [] if self.before is None else [self.before.weights[name] for name in sorted(self.before.weights)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,37 +32,42 @@ class Best(NamedTuple):
     zero_loss: float
 
 
+class Task(NamedTuple):
+    """What a training starts from: an untrained network, and the rows that fit and choose its weights.
+
+    `fit` and `check`: the fit rows as one long chunk, the validation rows as chunks. `starts`: the fit rows at
+    which a chunk may begin. `seed` draws the chunks. `before`: the weights to begin at, in the place of the start.
+    """
+
+    network: ForecastNetwork
+    fit: Chunks
+    starts: IntArray
+    check: Chunks
+    params: LSTMParams
+    seed: int
+    before: Mapping[str, Tensor] | None = None
+
+
 class Descent:
     """AdamW on the loss at every bar of random chunks, one-cycle learning rate, gradient norm at most 1.
 
-    `fit` and `check`: the fit rows as one long chunk, the validation rows as chunks. `starts`: the fit rows at
-    which a chunk may begin. What is compared on the
-    validation rows, and kept, is the running average of the weights: of each step's the share 1 - `averaging`.
+    What is compared on the validation rows, and kept, is the running average of the weights: of each step's the share
+    1 - `averaging`. models/grouped/descent.py takes the same steps for many networks at once.
     """
 
-    def __init__(
-        self, network: ForecastNetwork, fit: Chunks, starts: IntArray, check: Chunks, params: LSTMParams, seed: int
-    ) -> None:
-        self.network, self.fit, self.starts, self.check, self.params = network, fit, starts, check, params
-        self.random = np.random.default_rng(seed)
-        self.optimiser = torch.optim.AdamW(
-            network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay
-        )
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser, params.learning_rate, total_steps=params.steps + 1
-        )
+    def __init__(self, task: Task) -> None:
+        self.task, self.network, self.params = task, task.network, task.params
+        self.random = np.random.default_rng(task.seed)
+        self.optimiser, self.schedule = make_schedule(self.network.parameters(), self.params)
         self.step = 0
         self.best = Best({}, 0, math.inf, math.inf)
-        self.average = copy.deepcopy(network)
+        self.average = copy.deepcopy(self.network)
 
-    def run(self, checkpoint: Checkpoint | None = None, before: Mapping[str, Tensor] | None = None) -> Best:
-        """The best weights; where a checkpoint was kept, from there on, to the same bits.
-
-        `before`: the weights to begin at, in the place of the start.
-        """
+    def run(self, checkpoint: Checkpoint | None = None) -> Best:
+        """The best weights; where a checkpoint was kept, from there on, to the same bits."""
         kept = checkpoint.read() if checkpoint else None
         if kept is None:
-            self._begin(before)
+            self._begin()
         else:
             self._restore(kept)
         while self.step < self.params.steps and self.step - self.best.steps < self.params.patience:
@@ -76,48 +81,45 @@ class Descent:
             checkpoint.remove()
         return self.best
 
-    def _begin(self, before: Mapping[str, Tensor] | None) -> None:
+    def _begin(self) -> None:
         """Compares a network that says zero, the start, and the weights to begin at where there are some."""
         self._compare()
         self.best = self.best._replace(zero_loss=self.best.loss)
         if self.params.start == "regression":
-            start_network(self.network, self.fit, self.params)
+            start_network(self.network, self.task.fit, self.params)
             self.average.load_state_dict(self.network.state_dict())
             self._compare()
-        if before is not None:
-            self.network.load_state_dict(before)
-            self.average.load_state_dict(before)
+        if self.task.before is not None:
+            self.network.load_state_dict(self.task.before)
+            self.average.load_state_dict(self.task.before)
             self._compare()
 
     def _step(self) -> None:
         self.optimiser.zero_grad()
         loss = network_loss(self.network.train(), self._random_chunks(), self.params)
         if not math.isfinite(loss.item()):
-            problem = f"makes the training loss {loss.item()} at step {self.step}"
-            fix = "a lower one, or check the features"
-            raise ParameterError("model.learning_rate", problem, value=self.params.learning_rate, fix=fix)
+            raise no_number(loss.item(), self.step, self.params)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
         self.schedule.step()
-        # Early on the average forgets faster, so that it does not hang on to the start.
-        share = 1.0 - min(self.params.averaging, self.step / (self.step + SHORT_MEMORY))
+        share = averaging_share(self.step, self.params)
         with torch.no_grad():
             for average, newest in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 average.lerp_(newest, share)
 
     def _compare(self) -> None:
         with torch.no_grad():
-            loss = network_loss(self.average.eval(), self.check, self.params).item()
+            loss = network_loss(self.average.eval(), self.task.check, self.params).item()
         if loss < self.best.loss:
             self.best = self.best._replace(weights=copy.deepcopy(self.average.state_dict()), steps=self.step, loss=loss)
 
     def _random_chunks(self) -> Chunks:
         """A batch of random chunks; targets are NaN during the burn-in, which carries no loss."""
         params, length = self.params, self.params.burn_in + self.params.chunk
-        starts = self.starts[self.random.integers(0, len(self.starts), params.batch)]
+        starts = draw_starts(self.random, self.task.starts, params.batch, 1)[0]
         at = torch.from_numpy(starts[:, None] + np.arange(length))
-        chunks = Chunks(*(part[at] for part in self.fit))
+        chunks = Chunks(*(part[at] for part in self.task.fit))
         chunks.target[:, : params.burn_in] = math.nan
         return chunks
 
@@ -130,3 +132,31 @@ class Descent:
             getattr(self, name).load_state_dict(state[name])
         self.best, self.step = Best(*state["best"]), int(state["step"])
         self.random.bit_generator.state = state["random"]
+
+
+def make_schedule(
+    parameters: Iterable[Tensor], params: LSTMParams
+) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.OneCycleLR]:
+    """The optimiser of some weights, and the schedule of its learning rate and momentum."""
+    optimiser = torch.optim.AdamW(parameters, lr=params.learning_rate, weight_decay=params.weight_decay)
+    return optimiser, torch.optim.lr_scheduler.OneCycleLR(optimiser, params.learning_rate, total_steps=params.steps + 1)
+
+
+def draw_starts(random: np.random.Generator, starts: IntArray, batch: int, steps: int) -> IntArray:
+    """The rows at which the chunks of the next steps begin, (steps, batch): the same however many steps are drawn."""
+    drawn: IntArray = starts[random.integers(0, len(starts), (steps, batch))]
+    return drawn
+
+
+def averaging_share(step: int, params: LSTMParams) -> float:
+    """The share that the weights of a step have in their average.
+
+    Early on the average forgets faster, so that it does not hang on to the start.
+    """
+    return 1.0 - min(params.averaging, step / (step + SHORT_MEMORY))
+
+
+def no_number(loss: float, step: int, params: LSTMParams) -> ParameterError:
+    """The error for a training loss that is not finite."""
+    problem, fix = f"makes the training loss {loss} at step {step}", "a lower one, or check the features"
+    return ParameterError("model.learning_rate", problem, value=params.learning_rate, fix=fix)

@@ -29,7 +29,8 @@ class TrainedNetwork:
     mean square of the next return in its fit rows, in trailing volatilities; it is sigma where none is
     learned. `slope`: the mean next return per unit of a score that is no return, on the validation rows.
     `steps`: after how many steps the weights were best on the validation rows, whose losses are `loss` (with
-    these weights) and `zero_loss` (of a network that says zero everywhere).
+    these weights) and `zero_loss` (of a network that says zero everywhere). `device`: where it was trained; on "cuda"
+    other than on the CPU by rounding.
     """
 
     params: LSTMParams
@@ -41,6 +42,7 @@ class TrainedNetwork:
     steps: int
     loss: float
     zero_loss: float
+    device: str = "cpu"
 
     @cached_property
     def cell(self) -> Cell:
@@ -66,6 +68,7 @@ class TrainedNetwork:
             "steps": self.steps,
             "loss": self.loss,
             "zero_loss": self.zero_loss,
+            "device": self.device,
         }
 
     def check_shapes(self) -> None:
@@ -106,8 +109,9 @@ def read_network(record: Mapping[str, Any], weights: Weights, params: LSTMParams
         raise ValueError("weights are not finite")
     figures = {name: float(record[name]) for name in ("deviation", "slope", "loss", "zero_loss")}
     base = np.array(record["base"], dtype=np.float64)
+    steps, device = int(record["steps"]), str(record.get("device", "cpu"))
     network = TrainedNetwork(
-        params, read_scaler(record["scaler"]), weights, base, steps=int(record["steps"]), **figures
+        params, read_scaler(record["scaler"]), weights, base, steps=steps, device=device, **figures
     )
     network.check_shapes()
     return network

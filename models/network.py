@@ -56,18 +56,28 @@ class ForecastNetwork(nn.Module):
 
     def read(self, hidden: Tensor, inputs: Tensor) -> Tensor:
         """The raw values that states h (..., hidden) and bent inputs x (..., columns) make."""
-        out = self.head(hidden)
-        values: Tensor = out[..., : self.values]
-        if out.shape[-1] == self.values:
-            return values
-        sloped = (out[..., self.values :] * inputs).sum(dim=-1, keepdim=True)
-        return torch.cat([values[..., :1] + sloped, values[..., 1:]], dim=-1)
+        return with_slopes(self.head(hidden), inputs, self.values)
 
     def start_from(self, constants: Tensor, slopes: Tensor) -> None:
         """Sets what the untrained network says: the constants, plus slopes . x in the first if it has coefficients."""
         with torch.no_grad():
             self.head.bias[: self.values] = constants
             self.head.bias[self.values :] = slopes[: len(self.head.bias) - self.values]
+
+    def start_as(self, other: ForecastNetwork) -> None:
+        """Takes over what another untrained network says."""
+        self.head.load_state_dict(other.head.state_dict())
+        with torch.no_grad():
+            self.tail.copy_(other.tail)
+
+
+def with_slopes(out: Tensor, inputs: Tensor, count: int) -> Tensor:
+    """The `count` raw values of what a head gives (..., count or count + columns): a . x is added to the first."""
+    values: Tensor = out[..., :count]
+    if out.shape[-1] == count:
+        return values
+    sloped = (out[..., count:] * inputs).sum(dim=-1, keepdim=True)
+    return torch.cat([values[..., :1] + sloped, values[..., 1:]], dim=-1)
 
 
 def first_forget_biases(params: LSTMParams) -> Tensor:

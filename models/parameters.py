@@ -89,6 +89,9 @@ class LSTMParams(Parameters):
     trailing volatility (`ewma`), a regression on average deviations and falls over `har_bars` (`har`), or the
     likeliest sum of exponential averages of ranges and falls over as many bars (`leverage`),
     measured by `range_measure`. docs/models.md has the formulas.
+
+    `device`: where networks train (models/devices.py); "auto" takes a GPU where there is one. It changes the weights by
+    rounding only.
     """
 
     table: ClassVar[str] = "model"
@@ -140,6 +143,7 @@ class LSTMParams(Parameters):
     turnover_cost: float = Field(
         0.1, ge=0, le=10, description="cost of trading one unit, in trailing volatilities, from 0 to 10"
     )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description='"auto", "cpu" or "cuda"')
 
     def model_post_init(self, context: object) -> None:
         if list(self.har_bars) != sorted(set(self.har_bars)) or not 1 <= self.har_bars[0] <= self.har_bars[-1] <= 5000:
@@ -152,6 +156,10 @@ class LSTMParams(Parameters):
             raise ParameterError(
                 "model.levels", "should rise between 0 and 1, 0.5 in their middle", value=list(levels), fix=fix
             )
+
+    def without_device(self) -> dict[str, Any]:
+        """The settings that say what is learned, for JSON: all but the device."""
+        return self.model_dump(mode="json", exclude={"device"})
 
     @property
     def horizon(self) -> int:

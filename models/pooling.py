@@ -33,6 +33,16 @@ class PooledJob:
     splits: tuple[Rows, ...]
     scaling: str
 
+    @property
+    def params(self) -> LSTMParams:
+        """The settings of the model."""
+        return self.parts[0].params
+
+    @property
+    def rows(self) -> list[tuple[Sample, Rows]]:
+        """The sample of each part with its rows that fit and validate."""
+        return [(part.sample, rows) for part, rows in zip(self.parts, self.splits, strict=True)]
+
     @cached_property
     def key(self) -> str:
         """The fingerprint of everything that the forecasts of any symbol depend on."""

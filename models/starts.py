@@ -65,7 +65,7 @@ def _start_tail(network: ForecastNetwork, error: Tensor, log_variance: Tensor) -
     values = torch.stack([torch.zeros_like(error), log_variance], dim=-1)
     tails = torch.tensor(DEGREES, dtype=torch.float64).sub(2.0).log()
     terms = Terms(values, error, error, torch.zeros_like(error), tails[0], tails, 0.0)
-    losses = torch.stack([student_loss(terms._replace(tail=tail)) for tail in tails])
+    losses = torch.stack([student_loss(terms._replace(tail=tail), torch.mean) for tail in tails])
     with torch.no_grad():
         network.tail.fill_(tails[losses.argmin()].item())
 

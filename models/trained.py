@@ -9,7 +9,6 @@ from functools import cached_property
 import numpy as np
 
 from foundation.errors import DataError, suggestion
-from foundation.parallel import run_all
 from markets.candles import FloatArray, duration, utc
 from markets.market import Market
 from models.cache import FoldJob
@@ -17,9 +16,10 @@ from models.calibration import CalibrationParams, with_intervals
 from models.ensemble import Ensembles, SymbolModel, make_series
 from models.fitted import TrainedNetwork
 from models.forecasts import Bar, Forecast, Forecasts, ForecastSeries
+from models.jobs import train_jobs, train_pooled_jobs
 from models.live import LiveForecasters
 from models.parameters import FeatureParams, LSTMParams
-from models.pooling import plan_whole
+from models.pooling import PooledJob, plan_whole
 from models.samples import Sample, build_sample
 from models.walkforward import as_list, member_seeds
 
@@ -103,16 +103,11 @@ def train_model(
     as far apart as the inputs' memory. Raises DataError that says how many bars are needed.
     A training that was killed goes on from its last checkpoint, pooled ones apart.
     """
-    from models.training import train_network, train_networks
-
     model, features = model or LSTMParams(), features or FeatureParams()
     samples = {market.symbol: build_sample(market, features, model) for market in as_list(markets)}
     chosen, names = member_seeds(seed, seeds), ", ".join(samples)
     if pooled:
-        parts = list(zip(samples.values(), plan_whole(samples, model), strict=True))
-        shared = pooled_scaling == "pooled"
-        pool = [(parts, features.scaling, model, member, shared) for member in chosen]
-        members = list(zip(*run_all(train_networks, pool, f"Training one model for {names}", workers), strict=True))
+        members = _train_pool(samples, pooled_scaling, features.scaling, model, chosen, workers, names)
     else:
         jobs = [
             FoldJob(
@@ -122,8 +117,7 @@ def train_model(
             for sample in samples.values()
             for member in chosen
         ]  # fmt: skip
-        calls = [(job.sample, job.last, job.gap, job.scaling, job.params, job.seed, job.key) for job in jobs]
-        made = run_all(train_network, calls, f"Training models for {names}", workers)
+        made = train_jobs(jobs, f"Training models for {names}", workers)
         members = [tuple(made[k * seeds : (k + 1) * seeds]) for k in range(len(samples))]
     ends = {symbol: int(sample.timestamp[-1]) + sample.bar for symbol, sample in samples.items()}
     through = {symbol: max(ends.values()) if pooled else end for symbol, end in ends.items()}
@@ -132,6 +126,20 @@ def train_model(
         for (symbol, sample), one in zip(samples.items(), members, strict=True)
     }
     return TrainedModel(features, model, trained)
+
+
+def _train_pool(
+    samples: Mapping[str, Sample], shared: str, scaling: str, model: LSTMParams, seeds: Sequence[int],
+    workers: int | None, names: str,
+) -> list[tuple[TrainedNetwork, ...]]:  # fmt: skip
+    """The networks of each symbol, trained on the rows of all."""
+    splits = tuple(plan_whole(dict(samples), model))
+    jobs = []
+    for seed in seeds:
+        parts = [FoldJob(one, len(one) - model.horizon, 1, len(one), scaling, model, seed) for one in samples.values()]
+        jobs.append(PooledJob(tuple(samples), tuple(parts), splits, shared))
+    made = train_pooled_jobs(jobs, f"Training one model for {names}", workers)
+    return list(zip(*made, strict=True))
 
 
 def _columns(member: TrainedNetwork, sample: Sample) -> FloatArray:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ import torch
 from markets.candles import FloatArray, IntArray
 from models.cache import FoldForecast, FoldJob, write_entry
 from models.checkpoints import Checkpoint
-from models.descent import Descent
+from models.descent import Best, Descent, Task
 from models.fitted import TrainedNetwork
 from models.losses import Chunks
 from models.network import ForecastNetwork
@@ -56,26 +57,58 @@ def train_networks(
     Weights are the same for all. Scaler, variance base and deviation are fitted to the fit rows of each market,
     or, `shared`, to those of all. No chunk of rows lies in two markets.
     """
+    prepared = prepare_rows(parts, scaling, params, shared)
+    with one_thread(), torch.random.fork_rng(devices=[]):
+        best = Descent(make_task(prepared, params, seed, before)).run(Checkpoint(resume) if resume else None)
+    return finish(prepared, params, best)
+
+
+class Prepared(NamedTuple):
+    """The rows of a training, scaled: what all seeds share. For each market its rows, scaler, base and deviation."""
+
+    parts: Sequence[Part]
+    scalers: list[Scaler]
+    bases: list[FloatArray]
+    deviations: list[float]
+    fit: Chunks
+    starts: IntArray
+    check: Chunks
+
+
+def prepare_rows(parts: Sequence[Part], scaling: str, params: LSTMParams, shared: bool = False) -> Prepared:
+    """What is fitted to the fit rows before the network is, and the rows as a training takes them."""
     fits = [(sample, slice(rows.fit_first, rows.fit_last)) for sample, rows in parts]
     groups = [fits] * len(parts) if shared else [[one] for one in fits]
     width = shown_columns(parts[0][0].features.shape[1], params)
     shown = [np.concatenate([one.features[fit, :width] for one, fit in group]) for group in groups]
     scalers, bases = [fit_scaler(scaling, rows) for rows in shown], [_fit_base(group, params) for group in groups]
-    with one_thread(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = ForecastNetwork(width, params)
-        series = [_tensors(*one, params) for one in zip(parts, scalers, bases, strict=True)]
-        checkpoint = Checkpoint(resume) if resume else None
-        weights = None if before is None else {name: torch.from_numpy(one) for name, one in before.weights.items()}
-        best = _descent(network, series, [rows for _, rows in parts], params, seed).run(checkpoint, weights)
+    returns = [np.concatenate([one.returns[fit] for one, fit in group]) for group in groups]
+    deviations = [math.sqrt(float(np.nanmean(np.square(one, dtype=np.float64)))) for one in returns]
+    series = [_tensors(*one, params) for one in zip(parts, scalers, bases, strict=True)]
+    lengths = [rows.fit_last - rows.fit_first for _, rows in parts]
+    fit = _joined([Chunks(*(part[:length] for part in one)) for one, length in zip(series, lengths, strict=True)])
+    firsts = [rows.check_first - rows.fit_first for _, rows in parts]
+    checks = [_validation_chunks(one, first, params) for one, first in zip(series, firsts, strict=True)]
+    return Prepared(parts, scalers, bases, deviations, fit, _chunk_starts(lengths, params), _joined(checks))
+
+
+def make_task(prepared: Prepared, params: LSTMParams, seed: int, before: TrainedNetwork | None = None) -> Task:
+    """The training of a seed: sets torch's random state, and draws the first weights from it."""
+    torch.manual_seed(seed)
+    network = ForecastNetwork(prepared.fit.inputs.shape[1], params)
+    weights = None if before is None else {name: torch.from_numpy(one) for name, one in before.weights.items()}
+    return Task(network, prepared.fit, prepared.starts, prepared.check, params, seed, weights)
+
+
+def finish(prepared: Prepared, params: LSTMParams, best: Best, device: str = "cpu") -> list[TrainedNetwork]:
+    """The network that training came to, as each market is to use it."""
     learned = {name: values.numpy() for name, values in best.weights.items()}
-    trained = []
-    for (sample, rows), scaler, base, group in zip(parts, scalers, bases, groups, strict=True):
-        returns = np.concatenate([one.returns[fit] for one, fit in group])
-        deviation = math.sqrt(float(np.nanmean(np.square(returns, dtype=np.float64))))
-        made = TrainedNetwork(params, scaler, learned, base, deviation, 1.0, best.steps, best.loss, best.zero_loss)
-        trained.append(_with_slope(made, sample, rows))
-    return trained
+    own = zip(prepared.parts, prepared.scalers, prepared.bases, prepared.deviations, strict=True)
+    said = best.steps, best.loss, best.zero_loss
+    return [
+        _with_slope(TrainedNetwork(params, scaler, learned, base, deviation, 1.0, *said, device), *part)
+        for part, scaler, base, deviation in own
+    ]
 
 
 def _fit_base(group: Sequence[tuple[Sample, slice]], params: LSTMParams) -> FloatArray:
@@ -114,17 +147,6 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _descent(
-    network: ForecastNetwork, series: Sequence[Chunks], splits: Sequence[Rows], params: LSTMParams, seed: int
-) -> Descent:
-    """The training on some rows of several markets; each of the `series` begins at its row `fit_first`."""
-    lengths = [rows.fit_last - rows.fit_first for rows in splits]
-    fit = _joined([Chunks(*(part[:length] for part in one)) for one, length in zip(series, lengths, strict=True)])
-    starts = [rows.check_first - rows.fit_first for rows in splits]
-    checks = [_validation_chunks(one, start, params) for one, start in zip(series, starts, strict=True)]
-    return Descent(network, fit, _chunk_starts(lengths, params), _joined(checks), params, seed)
-
-
 def _joined(series: Sequence[Chunks]) -> Chunks:
     return series[0] if len(series) == 1 else Chunks(*(torch.cat(parts) for parts in zip(*series, strict=True)))
 
@@ -148,30 +170,34 @@ def _validation_chunks(series: Chunks, first: int, params: LSTMParams) -> Chunks
 
 
 def run_job(job: FoldJob, entry: Path | None) -> FoldForecast:
-    """The forecasts of one fold by one model, trained here, and kept in the file `entry` where it is given.
-
-    The state is run over `replay` rows before the first test row.
-    """
+    """The forecasts of one fold by one model, trained here, and kept in the file `entry` where it is given."""
     resume = None if entry is None else job.key
     trained = train_network(job.sample, job.last, job.gap, job.scaling, job.params, job.seed, resume, job.before)
-    return _forecast(trained, job, entry)
+    return forecast_fold(trained, job, entry)
 
 
 def run_pooled(job: PooledJob, entries: Sequence[Path] | None) -> list[FoldForecast]:
     """The forecasts of one fold for each symbol by one model of all, kept where `entries` are given."""
-    samples = zip((part.sample for part in job.parts), job.splits, strict=True)
     lead = job.parts[0]
     resume = None if entries is None else job.key
     shared = job.scaling == "pooled"
-    trained = train_networks(list(samples), lead.scaling, lead.params, lead.seed, shared, resume, lead.before)
-    paths: Sequence[Path | None] = entries or [None] * len(trained)
-    return [_forecast(*one) for one in zip(trained, job.parts, paths, strict=True)]
+    trained = train_networks(job.rows, lead.scaling, lead.params, lead.seed, shared, resume, lead.before)
+    return forecast_pool(trained, job, entries)
 
 
-def _forecast(trained: TrainedNetwork, job: FoldJob, entry: Path | None) -> FoldForecast:
+def forecast_fold(trained: TrainedNetwork, job: FoldJob, entry: Path | None) -> FoldForecast:
+    """What a network says of the test of its fold; the state is run over `replay` rows before the first test row."""
     warm = max(job.sample.first, job.test_first - job.params.replay)
     columns = trained.forecast(job.sample.features[warm:], trained.fresh_state())
     made = FoldForecast(columns[job.test_first - warm :], trained)
     if entry is not None:
         write_entry(entry, made)
     return made
+
+
+def forecast_pool(
+    trained: Sequence[TrainedNetwork], job: PooledJob, entries: Sequence[Path] | None
+) -> list[FoldForecast]:
+    """What a network says of the test of its fold, for each symbol."""
+    paths: Sequence[Path | None] = entries or [None] * len(trained)
+    return [forecast_fold(*one) for one in zip(trained, job.parts, paths, strict=True)]

@@ -231,17 +231,20 @@ def _check_length(sample: Sample, fold: Fold, walk: WalkForwardParams, model: LS
 
 
 def _notes(results: list[FoldForecast], walk: WalkForwardParams) -> tuple[str, ...]:
-    """What the forecasts of a walk-forward do not show: how many networks training never made better."""
+    """What the forecasts of a walk-forward do not show: where networks trained, and how many that never made better."""
+    notes = []
+    grouped = sum(result.network.device != "cpu" for result in results)
+    if grouped:
+        how = "equal to those that the CPU trains but for rounding, and not to the bit"
+        notes.append(f"{grouped} of {len(results)} networks were trained in groups on a GPU: {how}")
     idle = sum(result.steps == 0 for result in results)
-    if not idle:
-        return ()
-    start = "the plain regression (or the zero) that training starts from"
-    if walk.warm_start:
-        start = "the plain regression or the network of the model before"
-    return (
-        f"{idle} of {len(results)} networks were best before any training step on their validation rows: "
-        f"they forecast by {start}",
-    )
+    if idle:
+        start = "the plain regression (or the zero) that training starts from"
+        if walk.warm_start:
+            start = "the plain regression or the network of the model before"
+        best = "were best before any training step on their validation rows: they forecast by"
+        notes.append(f"{idle} of {len(results)} networks {best} {start}")
+    return tuple(notes)
 
 
 def _input_notes(markets: Sequence[Market], features: FeatureParams) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ def loss(output: str, values: np.ndarray, tail: float = TAIL) -> torch.Tensor:
     target = torch.tensor(TARGETS.get(output, RETURNS))
     log_tail = torch.tensor(tail, dtype=torch.float64, requires_grad=True)
     levels = torch.tensor(LEVELS, dtype=torch.float64)
-    made = LOSSES[output](Terms(numbers, before, target, torch.tensor(BASE), log_tail, levels, 0.1))
+    made = LOSSES[output](Terms(numbers, before, target, torch.tensor(BASE), log_tail, levels, 0.1), torch.mean)
     made.numbers, made.log_tail = numbers, log_tail
     return made
 

@@ -1,0 +1,155 @@
+"""Launches: the jobs of a walk-forward trained in groups, as many at once as the memory of the device holds."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from foundation.errors import CrossgateError
+from models.cache import FoldForecast, FoldJob
+from models.descent import Task
+from models.devices import check_gpu
+from models.fitted import TrainedNetwork
+from models.grouped.descent import GroupedDescent
+from models.parameters import LSTMParams
+from models.pooling import PooledJob
+from models.samples import Sample
+from models.schedule import split_rows
+from models.training import Prepared, finish, forecast_fold, forecast_pool, make_task, one_thread, prepare_rows
+
+T = TypeVar("T")
+Job = FoldJob | PooledJob
+# How products are made in a training step: tensor cores round their factors to 10 bits, and skill does not feel it.
+PRECISION = "tf32"
+# The share of the free memory that is planned for, and what is planned for without a GPU, in bytes.
+SHARE, WITHOUT_GPU = 0.7, 2**29
+
+
+def run_grouped(
+    jobs: Sequence[Job], entries: Sequence[Path | Sequence[Path] | None]
+) -> list[FoldForecast | list[FoldForecast]]:
+    """What run_job or run_pooled make of each job, from networks that train side by side on the GPU."""
+    found = dict(stream_grouped(jobs, entries))
+    return [found[number] for number in range(len(jobs))]
+
+
+def stream_grouped(
+    jobs: Sequence[Job], entries: Sequence[Path | Sequence[Path] | None]
+) -> Iterator[tuple[int, FoldForecast | list[FoldForecast]]]:
+    """Each job's number and what it makes, launch by launch. Raises ParameterError where there is no GPU."""
+    check_gpu()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    shapes: dict[tuple[str, int], list[int]] = {}
+    for number, job in enumerate(jobs):
+        shape = json.dumps(job.params.without_device()), _lead(job).sample.features.shape[1]
+        shapes.setdefault(shape, []).append(number)
+    for numbers in shapes.values():
+        for some in even_parts(numbers, _capacity([jobs[number] for number in numbers], device)):
+            networks = train_groups([jobs[number] for number in some], device)
+            for number, trained in zip(some, networks, strict=True):
+                yield number, _forecast(jobs[number], trained, entries[number])
+
+
+def train_groups(jobs: Sequence[Job], device: torch.device, precision: str = PRECISION) -> list[list[TrainedNetwork]]:
+    """The networks of some jobs of one shape, trained at once: of each job as each of its markets is to use it.
+
+    Where the memory of the device does not hold them after all, in two halves.
+    """
+    params = jobs[0].params
+    try:
+        with one_thread(), torch.random.fork_rng(devices=[]):
+            prepared, tasks = _tasks(jobs)
+            at_once = max(1, budget(device) // check_bytes(params, tasks))
+            found = GroupedDescent(tasks, device, precision, at_once).run()
+        name = "cuda" if device.type == "cuda" else "cpu, as a group"
+        return [finish(rows, params, best, name) for rows, best in zip(prepared, found, strict=True)]
+    except torch.OutOfMemoryError:
+        if len(jobs) == 1:
+            problem = "the memory of the GPU does not hold the training of one network"
+            raise CrossgateError(f'{problem}; a smaller model.batch, or model.device = "cpu"') from None
+    torch.cuda.empty_cache()
+    half = len(jobs) // 2
+    return train_groups(jobs[:half], device, precision) + train_groups(jobs[half:], device, precision)
+
+
+def _tasks(jobs: Sequence[Job]) -> tuple[list[Prepared], list[Task]]:
+    """The training of each job; jobs of equal rows, such as the seeds of a fold, share these."""
+    kept: dict[tuple[object, ...], Prepared] = {}
+    prepared, tasks = [], []
+    for job in jobs:
+        key = _rows_key(job)
+        if key not in kept:
+            lead = _lead(job)
+            parts = job.rows if isinstance(job, PooledJob) else [(job.sample, split_rows(*_limits(job)))]
+            shared = isinstance(job, PooledJob) and job.scaling == "pooled"
+            kept[key] = prepare_rows(parts, lead.scaling, lead.params, shared)
+        prepared.append(kept[key])
+        tasks.append(make_task(kept[key], job.params, _lead(job).seed, _lead(job).before))
+    return prepared, tasks
+
+
+def _lead(job: Job) -> FoldJob:
+    return job.parts[0] if isinstance(job, PooledJob) else job
+
+
+def _limits(job: FoldJob) -> tuple[Sample, int, int, LSTMParams]:
+    return job.sample, job.last, job.gap, job.params
+
+
+def _rows_key(job: Job) -> tuple[object, ...]:
+    """What two jobs of equal settings have in common if they train on the same rows, which are views of one array."""
+    if isinstance(job, PooledJob):
+        return (job.scaling, tuple(job.splits), *(_rows_key(part) for part in job.parts))
+    features, target = job.sample.features, job.sample.target
+    return features.ctypes.data, target.ctypes.data, features.shape, job.last, job.gap, job.scaling
+
+
+def _forecast(
+    job: Job, trained: Sequence[TrainedNetwork], entry: Path | Sequence[Path] | None
+) -> FoldForecast | list[FoldForecast]:
+    if isinstance(job, PooledJob):
+        return forecast_pool(trained, job, None if isinstance(entry, Path) else entry)
+    return forecast_fold(trained[0], job, entry if isinstance(entry, Path) else None)
+
+
+def even_parts(items: Sequence[T], most: int) -> list[Sequence[T]]:
+    """The items in as few parts of at most `most` as do, as equal in size as can be."""
+    count = math.ceil(len(items) / most)
+    edges = [round(number * len(items) / count) for number in range(count + 1)]
+    return [items[first:last] for first, last in pairwise(edges)]
+
+
+def budget(device: torch.device) -> int:
+    """The bytes of the device that may be planned for."""
+    if device.type != "cuda":
+        return WITHOUT_GPU
+    return int(SHARE * torch.cuda.mem_get_info(device)[0])
+
+
+def _capacity(jobs: Sequence[Job], device: torch.device) -> int:
+    """How many of these jobs fit into the memory of the device at once; at least one."""
+    params, columns = jobs[0].params, _lead(jobs[0]).sample.features.shape[1]
+    rows = max(sum(part.last for part in (job.parts if isinstance(job, PooledJob) else [job])) for job in jobs)
+    # Validation rows are held twice: once more for those that warm the state.
+    kept = 4 * rows * (columns + 2) * (1.0 + params.validation * (1.0 + params.replay / params.chunk))
+    return max(1, int(budget(device) / (kept + step_bytes(params, columns))))
+
+
+def step_bytes(params: LSTMParams, columns: int) -> int:
+    """About what a training step holds of one network: inputs, gates and states of each layer, head and loss."""
+    bars = params.batch * (params.burn_in + params.chunk)
+    outs = params.raw_values + (columns if params.has_coefficients else 0)
+    return 4 * bars * (3 * columns + 16 * params.hidden * params.layers + 4 * outs + 16)
+
+
+def check_bytes(params: LSTMParams, tasks: Sequence[Task]) -> int:
+    """About what a look at the validation rows holds of one network beside these rows."""
+    chunks = max(len(task.check.target) for task in tasks)
+    columns = tasks[0].fit.inputs.shape[1]
+    return 4 * chunks * (params.replay + params.chunk) * (3 * columns + 7 * params.hidden + 16)

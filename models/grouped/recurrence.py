@@ -1,0 +1,84 @@
+"""Recurrence: one layer of many LSTMs over their sequences, as a function that autograd knows."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor
+
+# Chunks of a program, and the warps of 32 threads that work on them.
+BLOCK, WARPS = 32, 4
+
+
+def run_recurrence(shown: Tensor, weights: Tensor, precision: str) -> Tensor:
+    """The states h_t (groups, steps, batch, hidden) of one layer of many LSTMs, from a state of zeros.
+
+    `shown` (groups, steps, batch, 4 hidden): W x_t + b, gates in the order input, forget, cell, output; `weights`
+    (groups, 4 hidden, hidden): the recurrent ones; both float32, of which `shown` is contiguous. `precision` of the
+    products: "ieee" (float32) or "tf32". For gradients h_t may be used once: their sources are overwritten then.
+    """
+    if torch.is_grad_enabled():
+        return cast(Tensor, _Recurrence.apply(shown, weights, precision))  # type: ignore[no-untyped-call]
+    return _forward(shown, weights, precision, keep=False)[0][:, 1:]
+
+
+class _Recurrence(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, shown: Tensor, weights: Tensor, precision: str) -> Tensor:
+        hidden, cell, gates = _forward(shown, weights, precision, keep=True)
+        ctx.save_for_backward(weights, hidden, cell, gates)
+        ctx.precision = precision
+        return hidden[:, 1:]
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor, None]:
+        from models.grouped.kernels import backward_kernel
+
+        weights, hidden, cell, gates = ctx.saved_tensors
+        groups, steps, batch, units = slopes[0].shape
+        shape = Shape.of(units, ctx.precision)
+        backward_kernel[groups, shape.blocks(batch)](
+            weights, slopes[0].contiguous(), cell, gates, steps, batch, weights.stride(0),
+            units, shape.units, shape.block, ctx.precision, num_warps=WARPS, num_stages=shape.stages,
+        )  # fmt: skip
+        rows = gates.view(groups, steps * batch, 4 * units)
+        return gates, torch.bmm(rows.transpose(1, 2), hidden[:, :-1].reshape(groups, steps * batch, units)), None
+
+
+def _forward(shown: Tensor, weights: Tensor, precision: str, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """States and, where they are kept for the way back, cells (from step 0 on, which is zero) and gates."""
+    from models.grouped.kernels import forward_kernel
+
+    groups, steps, batch, wide = shown.shape
+    units = wide // 4
+    hidden = shown.new_zeros(groups, steps + 1, batch, units)
+    cell, gates = (torch.zeros_like(hidden), torch.empty_like(shown)) if keep else (hidden, shown)
+    shape = Shape.of(units, precision)
+    forward_kernel[groups, shape.blocks(batch)](
+        shown, weights, hidden, cell, gates, steps, batch, weights.stride(0),
+        units, shape.units, shape.block, precision, keep, num_warps=WARPS, num_stages=shape.stages,
+    )  # fmt: skip
+    return hidden, cell, gates
+
+
+class Shape(NamedTuple):
+    """How a program is cut: the powers of two that hold the units and the chunks of a block; loads begun ahead.
+
+    Chosen so that no register spills and the shared memory of a consumer card (99 KB) holds it: a test compiles them.
+    """
+
+    units: int
+    block: int
+    stages: int
+
+    @classmethod
+    def of(cls, units: int, precision: str) -> Shape:
+        """The shape for states of some size."""
+        wide = max(16, 1 << (units - 1).bit_length())
+        return cls(wide, BLOCK if wide <= 32 and precision == "tf32" else BLOCK // 2, 3 if wide <= 32 else 1)
+
+    def blocks(self, batch: int) -> int:
+        """The programs that a batch takes."""
+        return -(-batch // self.block)

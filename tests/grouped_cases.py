@@ -1,0 +1,49 @@
+"""What tests of grouped training share: Triton's interpreter, a plain recurrence that is quick, and small trainings.
+
+Triton reads its switch when kernels are loaded, so the tests of a process that loads them first all come through here.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["TRITON_INTERPRET"] = "1"
+
+import sys
+
+import pytest
+import torch
+from planted_market import FEW, TINY, planted_market
+from torch import Tensor
+
+from models.cache import FoldJob
+from models.parameters import LSTMParams
+from models.samples import Sample, build_sample
+
+if sys.platform != "linux":
+    pytest.importorskip("triton", reason="Triton is made for Linux alone")
+
+CPU = torch.device("cpu")
+
+
+def plain_recurrence(shown: Tensor, weights: Tensor, precision: str) -> Tensor:
+    """What the kernels work out, in plain torch: test_grouped_lstm.py holds both to the same numbers."""
+    groups, steps, batch, wide = shown.shape
+    h = c = shown.new_zeros(groups, batch, wide // 4)
+    states = []
+    for step in range(steps):
+        i, f, g, o = torch.baddbmm(shown[:, step], h, weights.transpose(1, 2)).chunk(4, dim=-1)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        h = o.sigmoid() * c.tanh()
+        states.append(h)
+    return torch.stack(states, dim=1)
+
+
+def small_sample(params: LSTMParams = TINY, seed: int = 1) -> Sample:
+    """The sample of a small market with a planted trend."""
+    return build_sample(planted_market(seed=seed).candles, FEW, params)
+
+
+def small_job(params: LSTMParams, last: int = 700, seed: int = 5, sample: Sample | None = None) -> FoldJob:
+    """A training on the rows before `last`, which forecasts the rest."""
+    return FoldJob(small_sample(params) if sample is None else sample, last, 60, last, "standard", params, seed)
