@@ -9,9 +9,11 @@ from typing import NamedTuple
 import pandas as pd
 
 from reports import formats
+from reports.bootstrap import Intervals
 from reports.catalogue import CATALOGUE
 from reports.findings import Findings
 from reports.layout import lay_out, top_parts
+from reports.metrics import Metrics
 from reports.parts import Part, Section
 from reports.sentences import Banner, lead, skill_banner
 from reports.settings import provenance
@@ -57,7 +59,7 @@ def document_of(findings: Findings) -> Document:
         notes=result.notes,
         top=top_parts(findings),
         lead=lead(result, findings.metrics, findings.baseline_metrics),
-        tiles=_tiles(findings),
+        tiles=tiles_of(findings.metrics, findings.result.settlement, findings.certainty.intervals),
         sections=lay_out(findings),
         provenance=_provenance(findings),
     )
@@ -79,13 +81,13 @@ def _banners(findings: Findings) -> list[Banner]:
     return banners
 
 
-def _tiles(findings: Findings) -> list[Tile]:
-    metrics, tiles = findings.metrics, []
-    units = {"final_equity": findings.result.settlement}
+def tiles_of(metrics: Metrics, settlement: str, intervals: Intervals | None) -> list[Tile]:
+    """The headline figures of a run, with the ranges that are known."""
+    tiles, units = [], {"final_equity": settlement}
     if metrics["open_trades"]:
         units["trades"] = f"{metrics['open_trades']} still open"
     for name in HEADLINES:
-        entry, ends = CATALOGUE[name], getattr(findings.certainty.intervals, name, None)
+        entry, ends = CATALOGUE[name], getattr(intervals, name, None)
         span = "" if ends is None else f"95 % range {entry.write(ends[0])} to {entry.write(ends[1])}"
         tiles.append(Tile(entry.label, entry.meaning, entry.write(metrics[name]), units.get(name, ""), span))
     return tiles

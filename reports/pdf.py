@@ -24,6 +24,10 @@ from reports.tables import Table
 WIDTH, HEIGHT = 595.0, 842.0
 MARGIN = 48.0
 _HIGH, _LOW = 235.0, 150.0
+# What a chart needs beside its height: its legend, and the first lines of its caption.
+_BESIDE = 40.0
+# A column of words is folded where that leaves it this wide at least.
+_FOLDED = 150.0
 TEXT, SMALL, LEADING = 9.0, 7.5, 1.4
 
 
@@ -60,7 +64,7 @@ def _first_height(parts: Sequence[Part]) -> float:
     """The height that a section's first part needs at least."""
     match parts[0] if parts else None:
         case Chart(low=low):
-            return _LOW if low else _HIGH
+            return _BESIDE + (_LOW if low else _HIGH)
         case Widget(instead=instead):
             return _first_height(instead)
     return 60.0
@@ -119,7 +123,7 @@ class Pages:
         self.measure = RendererAgg(1, 1, 72)  # type: ignore[no-untyped-call]
         self.book = PdfPages(self.file, metadata={"CreationDate": None, "Title": title, "Producer": None})
         self.advances: dict[tuple[str, str], float] = {}
-        self.number = 0
+        self.number, self.y = 0, 0.0
         self._turn()
 
     def finish(self) -> bytes:
@@ -146,7 +150,7 @@ class Pages:
     def chart(self, chart: Chart) -> None:
         """A chart over the whole width, with its legend above and its caption below."""
         width, height = WIDTH - 2 * MARGIN, _LOW if chart.low else _HIGH
-        self._room(height + 40.0)
+        self._room(height + _BESIDE)
         self.y -= 8.0
         if chart.legend:
             self._legend([name for name, _, _ in chart.legend])
@@ -158,36 +162,52 @@ class Pages:
         self.write(chart.caption, SMALL, colour="muted", above=2.0)
 
     def table(self, caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]], words: frozenset[int]) -> None:
-        """A table whose head is repeated on every page; columns too wide for the page are set smaller."""
-        size = SMALL
+        """A table whose head is repeated on every page.
+
+        Where it is too wide for the page the broadest column of words is folded, or all of it is set smaller.
+        """
+        size, folded = SMALL, -1
         widths = self._widths([heads, *rows], size)
-        if sum(widths) > WIDTH - 2 * MARGIN:
+        beyond = sum(widths) - (WIDTH - 2 * MARGIN)
+        broad = max(words, key=widths.__getitem__, default=-1)
+        if beyond > 0.0 and broad >= 0 and widths[broad] - beyond >= _FOLDED:
+            folded, widths[broad] = broad, widths[broad] - beyond
+        elif beyond > 0.0:
             size = max(4.5, size * (WIDTH - 2 * MARGIN) / sum(widths))
             widths = self._widths([heads, *rows], size)
         self._room(5 * size * LEADING)
         if caption:
             self.write(caption, SMALL, colour="muted", above=8.0)
-        self._row(heads, widths, words, size, "muted")
+        head = [[cell] for cell in heads]
+        self._row(head, widths, words, size, "muted")
         for row in rows:
-            if self._room(size * LEADING + 2.0):
-                self._row(heads, widths, words, size, "muted")
-            self._row(row, widths, words, size, "ink")
+            cells = [
+                self._fold(cell, size, "normal", widths[at] - 1.2 * size) or [""] if at == folded else [cell]
+                for at, cell in enumerate(row)
+            ]
+            if self._room(max(map(len, cells)) * size * LEADING + 2.0):
+                self._row(head, widths, words, size, "muted")
+            self._row(cells, widths, words, size, "ink")
         self.y -= 4.0
 
     def _widths(self, rows: Sequence[Sequence[str]], size: float) -> list[float]:
         return [max(self._width(row[at], size) for row in rows) + 1.2 * size for at in range(len(rows[0]))]
 
     def _row(
-        self, cells: Sequence[str], widths: Sequence[float], words: frozenset[int], size: float, tone: str
+        self, cells: Sequence[Sequence[str]], widths: Sequence[float], words: frozenset[int], size: float, tone: str
     ) -> None:
+        """A row of cells, each of one line or more."""
         self.y -= size * LEADING + 2.0
-        left = MARGIN
-        for at, (cell, width) in enumerate(zip(cells, widths, strict=True)):
-            if at in words:
-                self._text(left, cell, size, tone)
-            else:
-                self._text(left + width - 1.2 * size, cell, size, tone, align="right")
+        left, top = MARGIN, self.y
+        for at, (lines, width) in enumerate(zip(cells, widths, strict=True)):
+            for number, line in enumerate(lines):
+                y = top - number * size * LEADING
+                if at in words:
+                    self._text(left, line, size, tone, y=y)
+                else:
+                    self._text(left + width - 1.2 * size, line, size, tone, align="right", y=y)
             left += width
+        self.y = top - (max(map(len, cells)) - 1) * size * LEADING
         self._line(MARGIN, left - 1.2 * size, "rule", below=0.32 * size)
 
     def _legend(self, names: Sequence[str]) -> None:

@@ -91,7 +91,15 @@ def explain_skill(skills: Sequence[Skill], *, synthetic: bool) -> str:
 
 def lead(result: Result, metrics: Mapping[str, Any], baselines: Mapping[str, Mapping[str, Any]]) -> str:
     """The run in two sentences: what became of the cash, and of the same cash under simpler rules."""
-    currency, years = result.settlement, metrics["bars"] * result.markets[0].candles.bar / YEAR
+    length = metrics["bars"] * result.markets[0].candles.bar
+    return lead_of(result.settlement, result.account.cash, length, metrics, baselines)
+
+
+def lead_of(
+    currency: str, before: float, length: int, metrics: Mapping[str, Any], baselines: Mapping[str, Mapping[str, Any]]
+) -> str:
+    """The same of the cash `before` a run of a length in nanoseconds."""
+    years = length / YEAR
     time = (
         f"{years:.1f} years"
         if years >= 1.0
@@ -99,7 +107,7 @@ def lead(result: Result, metrics: Mapping[str, Any], baselines: Mapping[str, Map
         if years >= 2 / 365
         else f"{metrics['bars']:,} bars"
     )
-    cash, final = (formats.money(value) for value in (result.account.cash, metrics["final_equity"]))
+    cash, final = (formats.money(value) for value in (before, metrics["final_equity"]))
     change, fall = formats.percent(metrics["total_return"], signed=True), formats.percent(metrics["max_drawdown"])
     text = f"{cash} {currency} became {final} {currency} in {time} ({change}), falling at worst {fall} from a peak."
     others = [f"{name} {formats.percent(one['total_return'], signed=True)}" for name, one in baselines.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -88,6 +89,16 @@ class Verdict:
         marks = {"passed": "+", "failed": "x", "unknown": "?", "not asked": "-"}
         told = [f"  {marks[one.state]} {one.number} {one.title}: {one.text}" for one in self.rungs]
         return [f"{place(self.rung)}: {self.headline}", self.reason, *told]
+
+
+def read_verdict(record: Mapping[str, Any]) -> Verdict:
+    """The verdict that a record holds; raises KeyError or TypeError for a damaged one."""
+    rungs = []
+    for one in record["rungs"]:
+        decided = Check("", None, "", one["text"], None)
+        checks = tuple(Check(**check) for check in one["checks"])
+        rungs.append(Rung(one["number"], one["title"], one["state"], decided, checks))
+    return Verdict(record["rung"], record["headline"], record["reason"], record["sure"], tuple(rungs))
 
 
 def place(rung: int) -> str:

@@ -6,10 +6,12 @@ import html
 import io
 import json
 import re
+import shutil
 import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,9 +28,10 @@ from foundation.trials import TrialLedger
 from reports.document import Document, document_of
 from reports.figures import picture_of
 from reports.findings import find
+from reports.folder_document import document_of_folder
 from reports.images import render_picture
 from reports.markdown import write_markdown
-from reports.parts import Paragraph, Part
+from reports.parts import Grid, Grids, Paragraph, Part
 from reports.pdf import Pages, write_pdf
 from reports.report import write_report
 
@@ -79,16 +82,77 @@ def test_every_format_is_shown(folder: Path, tmp_path: Path, capsys: pytest.Capt
 
 
 def test_a_missing_file_and_a_folder_are_told(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A run without a PDF says how to get one; a folder is no place for a file."""
+    """A run without its page says how to get one; a folder is no place for a file."""
     plain = write_report(small_run(), tmp_path / "plain", baselines={}).parent
-    assert not (plain / "report.pdf").exists()
-    code, _, error = show(plain, "--format", "pdf", capsys=capsys)
+    (plain / "report.html").unlink()
+    code, _, error = show(plain, "--format", "html", capsys=capsys)
     assert code == 2
     assert error.count("\n") == 1
-    assert "holds no report.pdf" in error
-    assert f"crossgate backtest {plain / 'config.toml'} --out {plain} --format pdf" in error
+    assert "holds no report.html" in error
+    assert f"crossgate backtest {plain / 'config.toml'} --out {plain}" in error
     code, _, error = show(folder, "--format", "md", "--out", tmp_path, capsys=capsys)
     assert (code, "is a folder" in error) == (2, True)
+
+
+def test_a_pdf_is_made_from_any_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run written without one gets one from its tables, the same to the last byte; then it is there."""
+    plain = write_report(small_run(), tmp_path / "plain", baselines={}).parent
+    assert not (plain / "report.pdf").exists()
+    assert show(plain, "--format", "pdf", capsys=capsys)[:2] == (0, f"{plain / 'report.pdf'}\n")
+    first = (plain / "report.pdf").read_bytes()
+    assert first.startswith(b"%PDF")
+    assert write_pdf(document_of_folder(plain)) == first
+    assert show(plain, "--format", "pdf", "--out", tmp_path / "a.pdf", capsys=capsys)[0] == 0
+    assert (tmp_path / "a.pdf").read_bytes() == first
+
+
+def test_a_folder_says_what_was_written_of_it(folder: Path, document: Document) -> None:
+    """Headlines, verdict and sections that rest on the folder alone are those of the report."""
+    found = document_of_folder(folder)
+    assert (found.title, found.badge, found.lead) == (document.title, document.badge, document.lead)
+    assert found.tiles == document.tiles
+    assert found.banners[0] == document.banners[0]
+    assert repr(found.top) == repr(document.top)
+    whole = {one.anchor: one for one in document.sections}
+    for section in found.sections:
+        if section.anchor in ("metrics", "certainty"):
+            ours, theirs = (
+                [part for part in one.parts if isinstance(part, Grid | Grids)]
+                for one in (section, whole[section.anchor])
+            )
+            assert repr(ours) == repr(theirs)
+    assert write_markdown(found).count("## ") >= 6
+
+
+def test_a_damaged_folder_makes_no_pdf(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line that names the folder, and nothing half-written."""
+    bad = shutil.copytree(folder, tmp_path / "bad")
+    (bad / "report.pdf").unlink()
+    (bad / "trials.json").write_text("{}", "utf-8")
+    code, _, error = show(bad, "--format", "pdf", capsys=capsys)
+    assert (code, error.count("\n")) == (2, 1)
+    assert "is damaged (KeyError)" in error
+    assert not (bad / "report.pdf").exists()
+
+
+def test_wide_words_are_folded_and_not_cut() -> None:
+    """A table whose reasons are longer than the page keeps its type size and takes more lines; none leaves the page."""
+    drawn: list[tuple[float, str, float]] = []
+    pages = Pages("wide")
+    honest = pages._text
+
+    def noted(x: float, text: str, size: float, *rest: Any, **more: Any) -> None:
+        drawn.append((x, text, size))
+        honest(x, text, size, *rest, **more)
+
+    pages._text = noted  # type: ignore[method-assign]
+    words = "a reason that is very long " * 20
+    pages.table("Why", ["Rung", "", "Why"], [["1", "climbed", words.strip()]], frozenset({0, 1, 2}))
+    folded = [text for _, text, _ in drawn if "reason" in text]
+    assert " ".join(folded) == words.strip()
+    assert len(folded) > 3
+    assert {size for _, text, size in drawn if "reason" in text} == {7.5}
+    assert all(x + pages._width(text, size) <= 595.0 for x, text, size in drawn)
 
 
 def test_equal_runs_give_equal_bytes(document: Document) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from reports import formats, tables
 from reports.distributions import draw_distributions
@@ -42,7 +43,13 @@ def trades(findings: Findings) -> Section:
 
 def distributions(findings: Findings) -> Section | None:
     """How the trades are spread: their returns and how long they were held."""
-    closed = findings.trades[findings.trades["closed"].notna()]
+    chart = distribution_chart(findings.trades)
+    return None if chart is None else Section("distributions", "Distributions", "How trades are spread", [chart])
+
+
+def distribution_chart(trades: pd.DataFrame) -> Chart | None:
+    """How trades are spread, for a page; None where none has ended."""
+    closed = trades[trades["closed"].notna()]
     if closed.empty:
         return None
     rate, bars = closed["rate"].to_numpy(dtype=np.float64), closed["bars_held"].to_numpy(dtype=np.int64)
@@ -57,5 +64,4 @@ def distributions(findings: Findings) -> Section | None:
         f"Return: profit after fees, before funding, over the notional of the entry; median {middle}, mean {mean}. "
         f"Holding time: median {held} bars. Dashes stand at the medians."
     )
-    chart = Chart("distributions", lambda sheet: draw_distributions(rate, bars, sheet), described, caption, low=True)
-    return Section("distributions", "Distributions", "How trades are spread", [chart])
+    return Chart("distributions", lambda sheet: draw_distributions(rate, bars, sheet), described, caption, low=True)

@@ -19,7 +19,7 @@ from reports.findings import Findings
 from reports.palette import SWATCHES
 from reports.parts import Chart, Fold, Grid, Ladder, Paragraph, Part, Section
 from reports.tables import Cell, Table
-from reports.verdict import RUNGS, place
+from reports.verdict import RUNGS, Verdict, place
 
 _STATES = {"passed": "climbed", "failed": "not climbed", "unknown": "cannot be judged", "not asked": "not asked"}
 _STEPS: dict[str, Literal["passed", "failed", "open"]] = {"passed": "passed", "failed": "failed"}
@@ -27,8 +27,12 @@ _TONES = {"passed": "gain", "failed": "loss"}
 
 
 def verdict(findings: Findings) -> list[Part]:
-    """The verdict in words, and the ladder behind a line."""
-    found = findings.verdict
+    """The verdict on a run."""
+    return verdict_parts(findings.verdict)
+
+
+def verdict_parts(found: Verdict) -> list[Part]:
+    """A verdict in words, and the ladder behind a line."""
     rows = [
         [Cell(f"{one.number} {one.title}"), Cell(_STATES[one.state], _TONES.get(one.state, "")), Cell(one.text)]
         for one in found.rungs
