@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -52,14 +53,12 @@ class ClusterClient:
 
     def __init__(self, address: str, shared: Any, resource: str = "") -> None:
         self._address, self._client, self._resource = address, _connect(address), resource
-        try:
-            self._client.wait_for_workers(1, timeout=PATIENCE)
-        except TimeoutError:
-            self.close()
-            raise self._no_worker() from None
-        if not self._threads():
-            self.close()
-            raise self._no_worker()
+        begun = time.monotonic()
+        while not self._threads():
+            if time.monotonic() - begun > PATIENCE:
+                self.close()
+                raise self._no_worker()
+            time.sleep(0.05)
         self._shared, self._sent = shared, self._send(shared)
 
     def close(self) -> None:

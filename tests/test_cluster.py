@@ -30,7 +30,7 @@ pytest.importorskip("distributed")
 class Cluster:
     """A scheduler and some workers, processes of their own that listen on the loopback address alone."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, gpus: int = 0) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
@@ -38,12 +38,15 @@ class Cluster:
         self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
         words = ("worker", self.address, "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", "--no-dashboard")
         self.workers = [self._start(*words) for _ in range(workers)]
+        # Triton's interpreter stands in for the GPU that a worker says it has.
+        self.tagged = [self._start(*words, "--resources", "GPU=1", interpret="1") for _ in range(gpus)]
 
-    def _start(self, *words: str) -> subprocess.Popen[bytes]:
+    def _start(self, *words: str, interpret: str = "0") -> subprocess.Popen[bytes]:
         paths = os.pathsep.join((str(TREE), str(TREE / "tests")))
         command = [sys.executable, "-m", f"distributed.cli.dask_{words[0]}", *words[1:]]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}, **quiet)
+        own = {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "TRITON_INTERPRET": interpret}
+        return subprocess.Popen(command, env={**os.environ, **own}, **quiet)
 
     def ready(self) -> Cluster:
         """The cluster, once its scheduler answers and all workers are there."""
@@ -51,12 +54,12 @@ class Cluster:
 
         with Client(self.address, timeout=60, set_as_default=False) as client:
             if self.workers:
-                client.wait_for_workers(len(self.workers), timeout=60)
+                client.wait_for_workers(len(self.workers) + len(self.tagged), timeout=60)
         return self
 
     def stop(self) -> None:
         """Ends all of it."""
-        for one in (*self.workers, self.scheduler):
+        for one in (*self.workers, *self.tagged, self.scheduler):
             one.kill()
             one.wait()
 
@@ -170,6 +173,37 @@ def test_networks_train_on_a_cluster_to_the_same_bits(pair: Cluster) -> None:
         there = walk_forward(market, model, train="60d", test="31d", cache=False)
     here = walk_forward(market, model, train="60d", test="31d", cache=False, workers=1)
     assert there.fingerprint == here.fingerprint
+
+
+def test_work_for_a_gpu_goes_to_workers_that_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a plain and a tagged worker the second one takes it all, and trains a group; without one it is said."""
+    from planted_market import FEW, SHORT, TINY, planted_market
+
+    from models.walkforward import walk_forward
+
+    both = Cluster(1, gpus=1)
+    market = planted_market(trend=0.6)
+    model = TINY.replaced(device="cuda", start="zero", steps=1, learning_rate=0.05, averaging=0.0)
+    words = {"walk": SHORT.replaced(scheme="holdout", seeds=1), "cache": False}
+    try:
+        both.ready()
+        with on_cluster(both.address):
+            calls = [([], number) for number in range(6)]
+            for resource, taken in (("GPU", both.tagged), ("", both.tagged + both.workers)):
+                found = run_all(whereabouts, calls, "counting", resource=resource)
+                assert [number for number, _, _ in found] == list(range(6))
+                assert {pid for _, pid, _ in found} == {one.pid for one in taken}
+            there = walk_forward(market, model, FEW, **words).series["TEST"]
+            both.tagged[0].kill()
+            both.tagged[0].wait()
+            monkeypatch.setattr(cluster, "PATIENCE", 1)
+            with pytest.raises(ParameterError, match=r"no worker with the resource GPU; start .* --resources GPU=1"):
+                walk_forward(market, model.replaced(steps=2), FEW, **words)
+        here = walk_forward(market, model.replaced(device="cpu"), FEW, workers=1, **words).series["TEST"]
+        assert np.abs((there.mean - here.mean) / here.sigma).max() < 1e-5
+        assert np.ptp(here.mean / here.sigma) > 0.1
+    finally:
+        both.stop()
 
 
 def test_a_cluster_that_is_not_there_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -61,8 +63,8 @@ def apart(one: TrainedNetwork, other: TrainedNetwork) -> float:
 
 def losses_and_weights(jobs: Sequence[FoldJob], steps: int) -> float:
     """The largest difference, over the first steps of some trainings, between those of a group and those alone."""
-    prepared, tasks = launch._tasks(jobs)
-    group = GroupedDescent(launch._tasks(jobs)[1], CPU, "ieee", 2)
+    prepared, tasks = launch.make_tasks(jobs)
+    group = GroupedDescent(launch.make_tasks(jobs)[1], CPU, "ieee", 2)
     with one_thread():
         group._begin()
         group._draw(steps)
@@ -225,7 +227,7 @@ def test_launches_are_cut_to_the_memory(monkeypatch: pytest.MonkeyPatch) -> None
         return honest(descent)
 
     monkeypatch.setattr(GroupedDescent, "run", counted)
-    monkeypatch.setattr(launch, "WITHOUT_GPU", int(3.5 * launch.WITHOUT_GPU / launch._capacity(jobs, CPU)))
+    monkeypatch.setattr(launch, "WITHOUT_GPU", int(3.5 * launch.WITHOUT_GPU / launch.capacity(jobs, CPU)))
     parts = launch.run_grouped(jobs, [None] * 5)
     # Two launches were planned; the larger one did not fit, and went in halves.
     assert sizes == [2, 3, 1, 2]
@@ -234,6 +236,51 @@ def test_launches_are_cut_to_the_memory(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(GroupedDescent, "run", lambda _: (_ for _ in ()).throw(torch.OutOfMemoryError("no room")))
     with pytest.raises(CrossgateError, match=r"does not hold the training of one network; a smaller model\.batch"):
         launch.run_grouped(jobs, [None] * 5)
+
+
+class Recording:
+    """What stands in for a CUDA graph: it takes the step when replayed; what is done while it records is undone."""
+
+    def __init__(self, descent: GroupedDescent) -> None:
+        self.descent, self.replayed = descent, 0
+
+    def replay(self) -> None:
+        self.replayed += 1
+        self.descent._step()
+
+    @contextmanager
+    def record(self) -> Iterator[None]:
+        names = (*grouped.STATE, "number", "place")
+        before = {name: getattr(self.descent, name).detach().clone() for name in names}
+        yield
+        with torch.no_grad():
+            for name, values in before.items():
+                getattr(self.descent, name).copy_(values)
+
+
+@pytest.mark.usefixtures("plain")
+def test_recording_a_step_takes_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The steps that warm a graph up are undone, those left are all replayed, and a smaller group is recorded anew."""
+    params = MANY.replaced(start="zero", patience=10, check=5)
+    noise = replace(small_sample(params), target=np.random.default_rng(0).normal(size=840).astype(np.float32))
+    sample = small_sample(params)
+    tasks = [launch.make_tasks([small_job(params, 700, 5, one)])[1][0] for one in (noise, sample, noise)]
+    expected = GroupedDescent(tasks, CPU, "ieee", 2).run()
+    made: list[Recording] = []
+    descent = GroupedDescent(tasks, CPU, "ieee", 2)
+    descent.graphs = True
+    stream = SimpleNamespace(wait_stream=lambda _: None)
+    for name, stand_in in {
+        "Stream": lambda: stream, "current_stream": lambda: stream, "stream": lambda _: nullcontext(),
+        "CUDAGraph": lambda: made.append(Recording(descent)) or made[-1], "graph": lambda one: one.record(),
+    }.items():  # fmt: skip
+        monkeypatch.setattr(torch.cuda, name, stand_in)
+    found = descent.run()
+    assert len(made) == 2
+    assert sum(one.replayed for one in made) == min(max(one.steps for one in found) + params.patience, params.steps)
+    for one, other in zip(found, expected, strict=True):
+        assert one.steps == other.steps
+        assert all(torch.equal(one.weights[name], other.weights[name]) for name in other.weights)
 
 
 def test_parts_are_as_equal_as_can_be() -> None:
@@ -290,7 +337,9 @@ def _without_burn_in(rows: Any, starts: torch.Tensor) -> Any:
 def test_seeds_of_a_fold_share_their_rows() -> None:
     """What is scaled and kept on the device is that of the folds, not of the seeds."""
     sample = small_sample()
-    prepared, tasks = launch._tasks([small_job(TINY, last, seed, sample) for last in (700, 600) for seed in (1, 2, 3)])
+    prepared, tasks = launch.make_tasks(
+        [small_job(TINY, last, seed, sample) for last in (700, 600) for seed in (1, 2, 3)]
+    )
     assert len({id(one) for one in prepared}) == 2
     rows = grouped.GroupedRows(tasks, CPU)
     assert len(rows.fit.target) == sum(len(one.fit.target) for one in (prepared[0], prepared[3]))

@@ -35,7 +35,7 @@ class GroupedDescent:
 
     def __init__(self, tasks: Sequence[Task], device: torch.device, precision: str, check_groups: int) -> None:
         self.tasks, self.params, self.device = list(tasks), tasks[0].params, device
-        self.precision, self.check_groups = precision, check_groups
+        self.precision, self.check_groups, self.graphs = precision, check_groups, device.type == "cuda"
         self.layout = layout_of(tasks[0].network)
         self.rows = GroupedRows(tasks, device)
         self.random = [np.random.default_rng(task.seed) for task in tasks]
@@ -69,6 +69,8 @@ class GroupedDescent:
             ended = self._ended(step)
             if 2 * sum(ended) >= len(self.groups):
                 self._take_out(ended, found)
+                # The graph before is let go first, with the memory that it holds.
+                take = self._step
                 take = self._recorded()
         self._take_out([True] * len(self.groups), found)
         return [found[number] for number in range(len(self.tasks))]
@@ -183,7 +185,7 @@ class GroupedDescent:
 
     def _recorded(self) -> Callable[[], None]:
         """What takes a step: on CUDA a recorded graph, elsewhere the step itself."""
-        if self.device.type != "cuda" or not self.groups:
+        if not self.graphs or not self.groups:
             return self._step
         changed = [*(getattr(self, name) for name in STATE), self.number]
         before = [values.detach().clone() for values in changed]

@@ -27,8 +27,8 @@ T = TypeVar("T")
 Job = FoldJob | PooledJob
 # How products are made in a training step: tensor cores round their factors to 10 bits, and skill does not feel it.
 PRECISION = "tf32"
-# The share of the free memory that is planned for, and what is planned for without a GPU, in bytes.
-SHARE, WITHOUT_GPU = 0.7, 2**29
+# The shares of the free memory for steps and, beside it, for looks at validation rows; bytes to plan for without a GPU.
+STEPS, CHECKS, WITHOUT_GPU = 0.6, 0.15, 2**29
 
 
 def run_grouped(
@@ -50,7 +50,7 @@ def stream_grouped(
         shape = json.dumps(job.params.without_device()), _lead(job).sample.features.shape[1]
         shapes.setdefault(shape, []).append(number)
     for numbers in shapes.values():
-        for some in even_parts(numbers, _capacity([jobs[number] for number in numbers], device)):
+        for some in even_parts(numbers, capacity([jobs[number] for number in numbers], device)):
             networks = train_groups([jobs[number] for number in some], device)
             for number, trained in zip(some, networks, strict=True):
                 yield number, _forecast(jobs[number], trained, entries[number])
@@ -64,9 +64,8 @@ def train_groups(jobs: Sequence[Job], device: torch.device, precision: str = PRE
     params = jobs[0].params
     try:
         with one_thread(), torch.random.fork_rng(devices=[]):
-            prepared, tasks = _tasks(jobs)
-            at_once = max(1, budget(device) // check_bytes(params, tasks))
-            found = GroupedDescent(tasks, device, precision, at_once).run()
+            prepared, tasks = make_tasks(jobs)
+            found = GroupedDescent(tasks, device, precision, check_groups(tasks, device)).run()
         name = "cuda" if device.type == "cuda" else "cpu, as a group"
         return [finish(rows, params, best, name) for rows, best in zip(prepared, found, strict=True)]
     except torch.OutOfMemoryError:
@@ -78,7 +77,7 @@ def train_groups(jobs: Sequence[Job], device: torch.device, precision: str = PRE
     return train_groups(jobs[:half], device, precision) + train_groups(jobs[half:], device, precision)
 
 
-def _tasks(jobs: Sequence[Job]) -> tuple[list[Prepared], list[Task]]:
+def make_tasks(jobs: Sequence[Job]) -> tuple[list[Prepared], list[Task]]:
     """The training of each job; jobs of equal rows, such as the seeds of a fold, share these."""
     kept: dict[tuple[object, ...], Prepared] = {}
     prepared, tasks = [], []
@@ -125,20 +124,23 @@ def even_parts(items: Sequence[T], most: int) -> list[Sequence[T]]:
     return [items[first:last] for first, last in pairwise(edges)]
 
 
-def budget(device: torch.device) -> int:
-    """The bytes of the device that may be planned for."""
-    if device.type != "cuda":
-        return WITHOUT_GPU
-    return int(SHARE * torch.cuda.mem_get_info(device)[0])
+def _free(device: torch.device) -> int:
+    """The bytes of the device that nothing uses."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else WITHOUT_GPU
 
 
-def _capacity(jobs: Sequence[Job], device: torch.device) -> int:
+def check_groups(tasks: Sequence[Task], device: torch.device) -> int:
+    """How many networks may look at their validation rows at once."""
+    return max(1, int(CHECKS * _free(device) / check_bytes(tasks)))
+
+
+def capacity(jobs: Sequence[Job], device: torch.device) -> int:
     """How many of these jobs fit into the memory of the device at once; at least one."""
     params, columns = jobs[0].params, _lead(jobs[0]).sample.features.shape[1]
     rows = max(sum(part.last for part in (job.parts if isinstance(job, PooledJob) else [job])) for job in jobs)
     # Validation rows are held twice: once more for those that warm the state.
     kept = 4 * rows * (columns + 2) * (1.0 + params.validation * (1.0 + params.replay / params.chunk))
-    return max(1, int(budget(device) / (kept + step_bytes(params, columns))))
+    return max(1, int(STEPS * _free(device) / (kept + step_bytes(params, columns))))
 
 
 def step_bytes(params: LSTMParams, columns: int) -> int:
@@ -148,8 +150,8 @@ def step_bytes(params: LSTMParams, columns: int) -> int:
     return 4 * bars * (3 * columns + 16 * params.hidden * params.layers + 4 * outs + 16)
 
 
-def check_bytes(params: LSTMParams, tasks: Sequence[Task]) -> int:
+def check_bytes(tasks: Sequence[Task]) -> int:
     """About what a look at the validation rows holds of one network beside these rows."""
     chunks = max(len(task.check.target) for task in tasks)
-    columns = tasks[0].fit.inputs.shape[1]
+    params, columns = tasks[0].params, tasks[0].fit.inputs.shape[1]
     return 4 * chunks * (params.replay + params.chunk) * (3 * columns + 7 * params.hidden + 16)
