@@ -54,11 +54,13 @@ class Ground:
 
     def wish(self, one: Tables) -> Wish:
         """The wish of a setting, which others with the same signals share."""
-        key = one.signals
-        if key not in self._made:
+        # Other threads may ask for other signals at the same time.
+        made = self._made.get(one.signals)
+        if made is None:
+            made = make_wish(self.stage, self.forecasts, one.strategy, one.risk.atr_bars, one.costs)
             self._made.clear()
-            self._made[key] = make_wish(self.stage, self.forecasts, one.strategy, one.risk.atr_bars, one.costs)
-        return self._made[key]
+            self._made[one.signals] = made
+        return made
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_made": {}, "forecasts": replace(self.forecasts, ensembles=None)}

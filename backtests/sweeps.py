@@ -28,6 +28,7 @@ from foundation.errors import ParameterError, suggestion
 from foundation.fingerprint import fingerprint
 from foundation.parallel import stream_all
 from foundation.seals import check_sealed
+from foundation.threads import map_threads
 from foundation.trials import TrialLedger, batch_of
 from markets.candles import FloatArray, IntArray
 from markets.market import Market
@@ -36,7 +37,7 @@ from strategies.parameters import CrossoverParams, RiskParams
 
 # The most settings in a piece, and the most bars times settings: a piece takes well below a second.
 PIECE, PIECE_BARS = 2000, 5_000_000
-# Bars times settings below which no other process is asked for help.
+# Bars times settings below which threads share the work: other processes would take longer to start.
 SMALL = 50_000_000
 # Up to how many settings the table holds all of them; of more it holds this many of the best, by either measure.
 WHOLE, BEST = 100_000, 1000
@@ -173,9 +174,12 @@ def _played(ground: Ground, grid: Grid, workers: int | None, store: PieceStore |
     if missing and not small:
         compile_kernel(ground, grid.tables(0))
     description = f"Playing {count:,} settings" + (f", {done:,} of which were kept" if done else "")
-    stream = stream_all(
-        play_range, missing, len(missing), description, shared=(ground, grid), workers=1 if small else workers
-    )
+    if small:
+        stream = map_threads(
+            lambda piece: play_range(ground, grid, *piece), missing, len(missing), description, alone=workers == 1
+        )
+    else:
+        stream = stream_all(play_range, missing, len(missing), description, shared=(ground, grid), workers=workers)
     with closing(stream) as results:
         for (begin, _), played in zip(missing, results, strict=True):
             if store is not None:

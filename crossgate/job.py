@@ -22,7 +22,6 @@ from markets.exogenous import Exogenous
 from markets.exogenous_files import load_exogenous
 from markets.market import Market, common_span
 from models.forecasts import Forecasts
-from reports.report import check_folder as check_run_folder
 
 if TYPE_CHECKING:
     from models.paired import PairedSkill
@@ -190,6 +189,8 @@ def train_job(config: Config, out: Path, data: Path | None = None) -> dict[str, 
 
 def check_folder(folder: Path) -> None:
     """Raises ParameterError when no run can be written to `folder`: it holds something else, or is out of reach."""
+    from reports.report import check_folder as check_run_folder
+
     check_run_folder(folder)
     check_reach(folder)
 

@@ -18,9 +18,6 @@ def progress(items: Iterable[T], description: str, total: int) -> Generator[T]:
     if not description:
         yield from items
         return
-    if not description:
-        yield from items
-        return
     if not sys.stderr.isatty():
         print(f"{description} ({total}) ...", file=sys.stderr, flush=True)
         yield from items

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 def map_threads(
     function: Callable[[S], T], items: Iterable[S], total: int, description: str, *, alone: bool = False
-) -> Iterator[T]:
+) -> Generator[T]:
     """The results of `function(item)`, in the order of the `total` items, which are taken as threads come free.
 
     `function` should be compiled work for the most part and write to nothing that calls share; then the results do not

@@ -15,13 +15,7 @@ from foundation.errors import ParameterError
 from foundation.files import atomic_file
 from foundation.trials import TrialLedger
 from reports.evidence import backtest_overfitting
-from reports.figures import PICTURE
-from reports.heat_maps import heat_maps
-from reports.images import render_png
-from reports.report import write_json
-from reports.search_figures import draw_effects, draw_map
 from reports.settings import without_none
-from reports.sweep_page import render_sweep
 
 FILES = ("config.toml", "sweep.json", "sweep.png", "report.html", SETTINGS_FILE, FOLDER, MANIFEST)
 
@@ -52,6 +46,9 @@ def write_sweep(
 
     Each file is written whole or not at all. Raises ParameterError for a folder that holds anything else.
     """
+    from reports.report import write_json
+    from reports.sweep_page import render_sweep
+
     target, overfitting = check_sweep_folder(folder), backtest_overfitting(found.blocks)
     made: dict[str, bytes] = {
         "sweep.json": write_json(sweep_record(found, overfitting)).encode(),
@@ -96,6 +93,11 @@ def plain(value: Any) -> Any:
 
 
 def _picture(found: Sweep, name: str) -> bytes:
+    from reports.figures import PICTURE
+    from reports.heat_maps import heat_maps
+    from reports.images import render_png
+    from reports.search_figures import draw_effects, draw_map
+
     maps = heat_maps(found)
     title = f"{name}: plateaus of the Sharpe ratio"
     return render_png(draw_map(maps[0], PICTURE, title) if maps else draw_effects(found.effects, PICTURE))

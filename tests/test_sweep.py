@@ -79,6 +79,18 @@ def test_the_ledger_counts_every_setting_once(scene: tuple[Any, Any], swept: tup
     assert 0.0 <= backtest_overfitting(kept) <= 1.0
 
 
+def test_threads_change_nothing(scene: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Small pieces with several sets of signals, played by threads, give the same bits as one after the other."""
+    over = {**OVER, "strategy.threshold": ["0.5cost", "1cost", "2bps"], "strategy.slow": [6, 9]}
+    alone = sweep(*scene, STRATEGY, over=over, workers=1, ledger=TrialLedger(tmp_path))
+    monkeypatch.setattr(module, "PIECE", 5)
+    monkeypatch.setattr("foundation.threads.processors", lambda: 4)
+    spread = sweep(*scene, STRATEGY, over=over, ledger=TrialLedger(tmp_path))
+    assert len(list(alone.grid.signals)) >= 6
+    assert alone.table.equals(spread.table)
+    assert np.array_equal(alone.blocks, spread.blocks)
+
+
 def test_workers_change_nothing(scene: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Pieces spread over processes give the same bits as one process."""
     alone = sweep(*scene, STRATEGY, over=OVER, workers=1, ledger=TrialLedger(tmp_path))
