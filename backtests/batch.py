@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backtests.kernel import play_settings
+from backtests.kernel import TILE, play_settings
 from backtests.records import FILL, Records
 from backtests.scene import Scene
 from backtests.tally import TALLY
@@ -14,5 +14,6 @@ from backtests.trader import Setting, Wish
 def play_batch(scene: Scene, wish: Wish, settings: Setting, cash: float) -> Records:
     """The tallies of some settings, one TALLY record each."""
     tallies = np.zeros(len(settings.plan), dtype=TALLY)
-    play_settings(scene, wish, settings, cash, tallies, np.zeros(0), np.zeros(0, dtype=FILL), np.zeros(0, np.int64))
+    no_fills, no_rows = np.zeros(0, dtype=FILL), np.zeros(0, dtype=np.int64)
+    play_settings(scene, wish, settings, cash, tallies, np.zeros(0), no_fills, no_rows, TILE)
     return tallies

@@ -11,7 +11,7 @@ TICK_TOLERANCE = 1e-6
 @rule
 def reaches(side: int, price: float, level: float, tick: float) -> bool:
     """Whether a price is at or beyond a level: at or above it for side +1, at or below for side -1."""
-    return side * (price - level) / tick >= -TICK_TOLERANCE
+    return side * (price - level) >= -TICK_TOLERANCE * tick
 
 
 @rule

@@ -1,4 +1,4 @@
-"""The kernel: plays one setting after another over a scene, through the same exchange as the broker."""
+"""The kernel: plays settings over a scene, through the same exchange as the broker."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from backtests.exchange import play_bar
 from backtests.records import ACCOUNT, FILL, ORDER, PAYMENT, POSITION, Desk, Records
 from backtests.scene import Scene
 from backtests.shortcut import play_short
-from backtests.stretches import Play, close_bar, pass_quiet
+from backtests.stretches import close_bar, pass_quiet
 from backtests.tally import begin, count_news, finish_tally
 from backtests.ties import drop_finished
-from backtests.trader import Setting, Wish, decide, new_book, take_news
+from backtests.trader import Book, Play, Setting, Wish, decide, new_book, take_news
 from foundation.compilation import rule
 from markets.candles import FloatArray
 from strategies.plan import MOST_EXITS
 
 # Rows of orders a symbol can need at once: a position's exits, those that have just ended, a new bracket with a close.
 ROWS = 3 * (MOST_EXITS + 2)
+# How many settings are played side by side, and how many bars of each before the next has its turn: what they look at
+# stays in a processor's own cache.
+GROUP, TILE = 64, 2048
 
 
 @rule(makes_arrays=True)
@@ -31,36 +34,84 @@ def play_settings(
     equity: FloatArray,
     log: Records,
     rows: npt.NDArray[np.int64],
+    tile: int,
 ) -> int:
-    """Plays settings one after the other, each from `scene.first` to the end; how many fills of the last were logged.
+    """Plays settings from `scene.first` to the end; how many fills of the last were logged.
 
-    `tallies`: a record each, all zero, for what they come to. `equity`: one value a bar, or empty to keep none;
-    `log` and `rows`: room for the fills and the bars they were made on, or empty; they hold what the last setting
-    wrote. The fills, and the equity at every bar, are those of LSTMCrossover on FuturesBroker.
+    `tallies`: a record each, all zero, for what they come to. `tile`: how many bars a setting is played before the
+    next one has its turn, whatever comes of it; 0: all. `equity`: one value a bar, or empty to keep none; `log` and
+    `rows`: room for the fills and the bars they were made on, or empty; with a tile of 0 they hold what the last
+    setting wrote. The fills, and the equity at every bar, are those of LSTMCrossover on FuturesBroker.
     """
-    symbols, logged = len(scene.bars), 0
-    for k in range(len(tallies)):
-        one = Setting(settings.plan[k : k + 1], settings.habits[k : k + 1], settings.settings[k : k + 1])
-        desk = new_desk(symbols, cash, one.settings, scene.contracts, scene.finer)
-        begin(tallies[k], cash)
-        logged = play_through(Play(scene, wish, one, desk, new_book(symbols), tallies[k : k + 1], equity), log, rows)
+    symbols, count = scene.bars.shape
+    step, logged = tile if tile > 0 else count, 0
+    for first in range(0, len(tallies), GROUP):
+        some = min(GROUP, len(tallies) - first)
+        desks, books = (
+            new_desks(some, symbols, cash, settings.settings, scene.contracts, scene.finer),
+            new_book(some, symbols),
+        )
+        reached = np.full(some, scene.first)
+        for k in range(some):
+            begin(tallies[first + k], cash)
+        for start in range(scene.first, count, step):
+            for k in range(some):
+                play = play_of(scene, wish, settings, desks, books, tallies, equity, first, k)
+                reached[k], logged = play_until(play, reached[k], min(start + step, count), log, rows)
+        for k in range(some):
+            finish_tally(tallies[first + k], desks.account[k].ruined)
     return logged
 
 
+@rule(makes_arrays=True)
+def play_of(
+    scene: Scene, wish: Wish, settings: Setting, desks: Desk, books: Book, tallies: Records, equity: FloatArray,
+    first: int, k: int,
+) -> Play:  # fmt: skip
+    """What belongs to setting `first + k`, which is number `k` on the desks and in the books."""
+    symbols, n = scene.bars.shape[0], first + k
+    room = symbols * ROWS + 1
+    one = Setting(settings.plan[n : n + 1], settings.habits[n : n + 1], settings.settings[n : n + 1])
+    desk = Desk(
+        desks.account[k : k + 1],
+        desks.positions[k * symbols : (k + 1) * symbols],
+        desks.orders[k * room : (k + 1) * room],
+        one.settings,
+        desks.contracts,
+        desks.fills,
+        desks.payments,
+        desks.finer,
+    )
+    book = Book(
+        books.memory[k * symbols : (k + 1) * symbols],
+        books.now,
+        books.exits,
+        books.profits[k * symbols : (k + 1) * symbols],
+        books.low,
+        books.high,
+        books.least,
+        books.most,
+        books.number[k : k + 1],
+    )
+    return Play(scene, wish, one, desk, book, tallies[n : n + 1], equity)
+
+
 @rule
-def play_through(play: Play, log: Records, rows: npt.NDArray[np.int64]) -> int:
-    """The bars of a setting, one after the other; how many fills were logged."""
-    scene, wish, setting, desk, tally = play.scene, play.wish, play.setting, play.desk, play.tally
+def play_until(play: Play, i: int, end: int, log: Records, rows: npt.NDArray[np.int64]) -> tuple[int, int]:
+    """The bars of a setting from `i` on, one after the other, until `end` is reached; the next one, and fills logged.
+
+    A stretch of quiet bars that begins before `end` is counted whole: its sums do not depend on where tiles end.
+    """
+    scene, setting, desk, tally = play.scene, play.setting, play.desk, play.tally
     symbols, count = scene.bars.shape
-    short = symbols == 1 and setting.settings[0].cross == 0
-    logged, i = 0, scene.first
-    while i < count:
+    short, logged = symbols == 1 and setting.settings[0].cross == 0, 0
+    while i < end:
         i = pass_quiet(play, i)
         if i >= count:
             break
         if short and scene.bars[0, i].blocked == 0:
             drop_finished(desk)
-            play_short(desk, scene.bars, i, play.book.low[0], play.book.high[0])
+            play_short(desk, scene.bars, i, play.book.least[0], play.book.most[0])
         else:
             play_bar(
                 desk.account, desk.positions, desk.orders, scene.bars, i, desk.settings,
@@ -73,21 +124,21 @@ def play_through(play: Play, log: Records, rows: npt.NDArray[np.int64]) -> int:
                 log[logged], rows[logged] = desk.fills[k], i
                 logged += 1
         close_bar(play, i)
-        decide(scene, wish, setting, desk, play.book, i)
+        decide(scene, play.wish, setting, desk, play.book, i)
         i += 1
-    finish_tally(tally[0], desk.account[0].ruined)
-    return logged
+    return i, logged
 
 
 @rule(makes_arrays=True)
-def new_desk(symbols: int, cash: float, settings: Records, contracts: Records, finer: Records) -> Desk:
-    """A desk with an account that has done nothing yet."""
-    account = np.zeros(1, dtype=ACCOUNT)
-    account[0].cash, account[0].equity = cash, cash
+def new_desks(count: int, symbols: int, cash: float, settings: Records, contracts: Records, finer: Records) -> Desk:
+    """The desks of some accounts that have done nothing yet, one after the other; all share what lasts for a bar."""
+    account = np.zeros(count, dtype=ACCOUNT)
+    for k in range(count):
+        account[k].cash, account[k].equity = cash, cash
     return Desk(
         account,
-        np.zeros(symbols, dtype=POSITION),
-        np.zeros(symbols * ROWS + 1, dtype=ORDER),
+        np.zeros(count * symbols, dtype=POSITION),
+        np.zeros(count * (symbols * ROWS + 1), dtype=ORDER),
         settings,
         contracts,
         np.zeros(3 * symbols * ROWS + 2 * symbols, dtype=FILL),

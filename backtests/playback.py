@@ -144,7 +144,7 @@ class Playback:
         return int(
             play_settings(
                 scene or self.scene, wish or self.wish, setting or self.setting, self.account.cash, tally, equity,
-                log, rows,
+                log, rows, 0,
             )
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Quiet bars: between which prices nothing can happen to a position, so that a bar need not be played."""
+"""Quiet bars: between which prices no order is met and no stop moves, so that a bar need not be played."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from foundation.compilation import rule
 
 
 @rule(inline=True)
-def quiet_band(desk: Desk, s: int) -> tuple[float, float, bool]:
-    """The prices between which a bar changes nothing for a symbol, exclusively, and whether no order waits for an open.
+def quiet_band(desk: Desk, s: int) -> tuple[float, float, float, bool]:
+    """The prices between which no order of a symbol is met; the best price from which a stop moves; and quietness.
 
-    Inside the band no stop, target or liquidation is reached, and no stop moves. It is narrower than it need be
-    by a tick on either side, because prices compare in ticks. Knows the orders that the strategy gives: market
-    orders, and stops and limits that reduce.
+    Exclusively: a bar inside the band meets no stop, target or liquidation, and one whose best price does not come to
+    the third number moves no stop. They are nearer than they need be by a tick, because prices compare in ticks.
+    Quiet: no order waits for an open. Knows the orders that the strategy gives: market orders, and stops and limits
+    that reduce.
     """
     position, tick = desk.positions[s], desk.contracts[s].tick
     side = direction(position.quantity)
     low, high, quiet = -math.inf, math.inf, True
+    moved = high if side > 0 else low
     for k in range(desk.account[0].orders):
         order = desk.orders[k]
         if order.symbol != s or order.status > LIVE:
@@ -27,11 +29,11 @@ def quiet_band(desk: Desk, s: int) -> tuple[float, float, bool]:
         if order.kind == MARKET or side == 0 or order.status != LIVE:
             quiet = False
         elif order.kind == STOP:
-            moved = first_move(order, side, tick)
+            first = first_move(order, side, tick)
             if side > 0:
-                low, high = max(low, order.price), min(high, moved)
+                low, moved = max(low, order.price), min(moved, first)
             else:
-                low, high = max(low, moved), min(high, order.price)
+                high, moved = min(high, order.price), max(moved, first)
         elif order.kind == LIMIT:
             if side > 0:
                 high = min(high, order.price)
@@ -43,7 +45,7 @@ def quiet_band(desk: Desk, s: int) -> tuple[float, float, bool]:
         low = max(low, position.liquidation_price)
     elif side < 0 and position.liquidation_price > 0.0:
         high = min(high, position.liquidation_price)
-    return low + tick, high - tick, quiet
+    return low + tick, high - tick, moved - side * tick, quiet
 
 
 @rule(inline=True)

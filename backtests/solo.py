@@ -75,7 +75,7 @@ def play_solo(
     while logged == room:
         room *= 4
         log, rows, tally = np.zeros(room, dtype=FILL), np.zeros(room, dtype=np.int64), np.zeros(1, dtype=TALLY)
-        logged = play_settings(scene, wish, setting, account.cash, tally, equity, log, rows)
+        logged = play_settings(scene, wish, setting, account.cash, tally, equity, log, rows, 0)
     stamps = stage.fed[0].candles.timestamp
     fills = _fills(log[:logged], stamps[rows[:logged]], [one.symbol for one in stage.fed])
     return Solo(fills, stamps[stage.first :], equity[stage.first :], tally)

@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from backtests.exchange import NOTHING_LEFT
+from backtests.holding import find_bands, pass_held_alone
 from backtests.positions import direction
-from backtests.quiet import quiet_band
-from backtests.records import Desk, Records
-from backtests.scene import Scene
-from backtests.tally import added, close_block, count_bar, count_idle, sums_of, write_sums
-from backtests.trader import LONG, OTHER, SHORT, Book, Setting, Wish, decide
+from backtests.tally import close_block, count_bar, count_idle
+from backtests.trader import LONG, OTHER, SHORT, Play, decide
 from backtests.valuation import profit_of
 from foundation.compilation import rule
-from markets.candles import FloatArray
-
-
-class Play(NamedTuple):
-    """One setting being played: what is looked at, what is written on, and what it comes to.
-
-    `tally`: one record. `equity`: one value a bar, or empty to keep none.
-    """
-
-    scene: Scene
-    wish: Wish
-    setting: Setting
-    desk: Desk
-    book: Book
-    tally: Records
-    equity: FloatArray
 
 
 @rule(inline=True)
@@ -38,9 +18,8 @@ def pass_quiet(play: Play, i: int) -> int:
     if desk.account[0].ruined == 1:
         return pass_idle(play, i, play.scene.bars.shape[1])
     for s in range(len(desk.positions)):
-        play.book.low[s], play.book.high[s], quiet = quiet_band(desk, s)
         held = held or desk.positions[s].quantity != 0.0
-        if not quiet:
+        if not find_bands(desk, play.book, s):
             return i
     if not held:
         return pass_flat(play, i)
@@ -78,61 +57,6 @@ def pass_flat(play: Play, i: int) -> int:
         decide(play.scene, wish, play.setting, desk, play.book, until)
         if desk.account[0].orders > orders:
             return i
-    return i
-
-
-@rule(inline=True)
-def pass_held_alone(play: Play, i: int) -> int:
-    """With the only position inside its band only its value moves, until a decision gives an order."""
-    scene, desk, count = play.scene, play.desk, play.scene.bars.shape[1]
-    while i < count:
-        decision = next_decision(play, i)
-        end = min(decision + 1, scene.upcoming[0, i], count)
-        while i < end:
-            before, part = i, min(end, scene.edges[play.tally[0].block] + 1)
-            i = value_alone(play, i, part)
-            if i == part and i == scene.edges[play.tally[0].block] + 1:
-                close_block(play.tally[0])
-            if i < part or i == before:
-                return i
-        if i != decision + 1:
-            return i
-        orders = desk.account[0].orders
-        decide(scene, play.wish, play.setting, desk, play.book, decision)
-        if desk.account[0].orders > orders:
-            return i
-    return i
-
-
-@rule(inline=True)
-def next_decision(play: Play, i: int) -> int:
-    """The row of the next bar, `i` included, at whose close a decision could do anything about the only position."""
-    side, memory, longest = direction(play.desk.positions[0].quantity), play.book.memory[0], 0
-    if memory.barred != 0:
-        return i
-    found, longest = int(play.wish.upcoming[SHORT if side > 0 else LONG, 0, i]), play.setting.habits[0].maximum_bars
-    return min(found, max(i, memory.entered + longest - 2)) if longest > 0 else found
-
-
-@rule(inline=True)
-def value_alone(play: Play, i: int, end: int) -> int:
-    """Counts the bars before `end` on which the only position stays inside its band; the row of the first other one.
-
-    There the mark stays on this side of the liquidation price, so the account is never ruined.
-    """
-    scene, desk, account, tally = play.scene, play.desk, play.desk.account[0], play.tally[0]
-    position, contract, begin = desk.positions[0], desk.contracts[0], i
-    quantity, entry, low, high = position.quantity, position.entry, play.book.low[0], play.book.high[0]
-    cash, sums, unrealised = account.cash, sums_of(tally), account.unrealised
-    while i < end and scene.low[0, i] > low and scene.high[0, i] < high:
-        unrealised = profit_of(contract, quantity, entry, scene.mark[0, i])
-        sums = added(sums, cash + unrealised)
-        if len(play.equity) > 0:
-            play.equity[i] = cash + unrealised
-        i += 1
-    if i > begin:
-        write_sums(tally, sums, i - begin, True)
-        account.unrealised, account.equity = unrealised, cash + unrealised
     return i
 
 

@@ -131,14 +131,20 @@ def count_news(tally: Row, desk: Desk, profits: Records) -> None:
         profits[s] += fill.realised_pnl - cost
         if fill.position == 0.0:
             count_trade(tally, profits[s])
-    for k in range(account.payments):
-        tally.funding += desk.payments[k].payment
+    count_payments(tally, desk)
     for k in range(account.orders):
         order = desk.orders[k]
         if order.status == REFUSED:
             tally.refusals += 1
         elif order.status == FILLED and order.remark != 0:
             tally.shrunk += 1
+
+
+@rule(inline=True)
+def count_payments(tally: Row, desk: Desk) -> None:
+    """The funding of a bar."""
+    for k in range(desk.account[0].payments):
+        tally.funding += desk.payments[k].payment
 
 
 @rule(inline=True)

@@ -67,7 +67,8 @@ class Book(NamedTuple):
     """What a setting's strategy writes on.
 
     `memory`: one record a symbol. `now`: the situation it looks at. `exits`: those it plans. `profits`: of each
-    symbol's running trade. `low`, `high`: the band of quiet prices of each symbol. `number`: of the last order.
+    symbol's running trade. `low`, `high`: the band of each symbol in which no order is met and no stop moves; `least`,
+    `most`: that in which none is met. `number`: of the last order.
     """
 
     memory: Records
@@ -76,6 +77,8 @@ class Book(NamedTuple):
     profits: FloatArray
     low: FloatArray
     high: FloatArray
+    least: FloatArray
+    most: FloatArray
     number: npt.NDArray[np.int64]
 
 
@@ -87,20 +90,37 @@ class Setting(NamedTuple):
     settings: Records
 
 
+class Play(NamedTuple):
+    """One setting being played: what is looked at, what is written on, and what it comes to.
+
+    `tally`: one record. `equity`: one value a bar, or empty to keep none.
+    """
+
+    scene: Scene
+    wish: Wish
+    setting: Setting
+    desk: Desk
+    book: Book
+    tally: Records
+    equity: FloatArray
+
+
 @rule(makes_arrays=True)
-def new_book(symbols: int) -> Book:
-    """A book of a strategy that has done nothing yet."""
-    memory = np.zeros(symbols, dtype=MEMORY)
-    for s in range(symbols):
+def new_book(count: int, symbols: int) -> Book:
+    """The books of some settings that have done nothing yet, one after the other; all share what lasts for a bar."""
+    memory = np.zeros(count * symbols, dtype=MEMORY)
+    for s in range(len(memory)):
         memory[s].left = NEVER
     return Book(
         memory,
         np.zeros(1, dtype=SITUATION),
         np.zeros(MOST_EXITS, dtype=EXIT),
+        np.zeros(count * symbols),
         np.zeros(symbols),
         np.zeros(symbols),
         np.zeros(symbols),
-        np.zeros(1, dtype=np.int64),
+        np.zeros(symbols),
+        np.zeros(count, dtype=np.int64),
     )
 
 

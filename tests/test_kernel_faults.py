@@ -20,13 +20,13 @@ from markets.funding import Funding
 from strategies.parameters import CrossoverParams, RiskParams
 
 # The modules of the kernel's loop, each before those that build on it.
-ORDER = ("quiet", "trader", "shortcut", "stretches", "kernel")
+ORDER = ("quiet", "trader", "shortcut", "holding", "stretches", "kernel")
 # Each fault: its module, what stands there, and what is put in its place.
 FAULTS: dict[str, tuple[str, str, str]] = {
     "a stop that is touched on a quiet bar": (
         "quiet",
-        "    return low + tick, high - tick, quiet",
-        "    return low - 50 * tick, high - tick, quiet",
+        "    return low + tick, high - tick, moved",
+        "    return low - 50 * tick, high - tick, moved",
     ),
     "a target that is touched on a quiet bar": (
         "quiet",
@@ -54,9 +54,44 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "order.status != LIVE:\n            pass",
     ),
     "funding passed over": (
-        "stretches",
-        "min(decision + 1, scene.upcoming[0, i], count)",
-        "min(decision + 1, count)",
+        "holding",
+        "min(end, scene.upcoming[0, i], edge + 1)",
+        "min(end, edge + 1)",
+    ),
+    "funding inside a bar passed over": (
+        "holding",
+        "    settle_funding(desk, 0, bar.mark_close, bar.funding_inside)",
+        "    pass",
+    ),
+    "a liquidation price that funding has moved": (
+        "holding",
+        "    if level > 0.0 and (low",
+        "    if level < 0.0 and (low",
+    ),
+    "a margin that funding has used up": (
+        "holding",
+        "    return position.margin - position.reserve + unrealised > 0.0 and",
+        "    return",
+    ),
+    "funding paid twice where more happens": (
+        "holding",
+        "        account.cash, position.margin, position.liquidation_price = cash, margin, level",
+        "        pass",
+    ),
+    "a stop that stays while bars are passed over": (
+        "holding",
+        "    follow_price(desk, bar, 0)",
+        "    pass",
+    ),
+    "bands of a stop that has moved on": (
+        "holding",
+        "    follow_price(desk, bar, 0)\n    find_bands(desk, book, 0)",
+        "    follow_price(desk, bar, 0)",
+    ),
+    "an order met on a bar that is passed over": (
+        "holding",
+        "scene.low[0, i] > book.least[0]",
+        "True",
     ),
     "funding passed over with two symbols": (
         "stretches",
@@ -64,7 +99,7 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "",
     ),
     "a signal passed over while a position is held": (
-        "stretches",
+        "holding",
         "SHORT if side > 0 else LONG, 0, i",
         "LONG if side > 0 else SHORT, 0, i",
     ),
@@ -84,12 +119,12 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "wish.upcoming[OTHER, s, i] + 1) if",
     ),
     "the time exit passed over": (
-        "stretches",
+        "holding",
         "min(found, max(i, memory.entered + longest - 2)) if longest > 0 else found",
         "found",
     ),
     "the time exit a bar late": (
-        "stretches",
+        "holding",
         "memory.entered + longest - 2",
         "memory.entered + longest - 1",
     ),
@@ -279,7 +314,8 @@ def plain(name: str, right: str, wrong: str) -> Callable[..., Any]:
 
     Modules that build on the faulty one are run as plain Python too, so that they call it.
     """
-    above = {"quiet": ("stretches", "kernel"), "trader": ("stretches", "kernel"), "kernel": ()}.get(name, ("kernel",))
+    above = ORDER[ORDER.index("holding" if name in ("quiet", "trader") else name) :]
+    above = tuple(one for one in above if one != name)
     parts = {one: importlib.import_module(f"backtests.{one}") for one in ORDER}
     parts |= {one: mutated(f"backtests.{one}", "from __future__ import annotations\n", "") for one in above}
     parts[name] = mutated(f"backtests.{name}", right, wrong)
@@ -289,12 +325,14 @@ def plain(name: str, right: str, wrong: str) -> Callable[..., Any]:
             known = {word for word, thing in vars(other).items() if getattr(thing, "__module__", "") == other.__name__}
             vars(part).update({word: vars(other)[word] for word in known & set(vars(part))})
     loop, make_book = vars(parts["kernel"]), parts["trader"].new_book
-    loop["new_book"] = lambda symbols: trader.Book(*map(opened, make_book(symbols)))
+    loop["new_book"] = lambda *of: trader.Book(*map(opened, make_book(*of)))
 
-    def play(scene: Any, wish: Any, setting: Any, cash: float, tally: Any, equity: Any, log: Any, rows: Any) -> int:
+    def play(
+        scene: Any, wish: Any, setting: Any, cash: float, tally: Any, equity: Any, log: Any, rows: Any, tile: int
+    ) -> int:
         seen = scene._replace(bars=opened(scene.bars), contracts=opened(scene.contracts))
         chosen = type(setting)(*map(opened, setting))
-        return int(loop["play_settings"](seen, wish, chosen, cash, opened(tally), equity, opened(log), rows))
+        return int(loop["play_settings"](seen, wish, chosen, cash, opened(tally), equity, opened(log), rows, tile))
 
     return play
 

@@ -1,0 +1,128 @@
+"""Holding: the bars of a position, the account's only one, on which no order is met, counted without being played."""
+
+from __future__ import annotations
+
+from backtests.exchange import NOTHING_LEFT
+from backtests.exits import follow_price
+from backtests.positions import direction, settle_funding
+from backtests.quiet import quiet_band
+from backtests.records import Desk, Row
+from backtests.tally import added, close_block, count_bar, count_payments, sums_of, write_sums
+from backtests.trader import LONG, SHORT, Book, Play, decide
+from backtests.valuation import profit_of
+from foundation.compilation import rule
+
+
+@rule(inline=True)
+def find_bands(desk: Desk, book: Book, s: int) -> bool:
+    """The bands of a symbol put down in the book, and whether none of its orders waits for an open."""
+    low, high, moved, quiet = quiet_band(desk, s)
+    book.least[s], book.most[s], side = low, high, direction(desk.positions[s].quantity)
+    book.low[s], book.high[s] = max(low, moved) if side < 0 else low, min(high, moved) if side > 0 else high
+    return quiet
+
+
+@rule(inline=True)
+def pass_held_alone(play: Play, i: int) -> int:
+    """The row of the first bar that has to be played whole, or that follows a decision that has given an order."""
+    desk, count = play.desk, play.scene.bars.shape[1]
+    while i < count:
+        decision = next_decision(play, i)
+        i = hold(play, i, min(decision + 1, count))
+        if i != decision + 1:
+            return i
+        orders = desk.account[0].orders
+        decide(play.scene, play.wish, play.setting, desk, play.book, decision)
+        if desk.account[0].orders > orders:
+            return i
+    return i
+
+
+@rule(inline=True)
+def next_decision(play: Play, i: int) -> int:
+    """The row of the next bar, `i` included, at whose close a decision could do anything about the only position."""
+    side, memory, longest = direction(play.desk.positions[0].quantity), play.book.memory[0], 0
+    if memory.barred != 0:
+        return i
+    found, longest = int(play.wish.upcoming[SHORT if side > 0 else LONG, 0, i]), play.setting.habits[0].maximum_bars
+    return min(found, max(i, memory.entered + longest - 2)) if longest > 0 else found
+
+
+@rule(inline=True)
+def hold(play: Play, i: int, end: int) -> int:
+    """Counts the bars before `end` on which no order is met; the row of the first other one, or `end`."""
+    scene, tally = play.scene, play.tally[0]
+    while i < end:
+        edge = scene.edges[tally.block]
+        part = min(end, scene.upcoming[0, i], edge + 1)
+        i = value_alone(play, i, part)
+        if i <= edge and i < end:
+            if not pass_event(play, i):
+                return i
+            i += 1
+        if i > edge:
+            close_block(tally)
+    return i
+
+
+@rule(inline=True)
+def value_alone(play: Play, i: int, end: int) -> int:
+    """Counts the bars before `end` on which the only position stays inside its band; the row of the first other one.
+
+    There the mark stays on this side of the liquidation price, so the account is never ruined.
+    """
+    scene, desk, account, tally = play.scene, play.desk, play.desk.account[0], play.tally[0]
+    position, contract, begin = desk.positions[0], desk.contracts[0], i
+    quantity, entry, low, high = position.quantity, position.entry, play.book.low[0], play.book.high[0]
+    cash, sums, unrealised = account.cash, sums_of(tally), account.unrealised
+    while i < end and scene.low[0, i] > low and scene.high[0, i] < high:
+        unrealised = profit_of(contract, quantity, entry, scene.mark[0, i])
+        sums = added(sums, cash + unrealised)
+        if len(play.equity) > 0:
+            play.equity[i] = cash + unrealised
+        i += 1
+    if i > begin:
+        write_sums(tally, sums, i - begin, True)
+        account.unrealised, account.equity = unrealised, cash + unrealised
+    return i
+
+
+@rule(inline=True)
+def pass_event(play: Play, i: int) -> bool:
+    """Counts a bar on which funding is paid or a stop moves, if no more happens; else nothing is changed."""
+    scene, desk, book, account, position = (
+        play.scene,
+        play.desk,
+        play.book,
+        play.desk.account[0],
+        play.desk.positions[0],
+    )
+    bar, cash, margin, level = scene.bars[0, i], account.cash, position.margin, position.liquidation_price
+    if bar.blocked or not (scene.low[0, i] > book.least[0] and scene.high[0, i] < book.most[0]):
+        return False
+    unrealised = profit_of(desk.contracts[0], position.quantity, position.entry, bar.mark_close)
+    if bar.funded and not pay_funding(desk, bar, scene.low[0, i], scene.high[0, i], unrealised):
+        account.cash, position.margin, position.liquidation_price = cash, margin, level
+        return False
+    follow_price(desk, bar, 0)
+    find_bands(desk, book, 0)
+    account.margin, account.unrealised, account.equity = position.margin, unrealised, account.cash + unrealised
+    count_bar(play.tally[0], account.equity, True)
+    if bar.funded:
+        count_payments(play.tally[0], desk)
+    if len(play.equity) > 0:
+        play.equity[i] = account.equity
+    return True
+
+
+@rule(inline=True)
+def pay_funding(desk: Desk, bar: Row, low: float, high: float, unrealised: float) -> bool:
+    """Funding at the open and inside a bar is paid; whether the position outlives it, between these prices as well."""
+    account, position = desk.account[0], desk.positions[0]
+    account.payments = 0
+    settle_funding(desk, 0, bar.mark_open, bar.funding_open)
+    level, tick = position.liquidation_price, desk.contracts[0].tick
+    if level > 0.0 and (low <= level + tick if position.quantity > 0.0 else high >= level - tick):
+        return False
+    settle_funding(desk, 0, bar.mark_close, bar.funding_inside)
+    return position.margin - position.reserve + unrealised > 0.0 and account.cash + unrealised > NOTHING_LEFT
