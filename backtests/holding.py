@@ -125,4 +125,4 @@ def pay_funding(desk: Desk, bar: Row, low: float, high: float, unrealised: float
     if level > 0.0 and (low <= level + tick if position.quantity > 0.0 else high >= level - tick):
         return False
     settle_funding(desk, 0, bar.mark_close, bar.funding_inside)
-    return position.margin - position.reserve + unrealised > 0.0 and account.cash + unrealised > NOTHING_LEFT
+    return bool(position.margin - position.reserve + unrealised > 0.0 and account.cash + unrealised > NOTHING_LEFT)

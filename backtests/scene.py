@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from backtests.records import Records, bar_records, contract_record, finer_records
+from backtests.records import BAR, Records, bar_records, contract_record, finer_records
 from markets.candles import FloatArray, IntArray
 from markets.market import Market
 
@@ -42,7 +43,9 @@ class Scene(NamedTuple):
 
 def make_scene(markets: Sequence[Market], first: int, impact_bars: int = 0) -> Scene:
     """The scene of markets with the same bars, played from row `first` on; `impact_bars` as in `bar_records`."""
-    bars = np.stack([bar_records(market, impact_bars) for market in markets])
+    bars = _room((len(markets), len(markets[0].candles)))
+    for k, market in enumerate(markets):
+        bars[k] = bar_records(market, impact_bars)
     finer = finer_records(markets, bars)
     contracts = np.concatenate([contract_record(market.contract) for market in markets])
     return scene_of(bars, finer, contracts, np.array([market.bars_per_year for market in markets]), first)
@@ -69,9 +72,17 @@ def scene_of(bars: Records, finer: Records, contracts: Records, years: FloatArra
 
 
 def _aligned(bars: Records) -> Records:
-    """A copy whose records begin where cache lines do."""
-    room = np.zeros(bars.nbytes + LINE, dtype=np.uint8)
-    begin = -room.ctypes.data % LINE
-    found = room[begin : begin + bars.nbytes].view(bars.dtype).reshape(bars.shape)
+    """The records where cache lines begin: as they are, or a copy."""
+    if bars.flags.c_contiguous and bars.ctypes.data % LINE == 0:
+        return bars
+    found = _room(bars.shape)
     found[:] = bars
     return found
+
+
+def _room(shape: tuple[int, ...]) -> Records:
+    """Room for bars whose records begin where cache lines do."""
+    size = math.prod(shape) * BAR.itemsize
+    room = np.zeros(size + LINE, dtype=np.uint8)
+    begin = -room.ctypes.data % LINE
+    return room[begin : begin + size].view(BAR).reshape(shape)

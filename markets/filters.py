@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from foundation.compilation import rule
 
 STEP_TOLERANCE = 1e-6
@@ -19,20 +21,22 @@ POWER_TOLERANCE = 1e-12
 @rule
 def round_down(value: float, step: float) -> float:
     """The multiple of the step nearest to the value and not further from zero: quantities, conservatively."""
-    whole = math.floor(abs(value) / step + STEP_TOLERANCE) * step
+    whole: float = np.floor(abs(value) / step + STEP_TOLERANCE) * step
     return whole if value >= 0.0 else -whole
 
 
 @rule
 def round_up(value: float, step: float) -> float:
     """The lowest multiple of the step that is not below the value."""
-    return math.ceil(value / step - STEP_TOLERANCE) * step
+    # Zero is added lest -0.0 comes out.
+    whole: float = np.ceil(value / step - STEP_TOLERANCE) + 0.0
+    return whole * step
 
 
 @rule
 def round_nearest(value: float, step: float) -> float:
     """The multiple of the step nearest to the value; a half goes away from zero."""
-    whole = math.floor(abs(value) / step + 0.5 + STEP_TOLERANCE) * step
+    whole: float = np.floor(abs(value) / step + 0.5 + STEP_TOLERANCE) * step
     return whole if value >= 0.0 else -whole
 
 

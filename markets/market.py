@@ -198,11 +198,12 @@ def _joined(candles: Candles, finer: Candles) -> tuple[FloatArray, IntArray, Boo
     whole = first + parts <= len(finer)
     whole &= finer.timestamp[np.minimum(first, len(finer) - 1)] == candles.timestamp
     at = first[whole]
-    window = at[:, None] + np.arange(parts)[None, :]
+    high, low = finer.high[at], finer.low[at]
+    for part in range(1, parts):
+        np.maximum(high, finer.high[at + part], out=high)
+        np.minimum(low, finer.low[at + part], out=low)
     joined = np.full((len(candles), 4), np.nan)
-    joined[whole] = np.column_stack(
-        (finer.open[at], finer.high[window].max(axis=1), finer.low[window].min(axis=1), finer.close[at + parts - 1])
-    )
+    joined[whole] = np.column_stack((finer.open[at], high, low, finer.close[at + parts - 1]))
     return joined, first, whole
 
 

@@ -28,9 +28,8 @@ COLUMNS = ("symbol", "notional_floor", "notional_cap", "maint_margin_rate", "max
 def bracket_of(notional: float, floors: FloatArray) -> int:
     """The index of the bracket that holds a notional: the last one whose floor lies below it, 0 at the least."""
     found = 0
-    for k in range(1, len(floors)):
-        if notional > floors[k]:
-            found = k
+    while found + 1 < len(floors) and notional > floors[found + 1]:
+        found += 1
     return found
 
 

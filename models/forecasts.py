@@ -203,6 +203,12 @@ class Forecasts:
         stamps, values = market.candles.timestamp, getattr(one, name)
         if values is None:
             return np.full(len(stamps), np.nan)
+        begin, end = np.searchsorted(one.timestamp, (stamps[0], stamps[-1] + 1))
+        first = int(np.searchsorted(stamps, one.timestamp[min(begin, len(one) - 1)]))
+        if np.array_equal(stamps[first : first + end - begin], one.timestamp[begin:end]):
+            column = np.full(len(stamps), np.nan)
+            column[first : first + end - begin] = values[begin:end]
+            return column
         at = np.minimum(np.searchsorted(one.timestamp, stamps), len(one) - 1)
         return np.where(one.timestamp[at] == stamps, values[at], np.nan)
 

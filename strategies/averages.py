@@ -11,6 +11,8 @@ from markets.candles import FloatArray
 
 # The age of a cross that has not happened yet, in bars.
 NO_CROSS = 1_000_000_000
+# How many simple averages are added up side by side: few enough for a processor's nearest cache.
+TOGETHER = 512
 
 
 @rule
@@ -47,12 +49,26 @@ def moving_average(values: FloatArray, period: int, exponential: bool) -> FloatA
     The exponential one starts from the simple mean of its first `period` values.
     """
     out = np.full(len(values), math.nan)
-    for k in range(period - 1, len(values)):
-        if exponential and k >= period:
-            out[k] = ema_step(out[k - 1], values[k], period)
-        else:
-            out[k] = window_mean(values, k, period)
+    if exponential:
+        for k in range(period - 1, len(values)):
+            out[k] = window_mean(values, k, period) if k < period else ema_step(out[k - 1], values[k], period)
+        return out
+    for first in range(period - 1, len(values), TOGETHER):
+        write_means(values, period, out[first : first + TOGETHER], first)
     return out
+
+
+@rule
+def write_means(values: FloatArray, period: int, out: FloatArray, first: int) -> None:
+    """`window_mean` of the windows that end with rows `first` on: each added up in its own order, all side by side."""
+    for j in range(len(out)):
+        out[j] = 0.0
+    for begin in range(first - period + 1, first + 1):
+        part = values[begin : begin + len(out)]
+        for j in range(len(part)):
+            out[j] += part[j]
+    for j in range(len(out)):
+        out[j] /= period
 
 
 @rule(makes_arrays=True)

@@ -70,8 +70,8 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     ),
     "a margin that funding has used up": (
         "holding",
-        "    return position.margin - position.reserve + unrealised > 0.0 and",
-        "    return",
+        "    return bool(position.margin - position.reserve + unrealised > 0.0 and",
+        "    return bool(",
     ),
     "funding paid twice where more happens": (
         "holding",
