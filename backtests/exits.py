@@ -285,8 +285,14 @@ def follow_price(desk: Desk, bar: Row, s: int) -> None:
     for k in range(desk.account[0].orders):
         order = desk.orders[k]
         if order.status == LIVE and order.symbol == s and order.kind == STOP and order.side == -side:
-            trail_stop(order, side, best, tick)
-            break_even(order, side, best, tick)
+            follow_best(order, side, best, tick)
+
+
+@rule(inline=True)
+def follow_best(order: Row, side: int, best: float, tick: float) -> None:
+    """A stop trails the best price of a bar, or breaks even at it, if it is one that does."""
+    trail_stop(order, side, best, tick)
+    break_even(order, side, best, tick)
 
 
 @rule(inline=True)

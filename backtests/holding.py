@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from backtests.exchange import NOTHING_LEFT
-from backtests.exits import follow_price
+from backtests.exits import follow_best
 from backtests.positions import direction, settle_funding
-from backtests.quiet import quiet_band
+from backtests.quiet import nearest_exits, quiet_bands
 from backtests.records import Desk, Row
 from backtests.tally import added, close_block, count_bar, count_payments, sums_of, write_sums
 from backtests.trader import LONG, SHORT, Book, Play, decide
@@ -15,10 +15,10 @@ from foundation.compilation import rule
 
 @rule(inline=True)
 def find_bands(desk: Desk, book: Book, s: int) -> bool:
-    """The bands of a symbol put down in the book, and whether none of its orders waits for an open."""
-    low, high, moved, quiet = quiet_band(desk, s)
-    book.least[s], book.most[s], side = low, high, direction(desk.positions[s].quantity)
-    book.low[s], book.high[s] = max(low, moved) if side < 0 else low, min(high, moved) if side > 0 else high
+    """The exits and the bands of a symbol put down in the book, and whether none of its orders waits for an open."""
+    stop, target, quiet = nearest_exits(desk, s)
+    book.stop[s], book.target[s], book.waits[s] = stop, target, 0 if quiet else 1
+    book.low[s], book.high[s], book.least[s], book.most[s] = quiet_bands(desk, s, stop, target)
     return quiet
 
 
@@ -104,8 +104,10 @@ def pass_event(play: Play, i: int) -> bool:
     if bar.funded and not pay_funding(desk, bar, scene.low[0, i], scene.high[0, i], unrealised):
         account.cash, position.margin, position.liquidation_price = cash, margin, level
         return False
-    follow_price(desk, bar, 0)
-    find_bands(desk, book, 0)
+    stop, side = book.stop[0], direction(position.quantity)
+    if stop >= 0:
+        follow_best(desk.orders[stop], side, bar.high if side > 0 else bar.low, desk.contracts[0].tick)
+    book.low[0], book.high[0], book.least[0], book.most[0] = quiet_bands(desk, 0, stop, book.target[0])
     account.margin, account.unrealised, account.equity = position.margin, unrealised, account.cash + unrealised
     count_bar(play.tally[0], account.equity, True)
     if bar.funded:

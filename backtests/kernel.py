@@ -91,6 +91,9 @@ def play_of(
         books.high,
         books.least,
         books.most,
+        books.stop,
+        books.target,
+        books.waits,
         books.number[k : k + 1],
     )
     return Play(scene, wish, one, desk, book, tallies[n : n + 1], equity)
@@ -106,12 +109,12 @@ def play_until(play: Play, i: int, end: int, log: Records, rows: npt.NDArray[np.
     symbols, count = scene.bars.shape
     short, logged = symbols == 1 and setting.settings[0].cross == 0, 0
     while i < end:
+        drop_finished(desk)
         i = pass_quiet(play, i)
         if i >= count:
             break
         if short and scene.bars[0, i].blocked == 0:
-            drop_finished(desk)
-            play_short(desk, scene.bars, i, play.book.least[0], play.book.most[0])
+            play_short(desk, play.book, scene.bars, i)
         else:
             play_bar(
                 desk.account, desk.positions, desk.orders, scene.bars, i, desk.settings,

@@ -5,47 +5,51 @@ from __future__ import annotations
 import math
 
 from backtests.positions import direction
-from backtests.records import LIMIT, LIVE, MARKET, STOP, Desk, Row
+from backtests.records import LIMIT, LIVE, STOP, Desk, Row
 from foundation.compilation import rule
 
 
 @rule(inline=True)
-def quiet_band(desk: Desk, s: int) -> tuple[float, float, float, bool]:
-    """The prices between which no order of a symbol is met; the best price from which a stop moves; and quietness.
+def nearest_exits(desk: Desk, s: int) -> tuple[int, int, bool]:
+    """The rows of the stop and the target that a position meets first, or -1; and whether no order waits for an open.
 
-    Exclusively: a bar inside the band meets no stop, target or liquidation, and one whose best price does not come to
-    the third number moves no stop. They are nearer than they need be by a tick, because prices compare in ticks.
-    Quiet: no order waits for an open. Knows the orders that the strategy gives: market orders, and stops and limits
-    that reduce.
+    Knows the orders that the strategy gives: market orders, and one stop and limits that reduce.
     """
-    position, tick = desk.positions[s], desk.contracts[s].tick
-    side = direction(position.quantity)
-    low, high, quiet = -math.inf, math.inf, True
-    moved = high if side > 0 else low
+    side, stop, target, quiet = direction(desk.positions[s].quantity), -1, -1, True
     for k in range(desk.account[0].orders):
         order = desk.orders[k]
         if order.symbol != s or order.status > LIVE:
             continue
-        if order.kind == MARKET or side == 0 or order.status != LIVE:
+        if order.status != LIVE or side == 0 or (order.kind != STOP and order.kind != LIMIT):
             quiet = False
         elif order.kind == STOP:
-            first = first_move(order, side, tick)
-            if side > 0:
-                low, moved = max(low, order.price), min(moved, first)
-            else:
-                high, moved = min(high, order.price), max(moved, first)
-        elif order.kind == LIMIT:
-            if side > 0:
-                high = min(high, order.price)
-            else:
-                low = max(low, order.price)
-        else:
-            low, high, quiet = math.inf, -math.inf, False
-    if side > 0 and position.liquidation_price > 0.0:
-        low = max(low, position.liquidation_price)
-    elif side < 0 and position.liquidation_price > 0.0:
-        high = min(high, position.liquidation_price)
-    return low + tick, high - tick, moved - side * tick, quiet
+            stop = k
+        elif target < 0 or side * (order.price - desk.orders[target].price) < 0.0:
+            target = k
+    return stop, target, quiet
+
+
+@rule(inline=True)
+def quiet_bands(desk: Desk, s: int, stop: int, target: int) -> tuple[float, float, float, float]:
+    """The lowest and highest price of the band in which nothing happens, and of the one in which no order is met.
+
+    Exclusively: a bar inside the second meets no stop, target or liquidation, one inside the first moves no stop
+    either. They are narrower than they need be by a tick on either side, because prices compare in ticks.
+    """
+    position, tick = desk.positions[s], desk.contracts[s].tick
+    side, level = direction(position.quantity), position.liquidation_price
+    if side == 0:
+        return -math.inf, math.inf, -math.inf, math.inf
+    stop_price, target_price, moved = -side * math.inf, side * math.inf, side * math.inf
+    if stop >= 0:
+        stop_price, moved = desk.orders[stop].price, first_move(desk.orders[stop], side, tick)
+    if target >= 0:
+        target_price = desk.orders[target].price
+    if side > 0:
+        least, most = max(stop_price, level) + tick, target_price - tick
+        return least, min(most, moved - tick), least, most
+    least, most = target_price + tick, (min(stop_price, level) if level > 0.0 else stop_price) - tick
+    return max(least, moved + tick), most, least, most
 
 
 @rule(inline=True)

@@ -9,21 +9,24 @@ from __future__ import annotations
 
 from backtests.entries import grant, trade, wake_child, wake_children
 from backtests.exchange import value_at_close
-from backtests.exits import bankrupt_at_close, exit_inside, follow_price, gap_at_open, nearest_exit
+from backtests.exits import bankrupt_at_close, exit_inside, follow_best, gap_at_open, nearest_exit
 from backtests.fills import reaches, stop_fill
 from backtests.positions import book_close, direction, open_position, settle_funding
-from backtests.records import CANCELLED, ENTRY, FILLED, LIMIT, LIVE, MARKET, REFUSED, SLEEPING, STOP, Desk, Records, Row
+from backtests.quiet import nearest_exits
+from backtests.records import CANCELLED, ENTRY, FILLED, LIMIT, LIVE, MARKET, REFUSED, SLEEPING, Desk, Records, Row
 from backtests.slippage import fill_price
 from backtests.ties import cut_ties, part_of
+from backtests.trader import Book
 from foundation.compilation import rule
 from markets.filters import round_down
 
 
 @rule(inline=True)
-def play_short(desk: Desk, bars: Records, i: int, low: float, high: float) -> None:
+def play_short(desk: Desk, book: Book, bars: Records, i: int) -> None:
     """`play_bar` for the only symbol; orders that have ended are left in their rows.
 
-    `low`, `high`: the prices between which nothing happened before, exclusively; a gap has left them.
+    The book holds the band in which no order is met, which a gap has left, the rows of the exits, and whether an order
+    waits for this open.
     """
     state, position, bar = desk.account[0], desk.positions[0], bars[0, i]
     state.fills, state.payments, state.events = 0, 0, 0
@@ -32,16 +35,28 @@ def play_short(desk: Desk, bars: Records, i: int, low: float, high: float) -> No
         position.impact = bar.impact
     if bar.funded:
         settle_funding(desk, 0, bar.mark_open, bar.funding_open)
-    if not low < bar.open < high or level_reached(desk, bar.mark_open):
+    stop, target, changed = book.stop[0], book.target[0], book.waits[0] != 0
+    if not book.least[0] < bar.open < book.most[0] or level_reached(desk, bar.mark_open):
         gap_at_open(desk, bar, 0)
-    fill_at_open(desk, bar)
+        changed = True
+    if changed:
+        fill_at_open(desk, bar)
+        stop, target, _ = nearest_exits(desk, 0)
     if position.quantity != 0.0:
-        meet_levels(desk, bar)
-        follow_price(desk, bar, 0)
+        meet_levels(desk, bar, stop, target)
+        follow_bar(desk, bar, stop)
     if bar.funded:
         settle_funding(desk, 0, bar.mark_close, bar.funding_inside)
         bankrupt_at_close(desk, bar, 0)
     value_at_close(desk, bars, i)
+
+
+@rule(inline=True)
+def follow_bar(desk: Desk, bar: Row, stop: int) -> None:
+    """The stop moves with the bar's best price, if it is still there."""
+    side = direction(desk.positions[0].quantity)
+    if stop >= 0 and side != 0 and desk.orders[stop].status == LIVE:
+        follow_best(desk.orders[stop], side, bar.high if side > 0 else bar.low, desk.contracts[0].tick)
 
 
 @rule(inline=True)
@@ -115,14 +130,16 @@ def leave(desk: Desk, k: int, reference: float) -> None:
 
 
 @rule(inline=True)
-def meet_levels(desk: Desk, bar: Row) -> None:
-    """Step 4: the stop, or the targets, that the bar reaches; all in the exchange's order where it reaches more."""
+def meet_levels(desk: Desk, bar: Row, stop: int, target: int) -> None:
+    """Step 4: the stop, or the targets, that the bar reaches; all in the exchange's order where it reaches more.
+
+    `stop`, `target`: the rows of the nearest ones, or -1.
+    """
     position, tick = desk.positions[0], desk.contracts[0].tick
     side = direction(position.quantity)
     worst, worst_mark = (bar.low, bar.mark_low) if side > 0 else (bar.high, bar.mark_high)
-    stop = nearest_exit(desk, 0, STOP, side)
     stopped = stop >= 0 and reaches(-side, worst, desk.orders[stop].price, tick)
-    target = target_in_reach(desk, bar, side)
+    target = target_in_reach(desk, bar, side, target)
     if (stopped and target >= 0) or level_reached(desk, worst_mark):
         exit_inside(desk, bar, 0)
     elif stopped:
@@ -130,13 +147,14 @@ def meet_levels(desk: Desk, bar: Row) -> None:
     else:
         while target >= 0:
             leave(desk, target, desk.orders[target].price)
-            target = target_in_reach(desk, bar, side) if position.quantity != 0.0 else -1
+            found = nearest_exit(desk, 0, LIMIT, side) if position.quantity != 0.0 else -1
+            target = target_in_reach(desk, bar, side, found)
 
 
 @rule(inline=True)
-def target_in_reach(desk: Desk, bar: Row, side: int) -> int:
-    """The row of the nearest target if the bar reaches it, or -1."""
-    found, tick = nearest_exit(desk, 0, LIMIT, side), desk.contracts[0].tick
+def target_in_reach(desk: Desk, bar: Row, side: int, found: int) -> int:
+    """The row of a target if the bar reaches it, or -1."""
+    tick = desk.contracts[0].tick
     best, beyond = bar.high if side > 0 else bar.low, desk.settings[0].through * tick
     if found >= 0 and not reaches(side, best, desk.orders[found].price + side * beyond, tick):
         found = -1

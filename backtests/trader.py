@@ -68,7 +68,8 @@ class Book(NamedTuple):
 
     `memory`: one record a symbol. `now`: the situation it looks at. `exits`: those it plans. `profits`: of each
     symbol's running trade. `low`, `high`: the band of each symbol in which no order is met and no stop moves; `least`,
-    `most`: that in which none is met. `number`: of the last order.
+    `most`: that in which none is met. `stop`, `target`: the rows of its nearest exits, -1 for none. `waits`: whether
+    one of its orders waits for an open. `number`: of the last order.
     """
 
     memory: Records
@@ -79,6 +80,9 @@ class Book(NamedTuple):
     high: FloatArray
     least: FloatArray
     most: FloatArray
+    stop: npt.NDArray[np.int64]
+    target: npt.NDArray[np.int64]
+    waits: npt.NDArray[np.int64]
     number: npt.NDArray[np.int64]
 
 
@@ -120,6 +124,9 @@ def new_book(count: int, symbols: int) -> Book:
         np.zeros(symbols),
         np.zeros(symbols),
         np.zeros(symbols),
+        np.zeros(symbols, dtype=np.int64),
+        np.zeros(symbols, dtype=np.int64),
+        np.zeros(symbols, dtype=np.int64),
         np.zeros(count, dtype=np.int64),
     )
 
@@ -215,4 +222,6 @@ def new_order(desk: Desk, book: Book, s: int, kind: int, side: int, reason: int)
     order = desk.orders[row]
     order.id, order.symbol, order.kind, order.side = book.number[0], s, kind, side
     order.status, order.reason = LIVE, reason
+    if kind == MARKET:
+        book.waits[s] = 1
     return order

@@ -25,18 +25,18 @@ ORDER = ("quiet", "trader", "shortcut", "holding", "stretches", "kernel")
 FAULTS: dict[str, tuple[str, str, str]] = {
     "a stop that is touched on a quiet bar": (
         "quiet",
-        "    return low + tick, high - tick, moved",
-        "    return low - 50 * tick, high - tick, moved",
+        "least, most = max(stop_price, level) + tick,",
+        "least, most = max(stop_price, level) - 50 * tick,",
     ),
     "a target that is touched on a quiet bar": (
         "quiet",
-        "            high = min(high, order.price)",
-        "            pass",
+        "        target_price = desk.orders[target].price",
+        "        pass",
     ),
     "a liquidation forgotten on a quiet bar": (
         "quiet",
-        "        low = max(low, position.liquidation_price)",
-        "        pass",
+        "least, most = max(stop_price, level) + tick,",
+        "least, most = stop_price + tick,",
     ),
     "a trailing stop that rests on quiet bars": (
         "quiet",
@@ -50,8 +50,8 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     ),
     "orders passed over on a quiet bar": (
         "quiet",
-        "order.status != LIVE:\n            quiet = False",
-        "order.status != LIVE:\n            pass",
+        "order.kind != LIMIT):\n            quiet = False",
+        "order.kind != LIMIT):\n            pass",
     ),
     "funding passed over": (
         "holding",
@@ -68,6 +68,21 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "    if level > 0.0 and (low",
         "    if level < 0.0 and (low",
     ),
+    "exits that are not looked up after an entry": (
+        "shortcut",
+        "        stop, target, _ = nearest_exits(desk, 0)",
+        "        pass",
+    ),
+    "the farther target first": (
+        "quiet",
+        "(order.price - desk.orders[target].price) < 0.0",
+        "(order.price - desk.orders[target].price) > 0.0",
+    ),
+    "a market order that nobody waits for": (
+        "trader",
+        "        book.waits[s] = 1",
+        "        pass",
+    ),
     "a margin that funding has used up": (
         "holding",
         "    return bool(position.margin - position.reserve + unrealised > 0.0 and",
@@ -80,13 +95,13 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     ),
     "a stop that stays while bars are passed over": (
         "holding",
-        "    follow_price(desk, bar, 0)",
-        "    pass",
+        "        follow_best(",
+        "        str(",
     ),
     "bands of a stop that has moved on": (
         "holding",
-        "    follow_price(desk, bar, 0)\n    find_bands(desk, book, 0)",
-        "    follow_price(desk, bar, 0)",
+        "quiet_bands(desk, 0, stop, book.target[0])",
+        "(book.low[0], book.high[0], book.least[0], book.most[0])",
     ),
     "an order met on a bar that is passed over": (
         "holding",
@@ -135,7 +150,7 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     ),
     "a gap passed over": (
         "shortcut",
-        "not low < bar.open < high or ",
+        "not book.least[0] < bar.open < book.most[0] or ",
         "",
     ),
     "a liquidation at the open passed over": (
@@ -155,17 +170,17 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     ),
     "targets before their turn": (
         "shortcut",
-        "            target = target_in_reach(desk, bar, side) if position.quantity != 0.0 else -1",
+        "            target = target_in_reach(desk, bar, side, found)",
         "            target = -1",
     ),
     "exits that do not count on the bar of the entry": (
         "shortcut",
-        "    if position.quantity != 0.0:\n        meet_levels(desk, bar)",
-        "    if position.quantity != 0.0:\n        if state.fills == 0:\n            meet_levels(desk, bar)",
+        "        meet_levels(desk, bar, stop, target)",
+        "        if state.fills == 0:\n            meet_levels(desk, bar, stop, target)",
     ),
     "the trailing distance rests on the entry's bar": (
         "shortcut",
-        "        follow_price(desk, bar, 0)",
+        "        follow_bar(desk, bar, stop)",
         "        pass",
     ),
     "funding at the open passed over": (
