@@ -8,7 +8,7 @@ from backtests.positions import direction, settle_funding
 from backtests.quiet import nearest_exits, quiet_bands
 from backtests.records import Desk, Row
 from backtests.tally import added, close_block, count_bar, count_payments, sums_of, write_sums
-from backtests.trader import LONG, SHORT, Book, Play, decide
+from backtests.trader import LONG, SHORT, Book, Play
 from backtests.valuation import profit_of
 from foundation.compilation import rule
 
@@ -23,19 +23,11 @@ def find_bands(desk: Desk, book: Book, s: int) -> bool:
 
 
 @rule(inline=True)
-def pass_held_alone(play: Play, i: int) -> int:
-    """The row of the first bar that has to be played whole, or that follows a decision that has given an order."""
-    desk, count = play.desk, play.scene.bars.shape[1]
-    while i < count:
-        decision = next_decision(play, i)
-        i = hold(play, i, min(decision + 1, count))
-        if i != decision + 1:
-            return i
-        orders = desk.account[0].orders
-        decide(play.scene, play.wish, play.setting, desk, play.book, decision)
-        if desk.account[0].orders > orders:
-            return i
-    return i
+def pass_held_alone(play: Play, i: int) -> tuple[int, bool]:
+    """The row of the first bar that has not been counted, and whether a decision is due at the close before it."""
+    decision, count = next_decision(play, i), play.scene.bars.shape[1]
+    i = hold(play, i, min(decision + 1, count))
+    return i, i == decision + 1
 
 
 @rule(inline=True)
@@ -72,19 +64,22 @@ def value_alone(play: Play, i: int, end: int) -> int:
     There the mark stays on this side of the liquidation price, so the account is never ruined.
     """
     scene, desk, account, tally = play.scene, play.desk, play.desk.account[0], play.tally[0]
-    position, contract, begin = desk.positions[0], desk.contracts[0], i
-    quantity, entry, low, high = position.quantity, position.entry, play.book.low[0], play.book.high[0]
-    cash, sums, unrealised = account.cash, sums_of(tally), account.unrealised
-    while i < end and scene.low[0, i] > low and scene.high[0, i] < high:
-        unrealised = profit_of(contract, quantity, entry, scene.mark[0, i])
+    position, contract, low, high = desk.positions[0], desk.contracts[0], play.book.low[0], play.book.high[0]
+    lows, highs, marks = scene.low[0, i:end], scene.high[0, i:end], scene.mark[0, i:end]
+    quantity, entry, cash, unrealised = position.quantity, position.entry, account.cash, account.unrealised
+    sums, bars = sums_of(tally), 0
+    while bars < len(lows) and lows[bars] > low and highs[bars] < high:
+        unrealised = profit_of(contract, quantity, entry, marks[bars])
         sums = added(sums, cash + unrealised)
-        if len(play.equity) > 0:
-            play.equity[i] = cash + unrealised
-        i += 1
-    if i > begin:
-        write_sums(tally, sums, i - begin, True)
+        bars += 1
+    if bars > 0:
+        write_sums(tally, sums, bars, True)
         account.unrealised, account.equity = unrealised, cash + unrealised
-    return i
+    # Nothing is written inside the loop above: its constants stay in registers.
+    if len(play.equity) > 0:
+        for k in range(bars):
+            play.equity[i + k] = cash + profit_of(contract, quantity, entry, marks[k])
+    return i + bars
 
 
 @rule(inline=True)

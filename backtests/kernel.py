@@ -110,25 +110,26 @@ def play_until(play: Play, i: int, end: int, log: Records, rows: npt.NDArray[np.
     short, logged = symbols == 1 and setting.settings[0].cross == 0, 0
     while i < end:
         drop_finished(desk)
-        i = pass_quiet(play, i)
-        if i >= count:
-            break
-        if short and scene.bars[0, i].blocked == 0:
-            play_short(desk, play.book, scene.bars, i)
-        else:
-            play_bar(
-                desk.account, desk.positions, desk.orders, scene.bars, i, desk.settings,
-                desk.contracts, desk.fills, desk.payments, desk.finer,
-            )  # fmt: skip
-        if desk.account[0].events > 0:
-            count_news(tally[0], desk, play.book.profits)
-            take_news(desk, play.book, i + 1)
-            for k in range(min(desk.account[0].fills, len(log) - logged)):
-                log[logged], rows[logged] = desk.fills[k], i
-                logged += 1
-        close_bar(play, i)
-        decide(scene, play.wish, setting, desk, play.book, i)
-        i += 1
+        i, decision = pass_quiet(play, i)
+        if not decision:
+            if i >= count:
+                break
+            if short and scene.bars[0, i].blocked == 0:
+                play_short(desk, play.book, scene.bars, i)
+            else:
+                play_bar(
+                    desk.account, desk.positions, desk.orders, scene.bars, i, desk.settings,
+                    desk.contracts, desk.fills, desk.payments, desk.finer,
+                )  # fmt: skip
+            if desk.account[0].events > 0:
+                count_news(tally[0], desk, play.book.profits)
+                take_news(desk, play.book, i + 1)
+                for k in range(min(desk.account[0].fills, len(log) - logged)):
+                    log[logged], rows[logged] = desk.fills[k], i
+                    logged += 1
+            close_bar(play, i)
+            i += 1
+        decide(scene, play.wish, setting, desk, play.book, i - 1)
     return i, logged
 
 

@@ -10,7 +10,7 @@ from markets import bitmex, bybit, inverse, margin, venues
 from markets.tiers import bracket_of, inverse_liquidation_in_tiers, liquidation_in_tiers, tiered_margin
 
 
-@rule(inline=True)
+@rule
 def liquidation_level(contract: Row, quantity: float, entry: float, wallet: float, reserve: float) -> float:
     """The mark price at which a wallet no longer covers the maintenance of a position; 0 for none.
 

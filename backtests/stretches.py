@@ -6,25 +6,28 @@ from backtests.exchange import NOTHING_LEFT
 from backtests.holding import find_bands, pass_held_alone
 from backtests.positions import direction
 from backtests.tally import close_block, count_bar, count_idle
-from backtests.trader import LONG, OTHER, SHORT, Play, decide
+from backtests.trader import LONG, OTHER, SHORT, Play
 from backtests.valuation import profit_of
 from foundation.compilation import rule
 
 
 @rule(inline=True)
-def pass_quiet(play: Play, i: int) -> int:
-    """The row of the first bar that has to be played whole; the quiet ones before it are counted and decided on."""
+def pass_quiet(play: Play, i: int) -> tuple[int, bool]:
+    """The row of the first bar that has not been counted, and whether a decision is due at the close before it.
+
+    Without one that bar has to be played whole; there may be none.
+    """
     desk, held = play.desk, False
     if desk.account[0].ruined == 1:
-        return pass_idle(play, i, play.scene.bars.shape[1])
+        return pass_idle(play, i, play.scene.bars.shape[1]), False
     for s in range(len(desk.positions)):
         held = held or desk.positions[s].quantity != 0.0
         if not find_bands(desk, play.book, s):
-            return i
+            return i, False
     if not held:
-        return pass_flat(play, i)
+        return pass_flat(play, i), True
     if desk.settings[0].cross == 1:
-        return i
+        return i, False
     return pass_held_alone(play, i) if len(desk.positions) == 1 else pass_held(play, i)
 
 
@@ -42,41 +45,32 @@ def pass_idle(play: Play, i: int, end: int) -> int:
 
 @rule(inline=True)
 def pass_flat(play: Play, i: int) -> int:
-    """Without a position nothing happens until a side is wanted, or a barred one no longer is."""
-    desk, wish, count = play.desk, play.wish, play.scene.bars.shape[1]
-    while i < count:
-        until = count - 1
-        for s in range(len(desk.positions)):
-            barred = play.book.memory[s].barred
-            if barred == 0:
-                until = min(until, wish.upcoming[LONG, s, i], wish.upcoming[SHORT, s, i])
-            else:
-                until = min(until, wish.upcoming[OTHER, s, i]) if wish.sides[s, i] == barred else i
-        i = pass_idle(play, i, until + 1)
-        orders = desk.account[0].orders
-        decide(play.scene, wish, play.setting, desk, play.book, until)
-        if desk.account[0].orders > orders:
-            return i
-    return i
+    """Without a position nothing happens until a side is wanted, or a barred one no longer is: there is a decision."""
+    desk, wish = play.desk, play.wish
+    until = play.scene.bars.shape[1] - 1
+    for s in range(len(desk.positions)):
+        barred = play.book.memory[s].barred
+        if barred == 0:
+            until = min(until, wish.upcoming[LONG, s, i], wish.upcoming[SHORT, s, i])
+        else:
+            until = min(until, wish.upcoming[OTHER, s, i]) if wish.sides[s, i] == barred else i
+    return pass_idle(play, i, until + 1)
 
 
 @rule
-def pass_held(play: Play, i: int) -> int:
-    """With positions whose levels no bar reaches only their value moves, until a decision gives an order."""
-    desk, count, account = play.desk, play.scene.bars.shape[1], play.desk.account[0]
+def pass_held(play: Play, i: int) -> tuple[int, bool]:
+    """With positions whose levels no bar reaches only their value moves, until a decision could give an order."""
+    count, account = play.scene.bars.shape[1], play.desk.account[0]
     while i < count:
         quiet, unrealised = value_quiet(play, i)
         if not quiet or account.cash + unrealised <= NOTHING_LEFT:
-            return i
+            return i, False
         account.unrealised, account.equity = unrealised, account.cash + unrealised
         close_bar(play, i)
-        if may_act(play, i):
-            orders = account.orders
-            decide(play.scene, play.wish, play.setting, desk, play.book, i)
-            if account.orders > orders:
-                return i + 1
         i += 1
-    return i
+        if may_act(play, i - 1):
+            return i, True
+    return i, False
 
 
 @rule

@@ -58,7 +58,7 @@ def tiered_margin(notional: float, floors: FloatArray, rates: FloatArray, amount
     return margin
 
 
-@rule
+@rule(inline=True)
 def liquidation_in_tiers(
     quantity: float,
     entry: float,

@@ -125,8 +125,8 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     ),
     "a barred side kept for ever": (
         "stretches",
-        "            if barred == 0:",
-        "            if True:",
+        "        if barred == 0:",
+        "        if True:",
     ),
     "a barred side freed late": (
         "stretches",
@@ -145,8 +145,8 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     ),
     "a decision a bar late": (
         "stretches",
-        "    while i < count:\n        until = count - 1",
-        "    while i < count:\n        until = count - 1\n        i = min(i + 1, until)",
+        "    until = play.scene.bars.shape[1] - 1\n",
+        "    until = play.scene.bars.shape[1] - 1\n    i = min(i + 1, until)\n",
     ),
     "a gap passed over": (
         "shortcut",
