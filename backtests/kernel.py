@@ -109,7 +109,9 @@ def play_until(play: Play, i: int, end: int, log: Records, rows: npt.NDArray[np.
     symbols, count = scene.bars.shape
     short, logged = symbols == 1 and setting.settings[0].cross == 0, 0
     while i < end:
-        drop_finished(desk)
+        if desk.account[0].events > 0:
+            desk.account[0].events = 0
+            drop_finished(desk)
         i, decision = pass_quiet(play, i)
         if not decision:
             if i >= count:

@@ -161,13 +161,13 @@ class Desk(NamedTuple):
     finer: Records
 
 
-def bar_records(market: Market, impact_bars: int = 0) -> Records:
+def bar_records(market: Market, impact_bars: int = 0, room: Records | None = None) -> Records:
     """The bars of a market with mark prices and funding rates, one BAR record a candle.
 
-    `impact_bars`: over how many closed bars the market impact is measured; 0 leaves it out.
+    `impact_bars`: over how many closed bars the market impact is measured; 0 leaves it out. `room`: zeros to write to.
     """
     candles = market.candles
-    bars = np.zeros(len(candles), dtype=BAR)
+    bars = np.zeros(len(candles), dtype=BAR) if room is None else room
     for name in ("open", "high", "low", "close"):
         bars[name] = getattr(candles, name)
     mark, _ = market.mark_bars()

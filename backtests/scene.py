@@ -45,7 +45,7 @@ def make_scene(markets: Sequence[Market], first: int, impact_bars: int = 0) -> S
     """The scene of markets with the same bars, played from row `first` on; `impact_bars` as in `bar_records`."""
     bars = _room((len(markets), len(markets[0].candles)))
     for k, market in enumerate(markets):
-        bars[k] = bar_records(market, impact_bars)
+        bar_records(market, impact_bars, bars[k])
     finer = finer_records(markets, bars)
     contracts = np.concatenate([contract_record(market.contract) for market in markets])
     return scene_of(bars, finer, contracts, np.array([market.bars_per_year for market in markets]), first)

@@ -222,6 +222,4 @@ def new_order(desk: Desk, book: Book, s: int, kind: int, side: int, reason: int)
     order = desk.orders[row]
     order.id, order.symbol, order.kind, order.side = book.number[0], s, kind, side
     order.status, order.reason = LIVE, reason
-    if kind == MARKET:
-        book.waits[s] = 1
     return order

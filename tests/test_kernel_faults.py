@@ -79,9 +79,9 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "(order.price - desk.orders[target].price) > 0.0",
     ),
     "a market order that nobody waits for": (
-        "trader",
-        "        book.waits[s] = 1",
-        "        pass",
+        "holding",
+        "0 if quiet else 1",
+        "0",
     ),
     "a margin that funding has used up": (
         "holding",
