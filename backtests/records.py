@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,6 +65,8 @@ ABOVE_TIER, SHRUNK_TIER, LIQUIDATED, SHRUNK_MARKET = range(15, 19)
 BINANCE, CLOSING_FEE, BYBIT, BITMEX = range(len(METHODS))
 MARGINS = ("isolated", "cross")
 MOST_BRACKETS = 48
+# How many bars' records fit in a processor's cache.
+AT_ONCE = 4096
 INTRABAR = ("adverse", "favourable", "nearer_extreme")
 LIMIT_FILL = ("touch", "through")
 
@@ -166,19 +168,23 @@ def bar_records(market: Market, impact_bars: int = 0, room: Records | None = Non
 
     `impact_bars`: over how many closed bars the market impact is measured; 0 leaves it out. `room`: zeros to write to.
     """
-    candles = market.candles
-    bars = np.zeros(len(candles), dtype=BAR) if room is None else room
-    for name in ("open", "high", "low", "close"):
-        bars[name] = getattr(candles, name)
-    mark, _ = market.mark_bars()
-    for column, name in enumerate(("mark_open", "mark_high", "mark_low", "mark_close")):
-        bars[name] = mark[:, column]
-    bars["funding_open"], bars["funding_inside"] = market.funding_bars()
-    bars["funded"] = (bars["funding_open"] != 0.0) | (bars["funding_inside"] != 0.0)
-    bars["blocked"] = candles.touched
+    candles, (mark, _), funding = market.candles, market.mark_bars(), market.funding_bars()
+    columns = {name: getattr(candles, name) for name in ("open", "high", "low", "close")}
+    columns |= {f"mark_{name}": mark[:, k] for k, name in enumerate(("open", "high", "low", "close"))}
+    columns |= {"funding_open": funding[0], "funding_inside": funding[1], "blocked": candles.touched}
+    columns["funded"] = (funding[0] != 0.0) | (funding[1] != 0.0)
     if impact_bars:
-        bars["impact"] = checked_impact_units(candles, impact_bars)
+        columns["impact"] = checked_impact_units(candles, impact_bars)
+    bars = np.zeros(len(candles), dtype=BAR) if room is None else room
+    for part in parts_of(len(bars)):
+        for name, values in columns.items():
+            bars[name][part] = values[part]
     return bars
+
+
+def parts_of(count: int) -> Iterator[slice]:
+    """Some bars at a time, so that records are in a processor's cache until all of their fields are read or written."""
+    yield from (slice(first, first + AT_ONCE) for first in range(0, count, AT_ONCE))
 
 
 def finer_records(markets: Sequence[Market], bars: Records) -> Records:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backtests.records import BAR, Records, bar_records, contract_record, finer_records
+from backtests.records import BAR, Records, bar_records, contract_record, finer_records, parts_of
 from markets.candles import FloatArray, IntArray
 from markets.market import Market
 
@@ -53,18 +53,25 @@ def make_scene(markets: Sequence[Market], first: int, impact_bars: int = 0) -> S
 
 def scene_of(bars: Records, finer: Records, contracts: Records, years: FloatArray, first: int) -> Scene:
     """The scene of the exchange's records, as Scene has them."""
-    special = (bars["funded"] != 0) | (bars["blocked"] != 0)
-    rows = np.where(special, np.arange(bars.shape[1]), bars.shape[1])
-    played = bars.shape[1] - first
+    shape, played = bars.shape, bars.shape[1] - first
+    low, high, close, mark = (np.zeros(shape) for _ in range(4))
+    rows = np.full(shape, shape[1])
+    for part in parts_of(shape[1]):
+        some = bars[:, part]
+        low[:, part] = np.minimum(some["low"], some["mark_low"])
+        high[:, part] = np.maximum(some["high"], some["mark_high"])
+        close[:, part], mark[:, part] = some["close"], some["mark_close"]
+        special = (some["funded"] != 0) | (some["blocked"] != 0)
+        rows[:, part] = np.where(special, np.arange(shape[1])[part], shape[1])
     return Scene(
         bars=_aligned(bars),
         finer=finer,
         contracts=contracts,
-        low=np.minimum(bars["low"], bars["mark_low"]),
-        high=np.maximum(bars["high"], bars["mark_high"]),
+        low=low,
+        high=high,
         upcoming=np.minimum.accumulate(rows[:, ::-1], axis=1)[:, ::-1].copy(),
-        close=np.ascontiguousarray(bars["close"]),
-        mark=np.ascontiguousarray(bars["mark_close"]),
+        close=close,
+        mark=mark,
         years=years,
         first=first,
         edges=first + np.arange(1, BLOCKS + 1) * played // BLOCKS - 1,

@@ -49,11 +49,18 @@ def stage_signals(
 def next_wanted(sides: SideArray) -> IntArray:
     """`Wish.upcoming`: for every column the next one, itself included, with LONG, SHORT, or OTHER than its own side."""
     symbols, count = sides.shape
-    found = np.full((3, symbols, count + 1), count, dtype=np.int64)
-    columns = np.arange(count)
-    found[LONG, :, :count], found[SHORT, :, :count] = (
-        np.where(sides > 0, columns, count),
-        np.where(sides < 0, columns, count),
-    )
-    found[OTHER, :, : count - 1] = np.where(sides[:, 1:] != sides[:, :-1], columns[1:], count)
-    return np.ascontiguousarray(np.minimum.accumulate(found[:, :, ::-1], axis=2)[:, :, :0:-1])
+    found = np.zeros((3, symbols, count), dtype=np.int64)
+    for s, side in enumerate(sides):
+        found[LONG, s] = _next_of(np.flatnonzero(side > 0), count)
+        found[SHORT, s] = _next_of(np.flatnonzero(side < 0), count)
+        found[OTHER, s, : count - 1] = _next_of(np.flatnonzero(side[1:] != side[:-1]), count - 1)
+    # A turn after row k is a turn at row k + 1; after the last row there is none.
+    found[OTHER, :, : count - 1] += 1
+    found[OTHER, :, count - 1] = count
+    return found
+
+
+def _next_of(columns: IntArray, count: int) -> IntArray:
+    """For every column up to `count` the next of some rising ones, itself included, and `count` after the last."""
+    known = np.repeat(columns, np.diff(columns, prepend=-1))
+    return np.concatenate((known, np.full(count - len(known), count)))

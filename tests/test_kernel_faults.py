@@ -95,8 +95,8 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     ),
     "a stop that stays while bars are passed over": (
         "holding",
-        "        follow_best(",
-        "        str(",
+        "    if stop >= 0:",
+        "    if stop >= len(desk.orders):",
     ),
     "bands of a stop that has moved on": (
         "holding",
