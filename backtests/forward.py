@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 
-from backtests.goals import Goals, read_goals
+from backtests.goals import Goals
 from backtests.parameters import AccountParams, CostParams
 from backtests.records import contract_record
 from backtests.replay import check_replay
 from backtests.result import Result
+from backtests.search import Search, SearchWords, read_search
 from backtests.searched import Tables, tables_of
-from backtests.space import Dimension, read_space
+from backtests.space import Dimension
 from backtests.study import Study
 from backtests.tuning import search, tuning_ground
 from backtests.valuation import notional_of
 from foundation.errors import ParameterError
 from foundation.fingerprint import fingerprint
 from foundation.seals import check_sealed
-from foundation.trials import Batch, Span, TrialLedger, batch_of
+from foundation.trials import Batch, Span, batch_of
 from markets.candles import FloatArray, IntArray
 from markets.market import Market, common_span
 from models.forecasts import EXTRAS, Forecasts
@@ -107,13 +107,7 @@ def tune_forward(
     *,
     over: Mapping[str, Any],
     folds: int = 5,
-    trials: int = 200,
-    objectives: Sequence[str] = ("sharpe",),
-    constraints: Sequence[str] = (),
-    seed: int = 0,
-    storage: Path | str | None = None,
-    workers: int | None = None,
-    ledger: TrialLedger | None = None,
+    **words: Unpack[SearchWords],
 ) -> Forward:
     """A tuning that never sees what it is judged by; words as in `tune`, of which each fold makes one of its own.
 
@@ -124,12 +118,11 @@ def tune_forward(
     if folds < 1:
         raise ParameterError("walk_forward", "should be 1 fold or more", value=folds)
     base = tables_of(strategy, risk, account, costs)
-    space, goals, ledger = read_space(over), read_goals(objectives, constraints), ledger or TrialLedger()
+    asked = read_search(over, words)
     markets = common_span([market] if isinstance(market, Market) else list(market))
-    whole = tuning_ground(markets, forecasts, base, space)
-    check_sealed(ledger, whole.spans)
-    words: dict[str, Any] = {"trials": trials, "seed": seed, "storage": storage, "workers": workers, "ledger": ledger}
-    chooser = _Chooser(tuple(markets), forecasts, base, space, goals, words)
+    whole = tuning_ground(markets, forecasts, base, asked.space)
+    check_sealed(asked.ledger, whole.spans)
+    chooser = _Chooser(tuple(markets), forecasts, base, asked)
     borders = _borders(markets[0], whole.stage.start, folds)
     studies = [chooser.chosen(border) for border in borders[:-1]]
     rows, curve, results = _judged(markets, forecasts, base, studies, borders)
@@ -137,11 +130,10 @@ def tune_forward(
     known = end.values(end.best[0]) if end.best else {}
     hindsight, _ = _stretch(markets, forecasts, base.changed(known) if known else None, borders[0], borders[-1], base)
     content = fingerprint("forward", [one.fingerprint for one in markets], forecasts.fingerprint, str(rows))
-    ledger.record(_batch(whole.spans, rows, curve, content))
-    count = ledger.tried(whole.spans).trials
-    return Forward(
-        base, space, goals, pd.DataFrame(rows), curve, hindsight, known, results, count, tuple(markets), forecasts
-    )
+    asked.ledger.record(_batch(whole.spans, rows, curve, content))
+    count, table = asked.ledger.tried(whole.spans).trials, pd.DataFrame(rows)
+    space, goals, played = asked.space, asked.goals, tuple(markets)
+    return Forward(base, space, goals, table, curve, hindsight, known, results, count, played, forecasts)
 
 
 def _batch(spans: Sequence[Span], rows: Sequence[Mapping[str, Any]], curve: Curve, content: str) -> Batch:
@@ -154,21 +146,18 @@ def _batch(spans: Sequence[Span], rows: Sequence[Mapping[str, Any]], curve: Curv
 
 @dataclass(frozen=True, eq=False)
 class _Chooser:
-    """What chooses before a bar; `words`: those of `search`."""
+    """What chooses before a bar."""
 
     markets: tuple[Market, ...]
     forecasts: Forecasts
     base: Tables
-    space: tuple[Dimension, ...]
-    goals: Goals
-    words: Mapping[str, Any]
+    asked: Search
 
     def chosen(self, end: int) -> Study:
         """The study of settings on the rows before `end`, and on the forecasts made there."""
         past = [one.rows(0, end) for one in self.markets]
         known = cut_forecasts(self.forecasts, 0, int(past[0].candles.timestamp[-1]))
-        ground = tuning_ground(past, known, self.base, self.space)
-        return search(ground, self.base, self.space, self.goals, **self.words)
+        return search(tuning_ground(past, known, self.base, self.asked.space), self.base, self.asked)
 
 
 def _borders(market: Market, start: int, folds: int) -> list[int]:

@@ -6,19 +6,20 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 
-from backtests.goals import Goals, read_goals
+from backtests.goals import Goals
 from backtests.ground import Ground, compile_kernel, make_ground, play_tables
 from backtests.parameters import AccountParams, CostParams
 from backtests.records import Records
 from backtests.replay import check_replay
 from backtests.result import Result
+from backtests.search import Search, SearchWords, read_search
 from backtests.searched import Tables, tables_of
-from backtests.space import Dimension, read_space
+from backtests.space import Dimension
 from backtests.study import Asked, Study
 from backtests.tally import rate
 from foundation.errors import CrossgateError, ParameterError
@@ -97,33 +98,21 @@ def tune(
     costs: CostParams | None = None,
     *,
     over: Mapping[str, Any],
-    trials: int = 200,
-    objectives: Sequence[str] = ("sharpe",),
-    constraints: Sequence[str] = (),
-    seed: int = 0,
-    storage: Path | str | None = None,
-    workers: int | None = None,
-    ledger: TrialLedger | None = None,
+    **words: Unpack[SearchWords],
 ) -> Tuned:
     """The best of some trials, each chosen by what the earlier ones came to (tree-structured Parzen estimator).
 
-    `over`: by `table.key` a range such as "0.5%:5%" or "0.001:0.05:log", or a list of values. `objectives`: metrics,
-    the first one ranks. `constraints`: such as "max_drawdown<=30%", "trades>=50". `storage`: a folder for a
-    journal, or the URL of a database that several processes may share: the same search goes on there until there are
-    `trials` of them. Every trial is put down in the `ledger` before it is looked at. The best ones are played
-    again by Backtrader, and a single fill that differs raises CrossgateError. Raises ParameterError for values
-    that no table takes, SealedError where the data reaches into a sealed stretch.
+    `over`: by `table.key` a range such as "0.5%:5%" or "0.001:0.05:log", or a list of values. `words`: the keywords
+    `trials`, `objectives`, `constraints`, `seed`, `storage`, `workers` and `ledger`, see `SearchWords`. Every trial is
+    put down in the ledger before it is looked at. The best ones are played again by Backtrader, and a single fill that
+    differs raises CrossgateError. Raises ParameterError for values that no table takes, SealedError where the data
+    reaches into a sealed stretch.
     """
     base = tables_of(strategy, risk, account, costs)
-    space, goals, ledger = read_space(over), read_goals(objectives, constraints), ledger or TrialLedger()
-    if trials < 1:
-        raise ParameterError("trials", "should be 1 or more", value=trials)
+    asked = read_search(over, words)
     markets = [market] if isinstance(market, Market) else list(market)
-    ground = tuning_ground(markets, forecasts, base, space)
-    study = search(
-        ground, base, space, goals, trials=trials, seed=seed, storage=storage, workers=workers, ledger=ledger
-    )
-    return _finished(markets, ground, base, study, ledger)
+    ground = tuning_ground(markets, forecasts, base, asked.space)
+    return _finished(markets, ground, base, search(ground, base, asked), asked.ledger)
 
 
 def tuning_ground(markets: Sequence[Market], forecasts: Forecasts, base: Tables, space: Sequence[Dimension]) -> Ground:
@@ -143,37 +132,26 @@ def _corners(base: Tables, space: Sequence[Dimension]) -> list[Tables]:
     return made
 
 
-def search(
-    ground: Ground,
-    base: Tables,
-    space: Sequence[Dimension],
-    goals: Goals,
-    *,
-    trials: int,
-    seed: int,
-    storage: Path | str | None,
-    workers: int | None,
-    ledger: TrialLedger,
-) -> Study:
-    """The study of a search after so many trials, each of which stands in the ledger."""
-    check_sealed(ledger, ground.spans)
-    record = {"space": {one.name: one.record() for one in space}, **goals.record()}
+def search(ground: Ground, base: Tables, asked: Search) -> Study:
+    """The study of a search after its trials, each of which stands in the ledger."""
+    check_sealed(asked.ledger, ground.spans)
+    record = {"space": {one.name: one.record() for one in asked.space}, **asked.goals.record()}
     markets = [one.fingerprint for one in ground.stage.played]
-    content = fingerprint(markets, ground.forecasts.fingerprint, ground.stage.start, base.record(), record, seed)
+    content = fingerprint(markets, ground.forecasts.fingerprint, ground.stage.start, base.record(), record, asked.seed)
     name = f"crossgate {content}"
     small = BATCH * ground.bars < SMALL
-    count = 1 if small else workers
+    count = 1 if small else asked.workers
     if not small:
         compile_kernel(ground, base)
-    with Crew((ground,), count) as crew, _sole(storage):
-        study = Study(name, space, goals, storage, seed)
-        batches = -(-max(trials - len(study), 0) // BATCH)
-        for _ in progress(range(batches), f"Tuning, {trials:,} trials", batches):
-            left = min(BATCH, trials - len(study))
+    with Crew((ground,), count) as crew, _sole(asked.storage):
+        study = Study(name, asked.space, asked.goals, asked.storage, asked.seed)
+        batches = -(-max(asked.trials - len(study), 0) // BATCH)
+        for _ in progress(range(batches), f"Tuning, {asked.trials:,} trials", batches):
+            left = min(BATCH, asked.trials - len(study))
             if left <= 0:
                 break
-            with study.asking(left) as asked:
-                _play_batch(ground, base, study, asked, record, content, crew, ledger)
+            with study.asking(left) as batch:
+                _play_batch(ground, base, study, batch, record, content, crew, asked.ledger)
     return study
 
 

@@ -18,6 +18,7 @@ from crossgate import (
     tune_model_command,
     verdict_command,
 )
+from crossgate.options import AsJson, Cluster, ConfigPath, Data, Overrides
 from crossgate.output import AsFormat, Format, give
 from foundation.cluster import on_cluster
 from foundation.errors import CrossgateError
@@ -36,17 +37,6 @@ app.command()(tune_command.tune)
 app.command()(verdict_command.verdict)
 app.command()(seal_command.seal)
 app.command()(tune_model_command.tune_model)
-
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Change a value of the config; may be given several times."),
-]
-Data = Annotated[
-    Path | None,
-    typer.Option("--data", metavar="DIR", help="The data folder; else $CROSSGATE_DATA, else ./data."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
-ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")]
 
 
 def main() -> None:
@@ -77,7 +67,7 @@ def backtest(
     open_seal: Annotated[
         bool, typer.Option("--open-seal", help="Look at sealed data too; the ledger remembers it.")
     ] = False,
-    address: sweep_command.Cluster = None,
+    address: Cluster = None,
     as_format: AsFormat = None,
     as_json: AsJson = False,
 ) -> None:
@@ -124,7 +114,7 @@ def train(
     ] = None,
     overrides: Overrides = None,
     data: Data = None,
-    address: sweep_command.Cluster = None,
+    address: Cluster = None,
     as_json: AsJson = False,
 ) -> None:
     """Train one model on all candles and save it."""

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from crossgate.options import AsJson, Data
 from foundation.errors import CrossgateError, ParameterError
 
 app = typer.Typer(help="Fetch, read, check and clean market data.", no_args_is_help=True, rich_markup_mode=None)
@@ -33,7 +34,6 @@ Repairs = Annotated[
         "--repair", metavar="DEFECT=POLICY", help="What to do about a defect, such as missing=forward_fill; else error."
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
 
 
 Out = Annotated[
@@ -139,9 +139,7 @@ def import_data(
 
 @app.command("list")
 def list_data(
-    data: Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help="The data folder; else $CROSSGATE_DATA, else ./data.")
-    ] = None,
+    data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Print what is in the store of the data folder."""
@@ -200,9 +198,7 @@ def align(
         list[str], typer.Argument(metavar="VENUE:SYMBOL [VENUE:SYMBOL]", help="One contract, or two to compare.")
     ],
     bar: Annotated[str | None, typer.Option("--bar", help="The length of bars; else that of the stored ones.")] = None,
-    data: Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help="The data folder; else $CROSSGATE_DATA, else ./data.")
-    ] = None,
+    data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Print how stored series lie to each other: mark price and funding of a contract, or two contracts."""

@@ -9,11 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from crossgate.options import AsJson, Data, RunPath
 from crossgate.output import AsFormat, Format, give
 
 Root = Annotated[Path, typer.Argument(metavar="[FOLDER]", help="The folder of the runs.")]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="Only runs with this tag; repeatable.")]
 Where = Annotated[
     list[str] | None, typer.Option("--where", metavar="CONDITION", help='Such as "sharpe>1"; repeatable.')
@@ -28,10 +27,6 @@ Columns = Annotated[
         metavar="METRIC,...",
         help="The metrics to show, by their names in metrics.json, and the verdict's rung.",
     ),
-]
-Data = Annotated[
-    Path | None,
-    typer.Option("--data", metavar="DIR", help="The data folder; else $CROSSGATE_DATA, else ./data."),
 ]
 
 

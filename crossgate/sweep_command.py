@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crossgate.options import AsJson, Cluster, ConfigPath, Data, Overrides, searching
+
 if TYPE_CHECKING:
     from backtests.sweeps import Sweep
 
@@ -16,26 +18,10 @@ Grids = Annotated[
     list[str],
     typer.Option("--grid", metavar="TABLE.KEY=VALUES", help="Such as risk.leverage=1,2,3 or risk.stop_loss=1%:5%:9."),
 ]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Change a value of the config; may be given several times."),
-]
-Data = Annotated[
-    Path | None,
-    typer.Option("--data", metavar="DIR", help="The data folder; else $CROSSGATE_DATA, else ./data."),
-]
-
-
-Cluster = Annotated[
-    str | None,
-    typer.Option(
-        "--cluster", metavar="ADDRESS", help="A dask scheduler, such as tcp://127.0.0.1:8786; else this machine."
-    ),
-]
 
 
 def sweep(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
+    config: ConfigPath,
     grid: Grids,
     overrides: Overrides = None,
     data: Data = None,
@@ -45,22 +31,15 @@ def sweep(
     by: Annotated[str, typer.Option("--by", metavar="METRIC", help="What the best are chosen by.")] = "plateau",
     count: Annotated[int, typer.Option("--count", metavar="N", help="How many of the best to show.", min=1)] = 10,
     address: Cluster = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Play all combinations of some values on the same forecasts; go on where an interrupted sweep stopped."""
     from crossgate.sweeping import sweep_job
-    from foundation.cluster import on_cluster
     from reports.evidence import backtest_overfitting
     from reports.sweep_report import rows, sweep_record
 
-    try:
-        with on_cluster(address):
-            found, page = sweep_job(config, grid, overrides or (), data, out)
-    except KeyboardInterrupt:
-        typer.echo("crossgate: interrupted; the same command goes on with what is missing", err=True)
-        raise typer.Exit(130) from None
+    with searching(address, "what is missing"):
+        found, page = sweep_job(config, grid, overrides or (), data, out)
     best, overfitting = found.best(by, count), backtest_overfitting(found.blocks)
     if as_json:
         record = {**sweep_record(found, overfitting), "best": rows(found, by, count), "report": str(page)}

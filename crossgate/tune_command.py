@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from crossgate.sweep_command import Cluster, Data, Overrides
+from crossgate.options import AsJson, Cluster, ConfigPath, Data, Overrides, searching
 
 Over = Annotated[
     list[str],
@@ -30,7 +30,7 @@ Constraints = Annotated[
 
 
 def tune(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
+    config: ConfigPath,
     over: Over,
     trials: Annotated[int, typer.Option("--trials", metavar="N", help="How many settings to play.", min=1)] = 200,
     objectives: Objectives = None,
@@ -48,23 +48,16 @@ def tune(
         Path | None, typer.Option("--out", metavar="DIR", help="The folder of the tuning; else runs/NAME-tune.")
     ] = None,
     address: Cluster = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Search for the best settings; go on where an interrupted search stopped."""
     from crossgate.tuning import TuneJob, tune_job
-    from foundation.cluster import on_cluster
 
     job = TuneJob(
         config, tuple(over), trials, tuple(objectives or ("sharpe",)), tuple(constraints or ()), folds, storage
     )
-    try:
-        with on_cluster(address):
-            found, page, record = tune_job(job, overrides or (), data, out)
-    except KeyboardInterrupt:
-        typer.echo("crossgate: interrupted; the same command goes on with the trials that are there", err=True)
-        raise typer.Exit(130) from None
+    with searching(address, "the trials that are there"):
+        found, page, record = tune_job(job, overrides or (), data, out)
     if as_json:
         typer.echo(json.dumps({**record, "report": str(page)}, indent=2, allow_nan=False))
         return

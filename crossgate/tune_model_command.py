@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crossgate.sweep_command import Cluster, Data, Overrides
+from crossgate.options import AsJson, Cluster, ConfigPath, Data, Overrides, searching
 
 if TYPE_CHECKING:
     from models.model_search import ModelSearch
 
 
 def tune_model(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
+    config: ConfigPath,
     trials: Annotated[int, typer.Option("--trials", metavar="N", help="How many settings to try in all.", min=1)] = 50,
     overrides: Overrides = None,
     data: Data = None,
@@ -24,19 +24,11 @@ def tune_model(
         Path | None, typer.Option("--out", metavar="FILE", help="A TOML file for the best settings.")
     ] = None,
     address: Cluster = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Search for model settings on inner validation folds, before the first test; go on where one was stopped."""
-    from foundation.cluster import on_cluster
-
-    try:
-        with on_cluster(address):
-            found = tune_model_job(config, trials, overrides or (), data, out)
-    except KeyboardInterrupt:
-        typer.echo("crossgate: interrupted; the same command goes on with the trials that are there", err=True)
-        raise typer.Exit(130) from None
+    with searching(address, "the trials that are there"):
+        found = tune_model_job(config, trials, overrides or (), data, out)
     if as_json:
         typer.echo(json.dumps(search_record(found), indent=2, allow_nan=False))
         return

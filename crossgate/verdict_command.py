@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+from crossgate.options import AsJson, Data, RunPath
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from reports.verdict import Verdict
 
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
-Data = Annotated[
-    Path | None,
-    typer.Option("--data", metavar="DIR", help="The data folder; else $CROSSGATE_DATA, else ./data."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
 _MARKS = {"passed": ("+", "green"), "failed": ("x", "bold red"), "unknown": ("?", "yellow"), "not asked": ("-", "dim")}
 
 

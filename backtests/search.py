@@ -1,0 +1,59 @@
+"""Search: what a tuning looks for and how, in the words of the caller and read once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+from backtests.goals import Goals, read_goals
+from backtests.space import Dimension, read_space
+from foundation.errors import ParameterError
+from foundation.trials import TrialLedger
+
+
+class SearchWords(TypedDict, total=False):
+    """How a search is made, by keyword; each may be left out.
+
+    `trials` (200): how many settings are played in all. `objectives` (`("sharpe",)`): metrics, the first one ranks;
+    several give a Pareto front. `constraints`: such as "max_drawdown<=30%", "trades>=50". `seed` (0). `storage`: a
+    folder for a journal, or the URL of a database that several processes may share; the same search goes on there until
+    there are `trials` of them; by default nothing is kept. `workers`: processes, by default one a core. `ledger`: of
+    trials, by default the one of `ledger_home`.
+    """
+
+    trials: int
+    objectives: Sequence[str]
+    constraints: Sequence[str]
+    seed: int
+    storage: Path | str | None
+    workers: int | None
+    ledger: TrialLedger | None
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search as it was read: the space, the goals, and the rest of SearchWords."""
+
+    space: tuple[Dimension, ...]
+    goals: Goals
+    ledger: TrialLedger
+    trials: int = 200
+    seed: int = 0
+    storage: Path | str | None = None
+    workers: int | None = None
+
+
+def read_search(over: Mapping[str, Any], words: SearchWords) -> Search:
+    """The search over some values by `table.key`; raises ParameterError for what makes no sense.
+
+    `over`: by `table.key` a range such as "0.5%:5%" or "0.001:0.05:log", or a list of values.
+    """
+    rest: dict[str, Any] = dict(words)
+    goals = read_goals(rest.pop("objectives", ("sharpe",)), rest.pop("constraints", ()))
+    ledger = rest.pop("ledger", None) or TrialLedger()
+    found = Search(tuple(read_space(over)), goals, ledger, **rest)
+    if found.trials < 1:
+        raise ParameterError("trials", "should be 1 or more", value=found.trials)
+    return found
