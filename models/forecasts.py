@@ -90,20 +90,32 @@ class Forecaster(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Extras:
+    """What forecasts may say besides mean and sigma, a row each, by keyword; each None where they do not.
+
+    `members`, shape (rows, seeds): the mean of each network of an ensemble. `degrees_of_freedom`, shape (rows,): of a
+    Student t whose standard deviation is sigma (above 2); None, or infinity in a row, is a Gaussian. `quantiles`, shape
+    (rows, levels): of the next return at the probabilities `levels`, which rise; NaN in rows without.
+    `up_probability` and `position`, shape (rows,): as in Forecast.
+    """
+
+    members: FloatArray | None = None
+    degrees_of_freedom: FloatArray | None = None
+    levels: tuple[float, ...] = ()
+    quantiles: FloatArray | None = None
+    up_probability: FloatArray | None = None
+    position: FloatArray | None = None
+
+
 @dataclass(frozen=True, eq=False)
-class ForecastSeries:
+class ForecastSeries(Extras):
     """The forecasts for one symbol; row k was made at the close of the bar that opens at `timestamp[k]`.
 
     `mean`: expected log return of the NEXT bar. `sigma`: its standard deviation, above zero.
     `trained_through`: the close of the last bar that touched the model of that row in ANY way
     (label, early stopping, scaling), UTC nanoseconds; raises LookAheadError where it is not earlier
     than the row. `model`: the number of the model (fold) that made the row.
-
-    What a forecast may say besides, each None where it does not: `members`, shape (rows, seeds): the
-    mean of each network of an ensemble. `degrees_of_freedom`, shape (rows,): of a Student t whose
-    standard deviation is sigma (above 2); None, or infinity in a row, is a Gaussian. `quantiles`, shape
-    (rows, levels): of the next return at the probabilities `levels`, which rise; NaN in rows without.
-    `up_probability` and `position`, shape (rows,): as in Forecast.
     """
 
     timestamp: IntArray
@@ -111,12 +123,6 @@ class ForecastSeries:
     sigma: FloatArray
     trained_through: IntArray
     model: IntArray
-    members: FloatArray | None = None
-    degrees_of_freedom: FloatArray | None = None
-    levels: tuple[float, ...] = ()
-    quantiles: FloatArray | None = None
-    up_probability: FloatArray | None = None
-    position: FloatArray | None = None
 
     def __post_init__(self) -> None:
         rows = len(self.timestamp)

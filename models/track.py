@@ -9,17 +9,16 @@ import numpy as np
 
 from markets.candles import BoolArray, FloatArray, IntArray
 from markets.market import Market
-from models.forecasts import EXTRAS, Forecasts
+from models.forecasts import EXTRAS, Extras, Forecasts
 
 
 @dataclass(frozen=True, eq=False)
-class Track:
+class Track(Extras):
     """Candles and forecasts of one symbol, a row a bar; row t's forecast, made at its close, is of bar t + 1.
 
     `timestamp`: bar OPEN, UTC nanoseconds. `touched`: bars that cleaning touched. `oracle`: the true expectation of
     the next return, or None. `mean`, `sigma`: NaN where there is no forecast; `model` and `trained_through` are -1
-    there. `members` (bars, seeds), `degrees_of_freedom`, `quantiles` (bars, levels), `up_probability` and
-    `position` as in ForecastSeries, or None.
+    there.
     """
 
     symbol: str
@@ -34,12 +33,6 @@ class Track:
     sigma: FloatArray
     trained_through: IntArray
     model: IntArray
-    members: FloatArray | None = None
-    degrees_of_freedom: FloatArray | None = None
-    levels: tuple[float, ...] = ()
-    quantiles: FloatArray | None = None
-    up_probability: FloatArray | None = None
-    position: FloatArray | None = None
 
     @cached_property
     def outcome(self) -> FloatArray:

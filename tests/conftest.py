@@ -29,6 +29,29 @@ def own_ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the test's own."""
+    monkeypatch.setenv("CROSSGATE_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What each training was called with since the test began."""
+    import models.training
+
+    seen: list[object] = []
+    honest = models.training.train_network
+
+    def counted(*arguments: Any) -> object:
+        seen.append(arguments)
+        return honest(*arguments)
+
+    monkeypatch.setattr(models.training, "train_network", counted)
+    return seen
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A Chromium without a window; tests that need one are skipped where it or playwright is missing."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,28 +45,8 @@ def broken_market(after: float = -0.6, seed: int = 2, bars: int = 2000) -> Marke
     return Market(contract("TEST"), candles_around(20_000.0 * np.exp(np.cumsum(returns)), random), synthetic=True)
 
 
+pytestmark = pytest.mark.usefixtures("own_cache")
 MARKET = broken_market()
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test starts with an empty cache of its own."""
-    monkeypatch.setenv("CROSSGATE_CACHE", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture
-def trainings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many rows each training had since the test began."""
-    seen: list[int] = []
-    honest = models.training.train_network
-
-    def counted(*arguments: Any) -> object:
-        seen.append(arguments[1])
-        return honest(*arguments)
-
-    monkeypatch.setattr(models.training, "train_network", counted)
-    return seen
 
 
 def drifting(market: Market = MARKET, **changes: Any) -> Forecasts:
@@ -227,7 +206,7 @@ def test_workers_change_nothing() -> None:
     assert made[0].retrainings == made[1].retrainings == made[2].retrainings != ()
 
 
-def test_only_what_changed_is_trained(trainings: list[int]) -> None:
+def test_only_what_changed_is_trained(trainings: list[object]) -> None:
     """A second call trains nothing; another drift setting only the models after the first alarm that differs."""
     first = drifting()
     assert len(trainings) == 2

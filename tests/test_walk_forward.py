@@ -13,7 +13,6 @@ import pytest
 from planted_faults import mutated
 from planted_market import FEW, SHORT, TINY, other_after, planted_market
 
-import models.training
 from crossgate.config import build_config
 from foundation.errors import DataError, ParameterError
 from markets.candles import FloatArray
@@ -27,28 +26,8 @@ from models.skill import Skill, forecast_skill
 from models.training import train_network
 from models.walkforward import member_seeds, walk_forward
 
+pytestmark = pytest.mark.usefixtures("own_cache")
 MARKET = planted_market()
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test starts with an empty cache of its own."""
-    monkeypatch.setenv("CROSSGATE_CACHE", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture
-def trainings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The seeds that have been trained since the test began."""
-    seen: list[int] = []
-    honest = models.training.train_network
-
-    def counted(*arguments: object) -> object:
-        seen.append(arguments[5])
-        return honest(*arguments)
-
-    monkeypatch.setattr(models.training, "train_network", counted)
-    return seen
 
 
 def forecast(market: Market = MARKET, **settings: object) -> Forecasts:
@@ -138,7 +117,7 @@ def test_shortcuts_override_the_table() -> None:
         forecast(scheme="sometimes")
 
 
-def test_a_second_call_trains_nothing(trainings: list[int]) -> None:
+def test_a_second_call_trains_nothing(trainings: list[object]) -> None:
     """The same question again is answered from disk."""
     first = forecast()
     assert len(trainings) == 4
@@ -146,7 +125,7 @@ def test_a_second_call_trains_nothing(trainings: list[int]) -> None:
     assert len(trainings) == 4
 
 
-def test_only_what_changed_is_trained(trainings: list[int]) -> None:
+def test_only_what_changed_is_trained(trainings: list[object]) -> None:
     """One more seed trains one model a fold, later candles train the folds they touch."""
     forecast()
     forecast(seeds=3)
@@ -155,7 +134,7 @@ def test_only_what_changed_is_trained(trainings: list[int]) -> None:
     assert len(trainings) == 4 + 2 + 2
 
 
-def test_what_the_cache_depends_on(trainings: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_cache_depends_on(trainings: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
     """Other features, model settings, embargo, data or source train anew; other contracts do not."""
     forecast(scheme="holdout", seeds=1)
     settings = {"walk": SHORT.replaced(scheme="holdout", seeds=1), "workers": 1}
@@ -172,7 +151,7 @@ def test_what_the_cache_depends_on(trainings: list[int], monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("damage", [b"", b"no archive", "truncated", "flipped"])
-def test_a_damaged_entry_is_trained_anew(damage: bytes | str, own_cache: Path, trainings: list[int]) -> None:
+def test_a_damaged_entry_is_trained_anew(damage: bytes | str, own_cache: Path, trainings: list[object]) -> None:
     """An entry that is empty, not an archive, cut short or has a flipped bit is replaced, not believed."""
     first = forecast(seeds=1)
     for entry in own_cache.rglob("*.npz"):
