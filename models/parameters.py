@@ -110,7 +110,7 @@ class LSTMParams(Parameters):
     learning_rate: float = Field(
         0.02, gt=0, le=1, description="the peak of the schedule, above 0 up to 1, such as 0.01"
     )
-    weight_decay: float = Field(0.01, ge=0, le=10, description="of AdamW, from 0 to 10, such as 0.01")
+    weight_decay: float = Field(0.5, ge=0, le=10, description="of AdamW, from 0 to 10, such as 0.1")
     averaging: float = Field(
         0.95, ge=0, lt=1, description="share of the averaged weights that stays at each step, from 0 to below 1"
     )
