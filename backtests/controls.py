@@ -234,5 +234,5 @@ def _changing(playback: Playback) -> Callable[[Callable[[FloatArray], FloatArray
 
 def _known(values: FloatArray) -> FloatArray:
     """The last known value at every bar, before the first one that one."""
-    kept = pd.DataFrame(values.T).ffill().bfill().to_numpy().T
-    return np.ascontiguousarray(kept)
+    # A copy: pandas hands out a read-only array, another type, for which the kernel would be compiled once more.
+    return np.array(pd.DataFrame(values.T).ffill().bfill().to_numpy().T, order="C")

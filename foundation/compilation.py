@@ -16,6 +16,7 @@ from numba.core.event import register
 
 from foundation.compilation_notice import CompilationNotice
 from foundation.files import cache_home
+from foundation.linking import RuleDispatcher
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,27 +43,16 @@ def rule(function: F | None = None, *, makes_arrays: bool = False, inline: bool 
     """
     if function is None:
         return partial(rule, makes_arrays=makes_arrays, inline=inline)
-    before = numba.config.CACHE_DIR
+    if numba.config.DISABLE_JIT:
+        return function
+    options = {"nopython": True, "nogil": True, "boundscheck": None, "_nrt": makes_arrays, "forceinline": inline}
+    compiled, before = RuleDispatcher(function, options=options), numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(compiled_folder())
     try:
-        compiled = numba.njit(cache=True, nogil=True, _nrt=makes_arrays, forceinline=inline, no_cfunc_wrapper=True)(
-            function
-        )
+        compiled.enable_caching()
     finally:
         numba.config.CACHE_DIR = before
-    if not numba.config.DISABLE_JIT:
-        compiled.get_call_template = partial(_template, compiled.get_call_template)
     return cast(F, compiled)
-
-
-def _template(original: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any]) -> Any:
-    """How other compiled code calls a function: with any whole number where it has one constant, to compile it once."""
-    return original(tuple(map(_widened, given)), {name: _widened(kind) for name, kind in named.items()})
-
-
-def _widened(kind: Any) -> Any:
-    kind = numba.types.unliteral(kind)
-    return numba.types.int64 if isinstance(kind, numba.types.Integer) else kind
 
 
 register("numba:compile", CompilationNotice())

@@ -75,7 +75,7 @@ def test_a_changed_callee_reaches_its_caller_in_another_file(tree: Path) -> None
 
 
 def test_imports_are_found_without_parsing() -> None:
-    """In every file of the tree, the files that are said to be imported are those that its syntax tree names."""
+    """In every file of the tree, the files that its syntax tree names are among those that are said to be imported."""
     from foundation.compilation import _imported
 
     for path in TREE.glob("*/*.py"):
@@ -86,7 +86,7 @@ def test_imports_are_found_without_parsing() -> None:
             elif isinstance(node, ast.Import):
                 names += [alias.name for alias in node.names]
         files = {TREE.joinpath(*name.split(".")).with_suffix(".py") for name in names}
-        assert {one for one in _imported(source) if one.is_file()} == {one for one in files if one.is_file()}, path
+        assert {one for one in _imported(source) if one.is_file()} >= {one for one in files if one.is_file()}, path
 
 
 def test_a_rule_computes_what_its_python_says() -> None:
@@ -140,7 +140,7 @@ def test_a_rule_is_compiled_once_for_all_constants() -> None:
         return doubled(3) + doubled(4) + doubled(numbers[0])
 
     assert asked(np.array([5], dtype=np.int8)) == 24
-    assert len(doubled.signatures) == 1  # type: ignore[attr-defined]
+    assert len(doubled.lowered) == 1  # type: ignore[attr-defined]
 
 
 def test_the_first_compilation_says_what_it_does(

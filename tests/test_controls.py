@@ -92,6 +92,15 @@ def stretches(sides: np.ndarray, side: int) -> int:
     return int((np.diff((sides == side).astype(int), prepend=0) == 1).sum())
 
 
+def test_changed_wishes_are_no_new_type_to_the_kernel() -> None:
+    """All arrays of a drawn wish are writable and in order: others would compile the whole kernel once more."""
+    playback = known_playback(3)
+    draw = controls._turned(playback, np.random.default_rng(0))
+    for name, array in (*playback.wish._asdict().items(), *draw()._asdict().items()):
+        assert array.flags.writeable, name
+        assert array.flags.c_contiguous, name
+
+
 def test_signals_of_averages_do_not_look_ahead_when_turned() -> None:
     """No turn is shorter than the memory of the averages, either way; a short run keeps half of its turns."""
     playback = known_playback(3)
