@@ -109,7 +109,8 @@ def rules() -> dict[str, tuple[ast.FunctionDef, bool]]:
     """Every compiled rule of the tree by name, and whether it says that it makes arrays."""
     found = {}
     for path in TREE.glob("*/*.py"):
-        for node in ast.parse(path.read_text("utf-8")).body:
+        source = path.read_text("utf-8")
+        for node in ast.parse(source).body if "@rule" in source else ():
             for mark in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
                 if ast.unparse(mark).split("(")[0] == "rule":
                     found[f"{path.parent.name}/{path.name}: {node.name}"] = node, "makes_arrays" in ast.unparse(mark)
