@@ -11,6 +11,7 @@ import pandas as pd
 
 from backtests.playback import Outcome, Playback
 from backtests.simpler import simpler_rules
+from backtests.tally import TALLY, rate
 from backtests.trader import OTHER, Wish
 from backtests.wishes import next_wanted, stage_signals
 from foundation.threads import map_threads
@@ -119,19 +120,18 @@ def measure_controls(
 
 
 def _luck(playback: Playback, ours: Outcome, draw: Callable[[], Wish], draws: int, description: str) -> Luck:
-    curves = np.empty((draws, len(playback.points)))
-    figures = np.empty((draws, 3))
+    curves, tallies = np.empty((draws, len(playback.points))), np.zeros(draws, dtype=TALLY)
     wishes = (draw() for _ in range(draws))
     small = draws * playback.scene.bars.size < SMALL
-    played = map_threads(lambda wish: playback.play(wish, curve=True), wishes, draws, description, alone=small)
-    for k, found in enumerate(played):
-        curves[k] = found.equity
-        figures[k] = found.sharpe, found.total_return, found.trades
-    sharpe, total = figures[:, 0], figures[:, 1]
+    played = map_threads(lambda wish: playback.tally(wish, curve=True), wishes, draws, description, alone=small)
+    for k, (tally, equity) in enumerate(played):
+        curves[k], tallies[k] = equity, tally[0]
+    found = rate(tallies, playback.stage.played[0].bars_per_year, playback.account.cash)
+    sharpe, total = np.nan_to_num(found["sharpe"]), found["total_return"]
     return Luck(
         sharpe=sharpe,
         total_return=total,
-        trades=float(figures[:, 2].mean()) if draws else 0.0,
+        trades=float(tallies["trades"].mean()) if draws else 0.0,
         p=(1 + int((sharpe >= ours.sharpe).sum())) / (1 + draws),
         since=chances_since(ours.equity, curves),
         place=float((total < ours.total_return).mean()) if draws else 0.0,

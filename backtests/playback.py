@@ -98,11 +98,22 @@ class Playback:
         curve: bool = False,
     ) -> Outcome:
         """What the account comes to with another wish, scene or setting; with `curve` its equity is kept."""
+        tally, kept = self.tally(wish, scene, setting, curve=curve)
+        return outcome_of(tally, self.stage.played[0].bars_per_year, self.account.cash, kept)
+
+    def tally(
+        self,
+        wish: Wish | None = None,
+        scene: Scene | None = None,
+        setting: Setting | None = None,
+        *,
+        curve: bool = False,
+    ) -> tuple[Records, FloatArray]:
+        """The TALLY record of the same, and with `curve` equity at the points of this playback, else nothing."""
         tally = np.zeros(1, dtype=TALLY)
         equity = np.zeros(self.scene.bars.shape[1]) if curve else _NONE
         self._run(wish, scene, setting, tally, equity, _NO_FILLS, _NO_ROWS)
-        kept = equity[self.scene.first :][self.points].clip(0.0) if curve else _NONE
-        return outcome_of(tally, self.stage.played[0].bars_per_year, self.account.cash, kept)
+        return tally, equity[self.scene.first :][self.points].clip(0.0) if curve else _NONE
 
     def curve(self) -> FloatArray:
         """The equity of the run at every row of the markets that are fed; before the first bar played the cash."""
