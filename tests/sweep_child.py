@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -33,12 +34,13 @@ def scene() -> tuple[Any, Any]:
 
 
 def slow_range(*words: Any) -> Any:
-    """A piece that takes its time."""
-    time.sleep(0.12)
+    """A piece that takes its time; from the setting `STALLS_AT` on it takes so long that somebody must stop it."""
+    time.sleep(600.0 if words[-1] > STALLS_AT else 0.12)
     return HONEST(*words)
 
 
 HONEST = sweeps.play_range
+STALLS_AT = int(os.environ.get("SWEEP_STALLS_AT", "1000000"))
 
 
 def run(folder: Path, workers: int, address: str | None = None, *, slow: bool = True) -> Any:
