@@ -2,9 +2,9 @@
 
     python benchmarks/grouped_training.py [SECTION ...]
 
-Sections: folds, cudnn, skill (all by default). Without a CUDA device nothing can be timed, and the sections say that
-they are skipped. With TRITON_INTERPRET=1 the section skill runs without one, small and in minutes. Times are by the
-clock, after everything has been compiled; the targets were set for an H100.
+Sections: folds, cudnn, skill, rounded (all by default). Without a CUDA device nothing can be timed, and all sections
+but `rounded`, which needs none, say that they are skipped. With TRITON_INTERPRET=1 the section skill runs without one,
+small and in minutes. Times are by the clock, after everything has been compiled; the targets were set for an H100.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -31,7 +32,7 @@ from models.fitted import TrainedNetwork  # noqa: E402
 from models.parameters import LSTMParams  # noqa: E402
 from models.skill import oracle_ratio  # noqa: E402
 
-FOLDS, STEPS, TRAIN, BARS = 1000, 100, 20_000, 400_000
+FOLDS, STEPS, TRAIN, TESTED, BARS = 1000, 100, 20_000, 20_000, 400_000
 MODELS, COLUMNS = 256, 16
 # All steps are taken, and compared as often as by default.
 FIXED = LSTMParams(hidden=32, steps=STEPS, patience=STEPS)
@@ -147,25 +148,83 @@ def milliseconds(work: Callable[[], None], rounds: int = 20) -> float:
 
 def skill() -> Iterator[Figure]:
     """The share of the oracle's skill on planted momentum that a group reaches, less that of the CPU's networks."""
+    if interpreted():
+        params = LSTMParams(hidden=8, steps=20, check=20, batch=32, start="zero")
+        yield compared("momentum", 0, params, 2, torch.device("cpu"))
+        return
+    for data_seed in range(3):
+        yield compared("momentum", data_seed, LSTMParams(), 5, torch.device("cuda"))
+
+
+def rounded() -> Iterator[Figure]:
+    """The same on the CPU, in plain torch whose products round their factors as TF32 does: to 10 bits."""
+    import models.grouped.network as network
+
+    with patch.multiple(network, run_recurrence=_rounded_recurrence, _linear=_rounded_linear):
+        for name, data_seed in (("momentum", 0), ("momentum", 1), ("momentum", 2), ("regimes, phi 0.4", 0)):
+            figure = compared(name, data_seed, LSTMParams(), 5, torch.device("cpu"))
+            yield figure._replace(name=f"{figure.name}, factors of 10 bits")
+
+
+def compared(name: str, data_seed: int, params: LSTMParams, seeds: int, device: torch.device) -> Figure:
+    """How far apart the skill of an ensemble trained in a group and of one trained on the CPU are."""
     from models.grouped.launch import train_groups
     from models.training import train_network
 
-    quick = interpreted()
-    params = LSTMParams(hidden=8, steps=20, check=20, batch=32, start="zero") if quick else LSTMParams()
-    seeds, datasets, tested = (2, 1, 20_000) if quick else (5, 3, 20_000)
-    device = torch.device("cpu" if quick else "cuda")
-    for data_seed in range(datasets):
-        problem = PROBLEMS["momentum"](TRAIN + tested, data_seed)
-        sample = problem.sample(params)
-        last = TRAIN - GAP
-        jobs = [FoldJob(sample, last, GAP, TRAIN, "standard", params, seed) for seed in range(seeds)]
-        alone = [train_network(sample, last, GAP, "standard", params, seed) for seed in range(seeds)]
-        group = [one for (one,) in train_groups(jobs, device)]
-        reached = [oracle_ratio(_mean(some, sample, TRAIN), problem.oracle[TRAIN:]) for some in (group, alone)]
-        steps = [[one.steps for one in some] for some in (group, alone)]
-        note = f"group {reached[0]:.5f} after {steps[0]} steps, CPU {reached[1]:.5f} after {steps[1]}"
-        name = f"momentum {data_seed}, skill of a group and of the CPU apart"
-        yield Figure(name, abs(reached[0] - reached[1]), "<=", 1e-3, note)
+    problem, last = PROBLEMS[name](TRAIN + TESTED, data_seed), TRAIN - GAP
+    sample = problem.sample(params)
+    jobs = [FoldJob(sample, last, GAP, TRAIN, "standard", params, seed) for seed in range(seeds)]
+    alone = [train_network(sample, last, GAP, "standard", params, seed) for seed in range(seeds)]
+    group = [one for (one,) in train_groups(jobs, device)]
+    reached = [oracle_ratio(_mean(some, sample, TRAIN), problem.oracle[TRAIN:]) for some in (group, alone)]
+    steps = [[one.steps for one in some] for some in (group, alone)]
+    note = f"group {reached[0]:.5f} after {steps[0]} steps, CPU {reached[1]:.5f} after {steps[1]}"
+    return Figure(
+        f"{name} {data_seed}, skill of a group and of the CPU apart", abs(reached[0] - reached[1]), "<=", 1e-3, note
+    )
+
+
+class _RoundedProduct(torch.autograd.Function):
+    """A batch of products, and those of its gradients, of factors rounded to 10 bits."""
+
+    @staticmethod
+    def forward(ctx: Any, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(left, right)
+        return torch.bmm(_cut(left), _cut(right))
+
+    @staticmethod
+    def backward(ctx: Any, slopes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        left, right = (_cut(one).transpose(1, 2) for one in ctx.saved_tensors)
+        return torch.bmm(_cut(slopes), right), torch.bmm(left, _cut(slopes))
+
+
+def _cut(values: torch.Tensor) -> torch.Tensor:
+    """Float32 rounded to the 10 bits of TF32."""
+    bits = values.detach().contiguous().view(torch.int32)
+    return ((bits + 0x1000) & ~0x1FFF).view(torch.float32)
+
+
+def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    # Looks at validation rows take no gradient, and are made in float32.
+    return _RoundedProduct.apply(left, right) if torch.is_grad_enabled() else torch.bmm(left, right)
+
+
+def _rounded_linear(shown: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    groups, bars, batch, columns = shown.shape
+    made = _product(shown.reshape(groups, bars * batch, columns), weights.transpose(1, 2))
+    return (made + bias.unsqueeze(1)).view(groups, bars, batch, -1)
+
+
+def _rounded_recurrence(shown: torch.Tensor, weights: torch.Tensor, _: str) -> torch.Tensor:
+    groups, steps, batch, wide = shown.shape
+    h = c = shown.new_zeros(groups, batch, wide // 4)
+    states = []
+    for step in range(steps):
+        i, f, g, o = (shown[:, step] + _product(h, weights.transpose(1, 2))).chunk(4, dim=-1)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        h = o.sigmoid() * c.tanh()
+        states.append(h)
+    return torch.stack(states, dim=1)
 
 
 def _mean(networks: list[TrainedNetwork], sample: Any, first: int) -> np.ndarray:
@@ -175,7 +234,9 @@ def _mean(networks: list[TrainedNetwork], sample: Any, first: int) -> np.ndarray
     return np.asarray(np.mean(said, axis=0) * sample.volatility[first:])
 
 
-SECTIONS: dict[str, Callable[[], Iterator[Figure]]] = {"folds": folds, "cudnn": cudnn, "skill": skill}
+SECTIONS: dict[str, Callable[[], Iterator[Figure]]] = {
+    "folds": folds, "cudnn": cudnn, "skill": skill, "rounded": rounded,
+}  # fmt: skip
 
 
 def main() -> int:
@@ -185,7 +246,7 @@ def main() -> int:
     chosen, missing, missed = parser.parse_args().sections or list(SECTIONS), missing_gpu(), 0
     print(f"device: {'none' if missing or interpreted() else torch.cuda.get_device_name()}; torch {torch.__version__}")
     for name in chosen:
-        if missing or (interpreted() and name != "skill"):
+        if name != "rounded" and (missing or (interpreted() and name != "skill")):
             why = f"{missing[0]}; {missing[1]}" if missing else "Triton interprets here, which cannot be timed"
             print(f"skipped {name}: {why}")
             continue
