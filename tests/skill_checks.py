@@ -163,7 +163,7 @@ def a_track(rows: int = 1600, first: int = 400, seed: int = 16) -> Track:
     mean = members.mean(axis=1)
     return Track(
         "TEST", candles.bar, candles.timestamp, candles.high, candles.low, candles.close, candles.touched,
-        market.oracle, mean, np.where(model < 0, np.nan, 0.0065), through, model, members,
+        market.oracle, mean, np.where(model < 0, np.nan, 0.0065), through, model, members=members,
         levels=(0.05, 0.95), quantiles=np.column_stack([mean - 0.01, mean + 0.01]),
     )  # fmt: skip
 
