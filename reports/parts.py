@@ -93,8 +93,9 @@ class Fold(Part):
 
 @dataclass(frozen=True)
 class Ladder(Part):
-    """A verdict as a ladder: `steps` are the names of its rungs and whether each was climbed, failed or neither.
+    """A verdict as a ladder.
 
+    `steps`: of each rung its name, whether it was climbed, failed or neither, and that in words.
     `kind`: warned, evident or plain, as of a Banner.
     """
 
@@ -102,7 +103,7 @@ class Ladder(Part):
     headline: str
     text: str
     kind: str
-    steps: Sequence[tuple[str, Literal["passed", "failed", "open"]]]
+    steps: Sequence[tuple[str, Literal["passed", "failed", "open"], str]]
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def verdict_parts(found: Verdict) -> list[Part]:
         for one in found.rungs
     ]
     table = Table("Each rung and what decided it", ["Rung", "", "Why"], rows, text_columns=frozenset({0, 1, 2}))
-    steps = [(f"{one.number} {one.title}", _STEPS.get(one.state, "open")) for one in found.rungs]
+    steps = [(f"{one.number} {one.title}", _STEPS.get(one.state, "open"), _STATES[one.state]) for one in found.rungs]
     kind = "evident" if found.rung >= RUNGS - 1 else "warned"
     return [
         Ladder(f"Verdict, {place(found.rung)}: {found.headline}", found.reason, kind, steps),
