@@ -19,7 +19,7 @@ from foundation.errors import CrossgateError, DataError
 from foundation.parameters import Parameters
 from foundation.trials import Span, TrialLedger
 from models.skill import track_skill
-from reports.certainty import run_content
+from reports.certainty import run_content, weighed_in
 from reports.evidence import sharpe_moments
 from reports.facts import Facts, played_of, skilled
 from reports.folders import Run, read_run
@@ -68,11 +68,12 @@ def judge_run(folder: Path, data: Path | None = None, ledger: TrialLedger | None
     """
     run, kept = read_run(folder), stored_record(folder)
     facts, examined = stored_facts(folder), None if kept is None else kept["examination"]
+    found: Examination | str | None = None
     if facts is None or facts.played is None:
         facts, found = gather(folder, run, data)
-        kept = verdict_record(facts, judge(facts, standing_of(facts, run.curve, ledger or TrialLedger())), found)
-        examined = kept["examination"]
-    verdict = judge(facts, standing_of(facts, run.curve, ledger or TrialLedger()))
+    verdict = judge(facts, standing_of(facts, run.curve, ledger or TrialLedger(), weighed_in(folder)))
+    if found is not None:
+        examined = verdict_record(facts, verdict, found)["examination"]
     record = {"facts": facts.record(), "verdict": verdict.record(), "examination": examined}
     if record != stored_record(folder):
         keep_verdict(folder, record)

@@ -225,8 +225,11 @@ def _verdict(skill: Skill, seeds: tuple[Part, ...]) -> str:
     p = skill.clark_west_p
     chance = "no test possible" if math.isnan(p) else f"Clark-West p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"
     better = [one.name for one in skill.against if one.skill < 0.0]
+    equal = [one.name for one in skill.against if one.skill == 0.0]
     said = f"{'Skill' if skill.evident else 'No evident skill'}: {error}, {chance}, {skill.count:,} bars"
-    said += f"; {', '.join(better)} did better" if better else "; no naive forecast did as well"
+    for names, how in ((better, "better"), (equal, "as well")):
+        said += f"; {', '.join(names)} did {how}" if names else ""
+    said += "" if better or equal else "; no naive forecast did as well"
     if len(seeds) > 1:
         said += f"; {sum(one.skill > 0.0 for one in seeds)} of {len(seeds)} seeds beat that mean alone"
     return f"{said}."

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from backtests.result import Result
@@ -68,6 +70,25 @@ class Certainty:
             "lucky_sharpe": self.lucky,
             "deflated_sharpe": self.deflated,
         }
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """What a run was weighed against when it was written: the trials, its deflated ratio, where the ledger ended."""
+
+    trials: int
+    deflated: float | None
+    head: Head
+
+
+def weighed_in(folder: Path) -> Weighed | None:
+    """What the trials.json of a run folder says, None where there is none that can be read."""
+    try:
+        kept = json.loads((folder / "trials.json").read_text("utf-8"))
+        head = Head(int(kept["ledger_records"]), str(kept["ledger_digest"]))
+        return Weighed(int(kept["trials"]), kept["deflated_sharpe"], head)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def assess(result: Result, ledger: TrialLedger) -> Certainty:

@@ -184,6 +184,11 @@ def trials(standing: Standing) -> Iterator[Check]:
         f"The odds that its Sharpe ratio is more than the best of luck are {formats.percent(value)}, with "
         f"{others:,} other trial{'' if others == 1 else 's'} on this data (deflated Sharpe ratio)."
     )
+    if standing.torn:
+        text += (
+            " What counted when the run was written counts: the ledger here lacks records that the run was weighed "
+            "against (CROSSGATE_LEDGER names another)."
+        )
     yield Check("deflated Sharpe", value, f"at least {LEAST_DEFLATED:g}", text, value >= LEAST_DEFLATED)
 
 

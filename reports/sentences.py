@@ -77,9 +77,10 @@ def _oracle_share(one: Skill) -> str:
 def explain_skill(skills: Sequence[Skill], *, synthetic: bool) -> str:
     """What the skill figures are measured against."""
     text = (
-        "The forecasts of the next bar's log return, all made out of sample, against three naive ones: always zero, "
-        "the mean of everything before, and an exponentially weighted mean. Skill is 1 - MSE/MSE(naive): "
-        "above zero is better. Returns are mostly noise: in a real market even half a percent is a lot."
+        "The forecasts of the next bar's log return, all made out of sample, against naive ones: always zero, "
+        "the mean of everything before, an exponentially weighted mean, and regressions (AR, HAR, a ridge on lags). "
+        "Skill is 1 - MSE/MSE(naive): above zero is better. Returns are mostly noise: in a real market even half a "
+        "percent is a lot."
     )
     if synthetic and any(one.oracle_skill is not None for one in skills):
         text += (

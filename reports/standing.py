@@ -11,7 +11,7 @@ import numpy as np
 from foundation.seals import openings, sealed_span
 from foundation.trials import Batch, TrialLedger
 from markets.candles import FloatArray
-from reports.certainty import known_variance
+from reports.certainty import Weighed, known_variance
 from reports.curves import EquityCurve
 from reports.evidence import backtest_overfitting, deflated_sharpe
 from reports.facts import Facts
@@ -55,12 +55,13 @@ class Forward:
 class Standing:
     """What a ledger says of a run.
 
-    `trials`: all on these contracts and times. `deflated`: the deflated Sharpe ratio over them, None for a run whose
-    equity never moved. `searched`: the settings tried in sweeps and searches on this data. `fresh`: what no search has
-    seen, None where that is too short. `overfitting`: the probability of overfitting of the largest search that kept
-    its blocks, `forward`: the curve of the last tuning that chose on past folds only; each None for none. `seal`: None
-    for none. `promise`: what the run's open bars promise of the sealed ones, of none where nothing is sealed; None for
-    a run whose equity did not move.
+    `trials`: all on these contracts and times. `torn`: the ledger lacks records that the run was weighed against
+    when it was written; what counted then counts on. `deflated`: the deflated Sharpe ratio over them, None for a run
+    whose equity never moved. `searched`: the settings tried in sweeps and searches on this data. `fresh`: what no
+    search has seen, None where that is too short. `overfitting`: the probability of overfitting of the largest search
+    that kept its blocks, `forward`: the curve of the last tuning that chose on past folds only; each None for none.
+    `seal`: None for none. `promise`: what the run's open bars promise of the sealed ones, of none where nothing is
+    sealed; None for a run whose equity did not move.
     """
 
     trials: int
@@ -71,18 +72,22 @@ class Standing:
     forward: Forward | None
     seal: Seal | None
     promise: Promise | None
+    torn: bool = False
 
 
-def standing_of(facts: Facts, curve: EquityCurve, ledger: TrialLedger) -> Standing:
-    """The standing of a run; raises DataError for a broken ledger."""
+def standing_of(facts: Facts, curve: EquityCurve, ledger: TrialLedger, weighed: Weighed | None = None) -> Standing:
+    """The standing of a run, `weighed` when it was written; raises DataError for a broken ledger."""
     tried = ledger.tried(facts.spans)
     searches = [one for one in tried.batches if one.kind != "backtest"]
     deflated = None
     if facts.moments is not None:
         deflated = deflated_sharpe(facts.moments, known_variance(tried, facts.moments), max(tried.trials, 1))
-    seal = _seal(facts, curve, ledger)
+    seal, count = _seal(facts, curve, ledger), tried.trials
+    torn = weighed is not None and not ledger.holds(weighed.head)
+    if torn and weighed is not None and weighed.trials >= count:
+        count, deflated = weighed.trials, weighed.deflated
     return Standing(
-        trials=tried.trials,
+        trials=count,
         deflated=deflated,
         searched=sum(one.trials for one in searches),
         fresh=_fresh(facts, curve, searches),
@@ -90,6 +95,7 @@ def standing_of(facts: Facts, curve: EquityCurve, ledger: TrialLedger) -> Standi
         forward=_forward(searches, facts.bars_per_year),
         seal=seal,
         promise=_promise(curve, seal),
+        torn=torn,
     )
 
 

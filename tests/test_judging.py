@@ -85,6 +85,32 @@ def test_the_verdict_follows_the_ledger(made: Path, ledger: TrialLedger, tmp_pat
     assert kept["verdict"]["rungs"][5]["text"] == after.rungs[5].text
 
 
+@pytest.mark.parametrize("cut", ["emptied", "rewritten"])
+def test_a_ledger_that_was_cut_off_shows(cut: str, made: Path, ledger: TrialLedger, tmp_path: Path) -> None:
+    """A ledger without the records that the run was weighed against makes nothing better, and is named."""
+    copied = shutil.copytree(made, tmp_path / "run")
+    ours = TrialLedger(shutil.copytree(ledger.folder, tmp_path / "ledger"))
+    facts = stored_facts(copied)
+    assert facts is not None
+    span = Span(*facts.spans[0])
+    head = ours.record(batch_of("sweep", [span], {}, "more", [0.2, -0.2] * 500))
+    kept = json.loads((copied / "trials.json").read_text("utf-8"))
+    kept |= {"trials": 1001, "deflated_sharpe": 0.25, "ledger_records": head.records, "ledger_digest": head.digest}
+    (copied / "trials.json").write_text(json.dumps(kept), "utf-8")
+    held = judge_run(copied, ledger=ours).rungs[5]
+    torn = TrialLedger(tmp_path / "torn")
+    if cut == "rewritten":
+        for number in range(head.records):
+            torn.record(batch_of("sweep", [span], {}, f"other {number}", [0.1]))
+    found = judge_run(copied, ledger=torn).rungs[5]
+    assert "lacks records" not in held.text
+    assert "1,000 other trials" in found.text
+    assert "the ledger here lacks records that the run was weighed against" in found.text
+    assert found.state == "failed"
+    assert found.decided is not None
+    assert found.decided.value == 0.25
+
+
 def test_forecasts_come_back_as_they_were_played(made: Path) -> None:
     """The forecasts of a folder have the fingerprint that the run was made of."""
     record = json.loads((made / "run.json").read_text("utf-8"))

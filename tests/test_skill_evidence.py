@@ -75,6 +75,9 @@ def test_verdicts() -> None:
     assert bad.startswith("No evident skill")
     assert "zero, expanding mean, EWMA, AR, HAR, ridge on lags did better" in bad
     assert "seeds beat that mean alone" in forecast_evidence(a_track()).verdict
+    zero = forecast_evidence(track_of(MARKET, forecasts(np.zeros(3000)))).verdict
+    assert "zero did as well" in zero
+    assert "no naive forecast" not in zero
     nothing = replace(a_track(), mean=np.full(1600, np.nan))
     assert forecast_evidence(nothing).verdict.startswith("No verdict: 0 forecasts")
 
