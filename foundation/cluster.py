@@ -104,8 +104,9 @@ class ClusterClient:
             try:
                 return future.result(timeout=1)
             except TimeoutError:
-                if future.done():
-                    raise
+                # The second has passed, or the work itself raised this: then it is raised again, as what it is.
+                if future.status == "error":
+                    return future.result()
             if self._client.status != "running":
                 raise _lost(self._address, f"connection {self._client.status}")
             alone = 0 if self._threads() else alone + 1

@@ -110,6 +110,37 @@ def test_what_calls_share_travels_once_and_results_come_in_order(pair: Cluster) 
             list(crew.stream(whereabouts, [(99,)], 1))
 
 
+class Late:
+    """A future that is finished, or fails, just after the wait for it has ended."""
+
+    def __init__(self, status: str) -> None:
+        self.status, self.asked = status, 0
+
+    def done(self) -> bool:
+        """Whether it has come to an end."""
+        return True
+
+    def result(self, timeout: float | None = None) -> int:
+        """At first nothing in time, then the result or the error."""
+        self.asked += 1
+        if self.asked == 1:
+            raise TimeoutError
+        if self.status == "error":
+            raise DataError("piece 1", "is broken")
+        return 5
+
+
+def test_a_result_that_comes_as_the_wait_ends_is_no_error(pair: Cluster) -> None:
+    """It is asked for again; an error that comes then is the one of the work."""
+    client = cluster.ClusterClient(pair.address, None)
+    try:
+        assert client._wait(Late("finished")) == 5
+        with pytest.raises(DataError, match="piece 1"):
+            client._wait(Late("error"))
+    finally:
+        client.close()
+
+
 @pytest.mark.usefixtures("short_pieces")
 @pytest.mark.parametrize("doomed", [2], indirect=True)
 def test_a_worker_that_dies_loses_nothing(doomed: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
