@@ -37,10 +37,20 @@ def _tanh(x: tl.tensor) -> tl.tensor:
 
 @_jit
 def _load_gates(at: tl.tensor, size: tl.tensor, mask: tl.tensor) -> tl.tensor:
-    # The recurrent weights of the four gates, matrices of `size` numbers one after another.
+    # The four gates of weights or values, `size` numbers apart.
     i, f = tl.load(at, mask=mask, other=0.0), tl.load(at + size, mask=mask, other=0.0)
     g, o = tl.load(at + 2 * size, mask=mask, other=0.0), tl.load(at + 3 * size, mask=mask, other=0.0)
     return i, f, g, o
+
+
+@_jit
+def _store_gates(
+    at: tl.tensor, size: tl.tensor, mask: tl.tensor, i: tl.tensor, f: tl.tensor, g: tl.tensor, o: tl.tensor
+) -> None:
+    tl.store(at, i, mask=mask)
+    tl.store(at + size, f, mask=mask)
+    tl.store(at + 2 * size, g, mask=mask)
+    tl.store(at + 3 * size, o, mask=mask)
 
 
 @_jit
@@ -82,10 +92,7 @@ def forward_kernel(
         if keep:
             cs += batch * hidden
             tl.store(cs, c, mask=mask)
-            tl.store(gs, i, mask=mask)
-            tl.store(gs + hidden, f, mask=mask)
-            tl.store(gs + 2 * hidden, g, mask=mask)
-            tl.store(gs + 3 * hidden, o, mask=mask)
+            _store_gates(gs, hidden, mask, i, f, g, o)
             gs += batch * (4 * hidden)
         xs += batch * (4 * hidden)
 
@@ -119,8 +126,7 @@ def backward_kernel(
         ds -= batch * hidden
         cs -= batch * hidden
         gs -= batch * (4 * hidden)
-        i, f = tl.load(gs, mask=mask, other=0.0), tl.load(gs + hidden, mask=mask, other=0.0)
-        g, o = tl.load(gs + 2 * hidden, mask=mask, other=0.0), tl.load(gs + 3 * hidden, mask=mask, other=0.0)
+        i, f, g, o = _load_gates(gs, hidden, mask)
         before = tl.load(cs, mask=mask, other=0.0)
         bent = _tanh(c)
         dh += tl.load(ds, mask=mask, other=0.0)
@@ -129,10 +135,7 @@ def backward_kernel(
         df = dc * before * f * (1.0 - f)
         dg = dc * i * (1.0 - g * g)
         do = dh * bent * o * (1.0 - o)
-        tl.store(gs, di, mask=mask)
-        tl.store(gs + hidden, df, mask=mask)
-        tl.store(gs + 2 * hidden, dg, mask=mask)
-        tl.store(gs + 3 * hidden, do, mask=mask)
+        _store_gates(gs, hidden, mask, di, df, dg, do)
         dh = tl.dot(di, r_i, input_precision=precision) + tl.dot(df, r_f, input_precision=precision)
         dh += tl.dot(dg, r_g, input_precision=precision) + tl.dot(do, r_o, input_precision=precision)
         dc = dc * f

@@ -1,10 +1,6 @@
 "use strict";
-// Starts the page: where a browser lacks something, the figures drawn beforehand stay.
-(async function () {
-  const source = document.getElementById("run-data");
-  if (!source || !("DecompressionStream" in window)) return;
-  const data = await report.unpackAll(JSON.parse(source.textContent));
-  document.documentElement.classList.add("live");
+// The page of a run: its chart, and the trades that lead to their bars.
+report.start((data) => {
   const panel = document.getElementById("chart-panel");
   const chart = new report.Chart(panel, data);
   report.chart = chart;
@@ -16,5 +12,4 @@
       panel.scrollIntoView({ behavior: still ? "auto" : "smooth", block: "start" });
     });
   }
-  document.documentElement.dataset.ready = "true";
-})();
+});

@@ -27,6 +27,16 @@ report.unpackAll = async function (tree) {
   return Object.fromEntries(await Promise.all(entries));
 };
 
+// Starts the page with its data: where a browser lacks something, the figures drawn beforehand stay.
+report.start = async function (fill) {
+  const source = document.getElementById("run-data");
+  if (!source || !("DecompressionStream" in window)) return;
+  const data = await report.unpackAll(JSON.parse(source.textContent));
+  document.documentElement.classList.add("live");
+  fill(data);
+  document.documentElement.dataset.ready = "true";
+};
+
 // The last row whose value is at or below `wanted` in a rising array; -1 before the first.
 report.rowOf = function (values, wanted) {
   let low = 0, high = values.length;
