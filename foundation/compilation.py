@@ -21,6 +21,8 @@ from foundation.linking import RuleDispatcher
 F = TypeVar("F", bound=Callable[..., Any])
 
 _TREE = Path(__file__).resolve().parent.parent
+# Our packages; a test holds this to crossgate/tree.py, which has to do without importing any of them.
+ROOMS = ("foundation", "markets", "strategies", "models", "backtests", "reports", "crossgate")
 _MARK = b"@rule"
 _IMPORTS = re.compile(r"^[ \t]*(?:from ([\w.]+) )?import (?:\(([^)]*)\)|(.*))", re.MULTILINE)
 
@@ -37,9 +39,10 @@ def rule(function: F | None = None, *, makes_arrays: bool = False, inline: bool 
     that is called at every step of the sweep kernel and hands on many arrays; it becomes a part of its callers.
 
     Compiled code is kept on disk in a folder that is named by a hash of the source of EVERY
-    module that uses this decorator, and of all of ours that those import, because numba's own
-    per-file cache notices no change in a function that a cached one calls, nor in a constant of
-    another file, which it compiles in.
+    module of our packages that uses this decorator, and of all of ours that those import, because
+    numba's own per-file cache notices no change in a function that a cached one calls, nor in a
+    constant of another file, which it compiles in. Rules of other files have folders of their own,
+    which hang on those files too.
     """
     if function is None:
         return partial(rule, makes_arrays=makes_arrays, inline=inline)
@@ -47,7 +50,8 @@ def rule(function: F | None = None, *, makes_arrays: bool = False, inline: bool 
         return function
     options = {"nopython": True, "nogil": True, "boundscheck": None, "_nrt": makes_arrays, "forceinline": inline}
     compiled, before = RuleDispatcher(function, options=options), numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(compiled_folder())
+    file = Path(function.__code__.co_filename).resolve()
+    numba.config.CACHE_DIR = str(compiled_folder(None if _is_ours(file) else file))
     try:
         compiled.enable_caching()
     finally:
@@ -59,32 +63,46 @@ register("numba:compile", CompilationNotice())
 
 
 @cache
-def compiled_folder() -> Path:
-    """The folder of compiled rules for this source, this numba and this processor."""
+def compiled_folder(stranger: Path | None = None) -> Path:
+    """The folder of compiled rules for this source, this numba and this processor; for the rules of a file that is
+    in none of our packages also for its own source, and that of what it imports from its folder.
+    """
     digest = hashlib.blake2b(digest_size=12)
     for part in (numba.__version__, platform.machine(), llvmlite.binding.get_host_cpu_name()):
         digest.update(part.encode() + b"\0")
-    for path, source in sorted(_rule_sources().items()):
-        digest.update(path.relative_to(_TREE).as_posix().encode() + b"\0" + source)
+    sources = _rule_sources() | ({} if stranger is None else _with_imports([stranger], stranger.parent))
+    for path, source in sorted(sources.items()):
+        name = path.relative_to(_TREE) if path.is_relative_to(_TREE) else path
+        digest.update(name.as_posix().encode() + b"\0" + source)
     folder = cache_home() / "compiled" / digest.hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
+def _is_ours(file: Path) -> bool:
+    return file.is_relative_to(_TREE) and file.relative_to(_TREE).parts[0] in ROOMS
+
+
+@cache
 def _rule_sources() -> dict[Path, bytes]:
-    """The files of this tree that use the decorator, and those that they import, with their text."""
-    waiting = [path for path in _TREE.glob("*/*.py") if _MARK in path.read_bytes()]
+    """The files of our packages that use the decorator, and those that they import, with their text."""
+    files = (path for room in ROOMS for path in (_TREE / room).rglob("*.py"))
+    return _with_imports([path for path in files if _MARK in path.read_bytes()], _TREE)
+
+
+def _with_imports(waiting: list[Path], home: Path) -> dict[Path, bytes]:
+    """Files and all those of ours, or below `home`, that they import in the end, with their text."""
     found: dict[Path, bytes] = {}
     while waiting:
         path = waiting.pop()
         if path not in found and path.is_file():
             found[path] = path.read_bytes()
-            waiting += _imported(found[path])
+            waiting += [one for root in {home, _TREE} for one in _imported(found[path], root)]
     return found
 
 
-def _imported(source: bytes) -> list[Path]:
-    """The files of this tree that a file imports, at its head or inside a function, and no fewer.
+def _imported(source: bytes, root: Path = _TREE) -> list[Path]:
+    """The files below `root` that a file imports, at its head or inside a function, and no fewer.
 
     Lines are looked at as they stand: to parse a hundred files takes longer than all that a small command does.
     """
@@ -92,4 +110,4 @@ def _imported(source: bytes) -> list[Path]:
     for module, several, rest in _IMPORTS.findall(source.decode("utf-8")):
         words = re.findall(r"[\w.]+", several or rest)
         names += [module, *(f"{module}.{word}" for word in words)] if module else words
-    return [_TREE.joinpath(*name.split(".")).with_suffix(".py") for name in names]
+    return [root.joinpath(*name.split(".")).with_suffix(".py") for name in names]

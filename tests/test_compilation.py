@@ -1,6 +1,7 @@
 """Compiled rules: a change in one file reaches what another file compiled, in the next process."""
 
 import ast
+import configparser
 import os
 import shutil
 import subprocess
@@ -13,8 +14,8 @@ import pytest
 TREE = Path(__file__).resolve().parent.parent
 CALLEE = "from foundation.compilation import rule\n\n\n@rule\ndef fee(notional):\n    return notional * 0.5\n"
 CALLER = """from foundation.compilation import rule
-from lower.constants import BASE
-from lower.fees import fee
+from markets.constants import BASE
+from markets.fees import fee
 
 
 @rule
@@ -24,7 +25,7 @@ def cost(notional):
 ASK = """
 import sys
 from foundation.compilation import compiled_folder
-from upper.costs import cost
+from backtests.costs import cost
 print(cost(100.0), sum(cost.stats.cache_hits.values()) if hasattr(cost, "stats") else 0, compiled_folder().name)
 """
 
@@ -33,29 +34,30 @@ print(cost(100.0), sum(cost.stats.cache_hits.values()) if hasattr(cost, "stats")
 def tree(tmp_path: Path) -> Path:
     """A copy of the foundation; a rule in one room, its caller in another, a constant in a file without rules."""
     shutil.copytree(TREE / "foundation", tmp_path / "foundation", ignore=shutil.ignore_patterns("__pycache__"))
-    for room in ("lower", "upper"):
+    for room in ("markets", "backtests", "backtests/inner"):
         (tmp_path / room).mkdir()
         (tmp_path / room / "__init__.py").touch()
-    (tmp_path / "lower" / "fees.py").write_text(CALLEE)
-    (tmp_path / "lower" / "constants.py").write_text("BASE = 1.0\n")
-    (tmp_path / "lower" / "unrelated.py").write_text("OTHER = 1.0\n")
-    (tmp_path / "upper" / "costs.py").write_text(CALLER)
+    (tmp_path / "markets" / "fees.py").write_text(CALLEE)
+    (tmp_path / "markets" / "constants.py").write_text("BASE = 1.0\n")
+    (tmp_path / "markets" / "unrelated.py").write_text("OTHER = 1.0\n")
+    (tmp_path / "backtests" / "costs.py").write_text(CALLER)
     return tmp_path
+
+
+def answer(tree: Path, question: str) -> list[str]:
+    """The words that a new process prints."""
+    path = os.pathsep.join([str(tree), str(tree / "own")])
+    variables = {**os.environ, "PYTHONPATH": path, "CROSSGATE_CACHE": str(tree / "cache"), "NUMBA_DISABLE_JIT": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", question], cwd=tree, env=variables, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
 
 
 def ask(tree: Path) -> tuple[float, int, str]:
     """The cost of 100 in a new process, how often it came from disk, and the folder of compiled code."""
-    variables = {
-        **os.environ,
-        "PYTHONPATH": str(tree),
-        "CROSSGATE_CACHE": str(tree / "cache"),
-        "NUMBA_DISABLE_JIT": "0",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", ASK], cwd=tree, env=variables, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    value, hits, folder = done.stdout.split()
+    value, hits, folder = answer(tree, ASK)
     return float(value), int(hits), folder
 
 
@@ -63,15 +65,70 @@ def test_a_changed_callee_reaches_its_caller_in_another_file(tree: Path) -> None
     """Unchanged source is loaded from disk; an edited rule or constant in another file changes the caller's result."""
     value, hits, folder = ask(tree)
     assert (value, hits) == (51.0, 0)
-    (tree / "lower" / "unrelated.py").write_text("OTHER = 2.0\n")
+    (tree / "markets" / "unrelated.py").write_text("OTHER = 2.0\n")
     assert ask(tree) == (51.0, 1, folder)
-    (tree / "lower" / "fees.py").write_text(CALLEE.replace("0.5", "0.7"))
+    (tree / "markets" / "fees.py").write_text(CALLEE.replace("0.5", "0.7"))
     value, hits, later = ask(tree)
     assert (value, hits) == (pytest.approx(71.0), 0)
-    (tree / "lower" / "constants.py").write_text("BASE = 5.0\n")
+    (tree / "markets" / "constants.py").write_text("BASE = 5.0\n")
     value, hits, last = ask(tree)
     assert (value, hits) == (pytest.approx(75.0), 0)
     assert len({folder, later, last}) == 3
+
+
+def test_rules_count_in_every_package_of_ours_and_nowhere_else(tree: Path) -> None:
+    """A rule in a package inside a package makes another folder; one in a test or a benchmark does not."""
+    where = "from foundation.compilation import compiled_folder\nprint(compiled_folder().name)"
+    before = answer(tree, where)
+    for name in ("tests", "benchmarks"):
+        (tree / name).mkdir()
+        (tree / name / "rules.py").write_text(CALLEE)
+    assert answer(tree, where) == before
+    (tree / "backtests" / "inner" / "rules.py").write_text(CALLEE)
+    assert answer(tree, where) != before
+
+
+OWN = """from foundation.compilation import rule
+from markets.fees import fee
+from shares import share
+
+
+@rule
+def due(notional):
+    return share(notional) + fee(notional)
+"""
+SHARE = """from foundation.compilation import rule
+
+
+@rule
+def share(notional):
+    return notional * 0.25
+"""
+DUE = "from own_rules import due\nprint(due(100.0), sum(due.stats.cache_hits.values()))"
+
+
+def test_rules_of_other_files_hang_on_those_files_and_on_ours(tree: Path) -> None:
+    """They are kept on disk too; an edit of what they call beside them, or among ours, changes their result."""
+    (tree / "own").mkdir()
+    (tree / "own" / "own_rules.py").write_text(OWN)
+    (tree / "own" / "shares.py").write_text(SHARE)
+    assert answer(tree, DUE) == ["75.0", "0"]
+    assert answer(tree, DUE) == ["75.0", "1"]
+    (tree / "own" / "shares.py").write_text(SHARE.replace("0.25", "0.125"))
+    assert answer(tree, DUE) == ["62.5", "0"]
+    (tree / "markets" / "fees.py").write_text(CALLEE.replace("0.5", "0.75"))
+    assert answer(tree, DUE) == ["87.5", "0"]
+
+
+def test_our_packages_are_those_of_the_tree() -> None:
+    """The rooms whose rules count are the packages that setup.cfg names, and those that are checked at import."""
+    from crossgate.tree import ROOMS as CHECKED
+    from foundation.compilation import ROOMS
+
+    config = configparser.ConfigParser()
+    config.read(TREE / "setup.cfg")
+    packages = {name.split(".")[0] for name in config["options"]["packages"].split()}
+    assert packages == set(ROOMS) == {*CHECKED, "crossgate"}
 
 
 def test_imports_are_found_without_parsing() -> None:

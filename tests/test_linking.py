@@ -165,6 +165,44 @@ def test_a_callee_keeps_its_python_objects_from_one_process_to_the_next(tmp_path
         assert "ValueError: ('too much', 2.0)" in done.stderr
 
 
+MAKE = """
+from foundation.compilation import rule
+import numpy as np
+
+@rule(makes_arrays=True)
+def doubled(values):
+    return values * 2.0 if len(values) < 3 else np.log(values)
+
+@rule
+def total(values):
+    found = 0.0
+    for value in values:
+        found += value ** 0.5
+    return found
+"""
+MADE = """
+import sys
+import numpy as np
+from made import doubled, total
+found = doubled(np.array([1.0, 2.0]))
+print(found.tolist(), total(np.array([4.0])), sum(doubled.stats.cache_hits.values()))
+print("numba.typed.typeddict" in sys.modules)
+print(doubled(np.array([1, 2], dtype=sys.argv[1])).tolist())
+"""
+
+
+def test_rules_from_disk_do_without_what_only_compiling_needs(tmp_path: Path) -> None:
+    """They run, and make arrays, without numba's tables; in the same process others are compiled when asked for."""
+    (tmp_path / "made.py").write_text(MAKE)
+    variables = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(TREE)]), "CROSSGATE_CACHE": str(tmp_path / "cache")}
+    for hits, tables, kind in ((0, True, "int64"), (1, False, "int32")):
+        done = subprocess.run(
+            [sys.executable, "-c", MADE, kind], env={**os.environ, **variables, "NUMBA_DISABLE_JIT": "0"},
+            capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert done.stdout == f"[2.0, 4.0] 2.0 {hits}\n{tables}\n[2.0, 4.0]\n", done.stderr
+
+
 def test_numba_still_is_what_linking_rests_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each thing that foundation/linking.py takes for granted inside numba, by the words of its docstring."""
     changed = "numba has changed what foundation/linking.py rests on: "
