@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,9 @@ import pandas as pd
 
 from markets.candles import BoolArray, FloatArray
 from models.regression import dot
+
+# The span of the exponential means by which the tests of forecasts norm their weights, in bars.
+NORMING_BARS = 250
 
 
 class Correlation(NamedTuple):
@@ -71,49 +75,82 @@ def ranks(values: FloatArray) -> FloatArray:
     return ranked
 
 
-def pesaran_timmermann_p(forecast_up: BoolArray, outcome_up: BoolArray) -> float:
-    """The one-sided p-value of as many right signs, were forecast and outcome independent (1992).
+def trailing_mean(values: FloatArray) -> FloatArray:
+    """The exponential mean of the values up to and including each one, span NORMING_BARS, weights of those there."""
+    mean: FloatArray = np.asarray(pd.Series(values).ewm(span=NORMING_BARS).mean(), dtype=np.float64)
+    return mean
 
-    With P the share of right signs, x and y the shares of ups in forecasts and outcomes, and Q = xy + (1 - x)(1 - y):
-    z = (P - Q) / sqrt(V(P) - V(Q)). NaN where all forecasts or all outcomes have one sign.
+
+def normed(values: FloatArray) -> FloatArray:
+    """Each value over the root of the trailing mean square, itself included; 0 where it is 0 but for rounding."""
+    size = np.sqrt(trailing_mean(np.square(values)))
+    small = np.abs(values) <= 1e-9 * np.abs(values).max(initial=0.0)
+    made: FloatArray = np.where(small, 0.0, values / np.where(small, 1.0, size))
+    return made
+
+
+def timing_weights(forecast_up: BoolArray) -> FloatArray:
+    """What a sign says beyond what the signs before it said: s less the trailing mean of those before, normed."""
+    sign = np.where(forecast_up, 1.0, -1.0)
+    return normed(sign - np.append(sign[:1], trailing_mean(sign)[:-1]))
+
+
+def mean_above_zero_p(values: FloatArray) -> float:
+    """The one-sided p-value of a mean of 0, with Newey-West variance; NaN where nothing varies."""
+    variance = newey_west(values)
+    return upper_tail(float(values.mean()) / math.sqrt(variance)) if variance > 0.0 else math.nan
+
+
+def pesaran_timmermann_p(forecast_up: BoolArray, outcome_up: BoolArray) -> float:
+    """The one-sided p-value of as many right signs, were forecast and outcome independent.
+
+    With s and v = -1 or 1 the signs, the mean of w (v - mean(v)) is tested for being above 0, w = `timing_weights`.
+    Pesaran and Timmermann (1992) test the covariance of s and v: the same with w = s - mean(s). That mean
+    knows all signs, and where the model follows past returns it leans against the outcomes, so that their test
+    rejects too seldom. A mean that knows only earlier signs does not. NaN where all forecasts or all outcomes have one
+    sign.
     """
-    n = len(outcome_up)
-    if n == 0:
-        return math.nan
-    right, x, y = (float(np.mean(part)) for part in (forecast_up == outcome_up, forecast_up, outcome_up))
-    expected = y * x + (1.0 - y) * (1.0 - x)
-    of_expected = (
-        (2 * y - 1) ** 2 * x * (1 - x) / n + (2 * x - 1) ** 2 * y * (1 - y) / n + 4 * y * x * (1 - y) * (1 - x) / n**2
-    )
-    variance = expected * (1.0 - expected) / n - of_expected
-    return upper_tail((right - expected) / math.sqrt(variance)) if variance > 0.0 else math.nan
+    return mean_above_zero_p(_timed(forecast_up, np.where(outcome_up, 1.0, -1.0)))
 
 
 def anatolyev_gerko_p(f: FloatArray, y: FloatArray) -> float:
     """The one-sided p-value of trading on the sign of f earning no more than chance would (2005).
 
-    With s = sign(f): z = [mean(s y) - mean(s) mean(y)] / sqrt(V), V = 4 p (1 - p) var(y) / n, p = (1 + mean(s)) / 2.
-    A test of direction weighed by what the move was worth. NaN where all forecasts have one sign.
+    As `pesaran_timmermann_p`, with the return itself in the place of its sign: a test of direction weighed by what the
+    move was worth. NaN where all forecasts have one sign.
     """
-    if len(y) == 0:
-        return math.nan
-    sign = np.where(f > 0.0, 1.0, -1.0)
-    p = 0.5 * (1.0 + float(sign.mean()))
-    variance = 4.0 * p * (1.0 - p) * float(np.square(y - y.mean()).mean()) / len(y)
-    excess = float((sign * y).mean() - sign.mean() * y.mean())
-    return upper_tail(excess / math.sqrt(variance)) if variance > 0.0 else math.nan
+    return mean_above_zero_p(_timed(f > 0.0, y))
+
+
+def _timed(forecast_up: BoolArray, outcome: FloatArray) -> FloatArray:
+    return timing_weights(forecast_up) * (outcome - (outcome.mean() if len(outcome) else 0.0))
 
 
 def clark_west_p(y: FloatArray, f: FloatArray, base: FloatArray) -> float:
-    """The one-sided p-value of f being no better than the base that it nests (Clark and West 2007).
+    """The one-sided p-value of f being no better than the base that it nests (Clark and West 2007), normed.
 
-    d = (y - b)^2 - [(y - f)^2 - (b - f)^2], tested for a mean above 0 with Newey-West variance. The base
-    has to be the mean that the forecaster's model holds within: against a forecast of zero the
-    test rejects nearly always where returns have a drift.
+    d = (y - b)^2 - [(y - f)^2 - (b - f)^2] = 2 (f - b)(y - b), each over the trailing root mean square of f - b as
+    known when f was made, tested for a mean above 0. Not normed, sums of d tend to integrals of one Brownian
+    motion over another, skewed by how fast the model settles (Clark and McCracken 2001): a table of their
+    limits asks how many parameters the model has, which for a network nobody knows. Normed, the steps have the
+    same variance whatever the model did before, and the central limit theorem for martingales makes the law normal
+    under every window. The base has to be the mean that the forecaster's model holds within: against a forecast of
+    zero the test rejects nearly always where returns have a drift.
     """
-    difference = np.square(y - base) - (np.square(y - f) - np.square(base - f))
-    variance = newey_west(difference)
-    return upper_tail(float(difference.mean()) / math.sqrt(variance)) if variance > 0.0 else math.nan
+    return mean_above_zero_p(normed(f - base) * (y - base))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values that allow for their number (Holm 1979): any of no effect is below a level as seldom as that says.
+
+    The k-th smallest of n counts n - k + 1 times, and no less than those before it. NaN stays, and is no test.
+    """
+    adjusted, known = [math.nan] * len(p_values), [at for at, p in enumerate(p_values) if not math.isnan(p)]
+    highest = 0.0
+    for done, at in enumerate(sorted(known, key=lambda at: p_values[at])):
+        highest = max(highest, min(1.0, (len(known) - done) * p_values[at]))
+        adjusted[at] = highest
+    return adjusted
 
 
 def diebold_mariano_p(first: FloatArray, second: FloatArray, horizon: int = 1) -> float:

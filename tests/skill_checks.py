@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from planted_market import planted_market
+from scipy.special import ndtri
 
 from markets.candles import FloatArray
 from models.track import Track
@@ -45,38 +46,82 @@ def correlations_have_the_error_of_statsmodels(module: Any) -> None:
     np.testing.assert_allclose(module.robust_correlation(x, y), [fit.params[1], fit.bse[1], fit.pvalues[1]], rtol=1e-6)
 
 
-def pesaran_timmermann_counts_as_by_hand(module: Any) -> None:
-    """60 ups, 40 downs, forecast right in 48 and 30 of them: P = 0.78 against 0.516 expected."""
-    outcome = np.arange(100) < 60
-    forecast = outcome.copy()
-    forecast[48:60], forecast[60:70] = False, True
-    # V(P) = 0.516 0.484 / 100; V(Q) = 0.04 0.2436 / 100 + 0.0256 0.24 / 100 + 4 0.60 0.58 0.40 0.42 / 10,000.
-    z = (0.78 - 0.516) / math.sqrt(0.00249744 - 0.00009744 - 0.00006144 - 0.0000233856)
-    np.testing.assert_allclose(module.pesaran_timmermann_p(forecast, outcome), module.upper_tail(z), rtol=1e-9)
+def means_before(values: FloatArray, own: bool) -> FloatArray:
+    """The exponential mean, span 250, of the values before each one, and of its `own` too, by a loop over bars."""
+    made, keep = np.zeros(len(values)), 1.0 - 2.0 / 251.0
+    for t in range(len(values)):
+        rows = range(t + 1 if own else t)
+        weights = [keep ** (t - s) for s in rows]
+        made[t] = (
+            sum(w * values[s] for w, s in zip(weights, rows, strict=True)) / sum(weights) if weights else values[0]
+        )
+    return made
 
 
-def anatolyev_gerko_is_a_regression_on_signs(module: Any) -> None:
-    """The excess is the covariance of sign and return; its variance is that under independence, by permutation."""
+def signs_are_weighed_by_what_came_before(module: Any) -> None:
+    """A sign counts as far as it differs from those before it, in units of how far such signs did."""
+    up = np.random.default_rng(4).random(300) < np.linspace(0.2, 0.9, 300)
+    sign = np.where(up, 1.0, -1.0)
+    apart = sign - means_before(sign, own=False)
+    size = np.sqrt(means_before(apart**2, own=True))
+    expected = np.divide(apart, size, out=np.zeros(300), where=size > 0.0)
+    np.testing.assert_allclose(module.timing_weights(up), expected, rtol=1e-9, atol=1e-12)
+    assert not module.timing_weights(np.ones(3000, dtype=np.bool_)).any()
+
+
+def direction_is_a_regression_on_a_constant(module: Any) -> None:
+    """The statistics of direction are HAC t values of weight times centred outcome: its sign, or the return itself."""
     f, y = wandering(400, 4), 0.3 + wandering(400, 5, 0.0)
-    sign = np.where(f > 0, 1.0, -1.0)
-    excess = float(np.cov(sign, y, ddof=0)[0, 1])
-    random = np.random.default_rng(6)
-    shuffled = [float(np.cov(sign, random.permutation(y), ddof=0)[0, 1]) for _ in range(4000)]
-    expected = module.upper_tail(excess / float(np.std(shuffled)))
-    assert abs(module.anatolyev_gerko_p(f, y) - expected) < 0.02
-    ups, right = np.where(np.arange(100) < 60, 1.0, -1.0), np.where(np.arange(100) < 80, 1.0, -1.0)
-    # 60 ups of 100 that all came true, and 20 of 40 downs that did not: mean(s y) = 0.6, mean(s) mean(y) = 0.2 0.6.
-    z = (float((ups * right).mean()) - 0.2 * 0.6) / math.sqrt(4 * 0.6 * 0.4 * 0.64 / 100)
-    np.testing.assert_allclose(module.anatolyev_gerko_p(ups, right), module.upper_tail(z), rtol=1e-9)
+    weights, rose = module.timing_weights(f > 0.0), np.where(y > 0.0, 1.0, -1.0)
+    for outcome, p in (
+        (rose, module.pesaran_timmermann_p(f > 0.0, y > 0.0)), (y, module.anatolyev_gerko_p(f, y)),
+    ):  # fmt: skip
+        np.testing.assert_allclose(p, hac_tail(weights * (outcome - outcome.mean()), 5), rtol=1e-8)
 
 
 def clark_west_is_a_regression_on_a_constant(module: Any) -> None:
-    """The statistic is the HAC t of (y - b)^2 - (y - f)^2 + (b - f)^2 = 2 (f - b)(y - b), one-sided."""
+    """The statistic is the HAC t of (y - b)^2 - (y - f)^2 + (b - f)^2 over the usual size of f - b, one-sided."""
+    y, f, b = (wandering(801, seed)[1:] for seed in (7, 8, 9))
+    size = np.sqrt(means_before((f - b) ** 2, own=True))
+    np.testing.assert_allclose(
+        module.clark_west_p(y, f, b), hac_tail(((y - b) ** 2 - (y - f) ** 2 + (b - f) ** 2) / size, 6), rtol=1e-8
+    )
+
+
+def hac_tail(values: FloatArray, lags: int) -> float:
+    """The chance of a t value above that of the mean, by statsmodels with Newey-West errors."""
     from statsmodels.regression.linear_model import OLS
 
-    y, f, b = (wandering(800, seed) for seed in (7, 8, 9))
-    fit = OLS(2.0 * (f - b) * (y - b), np.ones(800)).fit(cov_type="HAC", cov_kwds={"maxlags": 6})
-    np.testing.assert_allclose(module.clark_west_p(y, f, b), module.upper_tail(float(fit.tvalues[0])), rtol=1e-8)
+    fit = OLS(values, np.ones(len(values))).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
+    return float(0.5 * math.erfc(float(fit.tvalues[0]) / math.sqrt(2.0)))
+
+
+def many_tests_are_allowed_for(module: Any) -> None:
+    """Holm's p-values are those of statsmodels, and what was not tested does not count."""
+    from statsmodels.stats.multitest import multipletests
+
+    p = [0.04, 0.001, 0.5, 0.012, 0.013]
+    np.testing.assert_allclose(module.holm(p), multipletests(p, method="holm")[1])
+    with_gap = module.holm([*p[:2], math.nan, *p[2:]])
+    np.testing.assert_allclose(with_gap, [*module.holm(p)[:2], math.nan, *module.holm(p)[2:]])
+
+
+def a_settling_model_is_judged_at_the_level_that_is_said(module: Any) -> None:
+    """Of 800 models that settle on a market nobody can forecast about 5 % show skill; their statistics lean nowhere."""
+    found = np.zeros((800, 2))
+    for seed in range(800):
+        y, x = np.random.default_rng([seed, 18]).standard_normal((2, 1000))
+        count = np.arange(1, 1000)
+        mean, slope = np.cumsum(y)[:-1] / count, (np.cumsum(x * y) / np.cumsum(x * x))[:-1]
+        late, f = slice(99, None), mean + slope * x[1:]
+        y = y[1:]
+        found[seed] = (
+            module.clark_west_p(y[late], f[late], mean[late]),
+            module.pesaran_timmermann_p(f[late] > 0.0, y[late] > 0.0),
+        )
+    alarms, leaning = (found < 0.05).mean(axis=0), np.nanmean(ndtri(1.0 - found), axis=0)
+    assert ((alarms > 0.027) & (alarms < 0.077)).all(), alarms
+    assert (np.abs(leaning) < 0.17).all(), leaning
 
 
 def diebold_mariano_is_that_of_statsmodels(module: Any) -> None:

@@ -129,16 +129,19 @@ def test_nothing_to_measure() -> None:
 
 
 def test_clark_west_formula() -> None:
-    """The statistic is the mean of (y-b)^2 - [(y-f)^2 - (b-f)^2] over its Newey-West error, one-sided."""
+    """The mean of (y-b)^2 - [(y-f)^2 - (b-f)^2] over twice the usual size of f - b, over its Newey-West error."""
     random = np.random.default_rng(2)
     y, f, b = random.standard_normal((3, 400))
-    d = (y - b) ** 2 - ((y - f) ** 2 - (b - f) ** 2)
+    weights = (1 - 2 / 251) ** np.arange(400.0)
+    size = [np.sqrt(weights[: t + 1] @ (f - b)[t::-1] ** 2 / weights[: t + 1].sum()) for t in range(400)]
+    d = ((y - b) ** 2 - ((y - f) ** 2 - (b - f) ** 2)) / (2 * np.array(size))
     lags = math.floor(4 * 4 ** (2 / 9))
     c = d - d.mean()
     near = [(i, j) for i in range(400) for j in range(400) if abs(i - j) <= lags]
     variance = sum(c[i] * c[j] * (1 - abs(i - j) / (lags + 1)) for i, j in near)
     assert newey_west(d) == pytest.approx(variance / 400**2)
     assert clark_west_p(y, f, b) == pytest.approx(upper_tail(d.mean() / math.sqrt(variance / 400**2)))
+    assert clark_west_p(y, b + 1e-9 * (f - b), b) == pytest.approx(clark_west_p(y, f, b))
 
 
 def test_normal_tail() -> None:
@@ -147,19 +150,14 @@ def test_normal_tail() -> None:
     assert upper_tail(1.6448536269514722) == pytest.approx(0.05)
 
 
-def test_pesaran_timmermann_by_hand() -> None:
-    """60 ups, 40 downs, forecast right in 48 and 30 of them: P = 0.78 against 0.516 expected."""
-    outcome = np.arange(100) < 60
-    forecast = outcome.copy()
-    forecast[48:60] = False
-    forecast[60:70] = True
-    x, y, n = 0.58, 0.60, 100
-    expected = y * x + (1 - y) * (1 - x)
-    of_expected = (2 * y - 1) ** 2 * x * (1 - x) / n + (2 * x - 1) ** 2 * y * (1 - y) / n
-    of_expected += 4 * y * x * (1 - y) * (1 - x) / n**2
-    z = (0.78 - expected) / math.sqrt(expected * (1 - expected) / n - of_expected)
-    assert pesaran_timmermann_p(forecast, outcome) == pytest.approx(upper_tail(z))
-    assert math.isnan(pesaran_timmermann_p(np.ones(100, dtype=np.bool_), outcome))
+def test_direction_that_never_changes_is_not_tested() -> None:
+    """A forecast that is always up, or a market that always rises, says nothing of timing; right signs do."""
+    outcome = np.random.default_rng(3).random(400) < 0.6
+    always = np.ones(400, dtype=np.bool_)
+    assert math.isnan(pesaran_timmermann_p(always, outcome))
+    assert math.isnan(pesaran_timmermann_p(outcome, always))
+    assert pesaran_timmermann_p(outcome, outcome) < 1e-12
+    assert pesaran_timmermann_p(~outcome, outcome) > 1.0 - 1e-12
 
 
 def test_the_tests_keep_their_size() -> None:

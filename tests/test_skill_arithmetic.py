@@ -14,9 +14,11 @@ Check = Callable[[Any], None]
 TRUE: list[tuple[str, Check]] = [
     ("significance", checks.newey_west_is_that_of_statsmodels),
     ("significance", checks.correlations_have_the_error_of_statsmodels),
-    ("significance", checks.pesaran_timmermann_counts_as_by_hand),
-    ("significance", checks.anatolyev_gerko_is_a_regression_on_signs),
+    ("significance", checks.signs_are_weighed_by_what_came_before),
+    ("significance", checks.direction_is_a_regression_on_a_constant),
     ("significance", checks.clark_west_is_a_regression_on_a_constant),
+    ("significance", checks.a_settling_model_is_judged_at_the_level_that_is_said),
+    ("significance", checks.many_tests_are_allowed_for),
     ("significance", checks.diebold_mariano_is_that_of_statsmodels),
     ("regression", checks.a_walked_regression_sees_no_outcome),
     ("scores", checks.scores_are_those_of_scoringrules),
@@ -52,20 +54,37 @@ FAULTS = [
         checks.correlations_have_the_error_of_statsmodels,
     ),
     Fault(
-        "the variance of the expected share is added", "significance", "/ n - of_expected", "/ n + of_expected",
-        checks.pesaran_timmermann_counts_as_by_hand,
+        "a sign is held against all signs", "significance", "trailing_mean(sign)[:-1]", "0.0 * sign[:-1] + sign.mean()",
+        checks.signs_are_weighed_by_what_came_before,
     ),
     Fault(
-        "right signs are held against a half", "significance", "upper_tail((right - expected)",
-        "upper_tail((right - 0.5)", checks.pesaran_timmermann_counts_as_by_hand,
+        "a sign is held against itself, too", "significance", "np.append(sign[:1], trailing_mean(sign)[:-1])",
+        "trailing_mean(sign)", checks.signs_are_weighed_by_what_came_before,
     ),
     Fault(
-        "drift counts as skill", "significance", " - sign.mean() * y.mean()", "",
-        checks.anatolyev_gerko_is_a_regression_on_signs,
+        "weights are as large as they happen to be", "significance", "values / np.where(small, 1.0, size)", "values",
+        checks.a_settling_model_is_judged_at_the_level_that_is_said,
     ),
     Fault(
-        "Clark-West without its adjustment", "significance", "(np.square(y - f) - np.square(base - f))",
-        "np.square(y - f)", checks.clark_west_is_a_regression_on_a_constant,
+        "signs are centred on all of them, as published", "significance",
+        "normed(sign - np.append(sign[:1], trailing_mean(sign)[:-1]))", "sign - sign.mean()",
+        checks.a_settling_model_is_judged_at_the_level_that_is_said,
+    ),
+    Fault(
+        "drift counts as skill", "significance", "(outcome - (outcome.mean() if len(outcome) else 0.0))", "outcome",
+        checks.direction_is_a_regression_on_a_constant,
+    ),
+    Fault(
+        "Clark-West without its adjustment", "significance", "normed(f - base) * (y - base)",
+        "(np.square(y - base) - np.square(y - f))", checks.clark_west_is_a_regression_on_a_constant,
+    ),
+    Fault(
+        "all of many tests count alike", "significance", "(len(known) - done)", "len(known)",
+        checks.many_tests_are_allowed_for,
+    ),
+    Fault(
+        "what was not tested counts", "significance", "(len(known) - done)", "(len(p_values) - done)",
+        checks.many_tests_are_allowed_for,
     ),
     Fault(
         "no correction for few bars", "significance", "(n + 1 - 2 * horizon + ", "(n + 0 * horizon + ",
