@@ -56,7 +56,10 @@ def check_sealed(ledger: TrialLedger, spans: Iterable[Span]) -> None:
         first = sealed_from(ledger, span.contract)
         if first is not None and span.last >= first:
             since = datetime.fromtimestamp(first // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-            fix = f"end before it (market.end = {since!r}), or open the seal, once, when everything is decided"
+            # A made market has no dates to end at, only a number of bars.
+            made = span.contract.startswith("synthetic:")
+            end = "play fewer bars (market.bars)" if made else f"end before it (market.end = {since!r})"
+            fix = f"{end}, or open the seal, once, when everything is decided"
             raise SealedError(f"{span.contract}: its last stretch is sealed, from {since} UTC on; {fix}")
 
 

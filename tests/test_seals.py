@@ -25,8 +25,13 @@ def ledger(tmp_path: Path) -> TrialLedger:
 def test_sealed_data_is_refused(ledger: TrialLedger) -> None:
     """A span that reaches one bar into the sealed stretch is refused; one that ends before it is not."""
     check_sealed(ledger, [Span(BTC, 0, 499), Span("binance_usdm:ETHUSDT", 0, 900)])
-    with pytest.raises(SealedError, match="its last stretch is sealed"):
+    with pytest.raises(SealedError, match=r"its last stretch is sealed.*end before it \(market\.end = '1970-01-01"):
         check_sealed(ledger, [Span(BTC, 0, 500)])
+    made = "synthetic:DEMOUSDT 0123"
+    seal(ledger, Span(made, 500, 999))
+    with pytest.raises(SealedError, match=r"play fewer bars \(market\.bars\), or open") as refused:
+        check_sealed(ledger, [Span(made, 0, 999)])
+    assert "market.end" not in str(refused.value)
 
 
 def test_an_opening_is_remembered(ledger: TrialLedger) -> None:
