@@ -83,14 +83,17 @@ def _run(curve: EquityCurve, first: EquityCurve, width: int, bars: int) -> dict[
 
 
 def _groups(timestamp: IntArray, width: int) -> tuple[IntArray, IntArray, IntArray]:
-    """Bars in groups of one length on one clock: the seconds of their first bars, the rows of their last and first."""
+    """Bars in groups of one length on one clock: the seconds and rows of their last bars, and the rows of their first.
+
+    A group is shown by what its last bar came to, so it bears the time of that bar.
+    """
     if len(timestamp) == 0:
         none = np.zeros(0, dtype=np.int64)
         return none, none, none
     numbers = timestamp // width
     starts = np.flatnonzero(np.diff(numbers, prepend=numbers[0] - 1))
     ends = np.append(starts[1:], len(timestamp)) - 1
-    return timestamp[starts] // 1_000_000_000, ends, starts
+    return timestamp[ends] // 1_000_000_000, ends, starts
 
 
 def _days(length: int) -> str:

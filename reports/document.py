@@ -34,14 +34,18 @@ class Tile(NamedTuple):
 
 @dataclass(frozen=True)
 class Document:
-    """What a report says, from its title to where it came from; `badge` is empty or a word of warning."""
+    """What a report says, from its title to where it came from, in the order of the page.
+
+    `badge`: empty or a word of warning. `top`: the verdict, which comes before anything else. `banners`: what the
+    forecasts are worth, and ruin. `notes`: what the data lacked.
+    """
 
     title: str
     badge: str
     subtitle: str
+    top: Sequence[Part]
     banners: Sequence[Banner]
     notes: Sequence[str]
-    top: Sequence[Part]
     lead: str
     tiles: Sequence[Tile]
     sections: Sequence[Section]
@@ -55,9 +59,9 @@ def document_of(findings: Findings) -> Document:
         title=result.name,
         badge="synthetic market" if result.synthetic else "",
         subtitle=_subtitle(findings),
+        top=top_parts(findings),
         banners=_banners(findings),
         notes=result.notes,
-        top=top_parts(findings),
         lead=lead(result, findings.metrics, findings.baseline_metrics),
         tiles=tiles_of(findings.metrics, findings.result.settlement, findings.certainty.intervals),
         sections=lay_out(findings),

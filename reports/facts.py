@@ -24,12 +24,16 @@ VERSION = 2
 
 @dataclass(frozen=True)
 class Skilled:
-    """What is known of one market's forecasts: skill against the expanding mean and zero, and the Clark-West p."""
+    """What is known of one market's forecasts: skill against the expanding mean and zero, and the Clark-West p.
+
+    `outdone`: the naive forecasts that do better, each with how much larger this error is, as a share of its own.
+    """
 
     symbol: str
     skill: float
     against_zero: float
     p: float
+    outdone: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ def read_facts(record: Mapping[str, Any]) -> Facts:
     if record["version"] != VERSION:
         raise ValueError("another version")
     kept = {field.name: record[field.name] for field in fields(Facts)}
-    skills = [Skilled(**{name: _number(value) for name, value in one.items()}) for one in kept["skills"]]
+    skills = [_skilled(one) for one in kept["skills"]]
     return Facts(
         **kept
         | {
@@ -144,7 +148,8 @@ def facts_of(
 
 def skilled(skill: Skill) -> Skilled:
     """What a verdict needs of a skill."""
-    return Skilled(skill.symbol, skill.skill, skill.skill_against_zero, skill.clark_west_p)
+    outdone = tuple((one.name, -one.skill) for one in skill.against if one.skill < 0.0)
+    return Skilled(skill.symbol, skill.skill, skill.skill_against_zero, skill.clark_west_p, outdone)
 
 
 def played_of(found: Examination) -> Played:
@@ -169,6 +174,11 @@ def played_of(found: Examination) -> Played:
         leverage=own.leverage,
         beyond=None if found.stops is None else found.stops.beyond,
     )
+
+
+def _skilled(record: Mapping[str, Any]) -> Skilled:
+    outdone = tuple((str(name), float(gain)) for name, gain in record.get("outdone", ()))
+    return Skilled(**{**{name: _number(value) for name, value in record.items()}, "outdone": outdone})
 
 
 def _played(record: Mapping[str, Any]) -> Played:

@@ -8,7 +8,7 @@ from reports.findings import Findings
 from reports.parts import Part, Section
 from reports.sections import activity, doubts, forecasts, interpretation, market, performance, record
 
-# What stands above the figures, right below the verdict on the forecasts; each gives parts, or none.
+# What stands above all else, right below the title; each gives parts, or none.
 TOP: tuple[Callable[[Findings], Sequence[Part]], ...] = (doubts.verdict,)
 # The sections in their order; one that has nothing to say of a run gives None.
 SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (

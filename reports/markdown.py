@@ -15,9 +15,10 @@ def write_markdown(document: Document) -> str:
     """The document as Markdown with tables; of a chart it has the description and the caption."""
     badge = f" ({document.badge})" if document.badge else ""
     blocks = [f"# {_plain(document.title + badge)}", _plain(document.subtitle)]
-    blocks += [f"> **{_plain(one.headline)}** {_plain(one.text)}" for one in document.banners]
+    blocks += _blocks(document.top)
+    blocks += [f"**{_plain(one.headline)}** {_plain(one.text)}" for one in document.banners]
     blocks += [_points(document.notes)] if document.notes else []
-    blocks += [*_blocks(document.top), _plain(document.lead), _tiles(document)]
+    blocks += [_plain(document.lead), _tiles(document)]
     for section in document.sections:
         blocks += [f"## {_plain(section.title)}", *_blocks(section.parts)]
     blocks += ["---", _points([f"{label}: {value}" for label, value in document.provenance]), _plain(PROMISE)]

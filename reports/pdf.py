@@ -42,12 +42,12 @@ def _set_document(document: Document) -> bytes:
     pages = Pages(document.title)
     pages.write(document.title + (f" ({document.badge})" if document.badge else ""), 18.0, weight="bold")
     pages.write(document.subtitle, TEXT, colour="muted")
+    _set_parts(pages, document.top)
     for banner in document.banners:
-        pages.write(banner.headline, 11.0, weight="bold", above=8.0)
+        pages.write(banner.headline, TEXT, weight="bold", above=8.0)
         pages.write(banner.text, TEXT)
     for note in document.notes:
         pages.write(f"Note: {note}", TEXT, colour="warning")
-    _set_parts(pages, document.top)
     pages.write(document.lead, 10.0, above=8.0)
     figures = [[one.label, f"{one.value} {one.unit}".strip(), one.range] for one in document.tiles]
     pages.table("", ["", "This run", ""], figures, frozenset({0, 2}))

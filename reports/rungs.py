@@ -9,7 +9,7 @@ from typing import NamedTuple
 from markets.candles import utc
 from models.skill import SIGNIFICANCE
 from reports import formats
-from reports.facts import Facts
+from reports.facts import Facts, Skilled
 from reports.promise import LEAST_POWER, Promise
 from reports.stability import PIECES, Stretch
 from reports.standing import Standing
@@ -26,13 +26,17 @@ MOST_BEYOND = 0.05
 
 
 class Check(NamedTuple):
-    """One figure of a rung, what it is held to, and both in words; `met`: None where that is not known."""
+    """One figure of a rung, what it is held to, and both in words; `met`: None where that is not known.
+
+    `figure`: the value in a word or two, for a ladder that has no room for `text`; empty where there is none.
+    """
 
     name: str
     value: float | None
     threshold: str
     text: str
     met: bool | None
+    figure: str = ""
 
 
 def earns(facts: Facts) -> Iterator[Check]:
@@ -40,7 +44,7 @@ def earns(facts: Facts) -> Iterator[Check]:
     value = facts.total_return
     said = f"It {'earned' if value > 0.0 else 'lost'} {formats.percent(abs(value), decimals=2)} after all costs."
     text = "It made no trade." if facts.trades == 0 else "It ended where it began." if value == 0.0 else said
-    yield Check("return after costs", value, "above 0", text, value > LEAST_RETURN)
+    yield Check("return after costs", value, "above 0", text, value > LEAST_RETURN, _percent(value))
 
 
 def skill(facts: Facts) -> Iterator[Check]:
@@ -61,8 +65,20 @@ def skill(facts: Facts) -> Iterator[Check]:
     )
     if best.skill > 0.0 >= best.against_zero:
         text += " A forecast of zero does better."
+    text += _outdone(best)
     threshold = f"at most {level:.3g}, with a smaller error than the mean and than zero"
-    yield Check("Clark-West p", best.p, threshold, text, bool(better) and best.p < level)
+    yield Check("Clark-West p", best.p, threshold, text, bool(better) and best.p < level, _chance(best.p))
+
+
+def _outdone(one: Skilled) -> str:
+    """Which naive forecasts do better, the best first, as the end of a text; zero and the mean have words above."""
+    better = sorted(((more, name) for name, more in one.outdone if name not in ("zero", "expanding mean")), reverse=True)
+    if not better:
+        return ""
+    (most, best), *others = better
+    first = f"against {best} the error is {formats.percent(most, decimals=3)} larger"
+    more = "".join(f", against {name} {formats.percent(size, decimals=3)}" for size, name in others)
+    return f" {'Naive forecasts do' if others else 'A naive forecast does'} better: {first}{more}."
 
 
 def luck(facts: Facts) -> Iterator[Check]:
@@ -78,7 +94,7 @@ def luck(facts: Facts) -> Iterator[Check]:
         if p is not None:
             reached = round(p * (draws + 1)) - 1
             text = f"{reached:,} of {draws:,} runs on {name} have as high a Sharpe ratio (p {formats.probability(p)})."
-            yield Check(f"p of {name}", p, f"at most {MOST_LUCK:g}", text, p <= MOST_LUCK)
+            yield Check(f"p of {name}", p, f"at most {MOST_LUCK:g}", text, p <= MOST_LUCK, _chance(p))
 
 
 def sample(facts: Facts, standing: Standing) -> Iterator[Check]:
@@ -90,7 +106,8 @@ def sample(facts: Facts, standing: Standing) -> Iterator[Check]:
             if seen.inside
             else f"All {seen.forecasts:,} forecasts are out of sample, by {seen.models:,} trained models."
         )
-        yield Check("forecasts inside training", float(seen.inside), "0", text, seen.inside == 0)
+        figure = f"{seen.inside:,} forecasts seen in training"
+        yield Check("forecasts inside training", float(seen.inside), "0", text, seen.inside == 0, figure)
     if standing.searched:
         yield from _searched(facts, standing)
     yield from _stability(facts)
@@ -103,7 +120,8 @@ def _searched(facts: Facts, standing: Standing) -> Iterator[Check]:
         fresh = standing.fresh
         where = f"the {fresh.bars:,} bars from {utc(fresh.first)[:10]} on, which no search saw"
         text = f"{known}; on {where}, it {_made(fresh.total_return)}."
-        yield Check("return unsearched", fresh.total_return, "above 0", text, fresh.total_return > LEAST_RETURN)
+        met, figure = fresh.total_return > LEAST_RETURN, f"{_percent(fresh.total_return)} unsearched"
+        yield Check("return unsearched", fresh.total_return, "above 0", text, met, figure)
         # A short stretch that does not beat luck is no sign of a fault, but it shows nothing either.
         lucky = _lucky(facts, fresh, "the bars no search saw", MOST_LUCK_LATER)
         yield lucky._replace(met=lucky.met or None)
@@ -113,7 +131,8 @@ def _searched(facts: Facts, standing: Standing) -> Iterator[Check]:
     else:
         found = standing.overfitting
         text = f"{known} and saw all of it; the probability that the search overfitted is {formats.percent(found)}."
-        yield Check("overfitting", found, f"below {MOST_OVERFITTING:g}", text, found < MOST_OVERFITTING)
+        figure = f"{formats.percent(found)} overfitted"
+        yield Check("overfitting", found, f"below {MOST_OVERFITTING:g}", text, found < MOST_OVERFITTING, figure)
     if standing.forward is not None:
         one = standing.forward
         past = "" if one.inside is None else f", {formats.ratio(one.inside)} on the bars it was chosen by"
@@ -121,14 +140,16 @@ def _searched(facts: Facts, standing: Standing) -> Iterator[Check]:
             f"Chosen on the past alone and judged on what followed, {one.folds:,} times, it has the Sharpe ratio "
             f"{formats.ratio(one.sharpe)}{past}."
         )
-        yield Check("walk-forward Sharpe", one.sharpe, "above 0", text, one.sharpe > LEAST_RETURN)
+        figure = f"walk-forward Sharpe {formats.ratio(one.sharpe)}"
+        yield Check("walk-forward Sharpe", one.sharpe, "above 0", text, one.sharpe > LEAST_RETURN, figure)
 
 
 def _stability(facts: Facts) -> Iterator[Check]:
     """The later half by itself, against luck and against the earlier half; and the run without its best stretch."""
     found, later = facts.stability, facts.stability.later
     text = f"The earlier half {_made(found.earlier.total_return)}, the later one {_made(later.total_return)}."
-    yield Check("return of the later half", later.total_return, "above 0", text, later.total_return > LEAST_RETURN)
+    met, figure = later.total_return > LEAST_RETURN, f"{_percent(later.total_return)} in the later half"
+    yield Check("return of the later half", later.total_return, "above 0", text, met, figure)
     yield _lucky(facts, later, "the later half", MOST_LUCK_LATER)
     if found.fall is not None:
         one = found.fall
@@ -137,9 +158,11 @@ def _stability(facts: Facts) -> Iterator[Check]:
             f"earlier half to the later; that change is from {formats.ratio(one.low)} to {formats.ratio(one.high)}, 19 "
             "times in 20."
         )
-        yield Check("change of Sharpe, upper end", one.high, "at least 0", text, one.high >= 0.0)
+        figure = f"Sharpe {formats.decimal(one.value, digits=2, signed=True)}"
+        yield Check("change of Sharpe, upper end", one.high, "at least 0", text, one.high >= 0.0, figure)
     text = f"Without the best {_share(PIECES)} of its time it {_made(found.without_best)}."
-    yield Check("return without the best part", found.without_best, "above 0", text, found.without_best > LEAST_RETURN)
+    met, figure = found.without_best > LEAST_RETURN, f"{_percent(found.without_best)} without its best part"
+    yield Check("return without the best part", found.without_best, "above 0", text, met, figure)
 
 
 def _lucky(facts: Facts, stretch: Stretch, where: str, most: float) -> Check:
@@ -153,7 +176,7 @@ def _lucky(facts: Facts, stretch: Stretch, where: str, most: float) -> Check:
     reached = round(p * (facts.played.runs + 1)) - 1
     runs, chance = facts.played.runs, formats.probability(p)
     text = f"On {where} {reached:,} of {runs:,} runs on random entries do as well (p {chance})."
-    return Check(name, p, f"at most {most:g}", text, p <= most)
+    return Check(name, p, f"at most {most:g}", text, p <= most, _chance(p))
 
 
 def _share(parts: int) -> str:
@@ -171,7 +194,8 @@ def assumptions(facts: Facts) -> Iterator[Check]:
         ("signals a bar late", played.delayed),
         ("twice the costs", played.doubled),
     ):
-        yield Check(f"return with {name}", value, "above 0", f"With {name} it {_made(value)}.", value > LEAST_RETURN)
+        met, figure = value > LEAST_RETURN, f"{_percent(value)} with {name}"
+        yield Check(f"return with {name}", value, "above 0", f"With {name} it {_made(value)}.", met, figure)
 
 
 def trials(standing: Standing) -> Iterator[Check]:
@@ -189,7 +213,8 @@ def trials(standing: Standing) -> Iterator[Check]:
             " What counted when the run was written counts: the ledger here lacks records that the run was weighed "
             "against (CROSSGATE_LEDGER names another)."
         )
-    yield Check("deflated Sharpe", value, f"at least {LEAST_DEFLATED:g}", text, value >= LEAST_DEFLATED)
+    figure = f"{formats.percent(value)} after {standing.trials:,} trial{'' if standing.trials == 1 else 's'}"
+    yield Check("deflated Sharpe", value, f"at least {LEAST_DEFLATED:g}", text, value >= LEAST_DEFLATED, figure)
 
 
 def liquidation(facts: Facts) -> Iterator[Check]:
@@ -198,7 +223,8 @@ def liquidation(facts: Facts) -> Iterator[Check]:
     text = (
         "No position was liquidated." if count == 0 else f"It was liquidated {count:,} time{'s' if count > 1 else ''}."
     )
-    yield Check("liquidations", float(count), "0", text, count == 0)
+    figure = f"{count:,} liquidation{'' if count == 1 else 's'}"
+    yield Check("liquidations", float(count), "0", text, count == 0, figure)
     if played is None:
         yield _unplayed(facts, "odds of liquidation")
         return
@@ -206,11 +232,12 @@ def liquidation(facts: Facts) -> Iterator[Check]:
         f"On {formats.percent(played.liquidated)} of the paths drawn from its bars a position is liquidated within "
         f"{played.horizon:,} bars at its leverage of {played.leverage:g}."
     )
-    met = played.liquidated <= MOST_LIQUIDATION
-    yield Check("odds of liquidation", played.liquidated, f"at most {MOST_LIQUIDATION:g}", text, met)
+    met, figure = played.liquidated <= MOST_LIQUIDATION, f"odds {formats.percent(played.liquidated)}"
+    yield Check("odds of liquidation", played.liquidated, f"at most {MOST_LIQUIDATION:g}", text, met, figure)
     if played.beyond is not None:
         text = f"{formats.percent(played.beyond)} of the entries had their stop beyond liquidation."
-        yield Check("stops beyond", played.beyond, f"at most {MOST_BEYOND:g}", text, played.beyond <= MOST_BEYOND)
+        met, figure = played.beyond <= MOST_BEYOND, f"{formats.percent(played.beyond)} of stops beyond"
+        yield Check("stops beyond", played.beyond, f"at most {MOST_BEYOND:g}", text, met, figure)
 
 
 def opening(standing: Standing) -> Iterator[Check]:
@@ -226,7 +253,8 @@ def opening(standing: Standing) -> Iterator[Check]:
         return
     first = "It was the first to open them." if seal.before == 0 else f"{seal.before:,} others opened them before it."
     text = f"The {seal.bars:,} bars from {utc(seal.first)[:10]} on were sealed. {first}"
-    yield Check("earlier openings", float(seal.before), "0", text, seal.before == 0)
+    figure = f"{seal.before:,} opened it before"
+    yield Check("earlier openings", float(seal.before), "0", text, seal.before == 0, figure)
 
 
 def sealed(facts: Facts, standing: Standing) -> Iterator[Check]:
@@ -237,7 +265,8 @@ def sealed(facts: Facts, standing: Standing) -> Iterator[Check]:
         return
     reached = seal.reached
     text = f"On the {reached.bars:,} bars that were sealed it {_made(reached.total_return)}."
-    yield Check("return when sealed", reached.total_return, "above 0", text, reached.total_return > LEAST_RETURN)
+    met, figure = reached.total_return > LEAST_RETURN, f"{_percent(reached.total_return)} when sealed"
+    yield Check("return when sealed", reached.total_return, "above 0", text, met, figure)
     if reached.sharpe is None or promise is None or promise.low is None:
         yield Check("Sharpe when sealed", None, "", "They are too few, or move too little, for a Sharpe ratio.", None)
         return
@@ -246,7 +275,8 @@ def sealed(facts: Facts, standing: Standing) -> Iterator[Check]:
         f"{formats.ratio(promise.sharpe)}, promise {formats.ratio(promise.low)} or more to 19 of 20 stretches as long."
     )
     met = reached.sharpe >= promise.low
-    yield Check("Sharpe when sealed", reached.sharpe, f"at least {promise.low:.3g}", text, met)
+    figure = f"Sharpe {formats.ratio(reached.sharpe)}"
+    yield Check("Sharpe when sealed", reached.sharpe, f"at least {promise.low:.3g}", text, met, figure)
     lucky = _lucky(facts, reached, "the sealed bars", MOST_LUCK)
     if lucky.met is False and promise.power < LEAST_POWER:
         lucky = lucky._replace(met=None)
@@ -259,6 +289,14 @@ def _takes(promise: Promise | None) -> str:
         return ""
     shown = f" An edge of its size shows on {math.ceil(promise.needed):,} sealed bars with odds of {LEAST_POWER:.0%}"
     return f"{shown}." if not promise.bars else f"{shown}, on {promise.bars:,} with {formats.percent(promise.power)}."
+
+
+def _percent(value: float) -> str:
+    return formats.percent(value, signed=True, decimals=2 if abs(value) < 0.1 else 1)
+
+
+def _chance(p: float) -> str:
+    return f"p {formats.probability(p)}"
 
 
 def _made(value: float) -> str:

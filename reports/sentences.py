@@ -16,7 +16,7 @@ from reports.curves import YEAR
 
 
 class Banner(NamedTuple):
-    """What stands at the very top: `kind` is warned, evident or plain."""
+    """What stands below the verdict: `kind` is warned, evident or plain."""
 
     kind: str
     headline: str

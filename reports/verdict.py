@@ -78,6 +78,7 @@ class Verdict:
                 "title": one.title,
                 "state": one.state,
                 "text": one.text,
+                "figure": "" if one.decided is None else one.decided.figure,
                 "checks": [check._asdict() for check in one.checks],
             }
             for one in self.rungs
@@ -95,8 +96,8 @@ def read_verdict(record: Mapping[str, Any]) -> Verdict:
     """The verdict that a record holds; raises KeyError or TypeError for a damaged one."""
     rungs = []
     for one in record["rungs"]:
-        decided = Check("", None, "", one["text"], None)
         checks = tuple(Check(**check) for check in one["checks"])
+        decided = Check("", None, "", one["text"], None, one.get("figure", ""))
         rungs.append(Rung(one["number"], one["title"], one["state"], decided, checks))
     return Verdict(record["rung"], record["headline"], record["reason"], record["sure"], tuple(rungs))
 

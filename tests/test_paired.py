@@ -222,6 +222,7 @@ def test_curves_are_zoomed_hidden_and_read(browser: Any, page_of_ten: Path) -> N
         readout = page.locator(".readout")
         assert readout.locator("span").count() == 10
         last = readout.locator("time").inner_text()
+        assert all(", drawdown " in text for text in readout.locator("span").all_inner_texts())
         page.locator("[data-run='3']").uncheck()
         assert readout.locator("span").count() == 9
         assert page.evaluate("report.chart.lines[3].every(one => !one.options().visible)")
@@ -253,6 +254,7 @@ def test_curves_are_packed_as_they_were(ten_runs: Comparison, monkeypatch: pytes
     assert len(unpack(runs[0]["time"])) <= 51
     assert unpack(runs[3]["drawdown"]).min() == pytest.approx(unpack(whole[3]["drawdown"]).min())
     assert unpack(runs[3]["equity"])[-1] == pytest.approx(unpack(whole[3]["equity"])[-1])
+    assert unpack(runs[3]["time"])[-1] == unpack(whole[3]["time"])[-1] == curve.timestamp[-1] // 1_000_000_000
 
 
 def test_ten_runs_fit_a_phone(browser: Any, page_of_ten: Path) -> None:

@@ -192,6 +192,34 @@ def test_the_page_says_when_a_market_is_synthetic(tmp_path: Path) -> None:
     assert badge not in page_of(make_result(make_market()), tmp_path / "real")
 
 
+def test_the_verdict_comes_first(tmp_path: Path) -> None:
+    """Below the title nothing stands before it, on the page as in Markdown: no note, no banner, no figure."""
+    result = small_run(notes=("a note",), ruined=True)
+    page = page_of(result, tmp_path / "run")
+    body = page[page.index("</header>") + len("</header>") :].lstrip()
+    assert body.startswith('<div class="banner verdict')
+    text = (tmp_path / "run" / "report.md").read_text("utf-8")
+    title, subtitle, verdict, *_ = text.split("\n\n")
+    assert (title.startswith("# "), subtitle[0] != ">") == (True, True)
+    assert verdict.startswith("> **Verdict, rung ")
+    for told in ("a note", "The account was ruined."):
+        assert page.index('<div class="banner verdict') < page.index(told)
+        assert text.index("> **Verdict") < text.index(told)
+
+
+def test_every_rung_has_its_figure(tmp_path: Path) -> None:
+    """Beside each rung stands what became of it with the figure that decided it, as verdict.json keeps it."""
+    page = page_of(small_run(), tmp_path / "run")
+    kept = json.loads((tmp_path / "run" / "verdict.json").read_text("utf-8"))["verdict"]["rungs"]
+    steps = re.findall(r'<li class="(?:passed|failed|open)"><span>([^<]+)</span><small>([^<]+)</small></li>', page)
+    assert [name for name, _ in steps] == [f"{one['number']} {one['title']}" for one in kept]
+    told = {"passed": "climbed", "failed": "not climbed", "unknown": "cannot be judged"}
+    for (_, said), one in zip(steps, kept, strict=True):
+        assert said == (f"{told[one['state']]}: {one['figure']}" if one["figure"] else told[one["state"]])
+    assert kept[0]["figure"].endswith("%")
+    assert kept[1]["figure"].startswith("p ")
+
+
 def test_notes_and_ruin_stand_above_the_figures(tmp_path: Path) -> None:
     """What the engine noted, and ruin, come before the first figure."""
     result = small_run(notes=("funding is missing on <some> bars; it was played as zero",), ruined=True)

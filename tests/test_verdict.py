@@ -107,6 +107,23 @@ def test_each_rung_fails_by_its_own_figure(case: str) -> None:
     assert found.reason == decided.text
 
 
+def test_the_rung_of_skill_names_the_naive_forecasts_that_do_better() -> None:
+    """The best of them first, with how much larger the error is; it decides nothing, and facts keep it."""
+    outdone = (("AR", 0.0004), ("HAR", 0.0018))
+    facts = replace(GOOD, skills=(Skilled("TEST", 0.01, 0.01, 0.001, outdone),))
+    said = told({"skills": facts.skills}).rungs[1]
+    assert said.state == "passed"
+    assert said.text.endswith("Naive forecasts do better: against HAR the error is 0.180% larger, against AR 0.040%.")
+    assert told().rungs[1].text.endswith("smaller.")
+    alone = told({"skills": (Skilled("TEST", -0.01, -0.01, 0.4, (("zero", 0.01), ("ridge on lags", 0.02))),)})
+    assert alone.rung == 2
+    assert alone.reason.endswith("A naive forecast does better: against ridge on lags the error is 2.000% larger.")
+    assert read_facts(json.loads(json.dumps(facts.record()))).skills == facts.skills
+    old = facts.record()
+    del old["skills"][0]["outdone"]
+    assert read_facts(old).skills[0].outdone == ()
+
+
 def test_a_run_that_passes_everything_stands_on_the_last_rung() -> None:
     """Nine of nine, with the words of the sealed stretch."""
     found = told()

@@ -19,7 +19,7 @@ from reports.findings import Findings
 from reports.palette import SWATCHES
 from reports.parts import Chart, Fold, Grid, Ladder, Paragraph, Part, Section
 from reports.tables import Cell, Table
-from reports.verdict import RUNGS, Verdict, place
+from reports.verdict import RUNGS, Rung, Verdict, place
 
 _STATES = {"passed": "climbed", "failed": "not climbed", "unknown": "cannot be judged", "not asked": "not asked"}
 _STEPS: dict[str, Literal["passed", "failed", "open"]] = {"passed": "passed", "failed": "failed"}
@@ -38,12 +38,18 @@ def verdict_parts(found: Verdict) -> list[Part]:
         for one in found.rungs
     ]
     table = Table("Each rung and what decided it", ["Rung", "", "Why"], rows, text_columns=frozenset({0, 1, 2}))
-    steps = [(f"{one.number} {one.title}", _STEPS.get(one.state, "open"), _STATES[one.state]) for one in found.rungs]
+    steps = [(f"{one.number} {one.title}", _STEPS.get(one.state, "open"), _step(one)) for one in found.rungs]
     kind = "evident" if found.rung >= RUNGS - 1 else "warned"
     return [
         Ladder(f"Verdict, {place(found.rung)}: {found.headline}", found.reason, kind, steps),
         Fold("The whole ladder, and what decided each rung", [Grid(table)]),
     ]
+
+
+def _step(one: Rung) -> str:
+    """What became of a rung, and its figure."""
+    figure = "" if one.decided is None else one.decided.figure
+    return f"{_STATES[one.state]}: {figure}" if figure else _STATES[one.state]
 
 
 def luck(findings: Findings) -> Section:

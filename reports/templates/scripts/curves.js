@@ -65,7 +65,7 @@ report.Curves = class extends report.Panel {
       if (!this.shown[number] || row < 0) return [];
       const part = document.createElement("span"), name = document.createElement("b");
       name.textContent = run.name;
-      part.append(name, ` ${report.amount(run.equity[row])} (${report.percent(run.drawdown[row])})`);
+      part.append(name, ` ${report.amount(run.equity[row])}, drawdown ${report.percent(run.drawdown[row])}`);
       return [part];
     });
     const when = document.createElement("time");
