@@ -72,7 +72,8 @@ def skill(facts: Facts) -> Iterator[Check]:
 
 def _outdone(one: Skilled) -> str:
     """Which naive forecasts do better, the best first, as the end of a text; zero and the mean have words above."""
-    better = sorted(((more, name) for name, more in one.outdone if name not in ("zero", "expanding mean")), reverse=True)
+    told = ("zero", "expanding mean")
+    better = sorted(((more, name) for name, more in one.outdone if name not in told), reverse=True)
     if not better:
         return ""
     (most, best), *others = better
@@ -189,12 +190,12 @@ def assumptions(facts: Facts) -> Iterator[Check]:
     if played is None:
         yield _unplayed(facts, "return under other assumptions")
         return
-    for name, value in (
-        ("the adverse order inside bars", played.adverse),
-        ("signals a bar late", played.delayed),
-        ("twice the costs", played.doubled),
+    for name, brief, value in (
+        ("the adverse order inside bars", "the adverse order", played.adverse),
+        ("signals a bar late", "signals a bar late", played.delayed),
+        ("twice the costs", "twice the costs", played.doubled),
     ):
-        met, figure = value > LEAST_RETURN, f"{_percent(value)} with {name}"
+        met, figure = value > LEAST_RETURN, f"{_percent(value)} with {brief}"
         yield Check(f"return with {name}", value, "above 0", f"With {name} it {_made(value)}.", met, figure)
 
 
