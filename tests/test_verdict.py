@@ -263,7 +263,7 @@ FAULTS = {
     "luck that is never enough": ("p <= MOST_LUCK", "True"),
     "a later half that is never too lucky": ('"the later half", MOST_LUCK_LATER', '"the later half", 1.0'),
     "a sealed stretch without a promise": ("met = reached.sharpe >= promise.low", "met = True"),
-    "a delay overlooked": ('("signals a bar late", played.delayed)', '("signals a bar late", played.adverse)'),
+    "a delay overlooked": ('late", played.delayed)', 'late", played.adverse)'),
     "what is unknown passed over": ('if one.state == "unknown":', "if False:"),
 }
 
