@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,19 @@ def fingerprint(*parts: Any) -> str:
     return digest.hexdigest()
 
 
-def source_fingerprint(folder: Path) -> str:
-    """The fingerprint of every Python file below a folder: its path and its text."""
-    files = sorted(folder.rglob("*.py"))
-    return fingerprint({path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in files})
+def source_fingerprint(folder: Path, modules: Iterable[str] | None = None) -> str:
+    """The fingerprint of what the Python files below a folder do: all, or those of some `modules` (without `.py`).
+
+    Paths count, and what Python parses; comments, docstrings and layout change nothing. Raises FileNotFoundError.
+    """
+    files = sorted(folder.rglob("*.py")) if modules is None else [folder / f"{name}.py" for name in sorted(modules)]
+    return fingerprint({path.relative_to(folder).as_posix(): _meaning(path.read_text("utf-8")) for path in files})
+
+
+def _meaning(text: str) -> str:
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        body = node.body if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) else []
+        if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+            del body[0]
+    return ast.dump(tree)

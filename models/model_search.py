@@ -18,6 +18,7 @@ from foundation.seals import check_sealed
 from foundation.trials import Span, TrialLedger, batch_of
 from markets.candles import FloatArray
 from markets.market import Market
+from models.cache import forecast_source, training_source
 from models.inner_folds import PIECES, inner_jobs, make_ground, piece_losses
 from models.jobs import run_jobs
 from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 BATCH = 4
 # The fields of the model that a search varies.
 VARIED = ("hidden", "chunk", "learning_rate", "dropout")
+# The modules that draw trials and judge them.
+JUDGES = ("model_search", "search_parameters", "inner_folds", "row_losses", "scores", "ensemble")
 # Trials that are judged on all folds before any is given up early.
 WHOLE_TRIALS = 5
 
@@ -158,8 +161,8 @@ class _Task:
         self.ledger, self.written_losses = ledger, list[float]()
         data = [part for one in self.grounds for part in (one.sample.features, one.sample.target)]
         settings = [one.model_dump(mode="json") for one in (model, features, walk, search)]
-        source = source_fingerprint(Path(__file__).parent)
-        self.key = fingerprint(*data, settings, features.content(), seed, source)
+        source = [*training_source("cpu"), forecast_source(), source_fingerprint(Path(__file__).parent, JUDGES)]
+        self.key = fingerprint(*data, settings, seed, source)
 
     def rounds(self, study: optuna.Study, trials: int) -> Iterator[None]:
         """Judges the config as written, then trials round by round until there are enough."""

@@ -15,6 +15,9 @@ DURATIONS = ("m", "h", "d", "w")
 _COLUMNS = 'a list of features with their bars, such as ["return:1", "ema_distance:20", "macd:12:26:9"]'
 
 
+# Bars that warm the state before validation rows in every training, whatever `replay` says of forecasts.
+WARM_UP = 128
+
 Output = Literal["mean", "gaussian", "student", "quantiles", "volatility", "barrier", "position"]
 
 
@@ -91,7 +94,7 @@ class LSTMParams(Parameters):
     measured by `range_measure`. docs/models.md has the formulas.
 
     `device`: where networks train (models/devices.py); "auto" takes a GPU where there is one. It changes the weights by
-    rounding only.
+    rounding only. `replay` changes forecasts, and no training.
     """
 
     table: ClassVar[str] = "model"
@@ -160,6 +163,20 @@ class LSTMParams(Parameters):
     def without_device(self) -> dict[str, Any]:
         """The settings that say what is learned, for JSON: all but the device."""
         return self.model_dump(mode="json", exclude={"device"})
+
+    def used_in_training(self) -> dict[str, Any]:
+        """The settings that the training of a network reads, for JSON, beside its rows: those of its output alone.
+
+        What only makes rows (bars of averages, barriers, the validation share) is seen in these, `replay` warms
+        forecasts, and the device counts apart.
+        """
+        unread = {"device", "replay", "validation", "volatility_bars", "har_bars", "range_measure"}
+        unread |= {"barrier_sigma", "barrier_bars"}
+        unread |= {"levels"} if self.output != "quantiles" else set()
+        unread |= {"turnover_cost"} if self.output != "position" else set()
+        unread |= {"head"} if self.output == "volatility" else set()
+        shape = {name: getattr(self, name) for name in ("raw_values", "has_coefficients", "learns_sigma")}
+        return {**self.model_dump(mode="json", exclude=unread), **shape}
 
     @property
     def horizon(self) -> int:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
 from foundation.errors import DataError, ParameterError
-from foundation.fingerprint import fingerprint
 from markets.candles import IntArray, duration
-from models.cache import FoldForecast, FoldJob, entry_path, read_entry
+from models.cache import FoldJob, network_key
 from models.fitted import TrainedNetwork
 from models.parameters import LSTMParams, WalkForwardParams
 from models.samples import Sample
@@ -43,25 +41,15 @@ class PooledJob:
         """The sample of each part with its rows that fit and validate."""
         return [(part.sample, rows) for part, rows in zip(self.parts, self.splits, strict=True)]
 
+    @property
+    def shared(self) -> bool:
+        """Whether one scaler, base and deviation serve the rows of all symbols."""
+        return self.scaling == "pooled"
+
     @cached_property
-    def key(self) -> str:
-        """The fingerprint of everything that the forecasts of any symbol depend on."""
-        return fingerprint(
-            "pooled", [part.key for part in self.parts], [list(rows) for rows in self.splits], self.scaling
-        )
-
-    def entries(self) -> list[Path]:
-        """The file that keeps the forecasts of each symbol."""
-        return [entry_path(fingerprint(self.key, number)) for number in range(len(self.parts))]
-
-    def kept(self) -> list[FoldForecast] | None:
-        """The forecasts of all symbols as they are kept, None where those of one are not."""
-        made = [
-            read_entry(path, (len(part.sample) - part.test_first, len(part.params.outputs)), part.params)
-            for path, part in zip(self.entries(), self.parts, strict=True)
-        ]
-        whole = [one for one in made if one is not None]
-        return whole if len(whole) == len(made) else None
+    def network_key(self) -> str:
+        """The fingerprint of everything that the network depends on: the training rows of every symbol."""
+        return network_key(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,8 +31,7 @@ class Sample:
     at the close of bar t + 1, NaN where the next bar is unknown or cleaning touched it. `target`: what the
     output learns, one of these two or a barrier label, known at the close of bar t + `horizon`.
     `volatility`: deviation of one bar's log return as known at t; NaN during its warm-up. `memory`: bars
-    after which the past no longer matters to a row. `source` names the candles in errors, `content` is the
-    fingerprint of a user's own features.
+    after which the past no longer matters to a row. `source` names the candles in errors.
     """
 
     timestamp: IntArray
@@ -46,7 +45,6 @@ class Sample:
     source: str
     har: int = 0
     horizon: int = 1
-    content: str = ""
 
     def __len__(self) -> int:
         return len(self.timestamp)
@@ -93,7 +91,6 @@ def build_sample(source: Market | Candles, features: FeatureParams, model: LSTMP
         source=candles.source,
         har=base.shape[1],
         horizon=model.horizon,
-        content=features.content(),
     )
 
 

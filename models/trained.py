@@ -16,7 +16,7 @@ from models.calibration import CalibrationParams, with_intervals
 from models.ensemble import Ensembles, SymbolModel, make_series
 from models.fitted import TrainedNetwork
 from models.forecasts import Bar, Forecast, Forecasts, ForecastSeries
-from models.jobs import train_jobs, train_pooled_jobs
+from models.jobs import train_jobs
 from models.live import LiveForecasters
 from models.parameters import FeatureParams, LSTMParams
 from models.pooling import PooledJob, plan_whole
@@ -101,7 +101,7 @@ def train_model(
 
     `pooled`: the same networks for all, trained on the rows of all; see WalkForwardParams. Fit and validation rows lie
     as far apart as the inputs' memory. Raises DataError that says how many bars are needed.
-    A training that was killed goes on from its last checkpoint, pooled ones apart.
+    A training that was killed goes on from its last checkpoint.
     """
     model, features = model or LSTMParams(), features or FeatureParams()
     samples = {market.symbol: build_sample(market, features, model) for market in as_list(markets)}
@@ -118,7 +118,8 @@ def train_model(
             for member in chosen
         ]  # fmt: skip
         made = train_jobs(jobs, f"Training models for {names}", workers)
-        members = [tuple(made[k * seeds : (k + 1) * seeds]) for k in range(len(samples))]
+        networks = [one for (one,) in made]
+        members = [tuple(networks[k * seeds : (k + 1) * seeds]) for k in range(len(samples))]
     ends = {symbol: int(sample.timestamp[-1]) + sample.bar for symbol, sample in samples.items()}
     through = {symbol: max(ends.values()) if pooled else end for symbol, end in ends.items()}
     trained = {
@@ -138,7 +139,7 @@ def _train_pool(
     for seed in seeds:
         parts = [FoldJob(one, len(one) - model.horizon, 1, len(one), scaling, model, seed) for one in samples.values()]
         jobs.append(PooledJob(tuple(samples), tuple(parts), splits, shared))
-    made = train_pooled_jobs(jobs, f"Training one model for {names}", workers)
+    made = train_jobs(jobs, f"Training one model for {names}", workers)
     return list(zip(*made, strict=True))
 
 

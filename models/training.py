@@ -6,22 +6,19 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from markets.candles import FloatArray, IntArray
-from models.cache import FoldForecast, FoldJob, write_entry
 from models.checkpoints import Checkpoint
 from models.descent import Best, Descent, Task
 from models.fitted import TrainedNetwork
 from models.losses import Chunks
 from models.network import ForecastNetwork
 from models.outputs import fit_slope, read_score
-from models.parameters import LSTMParams
-from models.pooling import PooledJob
+from models.parameters import WARM_UP, LSTMParams
 from models.samples import Sample
 from models.scaling import Scaler, fit_scaler
 from models.schedule import Rows, split_rows
@@ -129,9 +126,9 @@ def _with_slope(trained: TrainedNetwork, sample: Sample, rows: Rows) -> TrainedN
     """The network with the slope of next returns on its score, on the validation rows; unchanged where it has none."""
     if trained.params.output not in ("barrier", "position"):
         return trained
-    warm = rows.check_first - trained.params.replay
+    warm = rows.check_first - WARM_UP
     values = trained.raw_values(sample.features[warm : rows.check_last], trained.fresh_state())
-    score = read_score(values[trained.params.replay :], trained.params.output)
+    score = read_score(values[WARM_UP:], trained.params.output)
     slope = fit_slope(score, sample.returns[rows.check_first : rows.check_last].astype(np.float64))
     return replace(trained, slope=slope)
 
@@ -159,45 +156,11 @@ def _chunk_starts(lengths: Sequence[int], params: LSTMParams) -> IntArray:
 
 
 def _validation_chunks(series: Chunks, first: int, params: LSTMParams) -> Chunks:
-    """Every row from `first` once, in chunks whose state is first run over `replay` earlier rows."""
+    """Every row from `first` once, in chunks whose state is first run over WARM_UP earlier rows."""
     count = len(series.target)
     starts = np.arange(first, count, params.chunk)
-    rows = torch.from_numpy(np.minimum(starts[:, None] + np.arange(-params.replay, params.chunk), count - 1))
+    rows = torch.from_numpy(np.minimum(starts[:, None] + np.arange(-WARM_UP, params.chunk), count - 1))
     chunks = Chunks(*(part[rows] for part in series))
-    chunks.target[:, : params.replay] = math.nan
-    chunks.target[-1, params.replay + count - int(starts[-1]) :] = math.nan
+    chunks.target[:, :WARM_UP] = math.nan
+    chunks.target[-1, WARM_UP + count - int(starts[-1]) :] = math.nan
     return chunks
-
-
-def run_job(job: FoldJob, entry: Path | None) -> FoldForecast:
-    """The forecasts of one fold by one model, trained here, and kept in the file `entry` where it is given."""
-    resume = None if entry is None else job.key
-    trained = train_network(job.sample, job.last, job.gap, job.scaling, job.params, job.seed, resume, job.before)
-    return forecast_fold(trained, job, entry)
-
-
-def run_pooled(job: PooledJob, entries: Sequence[Path] | None) -> list[FoldForecast]:
-    """The forecasts of one fold for each symbol by one model of all, kept where `entries` are given."""
-    lead = job.parts[0]
-    resume = None if entries is None else job.key
-    shared = job.scaling == "pooled"
-    trained = train_networks(job.rows, lead.scaling, lead.params, lead.seed, shared, resume, lead.before)
-    return forecast_pool(trained, job, entries)
-
-
-def forecast_fold(trained: TrainedNetwork, job: FoldJob, entry: Path | None) -> FoldForecast:
-    """What a network says of the test of its fold; the state is run over `replay` rows before the first test row."""
-    warm = max(job.sample.first, job.test_first - job.params.replay)
-    columns = trained.forecast(job.sample.features[warm:], trained.fresh_state())
-    made = FoldForecast(columns[job.test_first - warm :], trained)
-    if entry is not None:
-        write_entry(entry, made)
-    return made
-
-
-def forecast_pool(
-    trained: Sequence[TrainedNetwork], job: PooledJob, entries: Sequence[Path] | None
-) -> list[FoldForecast]:
-    """What a network says of the test of its fold, for each symbol."""
-    paths: Sequence[Path | None] = entries or [None] * len(trained)
-    return [forecast_fold(*one) for one in zip(trained, job.parts, paths, strict=True)]

@@ -42,13 +42,13 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     import models.training
 
     seen: list[object] = []
-    honest = models.training.train_network
+    honest = models.training.train_networks
 
     def counted(*arguments: Any) -> object:
         seen.append(arguments)
         return honest(*arguments)
 
-    monkeypatch.setattr(models.training, "train_network", counted)
+    monkeypatch.setattr(models.training, "train_networks", counted)
     return seen
 
 

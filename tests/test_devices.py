@@ -53,7 +53,7 @@ def test_a_walk_forward_is_that_of_the_cpu(words: dict[str, Any], capsys: pytest
 def test_what_a_gpu_made_is_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """The CPU's networks are equal to the bit everywhere: those of a GPU are never taken for them."""
     jobs = {device: small_job(TINY.replaced(device=device)) for device in ("auto", "cpu", "cuda")}
-    assert jobs["auto"].key == jobs["cpu"].key != jobs["cuda"].key
+    assert jobs["auto"].network_key == jobs["cpu"].network_key != jobs["cuda"].network_key
     first = walked("cuda")
     monkeypatch.setattr("models.grouped.launch.train_groups", None)
     assert walked("cuda").fingerprint == first.fingerprint

@@ -283,7 +283,7 @@ def test_the_joined_values_are_part_of_what_is_kept(monkeypatch: pytest.MonkeyPa
         markets[2],
     ):
         walk_forward(market.rows(0, 600), TINY, features, walk=walk, seeds=1, workers=1)
-    assert len(list(tmp_path.rglob("*.npz"))) == 3
+    assert len(list(tmp_path.rglob("networks/*/*.npz"))) == 3
 
 
 def test_tables_in_a_config() -> None:

@@ -20,11 +20,12 @@ from foundation.errors import CrossgateError, ParameterError
 from models.cache import FoldJob
 from models.descent import Descent, draw_starts
 from models.fitted import TrainedNetwork
+from models.fold_forecasts import run_job
 from models.grouped.descent import GroupedDescent
 from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
 from models.pooling import plan_pool, pooled_jobs
 from models.samples import build_sample
-from models.training import one_thread, prepare_rows, run_pooled, train_network
+from models.training import one_thread, prepare_rows, train_network
 
 SHAPES = (
     {"start": "zero"},
@@ -196,9 +197,9 @@ def test_a_pool_trains_in_a_group(scaling: str) -> None:
     markets = [planted_market(seed=seed, symbol=f"TEST{seed}") for seed in (1, 2)]
     samples = {one.symbol: small_sample(params, seed) for seed, one in enumerate(markets, 1)}
     jobs = pooled_jobs(samples, plan_pool(samples, walk, params)[:2], walk, "standard", params, [5, 6])
-    found = launch.run_grouped([replace(job) for job in jobs], [None] * len(jobs))
+    found = launch.run_grouped([replace(job) for job in jobs], False)
     for several, job in zip(found, jobs, strict=True):
-        for one, other in zip(several, run_pooled(job, None), strict=True):
+        for one, other in zip(several, run_job(job, False), strict=True):
             assert np.abs(one.columns - other.columns).max() < 1e-5
             assert apart(one.network, other.network) < 1e-5
 
@@ -216,7 +217,7 @@ def test_launches_are_cut_to_the_memory(monkeypatch: pytest.MonkeyPatch) -> None
     """Less memory: more launches, as equal as can be, and the same networks; too little for one is said."""
     sample = small_sample(MANY)
     jobs = [small_job(MANY, 700, seed, sample) for seed in range(5)]
-    whole = launch.run_grouped(jobs, [None] * 5)
+    whole = launch.run_grouped(jobs, False)
     sizes: list[int] = []
     honest = GroupedDescent.run
 
@@ -228,14 +229,14 @@ def test_launches_are_cut_to_the_memory(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(GroupedDescent, "run", counted)
     monkeypatch.setattr(launch, "WITHOUT_GPU", int(3.5 * launch.WITHOUT_GPU / launch.capacity(jobs, CPU)))
-    parts = launch.run_grouped(jobs, [None] * 5)
+    parts = launch.run_grouped(jobs, False)
     # Two launches were planned; the larger one did not fit, and went in halves.
     assert sizes == [2, 3, 1, 2]
     for one, other in zip(whole, parts, strict=True):
-        assert apart(one.network, other.network) < 1e-6
+        assert apart(one[0].network, other[0].network) < 1e-6
     monkeypatch.setattr(GroupedDescent, "run", lambda _: (_ for _ in ()).throw(torch.OutOfMemoryError("no room")))
     with pytest.raises(CrossgateError, match=r"does not hold the training of one network; a smaller model\.batch"):
-        launch.run_grouped(jobs, [None] * 5)
+        launch.run_grouped(jobs, False)
 
 
 class Recording:

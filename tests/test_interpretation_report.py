@@ -82,7 +82,7 @@ def test_the_command_says_the_same(
     kept = json.loads((folder / "metrics.json").read_text())["retraining"]
     assert [one["name"] for one in kept["DEMOUSDT"]["contenders"]] == ["frozen", "scheduled", "on drift"]
     monkeypatch.setenv("CROSSGATE_CACHE", str(folder.parent / "cache"))
-    monkeypatch.setattr("models.training.train_network", None)
+    monkeypatch.setattr("models.training.train_networks", None)
     assert command(monkeypatch, "skill", folder, "--retraining", "--json") == 0
     assert json.loads(capsys.readouterr().out)["retraining"] == kept
     assert command(monkeypatch, "skill", folder, "--retraining") == 0

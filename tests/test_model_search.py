@@ -114,7 +114,7 @@ def test_workers_and_interruptions_change_nothing(monkeypatch: pytest.MonkeyPatc
 def test_more_trials_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """More trials keep those that were made; fewer train nothing and show the first of them."""
     whole = search(trials=5)
-    monkeypatch.setattr("models.training.train_network", None)
+    monkeypatch.setattr("models.training.train_networks", None)
     few = search(trials=3)
     assert few.table.equals(whole.table.iloc[:4])
 

@@ -68,18 +68,21 @@ def test_a_file_is_run_once(tmp_path: Path) -> None:
 
 
 def test_the_content_is_part_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another text in the file makes other entries in the forecast cache, though it computes the same."""
+    """A remark in the file trains nothing anew; another value that it computes does."""
     monkeypatch.setenv("CROSSGATE_CACHE", str(tmp_path / "cache"))
     features = FeatureParams(columns=("return:1", "body"), file=counted(tmp_path))
     settings = {"walk": SHORT.replaced(scheme="holdout", seeds=1), "workers": 1}
     first = walk_forward(planted_market(), TINY, features, **settings)
     walk_forward(planted_market(), TINY, features, **settings)
-    assert len(list(tmp_path.rglob("*.npz"))) == 1
+    assert len(list(tmp_path.rglob("networks/*/*.npz"))) == 1
     with (tmp_path / "mine.py").open("a") as file:
         file.write("# a remark\n")
     again = walk_forward(planted_market(), TINY, features, **settings)
-    assert len(list(tmp_path.rglob("*.npz"))) == 2
+    assert len(list(tmp_path.rglob("networks/*/*.npz"))) == 1
     assert again.fingerprint == first.fingerprint
+    counted(tmp_path, 2.0)
+    walk_forward(planted_market(), TINY, FeatureParams(columns=features.columns, file=features.file), **settings)
+    assert len(list(tmp_path.rglob("networks/*/*.npz"))) == 2
 
 
 @pytest.mark.parametrize(

@@ -196,15 +196,15 @@ def test_pooled_forecasts_are_kept_by_the_content_of_every_symbol(
     """A second call trains nothing; another bar of BETA trains the folds anew that it touches, for ALPHA too."""
     monkeypatch.setenv("CROSSGATE_CACHE", str(tmp_path))
     trained: list[int] = []
-    honest = models.training.run_pooled
-    monkeypatch.setattr(models.training, "run_pooled", lambda *call: trained.append(1) or honest(*call))
+    honest = models.training.train_networks
+    monkeypatch.setattr(models.training, "train_networks", lambda *call: trained.append(1) or honest(*call))
     first = forecast(ALPHA, BETA, cache=True)
     assert len(trained) == 2
     assert forecast(ALPHA, BETA, cache=True).fingerprint == first.fingerprint
     assert len(trained) == 2
-    changed = forecast(ALPHA, other_after(BETA, ROW), cache=True)
+    changed = forecast(ALPHA, other_after(BETA, 450), cache=True)
     assert len(trained) == 3
-    assert known_at(changed, "ALPHA", ROW) == known_at(first, "ALPHA", ROW)
+    assert known_at(changed, "ALPHA", 590) == known_at(first, "ALPHA", 590)
     for entry in tmp_path.rglob("*.npz"):
         entry.write_bytes(b"damage")
         break

@@ -221,7 +221,7 @@ def test_only_what_changed_is_trained(trainings: list[object]) -> None:
 
 def test_a_killed_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was trained before the run died is not trained again, and the end is the same to the bit."""
-    market, honest, done = planted_market(600), models.training.train_network, list[int]()
+    market, honest, done = planted_market(600), models.training.train_networks, list[int]()
     whole = walk_forward(market, MOVING, FEW, walk=WARM, workers=1, cache=False)
 
     def dying(*arguments: Any) -> object:
@@ -230,11 +230,11 @@ def test_a_killed_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
         done.append(1)
         return honest(*arguments)
 
-    monkeypatch.setattr(models.training, "train_network", dying)
+    monkeypatch.setattr(models.training, "train_networks", dying)
     with pytest.raises(KeyboardInterrupt):
         walk_forward(market, MOVING, FEW, walk=WARM, workers=1)
     done.clear()
-    monkeypatch.setattr(models.training, "train_network", lambda *a: done.append(1) or honest(*a))
+    monkeypatch.setattr(models.training, "train_networks", lambda *a: done.append(1) or honest(*a))
     assert walk_forward(market, MOVING, FEW, walk=WARM, workers=1).fingerprint == whole.fingerprint
     assert len(done) == 2 * 2 - 3
 
@@ -244,7 +244,7 @@ def test_a_job_that_begins_elsewhere_is_another_one() -> None:
     sample = build_sample(planted_market(), FEW, MOVING).rows(0, 500)
     first = train_network(sample, 500, 20, "standard", MOVING, 1)
     other = train_network(sample, 500, 20, "standard", MOVING, 2)
-    keys = {FoldJob(sample, 500, 20, 500, "standard", MOVING, 1, before).key for before in (None, first, other)}
+    keys = {FoldJob(sample, 500, 20, 500, "standard", MOVING, 1, before).network_key for before in (None, first, other)}
     assert len(keys) == 3
 
 

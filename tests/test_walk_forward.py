@@ -126,11 +126,13 @@ def test_a_second_call_trains_nothing(trainings: list[object]) -> None:
 
 
 def test_only_what_changed_is_trained(trainings: list[object]) -> None:
-    """One more seed trains one model a fold, later candles train the folds they touch."""
+    """One more seed trains one model a fold; other candles train the folds whose training they touch."""
     forecast()
     forecast(seeds=3)
     assert len(trainings) == 4 + 2
     forecast(other_after(MARKET, 700))
+    assert len(trainings) == 4 + 2
+    forecast(other_after(MARKET, 500))
     assert len(trainings) == 4 + 2 + 2
 
 
@@ -145,7 +147,7 @@ def test_what_the_cache_depends_on(trainings: list[object], monkeypatch: pytest.
     assert len(trainings) == 5
     walk_forward(replace(MARKET, contract=MARKET.contract.replaced(taker_fee=0.01)), TINY, FEW, **settings)
     assert len(trainings) == 5
-    monkeypatch.setattr("models.cache.source", lambda: ["another"])
+    monkeypatch.setattr("models.cache.training_source", lambda _: ["another"])
     walk_forward(MARKET, TINY, FEW, **settings)
     assert len(trainings) == 6
 

@@ -6,54 +6,50 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import TypeVar
 
 import torch
 
 from foundation.errors import CrossgateError
-from models.cache import FoldForecast, FoldJob
+from models.cache import FoldForecast, FoldJob, Job, keep_networks
 from models.descent import Task
 from models.devices import check_gpu
 from models.fitted import TrainedNetwork
+from models.fold_forecasts import ask_networks
 from models.grouped.descent import GroupedDescent
-from models.parameters import LSTMParams
-from models.pooling import PooledJob
+from models.parameters import WARM_UP, LSTMParams
 from models.samples import Sample
-from models.schedule import split_rows
-from models.training import Prepared, finish, forecast_fold, forecast_pool, make_task, one_thread, prepare_rows
+from models.schedule import Rows
+from models.training import Prepared, finish, make_task, one_thread, prepare_rows
 
 T = TypeVar("T")
-Job = FoldJob | PooledJob
 # How products are made in a training step: tensor cores round their factors to 10 bits, and skill does not feel it.
 PRECISION = "tf32"
 # The shares of the free memory for steps and, beside it, for looks at validation rows; bytes to plan for without a GPU.
 STEPS, CHECKS, WITHOUT_GPU = 0.6, 0.15, 2**29
 
 
-def run_grouped(
-    jobs: Sequence[Job], entries: Sequence[Path | Sequence[Path] | None]
-) -> list[FoldForecast | list[FoldForecast]]:
-    """What run_job or run_pooled make of each job, from networks that train side by side on the GPU."""
-    found = dict(stream_grouped(jobs, entries))
+def run_grouped(jobs: Sequence[Job], keep: bool) -> list[list[FoldForecast]]:
+    """What run_job makes of each job, from networks that train side by side on the GPU."""
+    found = dict(stream_grouped(jobs, keep))
     return [found[number] for number in range(len(jobs))]
 
 
-def stream_grouped(
-    jobs: Sequence[Job], entries: Sequence[Path | Sequence[Path] | None]
-) -> Iterator[tuple[int, FoldForecast | list[FoldForecast]]]:
+def stream_grouped(jobs: Sequence[Job], keep: bool) -> Iterator[tuple[int, list[FoldForecast]]]:
     """Each job's number and what it makes, launch by launch. Raises ParameterError where there is no GPU."""
     check_gpu()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     shapes: dict[tuple[str, int], list[int]] = {}
     for number, job in enumerate(jobs):
-        shape = json.dumps(job.params.without_device()), _lead(job).sample.features.shape[1]
+        shape = json.dumps(_lead(job).params.without_device()), _lead(job).sample.features.shape[1]
         shapes.setdefault(shape, []).append(number)
     for numbers in shapes.values():
         for some in even_parts(numbers, capacity([jobs[number] for number in numbers], device)):
             networks = train_groups([jobs[number] for number in some], device)
             for number, trained in zip(some, networks, strict=True):
-                yield number, _forecast(jobs[number], trained, entries[number])
+                if keep:
+                    keep_networks(jobs[number], trained)
+                yield number, ask_networks(jobs[number], trained, keep)
 
 
 def train_groups(jobs: Sequence[Job], device: torch.device, precision: str = PRECISION) -> list[list[TrainedNetwork]]:
@@ -61,7 +57,7 @@ def train_groups(jobs: Sequence[Job], device: torch.device, precision: str = PRE
 
     Where the memory of the device does not hold them after all, in two halves.
     """
-    params = jobs[0].params
+    params = _lead(jobs[0]).params
     try:
         with one_thread(), torch.random.fork_rng(devices=[]):
             prepared, tasks = make_tasks(jobs)
@@ -82,39 +78,25 @@ def make_tasks(jobs: Sequence[Job]) -> tuple[list[Prepared], list[Task]]:
     kept: dict[tuple[object, ...], Prepared] = {}
     prepared, tasks = [], []
     for job in jobs:
-        key = _rows_key(job)
+        lead, key = _lead(job), _rows_key(job)
         if key not in kept:
-            lead = _lead(job)
-            parts = job.rows if isinstance(job, PooledJob) else [(job.sample, split_rows(*_limits(job)))]
-            shared = isinstance(job, PooledJob) and job.scaling == "pooled"
-            kept[key] = prepare_rows(parts, lead.scaling, lead.params, shared)
+            kept[key] = prepare_rows(job.rows, lead.scaling, lead.params, job.shared)
         prepared.append(kept[key])
-        tasks.append(make_task(kept[key], job.params, _lead(job).seed, _lead(job).before))
+        tasks.append(make_task(kept[key], lead.params, lead.seed, lead.before))
     return prepared, tasks
 
 
 def _lead(job: Job) -> FoldJob:
-    return job.parts[0] if isinstance(job, PooledJob) else job
-
-
-def _limits(job: FoldJob) -> tuple[Sample, int, int, LSTMParams]:
-    return job.sample, job.last, job.gap, job.params
+    return job.parts[0]
 
 
 def _rows_key(job: Job) -> tuple[object, ...]:
     """What two jobs of equal settings have in common if they train on the same rows, which are views of one array."""
-    if isinstance(job, PooledJob):
-        return (job.scaling, tuple(job.splits), *(_rows_key(part) for part in job.parts))
-    features, target = job.sample.features, job.sample.target
-    return features.ctypes.data, target.ctypes.data, features.shape, job.last, job.gap, job.scaling
+    return (job.shared, _lead(job).scaling, *(_part_key(*part) for part in job.rows))
 
 
-def _forecast(
-    job: Job, trained: Sequence[TrainedNetwork], entry: Path | Sequence[Path] | None
-) -> FoldForecast | list[FoldForecast]:
-    if isinstance(job, PooledJob):
-        return forecast_pool(trained, job, None if isinstance(entry, Path) else entry)
-    return forecast_fold(trained[0], job, entry if isinstance(entry, Path) else None)
+def _part_key(sample: Sample, rows: Rows) -> tuple[object, ...]:
+    return sample.features.ctypes.data, sample.target.ctypes.data, sample.features.shape, rows
 
 
 def even_parts(items: Sequence[T], most: int) -> list[Sequence[T]]:
@@ -136,10 +118,10 @@ def check_groups(tasks: Sequence[Task], device: torch.device) -> int:
 
 def capacity(jobs: Sequence[Job], device: torch.device) -> int:
     """How many of these jobs fit into the memory of the device at once; at least one."""
-    params, columns = jobs[0].params, _lead(jobs[0]).sample.features.shape[1]
-    rows = max(sum(part.last for part in (job.parts if isinstance(job, PooledJob) else [job])) for job in jobs)
+    params, columns = _lead(jobs[0]).params, _lead(jobs[0]).sample.features.shape[1]
+    rows = max(sum(part.last for part in job.parts) for job in jobs)
     # Validation rows are held twice: once more for those that warm the state.
-    kept = 4 * rows * (columns + 2) * (1.0 + params.validation * (1.0 + params.replay / params.chunk))
+    kept = 4 * rows * (columns + 2) * (1.0 + params.validation * (1.0 + WARM_UP / params.chunk))
     return max(1, int(STEPS * _free(device) / (kept + step_bytes(params, columns))))
 
 
@@ -154,4 +136,4 @@ def check_bytes(tasks: Sequence[Task]) -> int:
     """About what a look at the validation rows holds of one network beside these rows."""
     chunks = max(len(task.check.target) for task in tasks)
     params, columns = tasks[0].params, tasks[0].fit.inputs.shape[1]
-    return 4 * chunks * (params.replay + params.chunk) * (3 * columns + 7 * params.hidden + 16)
+    return 4 * chunks * (WARM_UP + params.chunk) * (3 * columns + 7 * params.hidden + 16)

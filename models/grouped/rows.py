@@ -12,6 +12,7 @@ from torch.nn.functional import pad
 from models.descent import Task
 from models.losses import Chunks
 from models.network import bend
+from models.parameters import WARM_UP
 
 
 class GroupedRows:
@@ -35,7 +36,7 @@ class GroupedRows:
         self.offsets = [begins[place] for place in places]
         joined = [torch.cat([part[name] for part in (task.fit for task in own)]).to(device) for name in range(3)]
         self.fit = Chunks(bend(joined[0]), joined[1], joined[2])
-        self.check = _checks([task.check for task in own], self.params.replay, device)
+        self.check = _checks([task.check for task in own], device)
         self.places = torch.tensor(places, dtype=torch.int64, device=device)
         self.bars = torch.arange(self.params.burn_in + self.params.chunk, device=device).unsqueeze(1)
 
@@ -49,19 +50,19 @@ class GroupedRows:
         return Chunks(self.fit.inputs[at], self.fit.target[later], self.fit.base[later])
 
     def checks(self, groups: Sequence[int]) -> Chunks:
-        """The validation chunks of some groups; target and base of the bars after the replay alone."""
+        """The validation chunks of some groups; target and base of the bars after the warm-up alone."""
         at = self.places[torch.tensor(groups, dtype=torch.int64, device=self.places.device)]
         return Chunks(*(part[at] for part in self.check))
 
 
-def _checks(parts: Sequence[Chunks], replay: int, device: torch.device) -> Chunks:
+def _checks(parts: Sequence[Chunks], device: torch.device) -> Chunks:
     """Chunks (batch, bars, ...) of several rows as (rows, bars, batch, ...)."""
     most = max(len(part.target) for part in parts)
     inputs, targets, bases = [], [], []
     for part in parts:
         missing = most - len(part.target)
         inputs.append(pad(part.inputs.transpose(0, 1), (0, 0, 0, missing)))
-        targets.append(pad(part.target[:, replay:].T, (0, missing), value=math.nan))
-        bases.append(pad(part.base[:, replay:].T, (0, missing)))
+        targets.append(pad(part.target[:, WARM_UP:].T, (0, missing), value=math.nan))
+        bases.append(pad(part.base[:, WARM_UP:].T, (0, missing)))
     stacked = [torch.stack(some).to(device) for some in (inputs, targets, bases)]
     return Chunks(bend(stacked[0]), stacked[1], stacked[2])
