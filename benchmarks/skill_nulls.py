@@ -20,13 +20,13 @@ from markets.candles import FloatArray
 from models.naive import expanding_mean
 from models.regression import accumulate, dot, solve
 from models.significance import (
+    SIGNIFICANCE,
     anatolyev_gerko_p,
     clark_west_p,
     mean_above_zero_p,
     pesaran_timmermann_p,
     upper_tail,
 )
-from models.skill import SIGNIFICANCE
 
 REPLICATES, BARS, FIRST = 2000, 2000, 250
 WINDOW, REFIT_BARS, LAGS = 250, 20, 2

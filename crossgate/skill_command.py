@@ -13,6 +13,7 @@ from crossgate.terminal import open_console
 from foundation.errors import DataError
 from models.evidence import Evidence, forecast_evidence
 from models.paired import PairedSkill, compare_tracks
+from models.skill import Skill
 from models.track import Track
 from reports.skill_tables import paired_table, retraining_table, skill_record, skill_table, skill_tables
 from reports.tables import Table
@@ -70,7 +71,7 @@ def print_runs(runs: Sequence[Path], retraining: bool = False, data: Path | None
     out = open_console()
     for one in evidence:
         verdict = f"{one.skill.symbol}: {one.verdict}"
-        out.print(Text(verdict, "bold green" if one.skill.evident else "bold red"), soft_wrap=True)
+        out.print(Text(verdict, f"bold {_colour(one.skill)}"), soft_wrap=True)
     headline = skill_table([one.skill for one in evidence])
     alarms = retraining_table(read_retrainings(runs[0]))
     tables = [*([headline] if headline else []), *skill_tables(evidence), *([alarms] if alarms else [])]
@@ -80,6 +81,11 @@ def print_runs(runs: Sequence[Path], retraining: bool = False, data: Path | None
     for pair in compared:
         for gain in pair.gains:
             out.print(f"{pair.symbol}: {gain}.", soft_wrap=True)
+
+
+def _colour(skill: Skill) -> str:
+    """Green for skill that no naive forecast has, yellow for skill that one has, too."""
+    return "red" if not skill.evident else "yellow" if skill.beaten_by else "green"
 
 
 def _named(runs: Sequence[Path]) -> dict[str, Mapping[str, Track]]:

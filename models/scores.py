@@ -40,6 +40,28 @@ def _crps_student(y: FloatArray, mean: FloatArray, sigma: FloatArray, freedom: F
     return score
 
 
+def quantile_crps(y: FloatArray, quantiles: FloatArray, levels: tuple[float, ...]) -> FloatArray:
+    """The CRPS of each forecast as far as quantiles (rows, levels) say it, lower is better.
+
+    CRPS is twice the integral of the pinball loss over all levels from 0 to 1 (Gneiting and Ranjan 2011). Each level
+    stands for those nearer to it than to any other, the outermost for all beyond:
+    2 sum(w max(p (y - q), (p - 1)(y - q))), the w adding up to 1. Compare sums over the same levels only.
+    """
+    places = np.array(levels)
+    middles = np.concatenate(([0.0], 0.5 * (places[1:] + places[:-1]), [1.0]))
+    error = y[:, None] - quantiles
+    score: FloatArray = 2.0 * (np.maximum(places * error, (places - 1.0) * error) @ np.diff(middles))
+    return score
+
+
+def gaussian_quantiles(mean: FloatArray, sigma: FloatArray, levels: tuple[float, ...]) -> FloatArray:
+    """The quantiles of normal distributions at some levels, shape (rows, levels)."""
+    from scipy.special import ndtri
+
+    quantiles: FloatArray = mean[:, None] + sigma[:, None] * ndtri(np.array(levels))
+    return quantiles
+
+
 def log_score(y: FloatArray, mean: FloatArray, sigma: FloatArray, freedom: FloatArray | None = None) -> FloatArray:
     """The log of the density that each forecast gave to what came, higher is better: its log-likelihood.
 

@@ -14,23 +14,31 @@ from markets.market import Market
 from models.forecasts import Forecasts
 from models.naive import naive_forecasts
 from models.significance import (
+    SIGNIFICANCE,
     anatolyev_gerko_p,
     clark_west_p,
+    diebold_mariano_p,
+    newey_west,
     pesaran_timmermann_p,
     ranks,
     robust_correlation,
 )
 from models.track import Track, track_of
 
-SIGNIFICANCE = 0.05
+# A forecast holds these within it: a comparison of losses, as of strangers, is none with them.
+NESTED = ("zero", "expanding mean")
 
 
 class Against(NamedTuple):
-    """A naive forecast: its root mean square error, and the skill against it, 1 - MSE(f) / MSE(naive)."""
+    """A naive forecast: its root mean square error, and the skill against it, 1 - MSE(f) / MSE(naive).
+
+    `diebold_mariano_p`: two-sided, of their squared errors being equal; NaN for those that a model holds within.
+    """
 
     name: str
     rmse: float
     skill: float
+    diebold_mariano_p: float
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,8 @@ class Skill:
     Bars that cleaning touched do not count, neither as the bar of a forecast nor as its outcome.
 
     With y the next log return, f the forecast and b the expanding mean (of all returns known by then,
-    from the first candle): `skill` = 1 - MSE(f) / MSE(b); `skill_against_zero` the same against a forecast of
+    from the first candle): `skill` = 1 - MSE(f) / MSE(b), with its HAC error
+    `skill_error`; `skill_against_zero` the same against a forecast of
     zero, and `against` against each naive forecast of models/naive.py. `rmse`: root mean square of y - f.
     `information_coefficient` and `rank_information_coefficient`: correlation of f and y, and of their ranks, each
     with its error and two-sided p-value, robust to autocorrelation. `directional_accuracy`: share of non-zero returns
@@ -56,6 +65,7 @@ class Skill:
     count: int
     rmse: float
     skill: float
+    skill_error: float
     skill_against_zero: float
     against: tuple[Against, ...]
     information_coefficient: float
@@ -72,6 +82,11 @@ class Skill:
     oracle_ratio: float | None
     evident: bool
     verdict: str
+
+    @property
+    def beaten_by(self) -> tuple[str, ...]:
+        """The naive forecasts that did better although skill is evident: it is then not the model's own."""
+        return tuple(one.name for one in self.against if self.evident and one.skill < 0.0)
 
 
 def forecast_skill(market: Market, forecasts: Forecasts) -> Skill:
@@ -93,11 +108,9 @@ def track_skill(track: Track, naive: Mapping[str, FloatArray] | None = None) -> 
         count=len(y),
         rmse=root_mean_square(y - f),
         skill=skill,
+        skill_error=skill_error(y, f, b),
         skill_against_zero=against_zero,
-        against=tuple(
-            Against(name, root_mean_square(y - base[rows]), skill_score(y, f, base[rows]))
-            for name, base in made.items()
-        ),
+        against=tuple(_against(name, y, f, base[rows]) for name, base in made.items()),
         information_coefficient=linear.value,
         information_coefficient_error=linear.error,
         information_coefficient_p=linear.p,
@@ -119,6 +132,20 @@ def skill_score(y: FloatArray, f: FloatArray, base: FloatArray) -> float:
     """1 - MSE(f) / MSE(base); NaN without rows, or where the base has no error."""
     error = float(np.square(y - base).sum())
     return 1.0 - float(np.square(y - f).sum()) / error if error > 0.0 else math.nan
+
+
+def skill_error(y: FloatArray, f: FloatArray, base: FloatArray) -> float:
+    """The HAC error of a skill, a ratio of means: that of the mean of (y - b)^2 (1 - skill) - (y - f)^2 over MSE(b)."""
+    skill, naive = skill_score(y, f, base), np.square(y - base)
+    if math.isnan(skill):
+        return math.nan
+    variance = newey_west(naive * (1.0 - skill) - np.square(y - f))
+    return math.sqrt(variance) / float(naive.mean()) if variance >= 0.0 else math.nan
+
+
+def _against(name: str, y: FloatArray, f: FloatArray, base: FloatArray) -> Against:
+    p = math.nan if name in NESTED else diebold_mariano_p(np.square(y - f), np.square(y - base))
+    return Against(name, root_mean_square(y - base), skill_score(y, f, base), p)
 
 
 def root_mean_square(values: FloatArray) -> float:

@@ -39,6 +39,10 @@ def skill_banner(skills: Sequence[Skill], *, synthetic: bool) -> Banner:
     if evident < len(skills):
         headline = f"The forecasts show skill on {evident} of {len(skills)} markets."
         return Banner("warned", headline, f"{figures} On the others nothing says that they made the equity curve.")
+    simple = sorted({name for one in skills for name in one.beaten_by})
+    if simple:
+        follows = f"{' and '.join(simple)} did better: what skill there is needs no network."
+        return Banner("warned", "The forecasts show skill, but no more than simpler ones.", f"{figures} {follows}")
     real, made = (
         "Skill in forecasts is not yet profit after costs.",
         "The market is synthetic: this says nothing about a real one.",

@@ -40,8 +40,8 @@ class SkillPath:
 class Band:
     """The last returns of a market beside the intervals that were issued for them one bar before.
 
-    `timestamp`: OPEN of the bar whose log return is `outcome`. `coverage`: over all bars with an interval, which should
-    be `level`.
+    `timestamp`: OPEN of the bar whose log return is `outcome`. `coverage`: over all bars with an interval that has
+    ends, which should be `level`.
     """
 
     symbol: str
@@ -61,8 +61,8 @@ def forecast_bands(result: Result) -> list[Band]:
 
 def _band(track: Track) -> Band | None:
     level, bounds = bounds_of(track)
-    rows = track.rows[~np.isnan(bounds[track.rows, 0])]
-    last = rows[np.isfinite(bounds[rows]).all(axis=1)][-BAND_BARS:]
+    rows = track.rows[np.isfinite(bounds[track.rows]).all(axis=1)]
+    last = rows[-BAND_BARS:]
     if len(last) < 2:
         return None
     return Band(

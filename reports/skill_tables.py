@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.evidence import Evidence, Part
+from models.breakdown import Part
+from models.evidence import Evidence
 from models.forecasts import Retraining
 from models.paired import PairedSkill
-from models.skill import Skill
+from models.skill import Against, Skill
 from reports import formats
 from reports.tables import Cell, Table
 
@@ -32,6 +33,11 @@ def _coefficient(value: float | None) -> str:
     return formats.decimal(value, signed=True)
 
 
+def _with_error(write: Write, value: float, error: float, decimals: int) -> str:
+    spread = "" if not math.isfinite(error) else f" ± {error:.{decimals}f}"
+    return write(value) + spread
+
+
 def _moves(value: float | None) -> str:
     return formats.percent(value, decimals=4)
 
@@ -39,6 +45,7 @@ def _moves(value: float | None) -> str:
 _SKILL_ROWS: tuple[tuple[str, str, Write], ...] = (
     ("count", "Forecasts with a known outcome", formats.count),
     ("skill", "Skill against the expanding mean", _skill),
+    ("skill_error", "its standard error, allowing for autocorrelation", _share),
     ("oracle_skill", "Skill of the oracle against the expanding mean", _skill),
     ("oracle_ratio", "Share of the oracle's gain that was reached", formats.percent),
     ("information_coefficient", "Information coefficient", _coefficient),
@@ -65,18 +72,20 @@ def skill_table(skills: Sequence[Skill]) -> Table | None:
 
 
 def naive_table(skills: Sequence[Skill]) -> Table:
-    """The error of the forecasts and of each naive one, and the skill against it, two columns per market."""
-    heads = [head for one in skills for head in (f"{one.symbol} error", "skill against it")]
-    rows = [[Cell("These forecasts"), *(cell for one in skills for cell in (Cell(_moves(one.rmse)), Cell("")))]]
+    """The error of the forecasts and of each naive one, the skill against it, and if they are told apart."""
+    words = ("error", "skill against it", "p, both equal")
+    heads = [f"{one.symbol} {head}" if head == "error" else head for one in skills for head in words]
+    rows = [[Cell("These forecasts"), *(Cell(text) for one in skills for text in (_moves(one.rmse), "", ""))]]
     for number, naive in enumerate(skills[0].against):
-        cells = (cell for one in skills for cell in _against(one.against[number].rmse, one.against[number].skill))
+        cells = (cell for one in skills for cell in _against(one.against[number]))
         rows.append([Cell(naive.name), *cells])
     return Table("Root mean square error of a bar's log return", ["", *heads], rows)
 
 
-def _against(rmse: float, skill: float) -> tuple[Cell, Cell]:
-    text = _skill(skill)
-    return Cell(_moves(rmse)), Cell(text, "loss" if text.startswith(formats.MINUS) else "")
+def _against(one: Against) -> tuple[Cell, Cell, Cell]:
+    text = _skill(one.skill)
+    tone = "loss" if text.startswith(formats.MINUS) else ""
+    return Cell(_moves(one.rmse)), Cell(text, tone), Cell(formats.probability(one.diebold_mariano_p))
 
 
 def part_tables(evidence: Evidence) -> list[Table]:
@@ -87,34 +96,57 @@ def part_tables(evidence: Evidence) -> list[Table]:
         "seed": ("By the seed of the network, each alone", evidence.seeds),
         "fold": ("By model", evidence.folds),
     }
+    level = formats.percent(evidence.coverage[0].level, decimals=0) if evidence.coverage else ""
     return [
-        _part_table(f"{evidence.skill.symbol}: {caption[0].lower()}{caption[1:]}", parts)
+        _part_table(f"{evidence.skill.symbol}: {caption[0].lower()}{caption[1:]}", parts, level)
         for caption, parts in groups.values()
         if parts
     ]
 
 
-def _part_table(caption: str, parts: Sequence[Part]) -> Table:
-    heads = ["", "Bars", "Skill", "Correlation", "Right direction"]
+def _part_table(caption: str, parts: Sequence[Part], level: str) -> Table:
+    """Each part with standard errors. The p-values allow for their number; the last two columns where there are any."""
+    sure = any(math.isfinite(one.coverage) or math.isfinite(one.qlike_gain) for one in parts)
+    heads = ["", "Bars", "Skill ± error", "Correlation ± error", "Right direction", f"p, of {len(parts)}"]
+    heads += [f"Held of {level}", "QLIKE less HAR's ± error"] if sure else []
     rows = []
     for part in parts:
         text = _skill(part.skill)
         tone = "loss" if text.startswith(formats.MINUS) else ""
-        figures = (Cell(_coefficient(part.information_coefficient)), Cell(_share(part.directional_accuracy)))
-        rows.append([Cell(part.label), Cell(formats.count(part.bars)), Cell(text, tone), *figures])
-    return Table(caption, heads, rows)
+        cells = [
+            Cell(part.label),
+            Cell(formats.count(part.bars)),
+            Cell(_with_error(_skill, part.skill, 100.0 * part.skill_error, 3), tone),
+            Cell(_with_error(_coefficient, part.information_coefficient, part.information_coefficient_error, 4)),
+            Cell(_share(part.directional_accuracy)),
+            Cell(formats.probability(part.adjusted_p)),
+        ]
+        if sure:
+            gain = _with_error(_coefficient, part.qlike_gain, part.qlike_gain_error, 4)
+            cells += [Cell(formats.percent(part.coverage)), Cell(gain)]
+        rows.append(cells)
+    return Table(f"{caption}; Clark-West p-values allow for their number (Holm)", heads, rows)
 
 
 def echo_table(evidence: Sequence[Evidence]) -> Table:
     """The correlation of the forecast with the next return, and with those before it; and the price trap."""
-    rows = [[Cell("Return of the next bar"), *(Cell(_coefficient(e.skill.information_coefficient)) for e in evidence)]]
+    nexts = [(one.skill.information_coefficient, one.skill.information_coefficient_error) for one in evidence]
+    rows = [[Cell("Return of the next bar"), *(Cell(_band(*one)) for one in nexts)]]
     for lag in range(len(evidence[0].echoes)):
         label = "Return that had just ended" if lag == 0 else f"{lag} bar{'s' if lag > 1 else ''} before that"
-        rows.append([Cell(label), *(Cell(_coefficient(one.echoes[lag])) for one in evidence)])
+        rows.append([Cell(label), *(Cell(_band(*one.echoes[lag][:2])) for one in evidence)])
     ratios = (Cell(formats.decimal(one.price_ratio, digits=5)) for one in evidence)
     rows.append([Cell("Error of the price forecast over that of no change"), *ratios])
     heads = ["Correlation of the forecast with", *(one.skill.symbol for one in evidence)]
-    return Table("Is it yesterday's price?", heads, rows)
+    return Table("Is it yesterday's price? Correlations, with the band that holds each 95% of the time", heads, rows)
+
+
+def _band(value: float, error: float) -> str:
+    """A correlation, and 1.96 of its HAC errors to both sides of it."""
+    if not math.isfinite(error):
+        return _coefficient(value)
+    lower, upper = (_coefficient(value + side * 1.96 * error) for side in (-1.0, 1.0))
+    return f"{_coefficient(value)} ({lower} to {upper})"
 
 
 _VOLATILITY: tuple[tuple[str, str, Write], ...] = (
@@ -134,10 +166,15 @@ def volatility_table(evidence: Sequence[Evidence]) -> Table | None:
         [Cell(label), *(Cell(write(getattr(one.volatility, name, None))) for one in evidence)]
         for name, label, write in _VOLATILITY
     ]
+    levels = sorted({one.volatility.crps_levels for one in evidence if one.volatility} - {0})
+    if levels:
+        caption = f"CRPS above is summed over the {levels[0]} quantiles that the forecast learned"
+        rows.append([Cell(caption), *(Cell("") for _ in evidence)])
     for number, name in enumerate(("Interval", "What mean and sigma claim")):
         covers = [one.coverage[number] if number < len(one.coverage) else None for one in evidence]
         level = next((formats.percent(one.level, decimals=0) for one in covers if one), formats.NONE)
         for key, label, write in (
+            ("infinite", f"{name}: without an end, counted nowhere below", _share),
             ("coverage", f"{name}: held, of {level} wanted", formats.percent),
             ("worst_block", f"{name}: held in the worst 500 bars", formats.percent),
             ("width", f"{name}: width, median", _moves),

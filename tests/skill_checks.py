@@ -12,6 +12,7 @@ from scipy.special import ndtri
 
 from markets.candles import FloatArray
 from models.track import Track
+from models.volatility import har_volatility
 
 
 def wandering(rows: int, seed: int, memory: float = 0.6) -> FloatArray:
@@ -167,6 +168,25 @@ def scores_are_those_of_scoringrules(module: Any) -> None:
     )
 
 
+def quantiles_are_scored_as_scoringrules_does(module: Any) -> None:
+    """Over levels that lie evenly the score is the library's, and over many it is the CRPS of the distribution."""
+    import scoringrules
+
+    random = np.random.default_rng(19)
+    y, quantiles = random.standard_normal(40), np.sort(random.standard_normal((40, 4)), axis=1)
+    even = (0.125, 0.375, 0.625, 0.875)
+    known = scoringrules.crps_quantile(y, quantiles, np.array(even))
+    np.testing.assert_allclose(module.quantile_crps(y, quantiles, even), known, rtol=1e-10)
+    many = tuple((np.arange(2000) + 0.5) / 2000)
+    normal = module.gaussian_quantiles(0.0 * y + 0.2, 0.0 * y + 1.5, many)
+    expected = np.array(scoringrules.crps_normal(y, 0.2, 1.5))
+    np.testing.assert_allclose(module.quantile_crps(y, normal, many), expected, rtol=2e-3)
+    uneven = (0.05, 0.5, 0.95)
+    # 0.05 stands for 0 to 0.275, 0.5 for 0.275 to 0.725; the outcome lies on the quantile at 0.95.
+    one = module.quantile_crps(np.array([1.0]), np.array([[-1.0, 0.0, 1.0]]), uneven)
+    np.testing.assert_allclose(one, [2.0 * (0.275 * 0.05 * 2.0 + 0.45 * 0.5)])
+
+
 def claims_are_those_of_scipy(module: Any) -> None:
     """The claimed interval is scipy's, of a Gaussian or of a t that has the deviation sigma."""
     from scipy import stats
@@ -213,27 +233,50 @@ def a_track(rows: int = 1600, first: int = 400, seed: int = 16) -> Track:
     )  # fmt: skip
 
 
+def parts_are_by_definition(module: Any) -> None:
+    """Skill, coverage and QLIKE of parts by model, seed and age are what loops over single bars come to."""
+    track = a_track()
+    assert track.quantiles is not None
+    assert track.members is not None
+    mean, bars = track.mean, range(400, 1599)
+    y = {t: math.log(track.close[t + 1] / track.close[t]) for t in bars}
+    base = np.append(np.nan, np.log(track.close[1:] / track.close[0]) / np.arange(1, 1600))
+    har = har_volatility(track.close, track.high, track.low)
+    rows = module.counted_rows(track, base, har, track.quantiles)
+
+    def skill(own: list[int], f: FloatArray = mean) -> float:
+        return 1.0 - sum((y[t] - f[t]) ** 2 for t in own) / sum((y[t] - base[t]) ** 2 for t in own)
+
+    groups, folds = (
+        [[t for t in bars if (t < 1000) == first] for first in (True, False)],
+        module.fold_parts(track, rows),
+    )
+    assert [part.bars for part in folds] == [len(own) for own in groups]
+    np.testing.assert_allclose([part.skill for part in folds], [skill(own) for own in groups])
+    for part, own in zip(folds, groups, strict=True):
+        np.testing.assert_allclose(part.coverage, np.mean([abs(y[t] - mean[t]) <= 0.01 for t in own]))
+        gain = [2.0 * math.log(0.0065 / har[t]) + (y[t] / 0.0065) ** 2 - (y[t] / har[t]) ** 2 for t in own]
+        np.testing.assert_allclose(part.qlike_gain, np.mean(gain))
+    seeds = [part.skill for part in module.seed_parts(track, rows)]
+    np.testing.assert_allclose(seeds, [skill([*bars], one) for one in track.members.T])
+    aged, ages = (
+        [[t for t in bars if edge <= (t - (950 if t >= 1000 else 350)) * 1.0 < edge + 150.0] for edge in (50, 200)],
+        module.age_parts(track, rows),
+    )
+    assert ages[0].bars == len(aged[0])
+    np.testing.assert_allclose([part.skill for part in ages[:2]], [skill(own) for own in aged], rtol=1e-6)
+
+
 def evidence_is_by_definition(module: Any) -> None:
-    """Parts, echoes, coverage and the price ratio are what loops over single bars come to."""
+    """Echoes, coverage and the price ratio are what loops over single bars come to."""
     track = a_track()
     found = module.forecast_evidence(track)
     closes, mean = track.close, track.mean
     rows = range(400, 1599)
     y = {t: math.log(closes[t + 1] / closes[t]) for t in range(1599)}
-    b = {t: math.log(closes[t] / closes[0]) / t for t in rows}
-
-    def skill(own: list[int], f: FloatArray = mean) -> float:
-        return 1.0 - sum((y[t] - f[t]) ** 2 for t in own) / sum((y[t] - b[t]) ** 2 for t in own)
-
-    groups = [[t for t in rows if t < 1000], [t for t in rows if t >= 1000]]
-    assert [part.bars for part in found.folds] == [len(own) for own in groups]
-    np.testing.assert_allclose([part.skill for part in found.folds], [skill(own) for own in groups])
-    np.testing.assert_allclose([part.skill for part in found.seeds], [skill([*rows], m) for m in track.members.T])
-    ages = [[t for t in rows if edge <= (t - (950 if t >= 1000 else 350)) * 1.0 < edge + 150.0] for edge in (50, 200)]
-    assert found.ages[0].bars == len(ages[0])
-    np.testing.assert_allclose([part.skill for part in found.ages[:2]], [skill(own) for own in ages], rtol=1e-6)
     for lag, echo in enumerate(found.echoes):
-        np.testing.assert_allclose(echo, np.corrcoef([mean[t] for t in rows], [y[t - 1 - lag] for t in rows])[0, 1])
+        expected = np.corrcoef([mean[t] for t in rows], [y[t - 1 - lag] for t in rows])[0, 1]
+        np.testing.assert_allclose(echo.value, expected)
     hits = [abs(y[t] - mean[t]) <= 0.01 for t in rows]
     assert found.coverage[0].coverage == np.mean(hits)
     assert found.coverage[0].worst_block == min(np.mean(hits[:500]), np.mean(hits[500:1000]))

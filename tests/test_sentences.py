@@ -44,3 +44,12 @@ def test_why_there_is_no_skill_is_said(honest: Skill) -> None:
     assert "no better than a forecast of zero" in banner.text
     assert "lose against a forecast of zero" in banner.text
     assert "chance alone" not in banner.text
+
+
+def test_skill_that_simple_rules_have_too_is_a_warning(honest: Skill) -> None:
+    """Where a regression had a smaller error the banner is no plain praise, and names it."""
+    against = tuple(one._replace(skill=-0.01) if one.name == "AR" else one for one in honest.against)
+    banner = skill_banner([replace(honest, against=against)], synthetic=True)
+    assert (banner.kind, banner.headline) == ("warned", "The forecasts show skill, but no more than simpler ones.")
+    assert "AR did better: what skill there is needs no network." in banner.text
+    assert skill_banner([honest], synthetic=True).kind == "evident"

@@ -22,10 +22,12 @@ TRUE: list[tuple[str, Check]] = [
     ("significance", checks.diebold_mariano_is_that_of_statsmodels),
     ("regression", checks.a_walked_regression_sees_no_outcome),
     ("scores", checks.scores_are_those_of_scoringrules),
+    ("scores", checks.quantiles_are_scored_as_scoringrules_does),
     ("scores", checks.claims_are_those_of_scipy),
     ("scores", checks.blocks_are_disjoint),
     ("regimes", checks.regimes_know_no_future),
     ("evidence", checks.evidence_is_by_definition),
+    ("breakdown", checks.parts_are_by_definition),
     ("paired", checks.resampled_rows_stay_together),
 ]
 
@@ -113,6 +115,18 @@ FAULTS = [
         checks.regimes_know_no_future,
     ),
     Fault(
+        "quantiles count alike, however they lie", "scores", "@ np.diff(middles)",
+        "@ np.full(len(places), 1 / len(places))", checks.quantiles_are_scored_as_scoringrules_does,
+    ),
+    Fault(
+        "a pinball loss is turned round", "scores", "np.maximum(places * error, (places - 1.0) * error)",
+        "np.maximum((1.0 - places) * error, -places * error)", checks.quantiles_are_scored_as_scoringrules_does,
+    ),
+    Fault(
+        "parts are held against sigma itself", "breakdown", "quasi_likelihood(y[known], rows.har[known])",
+        "quasi_likelihood(y[known], rows.sigma[known])", checks.parts_are_by_definition,
+    ),
+    Fault(
         "coverage is counted on the bar before", "evidence",
         "y, lower, upper = track.outcome[rows], both", "y, lower, upper = track.outcome[rows - 1], both",
         checks.evidence_is_by_definition,
@@ -122,12 +136,12 @@ FAULTS = [
         checks.evidence_is_by_definition,
     ),
     Fault(
-        "seeds are all the ensemble", "evidence", "y, one, b) for number", "y, members.mean(axis=1), b) for number",
-        checks.evidence_is_by_definition,
+        "seeds are all the ensemble", "breakdown", "Rows(rows.y, one, rows.base", "Rows(rows.y, rows.f, rows.base",
+        checks.parts_are_by_definition,
     ),
     Fault(
-        "age is counted from the first candle", "evidence", "- track.trained_through[track.rows]",
-        "- track.timestamp[0]", checks.evidence_is_by_definition,
+        "age is counted from the first candle", "breakdown", "- track.trained_through[track.rows]",
+        "- track.timestamp[0]", checks.parts_are_by_definition,
     ),
     Fault(
         "each column is drawn for itself", "paired", "(column[starts + block] - column[starts])",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from markets.candles import FloatArray
 from models.evidence import bounds_of, forecast_evidence
 from models.forecasts import Forecasts, ForecastSeries
 from models.paired import Gain, block_bars, compare_forecasts, compare_tracks
+from models.significance import holm
+from models.skill import skill_error, skill_score
 from models.track import track_of
 
 MARKET = planted_market(3000, seed=12, trend=0.2)
@@ -57,12 +60,22 @@ def test_an_echo_of_the_last_return_is_told() -> None:
     """A forecast that repeats the last return correlates with it by 1, and with the next far less."""
     returns = np.append(0.0, np.diff(np.log(MARKET.candles.close)))
     found = forecast_evidence(track_of(MARKET, forecasts(returns)))
-    assert found.echoes[0] == pytest.approx(1.0)
+    assert found.echoes[0].value == pytest.approx(1.0)
     assert abs(found.skill.information_coefficient) < 0.3
     assert found.price_ratio > 1.1
     still = forecast_evidence(track_of(MARKET, forecasts(np.zeros(3000))))
     assert still.price_ratio == 1.0
-    assert math.isnan(still.echoes[0])
+    assert math.isnan(still.echoes[0].value)
+
+
+def test_the_bands_of_echoes_hold_what_they_say() -> None:
+    """Of forecasts that know nothing of past returns about 95 % of the correlations lie within their bands."""
+    track, within = track_of(MARKET, forecasts(ORACLE)), []
+    for seed in range(40):
+        noise = np.random.default_rng([seed, 3]).standard_normal(3000)
+        echoes = forecast_evidence(replace(track, mean=np.where(np.arange(3000) < 300, np.nan, 0.001 * noise))).echoes
+        within += [abs(one.value) < 1.96 * one.error for one in echoes]
+    assert 0.9 <= np.mean(within) <= 0.99
 
 
 def test_verdicts() -> None:
@@ -80,6 +93,96 @@ def test_verdicts() -> None:
     assert "no naive forecast" not in zero
     nothing = replace(a_track(), mean=np.full(1600, np.nan))
     assert forecast_evidence(nothing).verdict.startswith("No verdict: 0 forecasts")
+
+
+def test_skill_that_a_regression_has_too_is_no_plain_skill() -> None:
+    """Half of what an autoregression knows is evident skill, and the verdict begins with who has more of it."""
+    random, returns = np.random.default_rng(5), np.zeros(3000)
+    for t in range(1, 3000):
+        returns[t] = 0.3 * returns[t - 1] + 0.005 * random.standard_normal()
+    track = track_of(MARKET, forecasts(ORACLE))
+    track = replace(track, close=20_000.0 * np.exp(np.cumsum(returns)), oracle=None, quantiles=None, levels=())
+    half = np.where(np.arange(3000) < 300, np.nan, 0.1 * returns)
+    found = forecast_evidence(replace(track, mean=half))
+    assert found.skill.evident
+    assert found.skill.beaten_by == ("AR", "HAR", "ridge on lags")
+    assert found.verdict.startswith("Skill, but no more than AR, HAR, ridge on lags: squared error")
+    assert "ridge on lags did better (AR" in found.verdict
+    assert "by more than luck)" in found.verdict
+    whole = forecast_evidence(replace(track, mean=3.0 * half))
+    assert whole.skill.beaten_by == ()
+    assert whole.verdict.startswith("Skill: squared error")
+
+
+def test_the_verdict_says_what_sigma_is_worth() -> None:
+    """A sigma of half the size is named as worse than HAR, a fair one as not to be told from it, with the p-value."""
+    fair, narrow = (forecast_evidence(track_of(MARKET, forecasts(ORACLE, sigma=s))).verdict for s in (0.0065, 0.003))
+    assert "sigma is worse than HAR with leverage (QLIKE +" in narrow
+    assert "Diebold-Mariano p < 0.001)" in narrow
+    assert "sigma cannot be told from HAR with leverage" in fair or "sigma is better than HAR" in fair
+
+
+def test_errors_of_skill_hold_what_they_say() -> None:
+    """Of 300 forecasts of known worth, skill lies within 1.96 of its errors of the truth in about 95 %."""
+    within = 0
+    for seed in range(300):
+        random = np.random.default_rng([seed, 4])
+        known = 0.2 * random.standard_normal(1500)
+        y = known + random.standard_t(6, 1500) * np.sqrt(4.0 / 6.0)
+        within += abs(skill_score(y, known, 0.0 * y) - 0.04 / 1.04) < 1.96 * skill_error(y, known, 0.0 * y)
+    assert 0.91 <= within / 300 <= 0.985
+
+
+def test_parts_are_tested_as_many() -> None:
+    """The p-values of parts are adjusted within their kind: the least of three counts three times."""
+    parts = forecast_evidence(track_of(MARKET, forecasts(ORACLE))).regimes
+    assert [one.adjusted_p for one in parts] == holm([one.clark_west_p for one in parts])
+    assert max(one.adjusted_p for one in parts) >= max(one.clark_west_p for one in parts)
+    assert all(0.0 < one.skill_error < 0.1 and one.information_coefficient_error > 0.0 for one in parts)
+    assert all(0.8 < one.coverage < 1.0 and one.qlike_gain_error > 0.0 for one in parts)
+    seeds = forecast_evidence(a_track()).seeds
+    assert all(math.isnan(one.coverage) and math.isnan(one.qlike_gain) for one in seeds)
+
+
+def test_an_interval_without_an_end_holds_nothing() -> None:
+    """Infinite intervals are counted apart: coverage, width and score are those of the others."""
+    track = a_track()
+    assert track.quantiles is not None
+    endless = np.zeros(1600, dtype=np.bool_)
+    endless[500:900] = True
+    bounds = np.where(endless[:, None], [-np.inf, np.inf], track.quantiles)
+    before, after = (forecast_evidence(replace(track, quantiles=one)).coverage[0] for one in (track.quantiles, bounds))
+    rows = np.setdiff1d(track.rows, np.flatnonzero(endless))
+    held = np.abs(track.outcome[rows] - track.mean[rows]) <= 0.01
+    assert (before.infinite, after.infinite) == (0.0, pytest.approx(400 / 1199))
+    assert after.coverage == held.mean()
+    assert after.width == pytest.approx(0.02)
+    assert math.isfinite(after.score)
+    all_endless = forecast_evidence(replace(track, quantiles=np.full((1600, 2), [-np.inf, np.inf]))).coverage[0]
+    assert all_endless.infinite == 1.0
+    assert math.isnan(all_endless.coverage)
+
+
+def test_learned_quantiles_are_scored_as_such() -> None:
+    """A skewed forecast said by its quantiles scores better than the normal distribution that is as wide."""
+    track, levels = track_of(MARKET, forecasts(ORACLE)), (0.05, 0.25, 0.5, 0.75, 0.95)
+    random, shape = np.random.default_rng(6), gamma_quantiles(levels)
+    returns = 0.005 * (random.gamma(1.0, 1.0, 3000) - 1.0)
+    track = replace(track, close=20_000.0 * np.exp(np.cumsum(returns)), oracle=None, levels=levels)
+    sigma = np.full(3000, 0.005 * (shape[-1] - shape[0]) / (2.0 * 1.6448536))
+    said = replace(track, mean=0.0 * track.mean, sigma=sigma, quantiles=np.tile(0.005 * shape, (3000, 1)))
+    normal = np.array([0.0 + NormalDist().inv_cdf(one) for one in levels]) * sigma[:, None]
+    skewed, plain = (forecast_evidence(replace(said, quantiles=one)).volatility for one in (said.quantiles, normal))
+    assert skewed is not None
+    assert plain is not None
+    assert skewed.crps_levels == 5
+    assert skewed.crps < 0.97 * plain.crps
+    assert skewed.naive_crps == plain.naive_crps
+
+
+def gamma_quantiles(levels: tuple[float, ...]) -> FloatArray:
+    """The quantiles of an exponential variable less its mean."""
+    return -np.log1p(-np.array(levels)) - 1.0
 
 
 def test_a_better_sigma_is_told_from_a_worse_one() -> None:
