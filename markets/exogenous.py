@@ -113,7 +113,8 @@ class Exogenous:
         count = (last - first).astype(np.float64)
         means: dict[str, FloatArray] = {}
         for name, values in self.values.items():
-            shift = float(values.mean())
+            # A row of the beginning, so that later rows move no earlier mean.
+            shift = float(values[self._order[0]])
             sums = np.concatenate(([0.0], np.cumsum(values[self._order] - shift)))
             means[name] = np.full(len(times), np.nan)
             np.divide(sums[last] - sums[first], count, out=means[name], where=count > 0)

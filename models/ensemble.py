@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 
-from markets.candles import FloatArray, IntArray
+from markets.candles import BoolArray, FloatArray, IntArray
 from models.fitted import TrainedNetwork
 from models.forecasts import Forecast, ForecastSeries
+from models.members import Members
 from models.parameters import FeatureParams, LSTMParams
 
 _SCALED = ("mean", "sigma", "quantile")
@@ -23,6 +25,11 @@ class SymbolModel:
     bar: int
     trained_through: int
     members: tuple[TrainedNetwork, ...]
+
+    @cached_property
+    def together(self) -> Members:
+        """The members side by side, for one bar after another."""
+        return Members(self.members)
 
 
 # Ensembles in the order of time, each with the open of its first bar, UTC nanoseconds.
@@ -38,14 +45,19 @@ class Ensembles:
     symbols: Mapping[str, Successors]
 
 
-def combine(members: Sequence[FloatArray], volatility: FloatArray, params: LSTMParams) -> FloatArray:
+def combine(members: Sequence[FloatArray] | FloatArray, volatility: FloatArray, params: LSTMParams) -> FloatArray:
     """The columns `params.outputs` of an ensemble, shape (rows, columns): the mean over its members.
 
     `members`: the columns of each network; mean, sigma and quantiles in trailing volatilities there, log returns here.
     """
-    columns: FloatArray = np.mean(members, axis=0)
-    scaled = np.array([name.split()[0] in _SCALED for name in params.outputs])
-    return np.where(scaled, columns * volatility[:, None], columns)
+    columns: FloatArray = np.add.reduce(np.asarray(members), axis=0) / len(members)
+    return np.where(_scaled(params.outputs), columns * volatility[:, None], columns)
+
+
+@cache
+def _scaled(outputs: tuple[str, ...]) -> BoolArray:
+    """Which columns are in trailing volatilities."""
+    return np.array([name.split()[0] in _SCALED for name in outputs])
 
 
 def make_series(
@@ -76,7 +88,7 @@ def make_series(
     )
 
 
-def make_forecast(members: Sequence[FloatArray], volatility: float, params: LSTMParams) -> Forecast:
+def make_forecast(members: Sequence[FloatArray] | FloatArray, volatility: float, params: LSTMParams) -> Forecast:
     """The forecast of one ensemble for one bar, from one row of columns of each member."""
     row = combine(members, np.array([volatility]), params)[0].tolist()
     named = dict(zip(params.outputs, row, strict=True))

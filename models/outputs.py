@@ -11,15 +11,17 @@ import numpy as np
 from markets.candles import FloatArray
 from models.parameters import LSTMParams
 
+Figure = float | FloatArray
+
 
 def read_values(
-    values: FloatArray, base: FloatArray, params: LSTMParams, deviation: float, slope: float, tail: float
+    values: FloatArray, base: FloatArray, params: LSTMParams, deviation: Figure, slope: Figure, tail: Figure
 ) -> FloatArray:
     """The columns `params.outputs` of some rows, from raw values (rows, values) and the log variance base (rows,).
 
     Mean, sigma and quantiles are in trailing volatilities. `deviation`: sigma where none is learned.
     `slope`: the mean next return per unit of a score that is no return (barrier, position). `tail`: the
-    degrees of freedom of a Student t.
+    degrees of freedom of a Student t. Each of the three is one number for all rows, or one a row.
     """
     first = values[:, 0]
     rows = np.ones(len(values))

@@ -33,6 +33,10 @@ def _read_embargo(value: Any) -> Any:
     return value if value == "auto" else str(parse_quantity(value, DURATIONS, positive=False))
 
 
+# What some outputs say besides mean and sigma.
+_MORE = {"student": ("degrees_of_freedom",), "barrier": ("up_probability",), "position": ("position",)}
+
+
 class FeatureParams(Parameters):
     """What the network is shown at each bar, and how it is scaled.
 
@@ -201,13 +205,9 @@ class LSTMParams(Parameters):
     @property
     def outputs(self) -> tuple[str, ...]:
         """The columns of what a network says of a row: `mean` and `sigma`, and what its output has besides."""
-        more: dict[str, tuple[str, ...]] = {
-            "student": ("degrees_of_freedom",),
-            "quantiles": tuple(f"quantile {level:g}" for level in self.levels),
-            "barrier": ("up_probability",),
-            "position": ("position",),
-        }
-        return ("mean", "sigma", *more.get(self.output, ()))
+        if self.output == "quantiles":
+            return ("mean", "sigma", *(f"quantile {level:g}" for level in self.levels))
+        return ("mean", "sigma", *_MORE.get(self.output, ()))
 
 
 class WalkForwardParams(Parameters):

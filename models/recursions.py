@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
+from operator import mul
 
 from models.forecasts import Bar
 
@@ -163,7 +164,8 @@ class Window:
         mean = self.mean(value) - value
         if math.isnan(mean):
             return mean
-        spread = math.sqrt(sum((one - value - mean) ** 2 for one in self.values) / len(self.values))
+        apart = [one - value - mean for one in self.values]
+        spread = math.sqrt(sum(map(mul, apart, apart)) / len(apart))
         return -mean / spread if spread > 0.0 else 0.0
 
 

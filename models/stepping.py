@@ -15,7 +15,7 @@ from models.forecasts import Bar
 from models.inputs import COLUMNS, Inputs
 from models.parameters import FeatureParams, LSTMParams
 from models.recursions import Volatility
-from models.variance import LEAST_VOLATILITY, BaseColumns, relative_columns
+from models.variance import LEAST_VOLATILITY, BaseColumns, base_columns, relative_columns
 
 
 class FeatureStepper:
@@ -36,7 +36,7 @@ class FeatureStepper:
         over_tail = [column for column in self.columns if column.kind.step is None]
         self._tail = _Tail(max((column.memory for column in over_tail), default=0), self.bar, self.needs)
         self._steps = [self._stepped(column) for column in self.columns]
-        self._started = [False] * len(self.columns)
+        self._started, self._whole = [False] * len(self.columns), False
         self._last: int | None = None
 
     def step(self, bar: Bar) -> FloatArray:
@@ -49,17 +49,21 @@ class FeatureStepper:
             raise DataError(bar.symbol, f"is shown a bar without {missing[0]}", fix="put it into Bar.known")
         self._last = bar.timestamp
         self._tail.append(bar)
-        row = np.array([step(bar) for step in self._steps])
+        row = [step(bar) for step in self._steps]
         self._check(bar, row)
-        return row
+        return np.array(row)
 
-    def _check(self, bar: Bar, row: FloatArray) -> None:
+    def _check(self, bar: Bar, row: Sequence[float]) -> None:
         """Raises DataError where a feature that had a value has none any more."""
-        for number, finite in enumerate(np.isfinite(row).tolist()):
+        if self._whole and math.isfinite(sum(row)):
+            return
+        for number, value in enumerate(row):
+            finite = math.isfinite(value)
             if self._started[number] and not finite:
                 problem = f"is {row[number]} at {utc(bar.timestamp)} UTC"
                 raise DataError(f"feature {self.columns[number].name}", problem, fix="other data, or mend it")
             self._started[number] = finite
+        self._whole = all(self._started)
 
     def _stepped(self, column: Column) -> Callable[[Bar], float]:
         if column.kind.step is not None:
@@ -86,9 +90,11 @@ class SampleStepper:
 
     def __init__(self, features: FeatureParams, model: LSTMParams, bar: int) -> None:
         self._features = FeatureStepper(parse_columns(features.columns), bar)
+        self.needs = self._features.needs
         relative = [column.kind.relative for column in self._features.columns]
         self._relative = np.array(relative) & (features.units == "volatility")
-        self._model = model
+        self._units = np.ones(len(relative))
+        self._model, self._without_base = model, base_columns(model) == 0
         self.reset()
 
     def reset(self) -> None:
@@ -100,10 +106,15 @@ class SampleStepper:
     def step(self, bar: Bar) -> Shown:
         """What is shown at the close of a bar; NaN during the warm-up."""
         row, volatility = self._features.step(bar), self._volatility(bar)
-        units = np.where(self._relative, volatility, 1.0 if volatility == volatility else math.nan)
+        if volatility != volatility:
+            row = np.full(len(row), math.nan)
+        self._units[self._relative] = volatility
+        shown: FloatArray = row.astype(np.float32) / self._units
+        if self._without_base:
+            return Shown(shown.astype(np.float32), volatility)
         columns = self._base.step(bar.high, bar.low, bar.close)[None]
         base = relative_columns(columns, np.array([volatility]), self._model)[0]
-        return Shown(np.concatenate((row.astype(np.float32) / units, base)).astype(np.float32), volatility)
+        return Shown(np.concatenate((shown, base)).astype(np.float32), volatility)
 
 
 class _Tail:

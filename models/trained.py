@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from foundation.errors import DataError, suggestion
 from markets.candles import FloatArray, duration, utc
+from markets.exogenous import Exogenous
+from markets.live_series import Published
 from markets.market import Market
 from models.cache import FoldJob
 from models.calibration import CalibrationParams, with_intervals
@@ -17,7 +19,7 @@ from models.ensemble import Ensembles, SymbolModel, make_series
 from models.fitted import TrainedNetwork
 from models.forecasts import Bar, Forecast, Forecasts, ForecastSeries
 from models.jobs import train_jobs
-from models.live import LiveForecasters
+from models.live import NO_SERIES, LiveForecasters
 from models.parameters import FeatureParams, LSTMParams
 from models.pooling import PooledJob, plan_whole
 from models.samples import Sample, build_sample
@@ -29,18 +31,28 @@ class TrainedModel:
     """One ensemble per symbol. It forecasts bars later than its training only, and never learns again.
 
     `forecasts` answers for whole markets; `forecast` is the same, stepped bar by bar (a Forecaster):
-    see LiveForecaster. `calibration` says how intervals are made; it is no part of what is saved.
+    see LiveForecaster. `calibration` says how intervals are made, `joined` which series from outside are joined to the
+    bars of a symbol that do not bring them, with the rows known so far; neither is part of what is saved.
     """
 
     features: FeatureParams
     model: LSTMParams
     symbols: Mapping[str, SymbolModel]
     calibration: CalibrationParams | None = None
+    joined: Mapping[str, Sequence[Exogenous]] = field(default_factory=lambda: NO_SERIES)
 
     @cached_property
     def _live(self) -> LiveForecasters:
         models = {symbol: ((0, one),) for symbol, one in self.symbols.items()}
-        return LiveForecasters(models, self.features, self.model, self.calibration)
+        return LiveForecasters(models, self.features, self.model, self.calibration, self.joined)
+
+    def joining(self, *markets: Market) -> TrainedModel:
+        """The same model, with the series that are joined to some markets, for `forecast` bar by bar."""
+        return replace(self, joined={**self.joined, **{market.symbol: market.exogenous for market in markets}})
+
+    def publish(self, row: Published, symbol: str | None = None) -> None:
+        """Hands in a row of a joined series as it becomes public; see LiveForecasters."""
+        self._live.publish(row, symbol)
 
     def forecasts(self, markets: Market | Sequence[Market]) -> Forecasts:
         """The forecasts for all bars of some markets that are later than the training.
@@ -126,7 +138,7 @@ def train_model(
         symbol: SymbolModel(sample.bar, through[symbol], one)
         for (symbol, sample), one in zip(samples.items(), members, strict=True)
     }
-    return TrainedModel(features, model, trained)
+    return TrainedModel(features, model, trained, joined={one.symbol: one.exogenous for one in as_list(markets)})
 
 
 def _train_pool(

@@ -190,8 +190,10 @@ def walk_forward_models(
     to on these bars.
     """
     model, features, walk = model or LSTMParams(), features or FeatureParams(), walk or WalkForwardParams()
-    made = _walk(as_list(markets), model, features, walk, member_seeds(seed, walk.seeds), workers, cache)
-    return LiveForecasters(made.models, features, model, calibration)
+    listed = as_list(markets)
+    made = _walk(listed, model, features, walk, member_seeds(seed, walk.seeds), workers, cache)
+    joined = {market.symbol: market.exogenous for market in listed}
+    return LiveForecasters(made.models, features, model, calibration, joined)
 
 
 def plan_folds(
