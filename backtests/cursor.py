@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from functools import cache
 from typing import Any, NoReturn, cast
@@ -33,8 +34,16 @@ class CursorLine:
         value: float = self.array[self._cursor.at + ago]
         return value
 
+    def __setitem__(self, ago: int, value: float) -> None:
+        self.array = unshared(self.array)
+        super().__setitem__(ago, value)  # type: ignore[misc]
+
     def __len__(self) -> int:
         return self._cursor.at + 1
+
+    def get(self, ago: int = 0, size: int = 1) -> Any:
+        """Some values in a row, up to `ago` bars from here."""
+        return unshared(super().get(ago, size))  # type: ignore[misc]
 
     def _stays(self, place: int) -> NoReturn:
         raise CrossgateError('a line cannot be moved by hand in the fast loop; use Cerebro(loop="stock")')
@@ -65,6 +74,11 @@ def step_off(lines: Iterable[Any]) -> None:
         cursor = line.__dict__.pop("_cursor")
         line.__class__ = type(line).__bases__[1]
         line._idx, line.lencount = cursor.at, cursor.at + 1
+
+
+def unshared(values: Any) -> Any:
+    """Values as they are, or a copy of those in somebody else's memory."""
+    return array("d", values.tobytes()) if isinstance(values, memoryview) else values
 
 
 def lines_of(iterator: Any) -> list[Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from array import array
+from functools import cached_property
 from typing import Any
 
 import backtrader as bt
 import numpy as np
 from numpy.typing import NDArray
 
+from backtests.cursor import unshared
 from foundation.errors import ParameterError
 from markets.market import Market
 
@@ -40,10 +42,12 @@ class CandleFeed(bt.feed.DataBase):
         self._compression = self.p.compression = minutes
         self._stamps = market.candles.timestamp
         self._cursor = 0
+        # Whether lines that are filled at once are the candles themselves, which nobody writes to, or copies.
+        self.shares = False
         # Found at once, where Backtrader looks for a line by its name in three places.
         self.__dict__.update({name: getattr(self.lines, name) for name in self.getlinealiases()})
 
-    @property
+    @cached_property
     def days(self) -> NDArray[np.float64]:
         """The opens of all bars as Backtrader counts time, in days."""
         return np.asarray(self.market.candles.timestamp / _DAY + _EPOCH_DAYS)
@@ -63,9 +67,14 @@ class CandleFeed(bt.feed.DataBase):
         self._cursor = len(self._stamps)
         for name, values in self._columns().items():
             line = getattr(self.lines, name)
-            line.array = array("d", np.ascontiguousarray(values, dtype=np.float64).tobytes())
+            line.array = memoryview(values) if self.shares else array("d", values.tobytes())
             line.extension = 0
         self.home()
+
+    def unshare(self) -> None:
+        """Lines that are the candles themselves become copies, which may be written to and lengthened."""
+        for line in self.lines.lines:
+            line.array = unshared(line.array)
 
     def advance(self, size: int = 1, datamaster: Any = None, ticks: bool = True) -> None:
         """One bar on, without the tick attributes that only replaying needs."""
@@ -82,6 +91,6 @@ class CandleFeed(bt.feed.DataBase):
     def _columns(self) -> dict[str, Any]:
         candles = self.market.candles
         columns = {name: getattr(candles, name) for name in ("open", "high", "low", "close", "volume")}
-        columns["openinterest"] = np.zeros(len(candles))
+        columns["openinterest"] = np.broadcast_to(np.zeros(1), len(candles))
         columns["datetime"] = self.days
         return columns

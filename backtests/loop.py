@@ -40,6 +40,9 @@ class Cerebro(bt.Cerebro):
             raise ParameterError("loop", "is not known", value=self.p.loop, fix=f"allowed: {', '.join(LOOPS)}")
         if isinstance(self._broker, FuturesBroker):
             self._broker.sleeps = self.p.loop == "fast"
+        for data in self.datas:
+            if isinstance(data, CandleFeed):
+                data.shares = self.p.loop == "fast"
         return super().runstrategies(iterstrat, predata)
 
     def _runonce(self, runstrats: list[Any]) -> None:
@@ -48,7 +51,7 @@ class Cerebro(bt.Cerebro):
             return
         reason = self._needs_stock(runstrats)
         if reason:
-            self._warn(reason)
+            self._leave_to_stock(reason)
             super()._runonce(runstrats)
             return
         for strategy in runstrats:
@@ -67,11 +70,13 @@ class Cerebro(bt.Cerebro):
 
     def _runnext(self, runstrats: list[Any]) -> None:
         if self.p.loop == "fast":
-            self._warn("runonce, preload, exactbars, live, or an indicator that has to be called bar by bar")
+            self._leave_to_stock("runonce, preload, exactbars, live, or an indicator that has to be called bar by bar")
         super()._runnext(runstrats)
 
-    @staticmethod
-    def _warn(reason: str) -> None:
+    def _leave_to_stock(self, reason: str) -> None:
+        for data in self.datas:
+            if isinstance(data, CandleFeed):
+                data.unshare()
         text = f'Backtrader\'s own loop runs this, for: {reason}; Cerebro(loop="stock") says so without this warning'
         warnings.warn(text, StockLoopWarning, stacklevel=6)
 
@@ -95,8 +100,8 @@ class Cerebro(bt.Cerebro):
         for strategy in runstrats:
             strategy.reset()
             for line in lines_of(strategy):
-                line.array = array("d", [float("nan")]) * rows
-            strategy.lines.datetime.array = self.datas[0].lines.datetime.array
+                shared = line is strategy.lines.datetime
+                line.array = self.datas[0].lines.datetime.array if shared else array("d", [float("nan")]) * rows
             lines += lines_of(strategy)
             for indicator in strategy.getindicators():
                 lines += lines_of(indicator)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import operator
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import backtrader as bt
@@ -16,7 +16,7 @@ import numpy as np
 from backtrader import functions, linebuffer, lineiterator
 from backtrader.indicators import basicops
 
-from backtests.cursor import lines_of
+from backtests.liveness import let_go_after
 from backtests.recurrences import exact_means, last_nonzero, smoothed, window_extremes
 from markets.candles import FloatArray
 
@@ -24,30 +24,24 @@ Twin = Callable[[Any, int, int], bool]
 
 
 def work_out(strategy: Any) -> None:
-    """All indicators of a strategy over all bars, as its `_once` does; feeds and indicators are left before bar one."""
-    rows = strategy._clock.buflen()
-    for indicator in strategy.getindicators():
-        _once(indicator)
+    """All indicators of a strategy over all bars, as its `_once` does; feeds and indicators are left before bar one.
+
+    Lines inside an indicator do not move with the bars: each is emptied when all that stands on it is known.
+    """
+    rows, indicators = strategy._clock.buflen(), strategy.getindicators()
+    done = let_go_after(indicators)
+    for indicator in indicators:
+        _once(indicator, done)
     for observer in strategy.getobservers():
         observer.forward(size=rows)
-    for moved in (*strategy.datas, *strategy.getindicators(), *strategy.getobservers()):
+    for moved in (*strategy.datas, *indicators, *strategy.getobservers()):
         moved.home()
-    for indicator in strategy.getindicators():
-        _let_go(indicator)
 
 
-def _let_go(indicator: Any) -> None:
-    """Empties the lines inside an indicator: they do not move with the bars, and all that stands on them is known."""
-    for inner in indicator.getindicators():
-        for line in lines_of(inner):
-            del line.array[:]
-        _let_go(inner)
-
-
-def _once(indicator: Any) -> None:
+def _once(indicator: Any, done: Mapping[int, list[Any]]) -> None:
     kind = type(indicator)._once
     if kind is lineiterator.LineIterator._once:
-        _once_of_indicator(indicator)
+        _once_of_indicator(indicator, done)
     elif kind is linebuffer.LineActions._once:
         _lengthen(indicator, indicator._clock.buflen())
         indicator.home()
@@ -55,14 +49,27 @@ def _once(indicator: Any) -> None:
         indicator.oncebinding()
     else:
         indicator._once()
+        for inner in _inside(indicator):
+            _let_go(inner, done)
+    _let_go(indicator, done)
 
 
-def _once_of_indicator(indicator: Any) -> None:
+def _let_go(indicator: Any, done: Mapping[int, list[Any]]) -> None:
+    for line in done.get(id(indicator), ()):
+        del line.array[:]
+
+
+def _inside(indicator: Any) -> Iterator[Any]:
+    for inner in indicator.getindicators():
+        yield from (inner, *_inside(inner))
+
+
+def _once_of_indicator(indicator: Any, done: Mapping[int, list[Any]]) -> None:
     rows = indicator._clock.buflen()
     for line in indicator.lines.lines:
         _lengthen(line, rows)
     for inner in indicator.getindicators():
-        _once(inner)
+        _once(inner, done)
     for moved in (*indicator.datas, *indicator.getindicators(), indicator):
         moved.home()
     _fill(indicator)
@@ -88,7 +95,7 @@ def _fill(indicator: Any) -> None:
 
 def _line(one: Any) -> FloatArray:
     """The values of a line, or of the first of several, as an array that shares its memory."""
-    return np.frombuffer(one.array, dtype=np.float64)
+    return np.asarray(one.array, dtype=np.float64)
 
 
 def _values(one: Any, start: int, end: int) -> FloatArray | float | None:

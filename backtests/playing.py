@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from backtests import layout, records
+from backtests.bars import BarSource, BarWindow
 from backtests.exchange import play_and_record
 from backtests.parameters import AccountParams, CostParams
 from backtests.passing import play_on
@@ -39,9 +40,8 @@ class Playing:
         count, bars = len(markets), len(markets[0].candles)
         self.account, self.bar_count = account, bars
         self.positions = np.zeros(count, dtype=records.POSITION)
-        rows = [records.bar_records(market, costs.impact_window) for market in markets]
-        self.bars = rows[0][np.newaxis] if count == 1 else np.stack(rows)
-        self.finer = records.finer_records(markets, self.bars)
+        self.window = BarWindow(BarSource(markets, costs.impact_window))
+        self.bars, self.finer = self.window.records, self.window.source.finer
         self.contracts = np.concatenate([records.contract_record(market.contract) for market in markets])
         self.settings = records.settings_record(terms, costs)
         self.history = np.zeros(bars, dtype=records.HISTORY)
@@ -56,6 +56,8 @@ class Playing:
         """Plays bar `i`, or passes over it and those after it; whether anything was filled, paid or ended."""
         if i >= self.bar_count:
             raise CrossgateError(f"a feed has delivered more than the {self.bar_count:,} bars of its market")
+        end = min(i + self.stride, self.bar_count)
+        self.window.reach(i, end)
         if not self.sleeps:
             play_and_record(
                 self.account, self.positions, self.orders, self.bars, i, self.settings,
@@ -63,7 +65,6 @@ class Playing:
             )  # fmt: skip
             self.wake = i + 1
             return bool(self.account["events"][0])
-        end = min(i + self.stride, self.bar_count)
         self.wake = play_on(
             self.account, self.positions, self.orders, self.bars, i, end, self.settings,
             self.contracts, self.fills, self.payments, self.finer, self.history, self.position_history,

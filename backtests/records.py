@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from backtests.impact import checked_impact_units
 from backtests.parameters import AccountParams, CostParams
 from foundation.errors import ParameterError
 from markets.contract import METHODS, Contract
-from markets.market import Market
 
 Records = npt.NDArray[Any]
 # One record of such an array; its fields are known to compiled code only.
@@ -65,8 +62,6 @@ ABOVE_TIER, SHRUNK_TIER, LIQUIDATED, SHRUNK_MARKET = range(15, 19)
 BINANCE, CLOSING_FEE, BYBIT, BITMEX = range(len(METHODS))
 MARGINS = ("isolated", "cross")
 MOST_BRACKETS = 48
-# How many bars' records fit in a processor's cache.
-AT_ONCE = 4096
 INTRABAR = ("adverse", "favourable", "nearer_extreme")
 LIMIT_FILL = ("touch", "through")
 
@@ -161,48 +156,6 @@ class Desk(NamedTuple):
     fills: Records
     payments: Records
     finer: Records
-
-
-def bar_records(market: Market, impact_bars: int = 0, room: Records | None = None) -> Records:
-    """The bars of a market with mark prices and funding rates, one BAR record a candle.
-
-    `impact_bars`: over how many closed bars the market impact is measured; 0 leaves it out. `room`: zeros to write to.
-    """
-    candles, (mark, _), funding = market.candles, market.mark_bars(), market.funding_bars()
-    columns = {name: getattr(candles, name) for name in ("open", "high", "low", "close")}
-    columns |= {f"mark_{name}": mark[:, k] for k, name in enumerate(("open", "high", "low", "close"))}
-    columns |= {"funding_open": funding[0], "funding_inside": funding[1], "blocked": candles.touched}
-    columns["funded"] = (funding[0] != 0.0) | (funding[1] != 0.0)
-    if impact_bars:
-        columns["impact"] = checked_impact_units(candles, impact_bars)
-    bars = np.zeros(len(candles), dtype=BAR) if room is None else room
-    for part in parts_of(len(bars)):
-        for name, values in columns.items():
-            bars[name][part] = values[part]
-    return bars
-
-
-def parts_of(count: int) -> Iterator[slice]:
-    """Some bars at a time, so that records are in a processor's cache until all of their fields are read or written."""
-    yield from (slice(first, first + AT_ONCE) for first in range(0, count, AT_ONCE))
-
-
-def finer_records(markets: Sequence[Market], bars: Records) -> Records:
-    """The finer bars of all markets in one FINER array; writes into `bars`, one row a market, where theirs are."""
-    parts, first = [], 0
-    for market, row in zip(markets, bars, strict=True):
-        if market.finer is None:
-            continue
-        finer, (at, counts) = market.finer, market.finer_bars()
-        row["finer_first"][counts] = first + at[counts]
-        row["finer_count"][counts] = market.candles.bar // finer.bar
-        part = np.zeros(len(finer), dtype=FINER)
-        for name in ("open", "high", "low"):
-            part[name] = getattr(finer, name)
-        part["mark_high"], part["mark_low"] = market.finer_marks()
-        parts.append(part)
-        first += len(part)
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=FINER)
 
 
 def contract_record(contract: Contract) -> Records:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backtests.records import BAR, Records, bar_records, contract_record, finer_records, parts_of
+from backtests.bars import BarSource, parts_of
+from backtests.records import BAR, Records, contract_record
 from markets.candles import FloatArray, IntArray
 from markets.market import Market
 
@@ -42,13 +43,12 @@ class Scene(NamedTuple):
 
 
 def make_scene(markets: Sequence[Market], first: int, impact_bars: int = 0) -> Scene:
-    """The scene of markets with the same bars, played from row `first` on; `impact_bars` as in `bar_records`."""
+    """The scene of markets with the same bars, played from row `first` on; `impact_bars` as in BarSource."""
     bars = _room((len(markets), len(markets[0].candles)))
-    for k, market in enumerate(markets):
-        bar_records(market, impact_bars, bars[k])
-    finer = finer_records(markets, bars)
+    source = BarSource(markets, impact_bars)
+    source.write_all(bars)
     contracts = np.concatenate([contract_record(market.contract) for market in markets])
-    return scene_of(bars, finer, contracts, np.array([market.bars_per_year for market in markets]), first)
+    return scene_of(bars, source.finer, contracts, np.array([market.bars_per_year for market in markets]), first)
 
 
 def scene_of(bars: Records, finer: Records, contracts: Records, years: FloatArray, first: int) -> Scene:

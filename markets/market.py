@@ -106,16 +106,16 @@ class Market:
         """The market with these series from outside, besides those it has."""
         return replace(self, exogenous=(*self.exogenous, *series))
 
-    def mark_bars(self) -> tuple[FloatArray, BoolArray]:
-        """Mark prices on the candles' grid, shape (bars, 4): open, high, low, close; and a flag.
+    def mark_bars(self, rows: slice = slice(None)) -> tuple[FloatArray, BoolArray]:
+        """Mark prices on the candles' grid, or on some rows of it, shape (bars, 4): open, high, low, close; and a flag.
 
         Where the mark is missing, or its bars are longer than the candles, the last price stands
         in and the flag is True. Finer mark bars are joined into the candle that holds all of them.
         """
-        bars, mark = _prices(self.candles), self.mark
+        bars, mark = _prices(self.candles, rows), self.mark
         if mark is None or mark.bar > self.candles.bar or self.candles.bar % mark.bar:
             return bars, np.ones(len(bars), dtype=np.bool_)
-        joined, _, whole = _joined(self.candles, mark)
+        joined, _, whole = _joined(self.candles, mark, rows)
         bars[whole] = joined[whole]
         return bars, ~whole
 
@@ -151,18 +151,18 @@ class Market:
         high[stands_in], low[stands_in] = finer.high[stands_in], finer.low[stands_in]
         return high, low
 
-    def funding_bars(self) -> tuple[FloatArray, FloatArray]:
-        """Funding rates on the candles' grid: those stamped at a bar's open, those inside the bar."""
-        at_open, inside = np.zeros(len(self.candles)), np.zeros(len(self.candles))
+    def funding_bars(self, rows: slice = slice(None)) -> tuple[FloatArray, FloatArray]:
+        """Funding rates on the candles' grid, or on some rows of it: stamped at a bar's open; inside the bar."""
+        opens = self.candles.timestamp[rows]
+        at_open, inside = np.zeros(len(opens)), np.zeros(len(opens))
         if self.funding is None:
             return at_open, inside
-        stamps = self.funding.timestamp
-        row = np.searchsorted(self.candles.timestamp, stamps, side="right") - 1
-        held = (row >= 0) & (stamps < self.candles.timestamp[-1] + self.candles.bar)
-        on_open = held & (self.candles.timestamp[np.maximum(row, 0)] == stamps)
-        np.add.at(at_open, row[on_open], self.funding.rate[on_open])
-        within = held & ~on_open
-        np.add.at(inside, row[within], self.funding.rate[within])
+        held = slice(*np.searchsorted(self.funding.timestamp, (opens[0], opens[-1] + self.candles.bar)))
+        stamps, rates = self.funding.timestamp[held], self.funding.rate[held]
+        row = np.searchsorted(opens, stamps, side="right") - 1
+        on_open = opens[row] == stamps
+        np.add.at(at_open, row[on_open], rates[on_open])
+        np.add.at(inside, row[~on_open], rates[~on_open])
         return at_open, inside
 
     def funding_hole(self, start: int) -> tuple[int, int] | None:
@@ -184,25 +184,25 @@ class Market:
             raise DataError(f"{self.symbol} funding", f"has no settlement from {where}", fix=fix)
 
 
-def _prices(candles: Candles) -> FloatArray:
-    return np.column_stack((candles.open, candles.high, candles.low, candles.close))
+def _prices(candles: Candles, rows: slice = slice(None)) -> FloatArray:
+    return np.column_stack((candles.open[rows], candles.high[rows], candles.low[rows], candles.close[rows]))
 
 
-def _joined(candles: Candles, finer: Candles) -> tuple[FloatArray, IntArray, BoolArray]:
+def _joined(candles: Candles, finer: Candles, rows: slice = slice(None)) -> tuple[FloatArray, IntArray, BoolArray]:
     """Finer bars joined on the candles' grid: prices as in `mark_bars`, the first row of each, and where all are held.
 
     Prices are NaN where a candle is not held as a whole.
     """
-    parts = candles.bar // finer.bar
-    first = np.searchsorted(finer.timestamp, candles.timestamp)
+    parts, opens = candles.bar // finer.bar, candles.timestamp[rows]
+    first = np.searchsorted(finer.timestamp, opens)
     whole = first + parts <= len(finer)
-    whole &= finer.timestamp[np.minimum(first, len(finer) - 1)] == candles.timestamp
+    whole &= finer.timestamp[np.minimum(first, len(finer) - 1)] == opens
     at = first[whole]
     high, low = finer.high[at], finer.low[at]
     for part in range(1, parts):
         np.maximum(high, finer.high[at + part], out=high)
         np.minimum(low, finer.low[at + part], out=low)
-    joined = np.full((len(candles), 4), np.nan)
+    joined = np.full((len(opens), 4), np.nan)
     joined[whole] = np.column_stack((finer.open[at], high, low, finer.close[at + parts - 1]))
     return joined, first, whole
 

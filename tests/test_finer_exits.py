@@ -16,8 +16,9 @@ from simple_market import HOUR, START, contract, forecasts
 from test_against_witness import first_difference
 from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessFiner, WitnessOrder
 
-from backtests import AccountParams, CostParams, backtest
-from backtests.records import FINER, bar_records, finer_records
+from backtests import AccountParams, CostParams, backtest, records
+from backtests.bars import BarSource
+from backtests.records import FINER
 from markets.candles import Candles
 from markets.funding import Funding
 from markets.market import Market
@@ -247,8 +248,9 @@ def test_finer_records_hold_the_mark_where_it_is_known() -> None:
     )  # fmt: skip
     for mark, lows in ((None, plain.finer.low), (shifted, plain.finer.low + 1), (plain.candles, np.full(6, np.nan))):
         market = Market(plain.contract, plain.candles, mark, plain.funding, finer=plain.finer)
-        bars = np.stack([bar_records(market)])
-        rows = finer_records([market], bars)
+        source, bars = BarSource([market]), np.zeros((1, 3), dtype=records.BAR)
+        source.write_all(bars)
+        rows = source.finer
         np.testing.assert_array_equal(rows["mark_low"], lows)
         assert bars[0]["finer_first"].tolist() == [0, 2, 4]
         assert bars[0]["finer_count"].tolist() == [2, 2, 2]
@@ -258,8 +260,8 @@ def test_the_rows_of_several_markets_lie_one_after_the_other() -> None:
     """A market without finer candles has no rows; the next one's begin where the last one's end."""
     one = finer_market(CALM)
     bare = Market(one.contract, one.candles, None, one.funding)
-    bars = np.stack([bar_records(market) for market in (one, bare, one)])
-    rows = finer_records([one, bare, one], bars)
-    assert rows.dtype == FINER
+    source, bars = BarSource([one, bare, one]), np.zeros((3, 2), dtype=records.BAR)
+    source.write_all(bars)
+    assert source.finer.dtype == FINER
     assert bars["finer_first"].tolist() == [[0, 2], [0, 0], [4, 6]]
     assert bars["finer_count"].tolist() == [[2, 2], [0, 0], [2, 2]]
