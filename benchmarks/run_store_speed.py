@@ -24,6 +24,8 @@ from pathlib import Path
 import numpy as np
 
 from reports.catalogue import CATALOGUE
+from reports.fingerprints import write_fingerprints
+from reports.index import WATCHED
 
 RUNS, SECONDS = 10_000, 1.0
 WRITERS, EACH = 4, 50
@@ -46,7 +48,8 @@ def make_run(root: Path, name: str, seed: int) -> None:
     """A run folder with the files that a list looks at; it appears whole, as those of backtests do."""
     random = np.random.default_rng(seed)
     figures = {metric: round(float(value), 6) for metric, value in zip(CATALOGUE, random.normal(size=99), strict=False)}
-    record = {"name": name, "markets": {"BTCUSDT": "0" * 32}, "synthetic": False, "settlement": "USDT"}
+    record = {"name": f"run of {seed}", "markets": {"BTCUSDT": "0" * 32}, "synthetic": False, "settlement": "USDT"}
+    record |= {"bar_nanoseconds": 3_600_000_000_000, "first_bar": seed * 10**15, "last_bar": (seed + 1) * 10**15}
     verdict = {"rung": int(random.integers(1, 10)), "headline": "A headline.", "reason": "A reason.", "sure": True}
     scratch = root / f".{name}"
     scratch.mkdir()
@@ -56,6 +59,9 @@ def make_run(root: Path, name: str, seed: int) -> None:
         ("verdict.json", {"facts": {}, "verdict": verdict, "examination": None}),
     ):
         (scratch / file).write_text(json.dumps(content), "utf-8")
+    for file in WATCHED:
+        (scratch / file).write_text(file)
+    write_fingerprints(scratch, [path.name for path in scratch.iterdir()])
     scratch.rename(root / name)
 
 
@@ -91,7 +97,7 @@ def main() -> int:
         print(f"{'seconds of':42}{'the clock':>10}{'processors':>12}{'target':>8}")
         lists = (
             ("a list", ["runs", str(root)]),
-            ("a list, sorted and chosen", ["runs", str(root), "--where", "sharpe>0", "--sort", "rung"]),
+            ("a list, sorted and chosen", ["runs", str(root), "--where", "sharpe>0", "--sort", "written"]),
             ("a list in JSON", ["runs", str(root), "--json"]),
         )
         for name, words in lists:

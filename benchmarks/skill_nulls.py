@@ -17,10 +17,10 @@ import numpy as np
 
 from foundation.progress import progress
 from markets.candles import FloatArray
+from models.level import SIGNIFICANCE
 from models.naive import expanding_mean
 from models.regression import accumulate, dot, solve
 from models.significance import (
-    SIGNIFICANCE,
     anatolyev_gerko_p,
     clark_west_p,
     mean_above_zero_p,

@@ -71,8 +71,22 @@ check_tree()
 def __getattr__(name: str) -> Any:
     if name not in _ROOM:
         raise AttributeError(f"module 'crossgate' has no attribute {name!r}")
+    if _ROOM[name] == "backtests":
+        _tell_results()
     return getattr(importlib.import_module(_ROOM[name]), name)
 
 
 def __dir__() -> list[str]:
     return [*globals(), *__all__]
+
+
+def _tell_results() -> None:
+    """`print(result)` says what reports know of a run, and loads them no sooner."""
+    from backtests.result import Result, tell_by
+
+    def told(result: Result) -> str:
+        from reports.summary import summary_of
+
+        return str(summary_of(result))
+
+    tell_by(told)

@@ -74,16 +74,16 @@ def backtest(
     """Train, forecast, trade and write the report."""
     from crossgate.config import DEMO_CONFIG, load_config
     from crossgate.job import run_job
-    from crossgate.summary import print_run
+    from crossgate.summary import print_folder
 
     settings = load_config(config or DEMO_CONFIG, overrides or (), data)
     target = out or Path("runs") / settings.run.name
     with on_cluster(address):
-        result, page = run_job(settings, target, data, pdf=as_format is Format.pdf, open_seal=open_seal)
+        _, page = run_job(settings, target, data, pdf=as_format is Format.pdf, open_seal=open_seal)
     if as_format is not None or as_json:
         give(page.parent, as_format or Format.json)
     else:
-        print_run(result, page)
+        print_folder(page.parent)
 
 
 @app.command()

@@ -2,151 +2,34 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-
-from backtests.examination import Examination, check_playback, examine
-from backtests.parameters import AccountParams, CostParams
-from backtests.playback import Playback, make_playback
-from crossgate.config import load_config
-from crossgate.job import load_markets
-from foundation.errors import CrossgateError, DataError
-from foundation.parameters import Parameters
-from foundation.trials import Span, TrialLedger
-from models.skill import track_skill
-from reports.certainty import run_content, weighed_in
-from reports.evidence import sharpe_moments
-from reports.facts import Facts, played_of, skilled
-from reports.folders import Run, read_run
-from reports.stability import sampled, stability_of
+from foundation.trials import TrialLedger
+from reports.certainty import weighed_in
+from reports.folders import read_run
 from reports.standing import standing_of
-from reports.stored_verdict import keep_verdict, stored_facts, stored_record, verdict_record
-from reports.tracks import forecasts_of, read_tracks
+from reports.stored_verdict import VERDICT, keep_verdict, stored_facts, verdict_record
 from reports.verdict import Verdict, judge
-from strategies.parameters import CrossoverParams, RiskParams
-
-# The tables that a run's equity depends on besides its data, in their order.
-_TABLES: tuple[tuple[str, type[Parameters]], ...] = (
-    ("strategy", CrossoverParams), ("risk", RiskParams), ("account", AccountParams), ("costs", CostParams),
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Folder:
-    """What a run folder says of itself: the run, its tables by name, its config as it was written."""
-
-    path: Path
-    run: Run
-    tables: Mapping[str, Any]
-    config: Mapping[str, Any]
-
-    @property
-    def symbols(self) -> list[str]:
-        """The symbols of the run, in the order in which its forecasts are kept."""
-        return list(pd.unique(self.frame("forecasts")["symbol"]))
-
-    def frame(self, name: str) -> pd.DataFrame:
-        """One of the tables of the run; raises DataError where it is missing or damaged."""
-        path = self.path / f"{name}.parquet"
-        try:
-            return pd.read_parquet(path)
-        except (OSError, ValueError) as error:
-            raise DataError(path, f"cannot be read ({error})", fix="run the backtest again") from None
 
 
 def judge_run(folder: Path, data: Path | None = None, ledger: TrialLedger | None = None) -> Verdict:
-    """The verdict on the run in a folder, by what the ledger says now.
+    """The verdict on the run in a folder, by what the ledger says now; the folder keeps that of when it was written.
 
-    What the folder does not hold yet is worked out and kept in its verdict.json: the market is loaded anew by its
-    config (`data`: the data folder), the forecasts are those of the folder, and nothing is trained. Where
-    that cannot be done the rungs that need it say so. Raises DataError for a folder that holds no run.
+    Facts that the folder does not hold are worked out and kept in its verdict.json, but for a folder that was altered:
+    the market is loaded anew by its config (`data`: the data folder), the forecasts are those of the folder, and
+    nothing is trained. Where that cannot be done the rungs that need it say so. Raises
+    DataError for a folder that holds no run.
     """
-    run, kept = read_run(folder), stored_record(folder)
-    facts, examined = stored_facts(folder), None if kept is None else kept["examination"]
-    found: Examination | str | None = None
-    if facts is None or facts.played is None:
-        facts, found = gather(folder, run, data)
-    verdict = judge(facts, standing_of(facts, run.curve, ledger or TrialLedger(), weighed_in(folder)))
-    if found is not None:
-        examined = verdict_record(facts, verdict, found)["examination"]
-    record = {"facts": facts.record(), "verdict": verdict.record(), "examination": examined}
-    if record != stored_record(folder):
-        keep_verdict(folder, record)
+    run, kept = read_run(folder), stored_facts(folder)
+    known, weighed = ledger or TrialLedger(), weighed_in(folder)
+    if kept is not None and kept.played is not None:
+        return judge(kept, standing_of(kept, run.curve, known, weighed))
+    from crossgate.gathering import gather
+
+    facts, found = gather(folder, run, data)
+    if kept is not None and facts.played is None:
+        return judge(kept, standing_of(kept, run.curve, known, weighed))
+    verdict = judge(facts, standing_of(facts, run.curve, known, weighed))
+    if not set(run.altered or ()) - {VERDICT}:
+        keep_verdict(folder, verdict_record(facts, verdict, found))
     return verdict
-
-
-def gather(path: Path, run: Run, data: Path | None) -> tuple[Facts, Examination | str]:
-    """The facts of a run from its folder, and its examination or why there is none."""
-    folder = _open(path, run)
-    found: Examination | str
-    try:
-        playback = play_again(folder, data)
-        positions, equity = folder.frame("positions"), folder.frame("equity")
-        found = examine(playback, positions, equity)
-    except CrossgateError as error:
-        found = str(error)
-    return _facts(folder, found), found
-
-
-def play_again(folder: Folder, data: Path | None = None) -> Playback:
-    """The playback of the run in a folder; raises DataError where its market is not at hand or not the same."""
-    if not folder.run.record.get("from_config", False):
-        raise DataError(folder.path, "was made in Python, so its market stands in no file")
-    config = load_config(folder.path / "config.toml")
-    forecasts = forecasts_of(read_tracks(folder.path), str(folder.run.record["forecasts_name"]))
-    playback = make_playback(load_markets(config, data), forecasts, *(folder.tables[name] for name, _ in _TABLES))
-    kept = folder.run.record["markets"]
-    for market in playback.stage.played:
-        if kept.get(market.symbol) != market.fingerprint:
-            fix = "name the folder of the data it was made of"
-            raise DataError(folder.path, f"was played on other data of {market.symbol}", fix=fix)
-    check_playback(playback, folder.frame("fills"))
-    return playback
-
-
-def _open(path: Path, run: Run) -> Folder:
-    try:
-        config = tomllib.loads((path / "config.toml").read_text("utf-8"))
-        tables = {name: table(**config.get(name, {})) for name, table in _TABLES}
-    except (ValueError, OSError) as error:
-        raise DataError(path / "config.toml", f"is damaged ({type(error).__name__})", fix="run it again") from None
-    return Folder(path, run, tables, config)
-
-
-def _facts(folder: Folder, found: Examination | str) -> Facts:
-    curve, record, told = folder.run.curve, folder.run.record, isinstance(found, str)
-    asks = folder.tables["strategy"].rule in ("confirmed", "forecast")
-    tracks = read_tracks(folder.path)
-    first, last = int(curve.timestamp[0]), int(curve.timestamp[-1])
-    prints = [str(record["markets"][symbol]) for symbol in folder.symbols]
-    return Facts(
-        spans=tuple(Span(key, first, last) for key in _keys(folder)),
-        content=run_content(prints, str(record["forecasts"]), [folder.tables[name] for name, _ in _TABLES]),
-        total_return=curve.total_return,
-        trades=len(folder.frame("trades")),
-        liquidations=int(folder.run.metrics.get("liquidations") or 0),
-        asks=asks,
-        skills=tuple(skilled(track_skill(track)) for track in tracks.values()) if asks else (),
-        sampled=sampled(tracks.values(), first, last),
-        stability=stability_of(curve),
-        moments=sharpe_moments(curve.returns) if len(folder.frame("fills")) else None,
-        bars_per_year=curve.bars_per_year,
-        played=None if isinstance(found, str) else played_of(found),
-        unplayed=str(found) if told else "",
-    )
-
-
-def _keys(folder: Folder) -> list[str]:
-    """The contracts of the run by its config, as the ledger calls them."""
-    record, written = folder.run.record, folder.config.get("market", {})
-    keys = []
-    for table, symbol in zip(written if isinstance(written, list) else [written], folder.symbols, strict=False):
-        named = table.get("contract", f"synthetic:{symbol}")
-        key = f"{named.get('venue')}:{named.get('symbol')}" if isinstance(named, dict) else str(named)
-        keys.append(f"{key} {record['markets'][symbol]}" if record["synthetic"] else key)
-    return keys

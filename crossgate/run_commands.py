@@ -15,17 +15,28 @@ from crossgate.output import AsFormat, Format, give
 Root = Annotated[Path, typer.Argument(metavar="[FOLDER]", help="The folder of the runs.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="Only runs with this tag; repeatable.")]
 Where = Annotated[
-    list[str] | None, typer.Option("--where", metavar="CONDITION", help='Such as "sharpe>1"; repeatable.')
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="CONDITION",
+        help='Such as "sharpe>1", "bar=1h" or "written>=2026-11-01"; repeatable.',
+    ),
 ]
 Sort = Annotated[
-    str | None, typer.Option("--sort", metavar="METRIC", help="The largest first; with a minus sign the smallest.")
+    str | None,
+    typer.Option(
+        "--sort",
+        metavar="COLUMN",
+        help="The largest figure, the latest time or the first name at the top; a minus sign turns it round.",
+    ),
 ]
 Columns = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--columns",
-        metavar="METRIC,...",
-        help="The metrics to show, by their names in metrics.json, and the verdict's rung.",
+        metavar="COLUMN,...",
+        help="Of name, bar, written, first and last (bar), rung (of the verdict when the run was written), and all "
+        "names in metrics.json.",
     ),
 ]
 
@@ -41,15 +52,16 @@ def runs(
     where: Where = None,
     tag: Tags = None,
     sort: Sort = None,
-    columns: Columns = "rung,total_return,sharpe,max_drawdown,trades,skill",
+    columns: Columns = None,
     as_json: AsJson = False,
 ) -> None:
     """List the runs below a folder."""
-    from crossgate.run_list import runs_json, runs_table
-    from reports.index import choose_runs, list_runs
+    from crossgate.run_list import columns_of, runs_json, runs_table
+    from reports.choosing import choose_runs
+    from reports.index import list_runs
 
     found = choose_runs(list_runs(root), where or (), tag or (), sort)
-    names = [name.strip() for name in columns.split(",") if name.strip()]
+    names = columns_of(found, columns)
     typer.echo("\n".join(runs_json(found) if as_json else runs_table(found, names)))
 
 
@@ -95,14 +107,20 @@ def diff(first: RunPath, second: RunPath, as_json: AsJson = False) -> None:
     """Find the first bar at which two runs part, and why."""
     from markets.candles import utc
     from reports.comparison import compare
+    from reports.fingerprints import alteration, altered_files
     from reports.parting import first_parting, read_tables
 
     parting = first_parting(read_tables(first), read_tables(second))
     changed = compare(first, second).differences
     settings = {str(key): list(map(str, changed.loc[key])) for key in changed.index}
+    altered = {str(run): altered_files(run) or () for run in (first, second)}
     if as_json:
-        print_json({"parting": None if parting is None else asdict(parting), "settings": settings})
+        told = None if parting is None else asdict(parting)
+        print_json({"parting": told, "settings": settings, "altered": altered})
         return
+    for name, names in altered.items():
+        if names:
+            typer.secho(f"{name}: {alteration(names)}", fg="red")
     if parting is None:
         typer.echo("the two runs are the same at every bar")
     else:

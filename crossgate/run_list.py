@@ -3,42 +3,75 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from typing import Any
 
 import typer
 
-from foundation.errors import ParameterError, suggestion
 from reports.catalogue import CATALOGUE
+from reports.choosing import FACTS, moment, named
 from reports.index import Entry
+
+SHOWN = ("name", "bar", "written", "rung", "total_return", "sharpe", "max_drawdown", "trades", "skill")
+# How many altered runs are named below the list.
+MOST_NAMED = 5
+
+
+def columns_of(runs: Sequence[Entry], asked: str | None) -> list[str]:
+    """The columns that were asked for, else SHOWN; names only where one is not that of its folder.
+
+    Raises ParameterError for what names none.
+    """
+    if asked is not None:
+        return [named(name.strip(), "columns") for name in asked.split(",") if name.strip()]
+    plain = all(run.name == run.folder.rpartition("/")[2] for run in runs)
+    return [name for name in SHOWN if name != "name" or not plain]
 
 
 def runs_table(runs: Sequence[Entry], columns: Sequence[str]) -> Iterator[str]:
-    """The lines of a table of runs with some of their metrics; raises ParameterError for what names none."""
-    for name in columns:
-        if name not in CATALOGUE:
-            raise ParameterError("columns", "names no metric", value=name, fix=suggestion(name, CATALOGUE))
-    entries = [(name, CATALOGUE[name]) for name in columns]
-    rows = [["folder", "markets", *(entry.label for _, entry in entries), "labels"]]
+    """The lines of a table of runs with some columns, and a line on those that were altered."""
+    heads, writers, signs = zip(*map(_column, columns), strict=True) if columns else ((), (), ())
+    rows = [["folder", "markets", *heads, "labels"]]
     for run in runs:
         symbols = ", ".join(run.symbols) + (" (synthetic)" if run.synthetic else "")
-        figures = [entry.write(run.metrics.get(name)) for name, entry in entries]
         said = " ".join([*(f"[{tag}]" for tag in run.labels.tags), run.labels.note]).strip()
-        rows.append([run.folder, symbols, *figures, said])
+        rows.append([run.folder, symbols, *[write(run) for write in writers], said])
     yield f"{len(runs):,} run{'' if len(runs) == 1 else 's'}"
     # Words stand at the left of their columns, figures at the right.
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
-    signs = ["<", "<", *[">"] * len(entries), "<"]
-    pattern = "  ".join(f"{{:{sign}{width}}}" for sign, width in zip(signs, widths, strict=True))
+    sides = ["<", "<", *signs, "<"]
+    pattern = "  ".join(f"{{:{side}{width}}}" for side, width in zip(sides, widths, strict=True))
     for number, row in enumerate(rows):
         line = pattern.format(*row).rstrip()
         yield typer.style(line, bold=True) if number == 0 else line
+    altered = [run for run in runs if run.altered]
+    for run in altered[:MOST_NAMED]:
+        yield typer.style(f"{run.folder}: altered after it was written: {', '.join(run.altered)}", fg="red")
+    if len(altered) > MOST_NAMED:
+        yield typer.style(f"and {len(altered) - MOST_NAMED:,} more were altered; --json names them", fg="red")
+
+
+def _column(name: str) -> tuple[str, Callable[[Entry], str], str]:
+    """The head of a column, what writes its cells, and the side that they stand at."""
+    if name in FACTS:
+        fact = FACTS[name]
+        return fact.label, lambda run: fact.write(fact.value(run)), "<"
+    entry, at = CATALOGUE[name], list(CATALOGUE).index(name)
+    return entry.label, lambda run: entry.write(run.values[at]), ">"
 
 
 def runs_json(runs: Sequence[Entry]) -> Iterator[str]:
-    """The lines of one JSON object with all runs, a line each."""
+    """The lines of one JSON object with all runs, a line each; times in UTC."""
     yield '{"runs": ['
     last = len(runs) - 1
+    plain = [one.name for one in fields(Entry) if one.name not in ("values", "labels")]
     for number, run in enumerate(runs):
-        line = json.dumps({**vars(run), "labels": run.labels._asdict()}, allow_nan=False)
+        record: dict[str, Any] = {name: getattr(run, name) for name in plain}
+        record |= {
+            name: None if record[name] is None else moment(record[name]) for name in ("first", "last", "written")
+        }
+        record |= {"metrics": run.metrics, "labels": run.labels._asdict()}
+        line = json.dumps(record, allow_nan=False)
         yield line if number == last else f"{line},"
     yield "]}"

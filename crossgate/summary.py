@@ -5,34 +5,33 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from backtests.result import Result
 from crossgate.terminal import open_console
-from crossgate.verdict_command import print_headline
-from foundation.spark import SPARKS, spark_line
 from foundation.units import nanoseconds
 from markets.candles import utc
-from markets.market import Market
 from reports import formats
 from reports.catalogue import CATALOGUE
-from reports.comparison import Comparison
-from reports.folders import read_run
 from reports.labels import read_labels
-from reports.metrics import measure_skill
-from reports.sentences import skill_banner
 from reports.stored_verdict import stored_record
+from reports.summary import Summary, summary_of
+
+if TYPE_CHECKING:
+    from markets.market import Market
+    from reports.comparison import Comparison
 
 SHOWN = (
     "final_equity", "total_return", "cagr", "sharpe", "max_drawdown", "trades", "win_rate", "fees", "funding",
     "slippage", "liquidations", "skill",
 )  # fmt: skip
-_COLOURS = {"warned": "bold red", "evident": "bold green", "plain": "bold"}
+_COLOURS = {
+    "good": "bold green", "bad": "bold red", "open": "bold yellow", "reason": "", "title": "bold", "equity": "",
+    "spark": "blue", "figure": "", "note": "yellow",
+}  # fmt: skip
 
 
 def run_record(page: Path) -> dict[str, Any]:
@@ -53,52 +52,34 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 
 
 def print_folder(folder: Path) -> None:
-    """The key metrics of a run folder beside the baselines', its labels and notes, and the path of its report."""
-    console, record, labels = open_console(), run_record(folder / "report.html"), read_labels(folder)
+    """A run as `print(result)` tells it, in colours, its labels, the rules beside it, and the path of its report."""
+    console, labels = open_console(), read_labels(folder)
     if labels.tags or labels.note:
         console.print(Text(" ".join([*(f"[{tag}]" for tag in labels.tags), labels.note]).strip(), "cyan"))
-    for note in record["notes"]:
-        console.print(Text(f"Note: {note}", "yellow"))
-    console.print(Text(spark_line(read_run(folder).curve.equity.tolist()), "blue"))
-    kept = stored_record(folder)
-    if kept is not None:
-        print_headline(console, kept["verdict"])
-    console.print(metrics_table(record["name"], record["settlement"], record))
-    if (folder / "trials.json").is_file():
-        trials = json.loads((folder / "trials.json").read_text("utf-8"))
-        odds = formats.percent(trials["deflated_sharpe"])
-        console.print(f"trials on this data when it was written: {trials['trials']:,}; odds of more than luck: {odds}")
+    console.print(coloured(summary_of(folder)))
+    metrics = read_metrics(folder)
+    if metrics.get("baselines"):
+        currency = str(json.loads((folder / "run.json").read_text("utf-8"))["settlement"])
+        console.print("")
+        console.print(baselines_table(currency, metrics))
     console.print("report:", str(folder / "report.html"), soft_wrap=True)
 
 
-def print_run(result: Result, page: Path) -> None:
-    """The verdict on the forecasts, the summary, the metrics beside the baselines', and the path of the report."""
-    console = open_console()
-    metrics = read_metrics(page.parent)
-    banner = skill_banner(measure_skill(result), synthetic=result.synthetic)
-    console.print(Text(banner.headline, _COLOURS[banner.kind]), banner.text)
-    console.print(coloured(str(result)))
-    kept = stored_record(page.parent)
-    if kept is not None:
-        print_headline(console, kept["verdict"])
-    console.print(metrics_table("", result.settlement, metrics))
-    console.print("report:", str(page), soft_wrap=True)
+def coloured(summary: Summary) -> Text:
+    """A summary in colours, the same text: its verdict and changes in green and red, notes in yellow."""
+    lines = []
+    for line in summary.lines:
+        text = Text(line.text, _COLOURS[line.kind])
+        if line.kind in ("equity", "figure"):
+            text.highlight_regex(r"(?<![\d-])\+\d[\d,.]*%", "green")
+            text.highlight_regex(rf"{formats.MINUS}\d[\d,.]*%", "red")
+        lines.append(text)
+    return Text("\n").join(lines)
 
 
-def coloured(summary: str) -> Text:
-    """What `print(result)` says, with its name bold, changes in green and red, notes in yellow."""
-    text = Text(summary)
-    text.highlight_regex(r"\A.+", "bold")
-    text.highlight_regex(r"\+\d[\d,.]*%", "green")
-    text.highlight_regex(r"-\d[\d,.]*%", "red")
-    text.highlight_regex(f"[{SPARKS}]+", "blue")
-    text.highlight_regex(r"(?m)^note: .+", "yellow")
-    return text
-
-
-def metrics_table(title: str, currency: str, metrics: Mapping[str, Any]) -> Table:
+def baselines_table(currency: str, metrics: Mapping[str, Any]) -> Table:
     """The metrics of a run in a column each for the run and its baselines; money in `currency`."""
-    table = Table(title=escape(title) or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     columns = {"this run": metrics, **metrics.get("baselines", {})}
     table.add_column("")
     for name in columns:

@@ -12,6 +12,7 @@ import numpy as np
 from markets.candles import FloatArray, IntArray
 from models.breakdown import Part, age_parts, counted_rows, fold_parts, regime_parts, seed_parts
 from models.calibration import CalibrationParams, interval_bounds
+from models.level import SIGNIFICANCE
 from models.naive import naive_forecasts
 from models.scores import (
     claimed_interval,
@@ -22,7 +23,7 @@ from models.scores import (
     quantile_crps,
     worst_block,
 )
-from models.significance import SIGNIFICANCE, Correlation, diebold_mariano_p, holm, robust_correlation
+from models.significance import Correlation, diebold_mariano_p, holm, robust_correlation
 from models.skill import Skill, track_skill
 from models.track import Track
 from models.volatility import har_volatility, qlike, quasi_likelihood

@@ -12,7 +12,6 @@ import pandas as pd
 from markets.candles import BoolArray, FloatArray
 from models.regression import dot
 
-SIGNIFICANCE = 0.05
 # The span of the exponential means by which the tests of forecasts norm their weights, in bars.
 NORMING_BARS = 250
 

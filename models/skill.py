@@ -12,9 +12,9 @@ import numpy as np
 from markets.candles import FloatArray
 from markets.market import Market
 from models.forecasts import Forecasts
+from models.level import SIGNIFICANCE
 from models.naive import naive_forecasts
 from models.significance import (
-    SIGNIFICANCE,
     anatolyev_gerko_p,
     clark_west_p,
     diebold_mariano_p,

@@ -7,14 +7,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from backtests.result import Result
 from foundation.fingerprint import fingerprint
-from foundation.parameters import Parameters
 from foundation.trials import Head, Span, TrialLedger, Tried, batch_of
-from markets.market import Market
-from reports.bootstrap import Intervals, bootstrap_intervals
 from reports.curves import EquityCurve, equity_curve
 from reports.evidence import (
     SharpeMoments,
@@ -25,6 +21,12 @@ from reports.evidence import (
     probabilistic_sharpe,
     sharpe_moments,
 )
+
+if TYPE_CHECKING:
+    from backtests.result import Result
+    from foundation.parameters import Parameters
+    from markets.market import Market
+    from reports.intervals import Intervals
 
 # Fewer rated trials than this do not tell how much trials vary.
 KNOWN_TRIALS = 10
@@ -130,6 +132,8 @@ def known_variance(tried: Tried, moments: SharpeMoments) -> float:
 
 
 def _weigh(curve: EquityCurve, moments: SharpeMoments | None, tried: Tried, head: Head) -> Certainty:
+    from reports.bootstrap import bootstrap_intervals
+
     if moments is None:
         return Certainty(None, None, None, tried.trials, None, None, head)
     variance = known_variance(tried, moments)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from reports import formats
-from reports.bootstrap import Interval
 from reports.catalogue import CATALOGUE
 from reports.certainty import Certainty
 from reports.curves import EquityCurve
+from reports.intervals import Interval
 from reports.metrics import Metrics
 from reports.tables import Cell, Table
 

@@ -15,6 +15,7 @@ from foundation.errors import ParameterError
 from reports.catalogue import CATALOGUE, SIDE_BY_SIDE
 from reports.comparison_tables import comparison_tables
 from reports.curves import EquityCurve
+from reports.fingerprints import alteration
 from reports.folders import Run, read_run
 from reports.overlap import holding_overlap, return_correlation, shared_entries
 from reports.paired import Differences, paired_differences
@@ -47,7 +48,7 @@ class Comparison:
     def warnings(self) -> tuple[str, ...]:
         """What makes these runs hard to set against one another."""
         runs = list(self.runs.values())
-        found = []
+        found = [f"{name}: {alteration(run.altered)}" for name, run in self.runs.items() if run.altered]
         if len({str(sorted(run.record["markets"].items())) for run in runs}) > 1:
             found.append("The runs were played on different market data.")
         if len({(int(run.curve.timestamp[0]), int(run.curve.timestamp[-1])) for run in runs}) > 1:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from backtests.result import Result
-from backtests.simpler import Baseline
 from foundation.errors import DataError
 from markets.candles import FloatArray, IntArray, utc
+
+if TYPE_CHECKING:
+    from backtests.simpler import Baseline
 
 YEAR = 365 * 86_400_000_000_000
 
@@ -80,9 +83,9 @@ class EquityCurve:
 
 def equity_curve(result: Result | Baseline) -> EquityCurve:
     """The equity curve of a result or a baseline."""
-    if isinstance(result, Baseline):
-        return read_curve(result.equity, result.cash, result.bar)
-    return read_curve(result.equity, result.account.cash, result.markets[0].candles.bar)
+    if isinstance(result, Result):
+        return read_curve(result.equity, result.account.cash, result.markets[0].candles.bar)
+    return read_curve(result.equity, result.cash, result.bar)
 
 
 def read_curve(table: pd.DataFrame, cash: float, bar: int) -> EquityCurve:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from reports import formats
-from reports.bootstrap import Intervals
 from reports.catalogue import CATALOGUE
 from reports.findings import Findings
+from reports.intervals import Intervals
 from reports.layout import lay_out, top_parts
 from reports.metrics import Metrics
 from reports.parts import Part, Section

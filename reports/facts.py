@@ -6,17 +6,19 @@ import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from backtests.examination import Examination
-from backtests.result import Result
 from foundation.trials import Span
-from models.skill import Skill
 from reports.certainty import content_of, span_of
 from reports.curves import EquityCurve
 from reports.evidence import SharpeMoments, sharpe_moments
 from reports.plain import plain
 from reports.stability import Fall, Sampled, Stability, Stretch, sampled, stability_of
+
+if TYPE_CHECKING:
+    from backtests.examination import Examination
+    from backtests.result import Result
+    from models.skill import Skill
 
 # A change of what facts hold makes those of older folders useless.
 VERSION = 2

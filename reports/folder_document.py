@@ -16,13 +16,13 @@ from foundation.errors import DataError
 from foundation.trials import Head
 from models.evidence import Evidence, forecast_evidence
 from reports import formats, tables
-from reports.bootstrap import Interval, Intervals
 from reports.certainty import Certainty
 from reports.certainty_table import certainty_table, explain_certainty
 from reports.document import Document, tiles_of
 from reports.doubt_figures import draw_fan
 from reports.figures import draw_lines
 from reports.folders import Run, read_run
+from reports.intervals import Interval, Intervals
 from reports.palette import SWATCHES
 from reports.parts import Chart, Grid, Grids, Paragraph, Part, Section
 from reports.rolling import rolling_bars, rolling_sharpe

@@ -6,17 +6,21 @@ import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from backtests.result import Result
 from foundation.errors import DataError
 from reports.curves import EquityCurve, equity_curve, read_curve
-from reports.metrics import Metrics, compute_metrics
+from reports.fingerprints import altered_files
 from reports.settings import collect_settings, provenance
 from reports.tables import flatten
+
+if TYPE_CHECKING:
+    from reports.metrics import Metrics
 
 NEEDED = ("config.toml", "metrics.json", "run.json", "equity.parquet", "positions.parquet")
 HELD = ["timestamp", "symbol", "position"]
@@ -37,10 +41,17 @@ class Run:
     positions: pd.DataFrame
     where: str = ""
 
+    @cached_property
+    def altered(self) -> tuple[str, ...] | None:
+        """The files of its folder that were altered after it was written; None for no folder or no fingerprints."""
+        return altered_files(Path(self.where)) if self.where else None
+
 
 def read_run(source: str | Path | Result) -> Run:
     """The run in a folder that write_report wrote, or of a Result; raises DataError for anything else."""
     if isinstance(source, Result):
+        from reports.metrics import compute_metrics
+
         settings = flatten(collect_settings(source))
         held = source.positions[HELD]
         return Run(source.name, compute_metrics(source), settings, equity_curve(source), provenance(source), held)

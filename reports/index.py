@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from foundation.errors import DataError, ParameterError, suggestion
+from foundation.errors import DataError
 from foundation.files import atomic_file
 from reports.catalogue import CATALOGUE
+from reports.fingerprints import FILE as FINGERPRINTS
+from reports.fingerprints import RECORDS, TABLES, touched_files
 from reports.labels import FILE as LABELS
 from reports.labels import Labels, read_labels
 from reports.stored_verdict import VERDICT, stored_record
@@ -20,18 +23,23 @@ from reports.stored_verdict import VERDICT, stored_record
 INDEX = ".runs.json"
 # The order of what a line of the index keeps of a run, with a value for each metric that the index names; a change here
 # makes old index files useless, and so does another number.
-VERSION = 2
-LINE = ("marks", "name", "symbols", "synthetic", "settlement", "values", "tags", "note")
+VERSION = 3
+LINE = (
+    "marks", "name", "symbols", "synthetic", "settlement", "bar", "first", "last", "altered", "values", "tags", "note",
+)  # fmt: skip
 MARKS = ("metrics.json", "run.json", LABELS, VERDICT)
+# What a run's figures were made from: a list does not read it, but sees that it was written to.
+WATCHED = (*TABLES, *RECORDS, FINGERPRINTS)
 Marks = list[list[int]]
-_CONDITION = re.compile(r"\s*(\w+)\s*(<=|>=|!=|=|<|>)\s*(\S+)\s*")
 
 
 @dataclass(frozen=True)
 class Entry:
     """One run in a list: its folder below the root, its name, what it was made from, its figures and labels.
 
-    `metrics`: by their names in the catalogue; "rung" is that of the verdict that the folder keeps.
+    `bar`: its length, `first`, `last`: the opens of the first and last bar, `written`: when the run was; nanoseconds,
+    UTC; None for a run that does not say. `altered`: files that are not as they were written. `values`: of the metrics
+    in the order of the catalogue; "rung" is that of the verdict that the folder keeps.
     """
 
     folder: str
@@ -39,8 +47,18 @@ class Entry:
     symbols: tuple[str, ...]
     synthetic: bool
     settlement: str
-    metrics: dict[str, float | int | bool | None]
+    bar: int | None
+    first: int | None
+    last: int | None
+    written: int
+    altered: tuple[str, ...]
+    values: tuple[float | int | bool | None, ...]
     labels: Labels
+
+    @property
+    def metrics(self) -> dict[str, float | int | bool | None]:
+        """The metrics by their names in the catalogue."""
+        return dict(zip(CATALOGUE, self.values, strict=True))
 
 
 def list_runs(root: Path) -> list[Entry]:
@@ -52,61 +70,30 @@ def list_runs(root: Path) -> list[Entry]:
     """
     if not root.is_dir():
         raise DataError(root, "is no folder of runs", fix="run a backtest first, or name the folder")
-    known = _read_index(root)
-    current = {}
-    for key, marks in _run_folders(os.fspath(root)):
-        line = known.get(key)
-        if line is None or line[0] != marks:
-            line = _read_run(root / key, marks)
-        if line is not None:
-            current[key] = line
-    if current != known:
-        _write_index(root, current)
-    return [_entry(key, *line[1:]) for key, line in sorted(current.items())]
+    with _undisturbed():
+        known = _read_index(root)
+        current, changed = {}, False
+        for key, marks in _run_folders(os.fspath(root)):
+            line = known.get(key)
+            if line is None or line[0] != marks:
+                line, changed = _read_run(root / key, marks), True
+            if line is not None:
+                current[key] = line
+        if changed or len(current) != len(known):
+            _write_index(root, current)
+        return [_entry(key, *line) for key, line in sorted(current.items())]
 
 
-def choose_runs(
-    runs: Sequence[Entry], conditions: Sequence[str] = (), tags: Sequence[str] = (), sort: str | None = None
-) -> list[Entry]:
-    """The runs that meet every condition, such as "sharpe>1", and hold every tag; by a metric, the largest first.
-
-    Undefined figures meet no condition and come last. Raises ParameterError for what names no metric.
-    """
-    tests = [_condition(text) for text in conditions]
-    kept = [run for run in runs if set(tags) <= set(run.labels.tags) and all(test(run) for test in tests)]
-    if sort is None:
-        return kept
-    falling = not sort.startswith("-")
-    name = _metric(sort.lstrip("-"), "sort")
-    defined = [run for run in kept if run.metrics.get(name) is not None]
-    rest = [run for run in kept if run.metrics.get(name) is None]
-    return sorted(defined, key=lambda run: run.metrics[name] or 0, reverse=falling) + rest
-
-
-def _condition(text: str) -> Any:
-    match = _CONDITION.fullmatch(text)
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Many small objects that all stay are made here: looking for those to drop takes longer than making them."""
+    collecting = gc.isenabled()
+    gc.disable()
     try:
-        name, sign, value = match.groups()  # type: ignore[union-attr]
-        wanted = float(value.rstrip("%")) / (100.0 if value.endswith("%") else 1.0)
-    except (AttributeError, ValueError):
-        fix = 'write a metric, a sign and a number, such as "sharpe>1" or "max_drawdown<20%"'
-        raise ParameterError("where", "is no condition", value=text, fix=fix) from None
-    name = _metric(name, "where")
-
-    def holds(run: Entry) -> bool:
-        figure = run.metrics.get(name)
-        if figure is None:
-            return False
-        signs = {"<": figure < wanted, ">": figure > wanted, "<=": figure <= wanted, ">=": figure >= wanted}
-        return bool({**signs, "=": figure == wanted, "!=": figure != wanted}[sign])
-
-    return holds
-
-
-def _metric(name: str, key: str) -> str:
-    if name not in CATALOGUE:
-        raise ParameterError(key, "names no metric", value=name, fix=suggestion(name, CATALOGUE))
-    return name
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _run_folders(root: str) -> Iterator[tuple[str, Marks]]:
@@ -116,12 +103,12 @@ def _run_folders(root: str) -> Iterator[tuple[str, Marks]]:
     """
     for name in _folders(root):
         marks = _marks(f"{root}/{name}")
-        if marks[0]:
+        if marks:
             yield name, marks
             continue
         for below in _folders(f"{root}/{name}"):
             marks = _marks(f"{root}/{name}/{below}")
-            if marks[0]:
+            if marks:
                 yield f"{name}/{below}", marks
 
 
@@ -131,15 +118,27 @@ def _folders(root: str) -> list[str]:
 
 
 def _marks(folder: str) -> Marks:
-    """What changes when a file of the folder is written: its inode, size and time of change; [] for none."""
+    """What changes when a file of the folder is written: inode, size and time of change of what a list reads, [] for
+    none; of the files that it only watches the sum of their sizes and the latest time. [] for a folder without a run.
+    """
     marks: Marks = []
     for name in MARKS:
         try:
             found = os.stat(f"{folder}/{name}")  # noqa: PTH116
             marks.append([found.st_ino, found.st_size, found.st_mtime_ns])
         except OSError:
+            if not marks:
+                return []
             marks.append([])
-    return marks
+    size, latest = 0, 0
+    for name in WATCHED:
+        try:
+            found = os.stat(f"{folder}/{name}")  # noqa: PTH116
+        except OSError:
+            continue
+        size += found.st_size
+        latest = max(latest, found.st_mtime_ns)
+    return [*marks, [size, latest]]
 
 
 def _read_run(folder: Path, marks: Marks) -> list[Any] | None:
@@ -152,6 +151,8 @@ def _read_run(folder: Path, marks: Marks) -> list[Any] | None:
             sorted(record["markets"]),
             bool(record["synthetic"]),
             str(record["settlement"]),
+            *(record.get(name) for name in ("bar_nanoseconds", "first_bar", "last_bar")),
+            touched_files(folder),
             [metrics.get(name) for name in CATALOGUE],
             *read_labels(folder),
         ]
@@ -166,17 +167,14 @@ def _rung(folder: Path) -> int | None:
 
 
 def _entry(
-    key: str,
-    name: str,
-    symbols: Sequence[str],
-    synthetic: bool,
-    settlement: str,
-    values: Sequence[float | int | bool | None],
-    tags: Sequence[str],
-    note: str,
-) -> Entry:
-    metrics = dict(zip(CATALOGUE, values, strict=True))
-    return Entry(key, name, tuple(symbols), synthetic, settlement, metrics, Labels(tuple(tags), note))
+    key: str, marks: Marks, name: str, symbols: Any, synthetic: bool, settlement: str,
+    bar: int | None, first: int | None, last: int | None, altered: Any, values: Any, tags: Any, note: str,
+) -> Entry:  # fmt: skip
+    written = marks[1][2]
+    return Entry(
+        key, name, tuple(symbols), synthetic, settlement, bar, first, last, written, tuple(altered), tuple(values),
+        Labels(tuple(tags), note),
+    )  # fmt: skip
 
 
 def _read_index(root: Path) -> dict[str, list[Any]]:
@@ -184,8 +182,9 @@ def _read_index(root: Path) -> dict[str, list[Any]]:
     try:
         content = json.loads((root / INDEX).read_text("utf-8"))
         known: dict[str, list[Any]] = content["runs"] if content["version"] == VERSION else {}
+        at = LINE.index("values")
         sound = content["metrics"] == list(CATALOGUE) and all(
-            len(line) == len(LINE) and len(line[LINE.index("values")]) == len(CATALOGUE) for line in known.values()
+            len(line) == len(LINE) and len(line[at]) == len(CATALOGUE) for line in known.values()
         )
         return known if sound else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

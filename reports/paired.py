@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from markets.candles import FloatArray
-from reports.bootstrap import LEVEL, RESAMPLES, Interval, optimal_block, resample_runs, yearly_growth
 from reports.curves import EquityCurve
+from reports.intervals import LEVEL, RESAMPLES, Interval, optimal_block, yearly_growth
 
 
 class Difference(NamedTuple):
@@ -61,6 +61,8 @@ def paired_differences(
     the resamples, centred on nothing: a percentile interval. What moves both runs alike cancels, which two ranges side
     by side do not show. Ten runs are nine chances to be lucky: the range knows nothing of that.
     """
+    from reports.bootstrap import resample_runs
+
     returns, first = common_returns(curves), next(iter(curves.values()))
     if returns is None or returns.shape[1] < 30:
         return {}

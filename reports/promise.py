@@ -9,7 +9,7 @@ from statistics import NormalDist
 import numpy as np
 
 from markets.candles import FloatArray
-from reports.bootstrap import optimal_block
+from reports.intervals import optimal_block
 from reports.stability import bar_sharpe
 
 # The level at which a sealed stretch is tested, and the odds of passing it from which on failing it tells something.

@@ -17,6 +17,8 @@ from foundation.files import atomic_folder
 from foundation.trials import TrialLedger
 from reports.certainty import Certainty
 from reports.findings import Findings, find
+from reports.fingerprints import FILE as FINGERPRINTS
+from reports.fingerprints import write_fingerprints
 from reports.images import render_picture, render_png
 from reports.interpretation_tables import TABLE as INTERPRETATION
 from reports.interpretation_tables import interpretation_frame, interpretation_record
@@ -33,7 +35,7 @@ PDF = "report.pdf"
 CERTIFICATE = "certificate.json"
 FILES = (
     "config.toml", "metrics.json", "run.json", "trials.json", VERDICT, "equity.png", "equity.svg", "report.html",
-    "report.md",
+    "report.md", FINGERPRINTS,
     *(f"{name}.parquet" for name in (*TABLES, TABLE)),
 )  # fmt: skip
 # What a folder holds where it was asked for.
@@ -53,9 +55,10 @@ def write_report(
 
     The folder holds config.toml, metrics.json, run.json (fingerprints and versions), trials.json, verdict.json, the
     tables of the run as parquet (interpretation.parquet where it was interpreted), equity.png, equity.svg,
-    report.html and report.md, and with `pdf` report.pdf; no time of day stands in any of them, so equal runs give
-    equal bytes, apart from what trials.json, verdict.json and the page say of other trials. An earlier run in the
-    folder is replaced, its labels stay. Raises ParameterError for a folder that holds anything else. `baselines`
+    report.html and report.md, with `pdf` report.pdf, and fingerprints.json of all but that; no time of day stands in
+    any of them, so equal runs give equal bytes, apart from what trials.json, verdict.json and the page say of other
+    trials, and their fingerprints. An earlier run in the folder is replaced, its labels stay. Raises ParameterError
+    for a folder that holds anything else. `baselines`
     are run here when they are not handed in. The run is put down as a trial in the `ledger`, by default the one of
     `ledger_home`. A run that reaches into sealed data raises SealedError, but for one that opens the seal, or has
     done so.
@@ -65,6 +68,7 @@ def write_report(
     findings = find(result, baselines, kept)
     with atomic_folder(target) as scratch:
         _write_findings(findings, scratch, pdf=pdf)
+        write_fingerprints(scratch, [path.name for path in scratch.iterdir() if path.name != PDF])
         if (target / LABELS).is_file():
             shutil.copy2(target / LABELS, scratch / LABELS)
     return target / "report.html"

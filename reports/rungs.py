@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from markets.candles import utc
-from models.significance import SIGNIFICANCE
+from models.level import SIGNIFICANCE
 from reports import formats
 from reports.facts import Facts, Skilled
 from reports.promise import LEAST_POWER, Promise

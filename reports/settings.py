@@ -38,6 +38,8 @@ def provenance(result: Result) -> dict[str, Any]:
         "synthetic": result.synthetic,
         "settlement": result.settlement,
         "bar_nanoseconds": result.markets[0].candles.bar,
+        "first_bar": int(result.start),
+        "last_bar": int(result.equity["timestamp"].iloc[-1].as_unit("ns").value),
         "cash": result.account.cash,
         "markets": {market.symbol: market.fingerprint for market in result.markets},
         "forecasts_name": result.forecasts.name,

@@ -10,8 +10,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from markets.candles import FloatArray, IntArray
-from reports.bootstrap import LEVEL, optimal_block, resample_figures
 from reports.curves import EquityCurve
+from reports.intervals import LEVEL, optimal_block
 
 # Into how many parts of equal length a run is cut, to leave the best of them out.
 PIECES = 8
@@ -134,6 +134,8 @@ def bar_sharpe(returns: FloatArray) -> float | None:
 
 def _fall(curve: EquityCurve, middle: int) -> Fall | None:
     """Both halves are drawn again, each from its own bars, by the stationary bootstrap; percentile interval."""
+    from reports.bootstrap import resample_figures
+
     halves = curve.returns[:middle], curve.returns[middle:]
     ratios = [bar_sharpe(half) for half in halves]
     if ratios[0] is None or ratios[1] is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foundation.files import atomic_file
+from reports.fingerprints import renew_fingerprint
 
 if TYPE_CHECKING:
     from backtests.examination import Examination
@@ -50,7 +51,8 @@ def stored_record(folder: Path) -> dict[str, Any] | None:
 
 
 def keep_verdict(folder: Path, record: dict[str, Any]) -> None:
-    """Writes verdict.json into a run folder, whole or not at all."""
+    """Writes verdict.json into a run folder, whole or not at all, and its fingerprint."""
     with atomic_file(folder / VERDICT) as scratch:
         text = json.dumps(record, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
         scratch.write_text(text + "\n", "utf-8")
+    renew_fingerprint(folder, VERDICT)

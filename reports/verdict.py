@@ -115,14 +115,27 @@ def judge(facts: Facts, standing: Standing) -> Verdict:
         rungs.sealed(facts, standing),
     )  # fmt: skip
     ladder = tuple(_rung(number, list(found)) for number, found in enumerate(checks, 1))
-    for one in ladder:
-        number, sealed = min(one.number, RUNGS - 1), one.number >= RUNGS - 1
-        if one.state == "failed" or (one.state == "unknown" and sealed):
-            return Verdict(number, FAILED[one.number - 1], one.text, True, ladder)
-        if one.state == "unknown":
-            title = one.title[0].lower() + one.title[1:]
-            return Verdict(number, f"It cannot be judged whether {title}.", one.text, False, ladder)
-    return Verdict(RUNGS, PASSED, ladder[-1].text, True, ladder)
+    stopped = (_stop(one, ladder) for one in ladder)
+    return next((one for one in stopped if one is not None), Verdict(RUNGS, PASSED, ladder[-1].text, True, ladder))
+
+
+def judge_early(facts: Facts) -> Verdict | None:
+    """The verdict on a run that stops at one of the rungs which it tells of by itself; None where it climbs them."""
+    ladder = tuple(
+        _rung(number, list(found)) for number, found in enumerate((rungs.earns(facts), rungs.skill(facts)), 1)
+    )
+    return next((stopped for stopped in (_stop(one, ladder) for one in ladder) if stopped is not None), None)
+
+
+def _stop(one: Rung, ladder: tuple[Rung, ...]) -> Verdict | None:
+    """The verdict on a run that comes to a rung, None where it climbs it."""
+    number, sealed = min(one.number, RUNGS - 1), one.number >= RUNGS - 1
+    if one.state == "failed" or (one.state == "unknown" and sealed):
+        return Verdict(number, FAILED[one.number - 1], one.text, True, ladder)
+    if one.state == "unknown":
+        title = one.title[0].lower() + one.title[1:]
+        return Verdict(number, f"It cannot be judged whether {title}.", one.text, False, ladder)
+    return None
 
 
 def _rung(number: int, checks: list[Check]) -> Rung:

@@ -9,7 +9,8 @@ import pytest
 from arch.bootstrap import StationaryBootstrap, optimal_block_length
 
 from markets.candles import FloatArray
-from reports.bootstrap import bootstrap_intervals, optimal_block, resample_figures
+from reports.bootstrap import bootstrap_intervals, resample_figures
+from reports.intervals import optimal_block
 
 YEAR = 365.0
 

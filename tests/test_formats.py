@@ -1,4 +1,4 @@
-"""The formats of a report: Markdown, CSV, JSON, PDF and pictures, and the summary in a terminal."""
+"""The formats of a report: Markdown, CSV, JSON, PDF and pictures, and spark lines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from result_factory import make_market, make_result, make_trades
 
 from backtests.result import Result
 from crossgate.command_line import main
-from crossgate.summary import coloured
 from foundation.spark import SPARKS, spark_line
 from foundation.trials import TrialLedger
 from reports.document import Document, document_of
@@ -223,14 +222,3 @@ def test_a_spark_line_has_a_bar_a_stretch(values: list[float], width: int) -> No
     if 1 < len(values) <= width and max(values) - min(values) > 1.0:
         assert line[values.index(min(values))] == SPARKS[0]
         assert line[values.index(max(values))] == SPARKS[-1]
-
-
-def test_the_summary_has_a_spark_line_and_colours() -> None:
-    """`print(result)` draws the equity in one line; a terminal shows the same text in colours."""
-    result = small_run()
-    text = str(result)
-    assert spark_line(result.equity["equity"].to_list()) in text.splitlines()
-    assert max(map(len, text.splitlines())) <= 120
-    shown = coloured(text)
-    assert shown.plain == text
-    assert {str(span.style) for span in shown.spans} >= {"bold", "blue"}

@@ -62,7 +62,7 @@ def test_runs_are_listed_sorted_and_chosen(root: Path, capsys: pytest.CaptureFix
     assert said.index("fast") < said.index("slow")
     assert "Trades" in said
     code, said, _ = call("runs", root, "--sort", "rung", capsys=capsys)
-    assert said.splitlines()[1].split()[:3] == ["folder", "markets", "Rung"]
+    assert said.splitlines()[1].split()[:5] == ["folder", "markets", "bar", "written", "Rung"]
     rung = json.loads((root / "demo" / "verdict.json").read_text("utf-8"))["verdict"]["rung"]
     code, said, _ = call("runs", root, "--where", f"rung={rung}", "--json", capsys=capsys)
     assert {run["folder"]: run["metrics"]["rung"] for run in json.loads(said)["runs"]}["demo"] == rung

@@ -14,7 +14,8 @@ import pytest
 from result_factory import make_market, make_result, make_trades
 
 from foundation.errors import DataError, ParameterError
-from reports.index import INDEX, choose_runs, list_runs
+from reports.choosing import choose_runs
+from reports.index import INDEX, list_runs
 from reports.labels import FILE, Labels, change_labels, read_labels
 from reports.report import write_report
 from reports.stored_verdict import VERDICT, keep_verdict
@@ -49,7 +50,7 @@ def test_every_run_is_listed_and_nothing_else(root: Path) -> None:
     assert list_runs(root) == found
 
 
-DAMAGES = ["", "{", '{"version": 2, "metrics": [], "runs": {}}', '{"version": 0, "runs": {}}', "[]", "cut", "short"]
+DAMAGES = ["", "{", '{"version": 3, "metrics": [], "runs": {}}', '{"version": 0, "runs": {}}', "[]", "cut", "short"]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -188,3 +189,34 @@ def test_ten_thousand_runs_are_listed_without_opening_them(root: Path, monkeypat
     before = time.process_time()
     assert len(list_runs(root)) == 302
     assert time.process_time() - before < 5.0
+
+
+def test_runs_are_ordered_and_chosen_by_what_they_are(root: Path) -> None:
+    """By name, by the length of a bar, by when they were written and what they cover, both ways round."""
+    market = make_market(bars=100, bar=900_000_000_000, start=1_700_000_000_000_000_000)
+    write_report(make_result(market, make_trades(100), name="brief"), root / "zero", baselines={})
+    for number, name in enumerate(("sweep/two", "one", "zero")):
+        os.utime(root / name / "run.json", (1_700_000_000 + 86_400 * number,) * 2)
+    runs = list_runs(root)
+    assert [run.name for run in choose_runs(runs, sort="name")] == ["brief", "fast", "slow"]
+    assert [run.name for run in choose_runs(runs, sort="-name")] == ["slow", "fast", "brief"]
+    assert choose_runs(runs, sort="bar")[0].name == "brief"
+    assert [run.name for run in choose_runs(runs, sort="written")] == ["brief", "slow", "fast"]
+    assert [run.name for run in choose_runs(runs, sort="-written")] == ["fast", "slow", "brief"]
+    assert choose_runs(runs, sort="last")[0].name == "brief"
+    assert [run.name for run in choose_runs(runs, ["bar=15m"])] == ["brief"]
+    assert [run.name for run in choose_runs(runs, ["bar>15m", "written>=2023-11-15"])] == ["slow"]
+    assert [run.name for run in choose_runs(runs, ["name!=slow", "written=2023-11-14"])] == ["fast"]
+    assert (runs[-1].first, runs[-1].bar) == (int(market.candles.timestamp[0]), 900_000_000_000)
+    with pytest.raises(ParameterError, match="should be a number with a unit"):
+        choose_runs(runs, ["bar=one"])
+
+
+def test_a_run_that_does_not_say_its_span_is_listed(root: Path) -> None:
+    """A folder of before there was a span has a dash there, and comes last."""
+    record = json.loads((root / "one" / "run.json").read_text())
+    del record["first_bar"], record["last_bar"]
+    (root / "one" / "run.json").write_text(json.dumps(record))
+    runs = list_runs(root)
+    assert [run.first is None for run in runs] == [True, False]
+    assert [run.name for run in choose_runs(runs, sort="first")] == ["fast", "slow"]
