@@ -77,7 +77,9 @@ def test_the_summary_says_verdict_metrics_notes_and_report(
     """Without --json the summary is for people, and the run lies in runs/ under its name."""
     assert run("backtest", DEMO, *SMALL, "--set", "run.name=first", monkeypatch=monkeypatch) == 0
     shown = capsys.readouterr().out
-    assert "The forecasts show" in shown
+    assert shown.startswith("Verdict, rung ")
+    assert "95 % range" in shown
+    assert "Forecast skill" in shown
     assert "Total return" in shown
     assert "buy and hold" in shown
     assert "synthetic" in shown
