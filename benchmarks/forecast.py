@@ -58,7 +58,10 @@ class Figure(NamedTuple):
 
 
 class Ensemble(NamedTuple):
-    """What an ensemble says of the rows after its training: a mean and a sigma as log returns, and the CPU seconds."""
+    """What an ensemble says of the rows after its training: a mean and a sigma as log returns, and the CPU seconds.
+
+    The sigma of the output `volatility` is of the size of ranges here, which is what is learned and measured.
+    """
 
     mean: FloatArray
     sigma: FloatArray
@@ -75,7 +78,8 @@ def forecast_ensemble(sample: Sample, last: int, end: int, params: LSTMParams, s
         trained: TrainedNetwork = train_network(sample, last - GAP, GAP, "standard", params, seed)
         seconds += time.process_time() - start
         rows = sample.features[last - params.replay : end]
-        columns.append(trained.forecast(rows, trained.fresh_state())[params.replay :, :2])
+        said = trained.forecast(rows, trained.fresh_state())[params.replay :, :2]
+        columns.append(said / [1.0, trained.slope] if params.output == "volatility" else said)
     mean, sigma = np.mean(columns, axis=0).T * sample.volatility[last:end]
     return Ensemble(mean, sigma, seconds / seeds)
 

@@ -38,12 +38,12 @@ def doubling_returns(seed: int) -> FloatArray:
 
 
 def covered(returns: FloatArray) -> FloatArray:
-    """Whether each return lay inside the interval that was issued one bar before it; NaN where there was none."""
+    """Whether each return lay inside the interval issued one bar before; NaN where there was none, or no end to it."""
     close = 100.0 * np.exp(np.cumsum(np.append(0.0, returns)))
     nothing = np.zeros(len(close))
     bounds = interval_bounds(close, close, close, nothing, nothing + 1.0)[:-1]
     inside = (bounds[:, 0] <= returns) & (returns <= bounds[:, 1])
-    return np.where(np.isnan(bounds[:, 0]), np.nan, inside)
+    return np.where(np.isfinite(bounds).all(axis=1), inside, np.nan)
 
 
 def static_cover(returns: FloatArray) -> FloatArray:

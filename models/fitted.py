@@ -27,7 +27,8 @@ class TrainedNetwork:
 
     `base`: the slopes of its variance base, empty for the trailing volatility. `deviation`: the root
     mean square of the next return in its fit rows, in trailing volatilities; it is sigma where none is
-    learned. `slope`: the mean next return per unit of a score that is no return, on the validation rows.
+    learned. `slope`: the mean next return per unit of a score that is no return, on the validation rows; of a
+    volatility, the deviation of the next return per unit of its range's, on fit and validation rows.
     `steps`: after how many steps the weights were best on the validation rows, whose losses are `loss` (with
     these weights) and `zero_loss` (of a network that says zero everywhere). `device`: where it was trained; on "cuda"
     other than on the CPU by rounding.

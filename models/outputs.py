@@ -20,8 +20,9 @@ def read_values(
     """The columns `params.outputs` of some rows, from raw values (rows, values) and the log variance base (rows,).
 
     Mean, sigma and quantiles are in trailing volatilities. `deviation`: sigma where none is learned.
-    `slope`: the mean next return per unit of a score that is no return (barrier, position). `tail`: the
-    degrees of freedom of a Student t. Each of the three is one number for all rows, or one a row.
+    `slope`: the mean next return per unit of a score that is no return (barrier, position), or the deviation of
+    the next return per unit of its range's (volatility). `tail`: the degrees of freedom of a Student t. Each of the
+    three is one number for all rows, or one a row.
     """
     first = values[:, 0]
     rows = np.ones(len(values))
@@ -32,7 +33,7 @@ def read_values(
         quantiles = spread_quantiles(values, np.exp(0.5 * base))
         return np.column_stack((first, quantile_sigma(quantiles, params.levels), quantiles))
     if params.output == "volatility":
-        return np.column_stack((0.0 * rows, np.exp(0.5 * (base + first))))
+        return np.column_stack((0.0 * rows, slope * np.exp(0.5 * (base + first))))
     if params.output == "mean":
         return np.column_stack((first, deviation * rows))
     score = read_score(values, params.output)
@@ -59,6 +60,18 @@ def fit_slope(score: FloatArray, returns: FloatArray) -> float:
     known = np.isfinite(returns)
     total = float(np.square(score[known]).sum())
     return max(0.0, float(score[known] @ returns[known]) / total) if total > 0.0 else 0.0
+
+
+def fit_level(sigma: FloatArray, returns: FloatArray) -> float:
+    """What brings deviations of ranges to the size of next returns y: the root of the mean of (y / sigma)^2.
+
+    No other factor has less QLIKE. A range tells of a price that moves all the time and is seen all the time: gaps
+    between bars, jumps and coarse prices make returns larger or smaller than it. 1 where no return is known, or all
+    are 0.
+    """
+    known = np.isfinite(returns) & (sigma > 0.0)
+    level = float(np.square(returns[known] / sigma[known]).mean()) if known.any() else 0.0
+    return math.sqrt(level) if level > 0.0 else 1.0
 
 
 def spread_quantiles(values: FloatArray, scale: FloatArray) -> FloatArray:

@@ -15,7 +15,7 @@ NAMES = {
     "gaussian": "negative log-likelihood",
     "student": "negative log-likelihood",
     "quantiles": "pinball loss, in trailing volatilities",
-    "volatility": "QLIKE",
+    "volatility": "QLIKE of the next range, at its best level",
     "barrier": "squared error of p(up) - p(down)",
     "position": "loss of the position net of turnover, in trailing volatilities",
 }
@@ -32,7 +32,9 @@ def row_losses(columns: FloatArray, rows: Sample, params: LSTMParams) -> FloatAr
         pinball: FloatArray = np.maximum(levels * error, (levels - 1.0) * error).mean(axis=1)
         return pinball
     if params.output == "volatility":
+        # Sigma is of the size of returns and the target of that of ranges: each row is judged at the rows' best level.
         variance = np.square(columns[:, 1])
+        variance = variance * np.nanmean(target / variance)
         qlike: FloatArray = target / variance + np.log(variance)
         return qlike
     if params.output == "position":

@@ -17,7 +17,7 @@ from models.descent import Best, Descent, Task
 from models.fitted import TrainedNetwork
 from models.losses import Chunks
 from models.network import ForecastNetwork
-from models.outputs import fit_slope, read_score
+from models.outputs import fit_level, fit_slope, read_score
 from models.parameters import WARM_UP, LSTMParams
 from models.samples import Sample
 from models.scaling import Scaler, fit_scaler
@@ -123,12 +123,21 @@ def _tensors(part: Part, scaler: Scaler, base: FloatArray, params: LSTMParams) -
 
 
 def _with_slope(trained: TrainedNetwork, sample: Sample, rows: Rows) -> TrainedNetwork:
-    """The network with the slope of next returns on its score, on the validation rows; unchanged where it has none."""
-    if trained.params.output not in ("barrier", "position"):
+    """The network with its slope: of next returns on its score, or of their size on that of the range it forecasts.
+
+    That of a score on the validation rows, that of a volatility on the fit rows, too. Unchanged where it has neither.
+    """
+    params = trained.params
+    if params.output == "volatility":
+        shown = slice(rows.fit_first, rows.check_last)
+        sigma = trained.forecast(sample.features[shown], trained.fresh_state())[WARM_UP:, 1]
+        returns = sample.returns[shown][WARM_UP:].astype(np.float64)
+        return replace(trained, slope=fit_level(sigma, returns))
+    if params.output not in ("barrier", "position"):
         return trained
     warm = rows.check_first - WARM_UP
     values = trained.raw_values(sample.features[warm : rows.check_last], trained.fresh_state())
-    score = read_score(values[WARM_UP:], trained.params.output)
+    score = read_score(values[WARM_UP:], params.output)
     slope = fit_slope(score, sample.returns[rows.check_first : rows.check_last].astype(np.float64))
     return replace(trained, slope=slope)
 

@@ -209,12 +209,16 @@ def replace_walk() -> WalkForwardParams:
 
 
 def test_losses_by_hand() -> None:
-    """The measures of a mean and of a volatility, worked out for one bar."""
+    """The measures of a mean, a volatility and a position, worked out for one bar or two."""
     sample = build_sample(planted_market(300), FEW, TINY)
     row = replace(sample.rows(100, 101), target=np.array([0.5], np.float32))
     assert row_losses(np.array([[0.2, 1.0]]), row, TINY)[0] == pytest.approx(0.09)
     volatility = TINY.replaced(output="volatility")
-    assert row_losses(np.array([[0.0, 2.0]]), row, volatility)[0] == pytest.approx(0.125 + np.log(4.0))
+    two = replace(sample.rows(100, 102), target=np.array([0.5, 4.0], np.float32))
+    # Variances of 4 and 16 are brought down to 3/16 of themselves, the mean of 0.5 / 4 and 4 / 16.
+    found = row_losses(np.array([[0.0, 2.0], [0.0, 4.0]]), two, volatility)
+    assert found.tolist() == pytest.approx([0.5 / 0.75 + np.log(0.75), 4.0 / 3.0 + np.log(3.0)])
+    assert row_losses(np.array([[0.0, 0.2], [0.0, 0.4]]), two, volatility).tolist() == pytest.approx(found.tolist())
     position = TINY.replaced(output="position")
     two = replace(sample.rows(100, 102), target=np.array([0.5, -1.0], np.float32))
     found = row_losses(np.array([[0.0, 1.0, 0.4], [0.0, 1.0, -0.6]]), two, position)

@@ -62,7 +62,7 @@ def pinball(values: np.ndarray, tail: float) -> float:
 
 def qlike(values: np.ndarray, tail: float) -> float:
     """v / h + log h of the variance that outputs reads."""
-    variance = columns("volatility", values)[:, 1] ** 2
+    variance = (columns("volatility", values)[:, 1] / 0.3) ** 2
     return float((TARGETS["volatility"] / variance + np.log(variance)).mean())
 
 
@@ -118,7 +118,7 @@ def test_a_sigma_used_squared_is_seen() -> None:
     wrong = -stats.norm.logpdf(RETURNS, values[:, 0], np.exp(BASE + values[:, 1])).mean() - 0.5 * math.log(2 * math.pi)
     assert abs(loss("gaussian", values).item() - wrong) > 0.01
     np.testing.assert_allclose(columns("gaussian", values)[:, 1] ** 2, np.exp(BASE + values[:, 1]))
-    np.testing.assert_allclose(columns("volatility", values[:, :1])[:, 1] ** 2, np.exp(BASE + values[:, 0]))
+    np.testing.assert_allclose(columns("volatility", values[:, :1])[:, 1] ** 2, 0.3**2 * np.exp(BASE + values[:, 0]))
 
 
 def test_a_student_scale_taken_for_its_deviation_is_seen() -> None:

@@ -12,6 +12,7 @@ from planted_market import FEW, TINY, planted_market
 from foundation.errors import DataError, ParameterError
 from models.descent import Descent
 from models.network import ForecastNetwork
+from models.outputs import fit_level
 from models.parameters import FeatureParams, LSTMParams
 from models.samples import LEAST_VOLATILITY, Sample, build_sample, trailing_volatility
 from models.schedule import rows_needed, split_rows
@@ -180,3 +181,45 @@ def test_training_stops_when_patience_is_over() -> None:
         patch.setattr(Descent, "_step", counted)
         trained = train_network(noise, 700, 60, "standard", tiny(steps=400, check=5, patience=20), 1)
     assert len(steps) == trained.steps + 20 < 400
+
+
+def test_a_sigma_learned_from_ranges_is_of_the_size_of_returns() -> None:
+    """Squared returns after the training are as large as sigma says, whose ranges are far larger here."""
+    candles = planted_market(3000, seed=4).candles
+    wide = replace(candles, high=candles.high * 1.008, low=candles.low / 1.008)
+    params = TINY.replaced(output="volatility", volatility_bars=32, steps=40)
+    sample = build_sample(wide, FEW, params)
+    trained = train_network(sample, 2000, 5, "standard", params, 1)
+    rows = slice(2000, 2999)
+    sigma = trained.forecast(sample.features[rows], trained.fresh_state())[:, 1]
+    size = np.square(sample.returns[rows] / sigma).mean()
+    assert size == pytest.approx(1.0, abs=0.12)
+    assert size * trained.slope**2 < 0.6
+    assert replace(trained, slope=1.0).forecast(sample.features[rows], trained.fresh_state())[0, 1] == pytest.approx(
+        sigma[0] / trained.slope
+    )
+
+
+def test_the_size_of_returns_is_learned_before_the_test() -> None:
+    """All rows after the training changed, the size stands; with a validation row changed it does not."""
+    params = TINY.replaced(output="volatility", volatility_bars=32)
+    sample = build_sample(planted_market(1500, seed=4).candles, FEW, params)
+
+    def size(row: int) -> float:
+        changed = sample.returns.copy()
+        changed[row:] *= 9.0
+        return train_network(replace(sample, returns=changed), 1000, 5, "standard", params, 1).slope
+
+    assert size(1000) == size(1500)
+    assert size(990) != size(1500)
+
+
+def test_the_level_of_least_qlike() -> None:
+    """The factor on sigma is the one with the lowest QLIKE, unknown returns apart; 1 where there is none."""
+    random = np.random.default_rng(3)
+    sigma, returns = np.exp(random.standard_normal(500)), random.standard_normal(500)
+    returns[7] = np.nan
+    factors = np.linspace(0.2, 6.0, 4000)
+    losses = [np.nanmean(2.0 * np.log(one) + np.square(returns / sigma / one)) for one in factors]
+    assert fit_level(sigma, returns) == pytest.approx(factors[int(np.argmin(losses))], abs=0.003)
+    assert fit_level(sigma, np.full(500, np.nan)) == fit_level(sigma, np.zeros(500)) == 1.0
