@@ -141,7 +141,7 @@ class FuturesBroker(bt.BrokerBase):
         if at < 0:
             return float(self.account["cash"][0])
         whole = playing.equity if self.p.margin == "cross" else playing.cash
-        return whole[at] - playing.margin[at]
+        return whole[at] - playing.margin(at)
 
     def getvalue(self, datas: Any = None) -> float:
         """The equity; of some feeds only, the value of their positions at the last close, below zero for a short."""

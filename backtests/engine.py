@@ -8,7 +8,6 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from backtests import records
 from backtests.broker import FuturesBroker
 from backtests.feed import CandleFeed
 from backtests.loop import Cerebro
@@ -159,13 +158,13 @@ def _tables(broker: FuturesBroker, decided: Sequence[Any], stage: Stage) -> dict
     fills, payments, orders = broker.ledger.tables()
     stamps = broker.ledger.stamps
     time = pd.to_datetime(stamps[first:], utc=True, unit="ns")
-    equity = pd.DataFrame(
-        {"timestamp": time, **{name: broker.history[name][first:] for name in records.HISTORY.fields or ()}}
-    )
+    equity = pd.DataFrame({"timestamp": time, **broker.playing.closes(slice(first, None))})
     parts = []
-    for symbol, history in zip(broker.ledger.symbols, broker.position_history, strict=True):
-        columns = {name: history[name][first:] for name in records.POSITION_HISTORY.fields or ()}
-        parts.append(pd.DataFrame({"timestamp": time, "symbol": symbol, **columns}))
+    for market, history in zip(stage.fed, broker.position_history, strict=True):
+        columns = {name: history[name][first:] for name in ("liquidation_price", "margin", "unrealised")}
+        held, mark = history["position"][first:], market.mark_bars(slice(first, None))[0][:, 3]
+        head = {"timestamp": time, "symbol": market.symbol, "position": held, "mark": mark}
+        parts.append(pd.DataFrame({**head, **columns}))
     single = len(parts) == 1
     for name in ("position", "mark", "liquidation_price"):
         equity[name] = parts[0][name] if single else np.nan

@@ -84,12 +84,11 @@ def play_and_record(
     `history` has one row a bar, `position_history` shape (symbols, bars).
     """
     play_bar(account, positions, orders, bars, i, settings, contracts, fills, payments, finer)
-    row, state = history[i], account[0]
-    row.equity, row.cash, row.margin, row.unrealised = state.equity, state.cash, state.margin, state.unrealised
+    history[i].equity, history[i].cash = account[0].equity, account[0].cash
     for s in range(len(positions)):
         held, position = position_history[s, i], positions[s]
         held.position, held.margin = position.quantity, position.margin
-        held.mark, held.liquidation_price = bars[s, i].mark_close, position.liquidation_price
+        held.liquidation_price = position.liquidation_price
         held.unrealised = profit_of(contracts[s], position.quantity, position.entry, bars[s, i].mark_close)
 
 

@@ -80,7 +80,8 @@ def _once_of_indicator(indicator: Any, done: Mapping[int, list[Any]]) -> None:
 def _lengthen(line: Any, rows: int) -> None:
     line._idx += rows
     line.lencount += rows
-    line.array.extend(array("d", [float("nan")]) * rows)
+    unknown = array("d", [float("nan")]) * rows
+    line.array = line.array + unknown if line.array else unknown
 
 
 def _fill(indicator: Any) -> None:

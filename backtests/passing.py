@@ -162,20 +162,19 @@ def reach(desk: Desk, bars: Records, s: int, i: int, end: int, low: float, high:
 @rule
 def value_row(desk: Desk, bars: Records, i: int, history: Records, position_history: Records) -> bool:
     """Writes the account at the close of a quiet bar; False, with nothing settled, where it would not outlive it."""
-    state, margin, unrealised = desk.account[0], 0.0, 0.0
+    state, unrealised = desk.account[0], 0.0
     for s in range(len(desk.positions)):
         position, held, mark = desk.positions[s], position_history[s, i], bars[s, i].mark_close
         profit = profit_of(desk.contracts[s], position.quantity, position.entry, mark)
-        margin += position.margin
         unrealised += profit
-        held.position, held.margin, held.mark = position.quantity, position.margin, mark
+        held.position, held.margin = position.quantity, position.margin
         held.liquidation_price, held.unrealised = position.liquidation_price, profit
         alone = position.quantity != 0.0 and desk.settings[0].cross == 0 and state.ruined == 0
         if alone and position.margin - position.reserve + profit <= 0.0:
             return False
     row = history[i]
     if state.ruined == 1:
-        row.equity, row.cash, row.margin, row.unrealised = state.equity, state.cash, state.margin, state.unrealised
+        row.equity, row.cash = state.equity, state.cash
         return True
-    row.equity, row.cash, row.margin, row.unrealised = state.cash + unrealised, state.cash, margin, unrealised
+    row.equity, row.cash = state.cash + unrealised, state.cash
     return bool(row.equity > NOTHING_LEFT)

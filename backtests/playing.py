@@ -9,11 +9,12 @@ import numpy as np
 
 from backtests import layout, records
 from backtests.bars import BarSource, BarWindow
-from backtests.exchange import play_and_record
+from backtests.exchange import NOTHING_LEFT, play_and_record
 from backtests.parameters import AccountParams, CostParams
 from backtests.passing import play_on
 from backtests.ties import withdraw
 from foundation.errors import CrossgateError
+from markets.candles import FloatArray
 from markets.market import Market
 
 # How many bars are looked ahead at, at first and at most.
@@ -50,7 +51,9 @@ class Playing:
         self._make_room(np.zeros(64, dtype=records.ORDER))
         self.wake, self.stride, self.sleeps = 0, SHORTEST, sleeps
         values: Any = self.history
-        self.equity, self.cash, self.margin = (memoryview(values[name]) for name in ("equity", "cash", "margin"))
+        self.equity, self.cash = memoryview(values["equity"]), memoryview(values["cash"])
+        margins: Any = self.position_history["margin"]
+        self._margins = [memoryview(row) for row in margins]
 
     def play(self, i: int) -> bool:
         """Plays bar `i`, or passes over it and those after it; whether anything was filled, paid or ended."""
@@ -80,8 +83,32 @@ class Playing:
 
     def settle(self, i: int) -> None:
         """Brings the account up to the close of bar `i`, which was passed over."""
-        for name in records.HISTORY.names or ():
-            self.account[name] = self.history[name][i]
+        for name, values in self.closes(slice(i, i + 1)).items():
+            self.account[name] = values[0]
+
+    def margin(self, i: int) -> float:
+        """The margin posted at the close of bar `i`; of a ruined account, that of its end."""
+        if self.account["ruined"][0]:
+            return float(self.account["margin"][0])
+        total = 0.0
+        for margins in self._margins:
+            total += margins[i]
+        return total
+
+    def closes(self, rows: slice) -> dict[str, FloatArray]:
+        """The account at the closes of some bars: equity, cash, margin posted and unrealised profit.
+
+        The last two are sums over the positions; those of a ruined account stay what they were at its end.
+        """
+        found = {name: self.history[name][rows] for name in ("equity", "cash")}
+        for name in ("margin", "unrealised"):
+            total = np.zeros(len(found["cash"]))
+            for held in self.position_history[name]:
+                total += held[rows]
+            found[name] = total
+            if self.account["ruined"][0]:
+                total[found["equity"] <= NOTHING_LEFT] = self.account[name][0]
+        return found
 
     def order(self, values: dict[str, Any]) -> int:
         """A new row of orders, which the next bar will meet; its number."""

@@ -136,8 +136,9 @@ FILL = np.dtype(
     + _fields(REAL, "spread_cost impact_cost")
 )
 PAYMENT = np.dtype(_fields(WHOLE, "symbol") + _fields(REAL, "position mark rate payment cash"))
-HISTORY = np.dtype(_fields(REAL, "equity cash margin unrealised"))
-POSITION_HISTORY = np.dtype(_fields(REAL, "position mark liquidation_price margin unrealised"))
+# What an account and its positions were at a close. Margin and profit of the account are sums over its positions.
+HISTORY = np.dtype(_fields(REAL, "equity cash"))
+POSITION_HISTORY = np.dtype(_fields(REAL, "position liquidation_price margin unrealised"))
 
 
 class Desk(NamedTuple):

@@ -71,8 +71,10 @@ def fills(columns: Columns, rounds: int) -> dict[str, Any]:
 def memory(columns: Columns, rounds: int) -> dict[str, Any]:
     """The most memory of a process that runs the reversal over ten times the bars, in MB, and that of its imports."""
     del rounds
+    bars = 10 * len(columns["close"])
+    columns.clear()
     imports = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    market = market_of(work.make_market(10 * len(columns["close"]), swept=False))
+    market = market_of(work.make_market(bars, swept=False))
     cerebro(market).run()
     return {"imports": imports, "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 

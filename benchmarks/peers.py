@@ -131,8 +131,8 @@ no observers).
 
 backtesting.py lists trades that are closed: the entry of a position that is open at the end is none of its fills.
 
-Ours over {more:,} bars takes at most {megabytes:,.0f} MB of memory, data included, beside the {imports:,.0f} MB of what
-Python has imported.
+A process that runs ours over {more:,} bars takes at most {megabytes:,.0f} MB of memory: {imports:,.0f} MB are what
+Python has imported, {beside:,.0f} MB the run and its data.
 
 ## A sweep
 
@@ -162,12 +162,12 @@ def main() -> int:
     head = ["engine", "microseconds a bar", "times ours", "fills", "the same fills"]
     one = table(head, rows)
     sweep = table(["signals", "engine", "settings", "entries a setting", "ns a bar and setting", "times ours"], swept)
-    beside = memory["megabytes"] - memory["imports"]
     page = TEXT.format(
         day=dt.date.today().isoformat(), versions=versions(), bars=bars, rounds=rounds, fast=work.FAST, slow=work.SLOW,
         busy=", on a machine that was busy with other work" if given.busy else "", stop=work.STOP, target=work.TARGET,
-        fee=work.FEE, one=one, said="\n".join(f"- {line}" for line in said), more=10 * bars, megabytes=beside,
-        imports=memory["imports"], settings=len(work.STOPS) * len(work.TARGETS) * len(work.LEVERAGES), sweep=sweep,
+        fee=work.FEE, one=one, said="\n".join(f"- {line}" for line in said), more=10 * bars,
+        megabytes=memory["megabytes"], imports=memory["imports"], beside=memory["megabytes"] - memory["imports"],
+        settings=len(work.STOPS) * len(work.TARGETS) * len(work.LEVERAGES), sweep=sweep,
     )  # fmt: skip
     print(page)
     if not given.quick:

@@ -144,4 +144,6 @@ def difference(fast: tuple[Any, Any], stock: tuple[Any, Any]) -> str:
                 ours[field], theirs[field]
             ):
                 return f"{name}.{field} at {np.argwhere(ours[field] != theirs[field])[0]}"
-    return ""
+    ours, theirs = (one.playing.closes(slice(None)) for one in (first, second))
+    apart = [name for name in ours if not np.array_equal(ours[name], theirs[name])]
+    return f"closes: {apart}" if apart else ""

@@ -75,8 +75,8 @@ FAULTS: dict[str, tuple[str, str]] = {
         "state.equity, state.cash",
     ),
     "a margin forgotten": (
-        "        margin += position.margin\n",
-        "        pass\n",
+        "held.position, held.margin = position.quantity, position.margin",
+        "held.position, held.margin = position.quantity, 0.0",
     ),
 }
 # Leverage, cash, chance of an order, margin: quiet accounts, those on the brink, and two positions on one account.
