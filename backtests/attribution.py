@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from foundation.units import Quantity
 from strategies.parameters import RiskParams
 
 ENTRY = FILL_REASONS.index("entry")
+# What is left of an account, as a share of its cash, when it is lost.
+LEAST = 1e-3
 # The rules of each strategy rule, from the first on which the ladder stands, and what each adds.
 _DECIDES = {
     "confirmed": (("forecast", "forecast"), ("confirmation", "confirmed")),
@@ -27,26 +30,27 @@ _WITHOUT = {"forecast": "crossover", "confirmation": "forecast"}
 
 
 class Part(NamedTuple):
-    """What one part of a run does to its profit, in the settlement currency.
+    """What one part of a run does to its equity, in logarithms of growth, which add up where an account compounds.
 
-    `added`: the profit when the part is put on top of those before it, less the profit without it; these add
-    up to the profit of the run. `alone`: the profit of the run less that of the run without this part alone; these
-    do not add up, because parts work through one another. `profit`: with all parts up to this one. None
-    where a part cannot be left out: a rule that has nothing else to trade on.
+    Growth is G = ln(final equity / cash), never below ln(LEAST). `multiple`: final equity over cash with all parts up
+    to this one. `added`: G with the part put on top of those before it, less G without it; the parts add up to
+    the G of the run, and to +0.1 belongs a factor of e^0.1, 1.105 times the equity. `alone`: the G of the run less that
+    of the run without this part alone; these do not add up, because parts work through one another. None where
+    a part cannot be left out: a rule that has nothing else to trade on.
     """
 
     name: str
-    profit: float
+    multiple: float
     added: float
     alone: float | None
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """The parts of a run's profit, in the order in which they are put on top of one another."""
+    """The parts of a run's growth, in the order in which they are put on top of one another; `growth`: their sum."""
 
     parts: tuple[Part, ...]
-    profit: float
+    growth: float
 
 
 class _Parts(NamedTuple):
@@ -63,7 +67,10 @@ class _Parts(NamedTuple):
 
 
 def attribute(playback: Playback) -> Attribution:
-    """The attribution of a run's profit, by playing it with parts of it switched off; signals stay as they were.
+    """The attribution of a run's growth, by playing it with parts of it switched off; signals stay as they were.
+
+    In money the parts of an account that compounds tell nothing: what the first ones earn, the later ones work on, so
+    a fee of one thousandth costs the more money the larger the equity is then. In logarithms it costs one thousandth.
 
     In their order: the forecast's side alone, always with the whole equity at leverage 1, without stops, targets, costs
     or funding; the confirmation by the averages; the run's sizing, its leverage held to 1; its leverage, which
@@ -82,17 +89,22 @@ def attribute(playback: Playback) -> Attribution:
     ladder += [(name, bare._replace(rule=word)) for name, word in steps[1:]]
     for name in _Parts._fields[1:]:
         ladder.append((name, _switched(ladder[-1][1], name, on=True)))
-    profits = [_play(playback, parts).profit for _, parts in ladder]
-    whole = _Parts(rule)
-    multiple = _mean_multiple(playback)
+    multiples = [1.0 + _play(playback, parts).total_return for _, parts in ladder]
+    whole, own = _Parts(rule), growth_of(multiples[-1])
+    size = _mean_multiple(playback)
     before, parts = 0.0, []
-    for (name, _), profit in zip(ladder, profits, strict=True):
-        alone = (
-            profits[-1] - _play(playback, without, multiple).profit if (without := _leave_out(whole, name)) else None
-        )
-        parts.append(Part(name, profit, profit - before, alone))
-        before = profit
-    return Attribution(tuple(parts), profits[-1])
+    for (name, _), multiple in zip(ladder, multiples, strict=True):
+        without, alone = _leave_out(whole, name), None
+        if without is not None:
+            alone = own - growth_of(1.0 + _play(playback, without, size).total_return)
+        parts.append(Part(name, multiple, growth_of(multiple) - before, alone))
+        before = growth_of(multiple)
+    return Attribution(tuple(parts), own)
+
+
+def growth_of(multiple: float) -> float:
+    """The logarithm of a multiple of the cash; what is lost whole counts as LEAST of it: ln 0 does not add up."""
+    return math.log(max(multiple, LEAST))
 
 
 def _switched(parts: _Parts, name: str, *, on: bool) -> _Parts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from backtests.playback import Outcome, Playback
+from backtests.playback import Outcome, Playback, outcome_of
+from backtests.records import Records
 from backtests.simpler import simpler_rules
 from backtests.tally import TALLY, rate
 from backtests.trader import OTHER, Wish
@@ -27,6 +29,8 @@ MEMORIES = 2
 SMALL = 5_000_000
 # Over how many changes of equity between points a part of time is ranked at least.
 LEAST_CHANGES = 8
+# The share of the draws that are nearest to the run in their number of trades.
+NEAREST = 0.2
 # The bands of a fan: the share of runs that lie below.
 BANDS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -42,11 +46,20 @@ class Fan(NamedTuple):
     ours: FloatArray
 
 
+class Near(NamedTuple):
+    """The draws whose number of trades is nearest to the run's: how many they are, their mean number, and p of them."""
+
+    draws: int
+    trades: float
+    p: float
+
+
 @dataclass(frozen=True, eq=False)
 class Luck:
     """What chance alone makes of the account, drawn many times, and where the run stands among it.
 
-    `sharpe`, `total_return`: of each draw, per year and over the whole run. `trades`: their mean number.
+    `sharpe`, `total_return`: of each draw, per year and over the whole run. `trades`: their mean number, `held`: the
+    mean number of bars that one of them lasts, `near`: the share NEAREST of the draws that trade as often as the run.
     `p`: the chance that luck does as well, (1 + draws with a Sharpe ratio of at least ours) / (1 + draws). `since`: the
     same for what comes after each point of the fan, see `chances_since`. `place`: the share of draws that ended with
     less equity.
@@ -55,6 +68,8 @@ class Luck:
     sharpe: FloatArray
     total_return: FloatArray
     trades: float
+    held: float
+    near: Near
     p: float
     since: FloatArray
     place: float
@@ -70,11 +85,13 @@ class Luck:
 class Controls:
     """The run (`ours`) beside the same account, bars, risk and costs under other signals.
 
-    `simpler`: buy and hold, crossover alone, LSTM alone, and the forecasts turned upside down ("sign-flipped"), by
-    name. `random`: random entries. `permuted`: forecasts in another order; None for a rule that asks none.
+    `held`: the mean number of bars that a trade of the run lasts. `simpler`: buy and hold, crossover alone, LSTM alone,
+    and the forecasts turned upside down ("sign-flipped"), by name. `random`: random entries. `permuted`: forecasts in
+    another order; None for a rule that asks none.
     """
 
     ours: Outcome
+    held: float
     simpler: dict[str, Outcome]
     random: Luck
     permuted: Luck | None
@@ -92,7 +109,10 @@ def measure_controls(
     later returns, all turns are equally likely, so the rank of the run among them is uniform. Turns of fewer bars
     than `least_turn` are left out: signals that follow from the prices would look ahead there, and all would keep
     some of what they know. A wish made of single coin tosses would trade in shorter stretches, and permuted stretches
-    would forget that signals cluster where volatility does; both make luck look narrower than it is.
+    would forget that signals cluster where volatility does; both make luck look narrower than it is. Sides are wanted
+    as often as by the run, but trades are not always made as often: exits depend on the prices that are met, so what is
+    stopped sooner leaves the account free for the next signal. No draw is thinned to hide that, because the ranks
+    would not be uniform then; `Luck.near` says what the draws come to that trade as often.
 
     Permuted forecasts: what a forecast says, in units of its own sigma, is cut into PIECES blocks that are put in
     another order and turned; sigma stays, and so do the averages that confirm. This asks what the
@@ -103,7 +123,8 @@ def measure_controls(
     Romano 2013). Ties count against the run. `tests/test_controls.py` holds p to be uniform on null markets.
     """
     random = np.random.default_rng(seed)
-    ours = playback.play(curve=True)
+    tally, equity = playback.tally(curve=True)
+    ours = outcome_of(tally, playback.stage.played[0].bars_per_year, playback.account.cash, equity)
     asks = playback.strategy.rule in ("confirmed", "forecast")
     random_entries = _luck(playback, ours, _turned(playback, random), runs, "Playing random entries")
     simpler, permuted = _simpler(playback), None
@@ -116,7 +137,7 @@ def measure_controls(
             return change(lambda values: values[order])
 
         permuted = _luck(playback, ours, dealt, permutations, "Playing permuted forecasts")
-    return Controls(ours, simpler, random_entries, permuted)
+    return Controls(ours, bars_of_a_trade(tally), simpler, random_entries, permuted)
 
 
 def _luck(playback: Playback, ours: Outcome, draw: Callable[[], Wish], draws: int, description: str) -> Luck:
@@ -128,15 +149,27 @@ def _luck(playback: Playback, ours: Outcome, draw: Callable[[], Wish], draws: in
         curves[k], tallies[k] = equity, tally[0]
     found = rate(tallies, playback.stage.played[0].bars_per_year, playback.account.cash)
     sharpe, total = np.nan_to_num(found["sharpe"]), found["total_return"]
+    near = np.argsort(np.abs(tallies["trades"] - ours.trades), kind="stable")[: math.ceil(NEAREST * draws)]
     return Luck(
         sharpe=sharpe,
         total_return=total,
         trades=float(tallies["trades"].mean()) if draws else 0.0,
+        held=bars_of_a_trade(tallies),
+        near=Near(
+            draws=len(near),
+            trades=float(tallies["trades"][near].mean()) if draws else 0.0,
+            p=(1 + int((sharpe[near] >= ours.sharpe).sum())) / (1 + len(near)),
+        ),
         p=(1 + int((sharpe >= ours.sharpe).sum())) / (1 + draws),
         since=chances_since(ours.equity, curves),
         place=float((total < ours.total_return).mean()) if draws else 0.0,
         fan=Fan(playback.timestamp[playback.points], np.quantile(curves, BANDS, axis=0), ours.equity),
     )
+
+
+def bars_of_a_trade(tallies: Records) -> float:
+    """The mean number of bars that a trade lasts, over all tallies; 0 where none was made."""
+    return float(tallies["held"].sum()) / max(int(tallies["trades"].sum()), 1)
 
 
 def chances_since(ours: FloatArray, curves: FloatArray) -> FloatArray:

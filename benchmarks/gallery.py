@@ -21,7 +21,7 @@ from crossgate.config import load_config
 from crossgate.job import run_job
 from foundation.errors import CrossgateError
 from reports import formats
-from reports.catalogue import CATALOGUE
+from reports.catalogue import CATALOGUE, figure
 from reports.verdict import place
 
 TREE = Path(__file__).resolve().parent.parent
@@ -33,7 +33,7 @@ HEAD = """# Gallery
 
 What the shipped configs come to, as they are: `make gallery DATA=DIR` runs each of them, draws these pictures and
 writes this page. Nothing was tuned to look well. The demo market is synthetic, with a weak predictability planted in
-it; the other markets are recorded candles.
+it; the other markets are recorded candles. A Sharpe ratio is given from 30 days on: less cannot be annualised.
 
 | run | """
 LOOKS = """
@@ -89,7 +89,7 @@ def record_of(folder: Path) -> dict[str, Any]:
         "name": run["name"],
         "markets": sorted(run["markets"]),
         "bars": metrics["bars"],
-        "metrics": {name: CATALOGUE[name].write(metrics[name]) for name in SHOWN},
+        "metrics": {name: figure(metrics, name) for name in SHOWN},
         "hold": CATALOGUE["total_return"].write(metrics["baselines"]["buy and hold"]["total_return"]),
         "rung": said["rung"],
         "headline": said["headline"],

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from reports import formats
+
+# The figures that are stretched to a year. On fewer days than this nothing is told by them: a yearly Sharpe ratio has a
+# standard error of about sqrt(365 / days), which is 3.5 then, more than any ratio that lasts.
+YEARLY = frozenset({"cagr", "volatility", "sharpe", "sortino", "calmar", "turnover"})
+LEAST_DAYS = 30.0
+TOO_SHORT = "too short"
 
 
 class Entry(NamedTuple):
@@ -14,6 +20,18 @@ class Entry(NamedTuple):
     label: str
     write: Callable[[Any], str]
     meaning: str
+
+
+def too_short(days: float | None) -> bool:
+    """Whether a run of so many days is too short for figures of a year; False where its length is not known."""
+    return days is not None and days < LEAST_DAYS
+
+
+def figure(metrics: Mapping[str, Any], name: str) -> str:
+    """A metric of a run as people read it; TOO_SHORT for a figure of a year of a run that is `too_short` for one."""
+    if name in YEARLY and too_short(metrics.get("days")):
+        return TOO_SHORT
+    return CATALOGUE[name].write(metrics.get(name))
 
 
 def _signed_percent(value: float | None) -> str:
@@ -73,6 +91,11 @@ CATALOGUE = {
     ),
     "long_profit": Entry("Profit of long trades", _signed_money, "of closed trades, after fees, before funding"),
     "short_profit": Entry("Profit of short trades", _signed_money, "of closed trades, after fees, before funding"),
+    "open_profit": Entry(
+        "Profit of open trades",
+        _signed_money,
+        "unrealised at the last mark price, after the fees of their entries",
+    ),
     "average_bars_held": Entry("Bars held, average", _bars, "of closed trades"),
     "fees": Entry("Fees", formats.money, "trading fees paid"),
     "funding": Entry("Funding paid", formats.money, "net funding paid; below zero when received"),
@@ -94,6 +117,7 @@ CATALOGUE = {
         "1 - MSE / MSE of the expanding mean",
     ),
     "bars": Entry("Bars", formats.count, "bars played"),
+    "days": Entry("Days", _bars, "the length of the run in days"),
 }
 # All metrics of a run, in the groups in which its page shows them.
 GROUPS = {
@@ -105,16 +129,17 @@ GROUPS = {
     "Return for risk": ("sharpe", "sortino", "calmar"),
     "Trades": (
         "trades", "long_trades", "short_trades", "win_rate", "payoff_ratio", "average_bars_held",
-        "longest_winning_streak", "longest_losing_streak", "long_profit", "short_profit",
+        "longest_winning_streak", "longest_losing_streak", "long_profit", "short_profit", "open_profit",
     ),
-    "Activity": ("bars", "exposure", "turnover", "refusals", "shrunk"),
+    "Activity": ("bars", "days", "exposure", "turnover", "refusals", "shrunk"),
     "Costs": ("fees", "funding", "slippage", "liquidations", "liquidation_charges", "bound_liquidations"),
 }  # fmt: skip
 SIDE_BY_SIDE = (
     "final_equity", "total_return", "cagr", "volatility", "sharpe", "sortino", "max_drawdown", "max_drawdown_bars",
     "time_under_water", "skewness", "value_at_risk", "expected_shortfall", "tail_ratio", "exposure", "turnover",
     "trades", "win_rate", "payoff_ratio", "profit_factor", "average_profit", "expectancy", "average_bars_held",
-    "longest_losing_streak", "long_profit", "short_profit", "fees", "funding", "slippage", "liquidations", "skill",
+    "longest_losing_streak", "long_profit", "short_profit", "open_profit", "fees", "funding", "slippage",
+    "liquidations", "skill",
 )  # fmt: skip
 
 

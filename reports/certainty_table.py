@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from reports import formats
-from reports.catalogue import CATALOGUE
+from reports.catalogue import CATALOGUE, TOO_SHORT, YEARLY, figure, too_short
 from reports.certainty import Certainty
 from reports.curves import EquityCurve
 from reports.intervals import Interval
@@ -27,16 +27,18 @@ _ODDS = {
 
 def certainty_table(certainty: Certainty, metrics: Metrics, curve: EquityCurve) -> Table:
     """The headline figures with their ranges, then the odds that they are not luck."""
-    rows = []
+    rows, short = [], too_short(metrics.get("days"))
     for name in ("sharpe", "cagr", "max_drawdown"):
         entry, found = CATALOGUE[name], certainty.intervals
         ends = [formats.NONE] * 2 if found is None else [entry.write(end) for end in _interval(certainty, name)]
-        rows.append([Cell(entry.label, title=entry.meaning), Cell(entry.write(metrics[name])), *map(Cell, ends)])
+        ends = ["", ""] if short and found is not None and name in YEARLY else ends
+        rows.append([Cell(entry.label, title=entry.meaning), Cell(figure(metrics, name)), *map(Cell, ends)])
     for name, (label, meaning) in _ODDS.items():
         value = getattr(certainty, name)
         rows.append([Cell(label, title=meaning), Cell(formats.percent(value)), Cell(""), Cell("")])
     rows.append([Cell("Trials on this data"), Cell(formats.count(certainty.trials)), Cell(""), Cell("")])
-    rows.append([Cell("Best Sharpe of so many by luck"), Cell(formats.ratio(certainty.lucky)), Cell(""), Cell("")])
+    lucky = TOO_SHORT if short else formats.ratio(certainty.lucky)
+    rows.append([Cell("Best Sharpe of so many by luck"), Cell(lucky), Cell(""), Cell("")])
     rows.append([Cell("Track record needed"), Cell(_years(certainty.track_bars, curve)), Cell(""), Cell("")])
     return Table("Ranges that hold the figure 95 times in 100, and the odds of luck", ["", "Run", "from", "to"], rows)
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from backtests.result import Result
 from foundation.errors import ParameterError
-from reports.catalogue import CATALOGUE, SIDE_BY_SIDE
+from reports.catalogue import CATALOGUE, SIDE_BY_SIDE, figure
 from reports.comparison_tables import comparison_tables
 from reports.curves import EquityCurve
 from reports.fingerprints import alteration
@@ -111,7 +111,7 @@ class Comparison:
         return "\n".join(lines)
 
     def _written(self, metric: str) -> list[str]:
-        return [CATALOGUE[metric].write(run.metrics.get(metric)) for run in self.runs.values()]
+        return [figure(run.metrics, metric) for run in self.runs.values()]
 
 
 def compare(*runs: str | Path | Result, out: str | Path | None = None) -> Comparison:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from markets.candles import FloatArray, IntArray
+from reports.catalogue import too_short
 from reports.comparison import Comparison
 from reports.curves import EquityCurve
 from reports.packing import pack
@@ -32,7 +33,7 @@ def payload(comparison: Comparison) -> str:
     first = next(iter(curves.values()))
     content = {
         "currency": comparison.currency,
-        "days": _days(bars * first.bar),
+        "rolling": _rolling_title(bars * first.bar / 86_400e9),
         "runs": [
             {"name": name, **_look(at), **_run(curve, first, width, bars)}
             for at, (name, curve) in enumerate(curves.items())
@@ -75,11 +76,18 @@ def _run(curve: EquityCurve, first: EquityCurve, width: int, bars: int) -> dict[
         "drawdown": -np.maximum.reduceat(curve.drawdown, starts),
     }
     for name, (times, values) in {
-        "growth": relative_growth(first, curve), "rolling": rolling_sharpe(curve, bars),
+        "growth": relative_growth(first, curve), "rolling": _rolling(curve, bars),
     }.items():  # fmt: skip
         columns[f"{name}_time"], ends, _ = _groups(times, width)
         columns[name] = values[ends]
     return {name: pack(values) for name, values in columns.items()}
+
+
+def _rolling(curve: EquityCurve, bars: int) -> tuple[IntArray, FloatArray]:
+    """The rolling Sharpe ratio, of no bar where it cannot be annualised."""
+    times, ratio = rolling_sharpe(curve, bars)
+    keep = 0 if too_short(bars * curve.bar / 86_400e9) else len(times)
+    return times[:keep], ratio[:keep]
 
 
 def _groups(timestamp: IntArray, width: int) -> tuple[IntArray, IntArray, IntArray]:
@@ -96,5 +104,5 @@ def _groups(timestamp: IntArray, width: int) -> tuple[IntArray, IntArray, IntArr
     return timestamp[ends] // 1_000_000_000, ends, starts
 
 
-def _days(length: int) -> str:
-    return f"{length / 86_400e9:.0f}"
+def _rolling_title(days: float) -> str:
+    return f"Sharpe of the last {days:.0f} days, a year" if not too_short(days) else "Sharpe: too short to annualise"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from reports import formats
-from reports.catalogue import CATALOGUE
+from reports.catalogue import CATALOGUE, TOO_SHORT, YEARLY, too_short
 from reports.paired import Difference
 from reports.tables import Cell, Table
 
@@ -41,9 +41,12 @@ def difference_table(comparison: Comparison) -> Table | None:
         return None
     first = next(iter(comparison.runs))
     heads = ["", *(head for name in _PAIRED for head in (CATALOGUE[name].label, "95 % range"))]
-    rows = []
+    rows, short = [], any(too_short(run.metrics.get("days")) for run in comparison.runs.values())
     for name, found in comparison.paired.items():
-        cells = [part for figure in _PAIRED for part in _difference(figure, getattr(found, figure))]
+        cells = []
+        for figure in _PAIRED:
+            left_out = short and figure in YEARLY
+            cells += [Cell(TOO_SHORT), Cell("")] if left_out else _difference(figure, getattr(found, figure))
         rows.append([Cell(name), *cells])
     caption = f"Difference from {first} over the bars that all played; a star where zero is outside the range"
     return Table(caption, heads, rows)

@@ -9,13 +9,13 @@ from typing import NamedTuple
 import pandas as pd
 
 from reports import formats
-from reports.catalogue import CATALOGUE
+from reports.catalogue import CATALOGUE, TOO_SHORT, figure
 from reports.findings import Findings
 from reports.intervals import Intervals
 from reports.layout import lay_out, top_parts
 from reports.metrics import Metrics
 from reports.parts import Part, Section
-from reports.sentences import Banner, lead, skill_banner
+from reports.sentences import Banner, lead, short_banner, skill_banner
 from reports.settings import provenance
 
 HEADLINES = ("total_return", "final_equity", "cagr", "sharpe", "max_drawdown", "trades", "win_rate", "exposure")
@@ -78,6 +78,7 @@ def _subtitle(findings: Findings) -> str:
 
 def _banners(findings: Findings) -> list[Banner]:
     banners = [skill_banner(findings.skills, synthetic=findings.result.synthetic)]
+    banners += short_banner(findings.metrics["days"])
     if findings.result.ruined:
         banners.append(
             Banner("warned", "The account was ruined.", "Equity reached zero; an account never comes back from there.")
@@ -91,9 +92,11 @@ def tiles_of(metrics: Metrics, settlement: str, intervals: Intervals | None) -> 
     if metrics["open_trades"]:
         units["trades"] = f"{metrics['open_trades']} still open"
     for name in HEADLINES:
-        entry, ends = CATALOGUE[name], getattr(intervals, name, None)
+        entry, ends, value = CATALOGUE[name], getattr(intervals, name, None), figure(metrics, name)
         span = "" if ends is None else f"95 % range {entry.write(ends[0])} to {entry.write(ends[1])}"
-        tiles.append(Tile(entry.label, entry.meaning, entry.write(metrics[name]), units.get(name, ""), span))
+        if value == TOO_SHORT:
+            span = "to be annualised"
+        tiles.append(Tile(entry.label, entry.meaning, value, units.get(name, ""), span))
     return tiles
 
 

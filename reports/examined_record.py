@@ -19,7 +19,7 @@ def examined_record(found: Examination) -> dict[str, Any]:
     controls, sensitivity = found.controls, found.sensitivity
     record: dict[str, Any] = plain(
         {
-            "ours": _outcome(controls.ours),
+            "ours": _outcome(controls.ours) | {"bars_of_a_trade": controls.held},
             "simpler": {name: _outcome(one) for name, one in controls.simpler.items()},
             "random_entries": _luck(controls.random),
             "permuted_forecasts": None if controls.permuted is None else _luck(controls.permuted),
@@ -64,6 +64,8 @@ def _luck(found: Luck) -> dict[str, Any]:
         "p": found.p,
         "place": found.place,
         "trades": found.trades,
+        "bars_of_a_trade": found.held,
+        "as_many_trades": found.near._asdict(),
         "sharpe": dict(zip(map(str, BANDS), _quantiles(found.sharpe), strict=True)),
         "total_return": dict(zip(map(str, BANDS), _quantiles(found.total_return), strict=True)),
         "fan": _fan(found.fan),

@@ -20,16 +20,15 @@ from reports.certainty import Certainty
 from reports.certainty_table import certainty_table, explain_certainty
 from reports.document import Document, tiles_of
 from reports.doubt_figures import draw_fan
-from reports.figures import draw_lines
 from reports.folders import Run, read_run
 from reports.intervals import Interval, Intervals
 from reports.palette import SWATCHES
 from reports.parts import Chart, Grid, Grids, Paragraph, Part, Section
-from reports.rolling import rolling_bars, rolling_sharpe
+from reports.rolling import rolling_bars
 from reports.sections.activity import distribution_chart
 from reports.sections.doubts import verdict_parts
-from reports.sections.performance import equity_chart
-from reports.sentences import lead_of, skill_banner
+from reports.sections.performance import equity_chart, rolling_charts
+from reports.sentences import lead_of, short_banner, skill_banner
 from reports.skill_tables import skill_table, skill_tables
 from reports.stored_verdict import stored_record
 from reports.tracks import read_tracks
@@ -66,9 +65,12 @@ def document_of_folder(folder: Path) -> Document:
         title=run.name,
         badge="synthetic market" if synthetic else "",
         subtitle=_subtitle(run),
-        banners=[skill_banner([one.skill for one in evidence], synthetic=synthetic)],
-        notes=tuple(run.record["notes"]),
         top=top,
+        banners=[
+            skill_banner([one.skill for one in evidence], synthetic=synthetic),
+            *short_banner(run.metrics.get("days")),
+        ],
+        notes=tuple(run.record["notes"]),
         lead=lead_of(str(run.record["settlement"]), run.curve.cash, years, run.metrics, baselines),
         tiles=tiles_of(run.metrics, str(run.record["settlement"]), certainty.intervals),
         sections=sections,
@@ -89,16 +91,9 @@ def _provenance(record: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _curves(run: Run) -> list[Part]:
-    bars = rolling_bars(run.curve)
-    rolling, days = {"this run": rolling_sharpe(run.curve, bars)}, f"{bars * run.curve.bar / 86_400e9:.0f}"
     return [
         equity_chart({"this run": run.curve}, str(run.record["settlement"]), "equity"),
-        Chart(
-            "rolling",
-            lambda sheet: draw_lines(rolling, sheet, f"Sharpe of the last {days} days, a year"),
-            f"Line chart of the yearly Sharpe ratio of the last {days} days, through time.",
-            low=True,
-        ),
+        *rolling_charts({"this run": run.curve}, rolling_bars(run.curve)),
         Grid(tables.monthly_table(run.curve), wide=True, style="months"),
     ]
 

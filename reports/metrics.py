@@ -38,8 +38,10 @@ def compute_metrics(
     equity so far. `fees`, `funding` (net), `slippage` (already inside fill prices) and
     `liquidation_charges` are positive when paid. `trades` counts round trips, `open_trades` those of them still
     open at the end, which `win_rate` and the profits leave out; profits are net of fees, before
-    funding. `skill` = 1 - MSE / MSE of the expanding mean, the mean over markets; it is measured here
-    when it is not handed in, and None for a rule that asks no forecast. `trades`: of `list_trades`, where it is known.
+    funding. `open_profit`: of the trades still open, at the last mark price; with `long_profit` and
+    `short_profit`, less `funding`, it is the change of equity. `skill` = 1 - MSE / MSE of the expanding mean,
+    the mean over markets; it is measured here when it is not handed in, and None for a rule that asks no
+    forecast. `trades`: of `list_trades`, where it is known.
     """
     if skill is None:
         skill = measure_skill(result)
@@ -86,6 +88,7 @@ def _metrics(
         **curve_metrics(curve, traded=len(fills) > 0),
         **_trade_metrics(trades),
         **known,
+        "open_profit": _open_profit(curve, trades, known["funding"]),
         # Traded notional in 365 days as a multiple of average equity.
         "turnover": float(fills["notional"].sum()) / average / years if average > 0.0 else None,
         "skill": sum(one.skill for one in skills) / len(skills) if skills else None,
@@ -111,6 +114,7 @@ def asked_tracks(result: Result) -> list[Track]:
 def curve_metrics(curve: EquityCurve, *, traded: bool = True) -> Metrics:
     """The metrics that follow from an equity curve alone.
 
+    `days`: the length of the run; `reports.catalogue.too_short` says from how many on figures of a year tell anything.
     With r the per-bar returns and n the bars of 365 days: `cagr` = (1 + total_return)^(n / bars) - 1,
     `volatility` = std(r) sqrt(n), `sharpe` = mean(r) / std(r) sqrt(n), `sortino` = mean(r) /
     sqrt(mean(min(r, 0)^2)) sqrt(n), `calmar` = cagr / max_drawdown; std with one degree of freedom
@@ -128,6 +132,7 @@ def curve_metrics(curve: EquityCurve, *, traded: bool = True) -> Metrics:
         "total_return": curve.total_return,
         "final_equity": float(curve.equity[-1]),
         "bars": len(returns),
+        "days": 365.0 * len(returns) / year,
         "cagr": growth,
         "volatility": deviation * math.sqrt(year) if len(returns) > 1 else None,
         "sharpe": _ratio(mean, deviation, year) if traded else None,
@@ -189,6 +194,14 @@ def _trade_metrics(trades: pd.DataFrame) -> Metrics:
         "average_bars_held": float(closed["bars_held"].mean()) if some else None,
         **_edge(closed, wins, losses),
     }
+
+
+def _open_profit(curve: EquityCurve, trades: pd.DataFrame, funding: float) -> float:
+    """What is left of the change of equity when the profits of closed trades and the funding are taken off."""
+    if trades["closed"].notna().all():
+        return 0.0
+    closed = float(trades.loc[trades["closed"].notna(), "profit"].sum())
+    return float(curve.equity[-1]) - curve.cash - closed + funding
 
 
 def _edge(closed: pd.DataFrame, wins: FloatArray, losses: FloatArray) -> Metrics:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from markets.candles import utc
 from models.level import SIGNIFICANCE
 from reports import formats
+from reports.catalogue import too_short
 from reports.facts import Facts, Skilled
 from reports.promise import LEAST_POWER, Promise
 from reports.stability import PIECES, Stretch
@@ -154,12 +155,12 @@ def _stability(facts: Facts) -> Iterator[Check]:
     yield _lucky(facts, later, "the later half", MOST_LUCK_LATER)
     if found.fall is not None:
         one = found.fall
+        went, caveat = "fell" if one.value < 0.0 else "rose", _caveat(later, facts)
         text = (
-            f"Its Sharpe ratio {'fell' if one.value < 0.0 else 'rose'} by {formats.ratio(abs(one.value))} from the "
-            f"earlier half to the later; that change is from {formats.ratio(one.low)} to {formats.ratio(one.high)}, 19 "
-            "times in 20."
+            f"Its Sharpe ratio {went} by {formats.ratio(abs(one.value))} from the earlier half to the later; that "
+            f"change is from {formats.ratio(one.low)} to {formats.ratio(one.high)}, 19 times in 20{caveat}."
         )
-        figure = f"Sharpe {formats.decimal(one.value, digits=2, signed=True)}"
+        figure = f"Sharpe {formats.decimal(one.value, digits=2, signed=True)}{caveat}"
         yield Check("change of Sharpe, upper end", one.high, "at least 0", text, one.high >= 0.0, figure)
     text = f"Without the best {_share(PIECES)} of its time it {_made(found.without_best)}."
     met, figure = found.without_best > LEAST_RETURN, f"{_percent(found.without_best)} without its best part"
@@ -272,8 +273,9 @@ def sealed(facts: Facts, standing: Standing) -> Iterator[Check]:
         yield Check("Sharpe when sealed", None, "", "They are too few, or move too little, for a Sharpe ratio.", None)
         return
     text = (
-        f"Its Sharpe ratio there is {formats.ratio(reached.sharpe)}; the open bars, whose ratio is "
-        f"{formats.ratio(promise.sharpe)}, promise {formats.ratio(promise.low)} or more to 19 of 20 stretches as long."
+        f"Its Sharpe ratio there is {formats.ratio(reached.sharpe)}{_caveat(reached, facts)}; the open bars, whose "
+        f"ratio is {formats.ratio(promise.sharpe)}, promise {formats.ratio(promise.low)} or more to 19 of 20 stretches "
+        "as long."
     )
     met = reached.sharpe >= promise.low
     figure = f"Sharpe {formats.ratio(reached.sharpe)}"
@@ -290,6 +292,11 @@ def _takes(promise: Promise | None) -> str:
         return ""
     shown = f" An edge of its size shows on {math.ceil(promise.needed):,} sealed bars with odds of {LEAST_POWER:.0%}"
     return f"{shown}." if not promise.bars else f"{shown}, on {promise.bars:,} with {formats.percent(promise.power)}."
+
+
+def _caveat(one: Stretch, facts: Facts) -> str:
+    """That a ratio of a year over a stretch says nothing of a year, where it is so short."""
+    return " (too short to annualise)" if too_short(365.0 * one.bars / facts.bars_per_year) else ""
 
 
 def _percent(value: float) -> str:

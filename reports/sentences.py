@@ -12,6 +12,7 @@ from backtests.simpler import Baseline
 from markets.contract import Contract
 from models.skill import Skill
 from reports import formats
+from reports.catalogue import LEAST_DAYS, too_short
 from reports.curves import YEAR
 
 
@@ -21,6 +22,24 @@ class Banner(NamedTuple):
     kind: str
     headline: str
     text: str
+
+
+def short_banner(days: float | None) -> list[Banner]:
+    """That figures of a year are left out of a report on so few days; nothing for a run that is long enough."""
+    if days is None or not too_short(days):
+        return []
+    length = formats.span(max(round(days * 86_400), 1) * 1_000_000_000) if days < 1.0 else f"{days:.1f} days"
+    text = (
+        f"It spans {length}. Growth, volatility, ratios and turnover of a year are left out below {LEAST_DAYS:.0f} "
+        "days, where a yearly Sharpe ratio has a standard error of 3.5 or more, the root of 365 over the days."
+    )
+    return [Banner("warned", "The sample is too short to annualise.", text)]
+
+
+def ratio_banner(days: float) -> list[Banner]:
+    """That the ratios of a search, by which it ranks, are of too few days; nothing where they are enough."""
+    text = f"Ratios of a year, over {days:.1f} days: they rank the settings here, and say nothing of a year."
+    return [Banner("warned", "The sample is too short to annualise.", text)] if too_short(days) else []
 
 
 def skill_banner(skills: Sequence[Skill], *, synthetic: bool) -> Banner:

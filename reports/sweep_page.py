@@ -15,7 +15,7 @@ from reports.catalogue import CATALOGUE
 from reports.heat_maps import chosen_number, label
 from reports.page import draw
 from reports.sections import search
-from reports.sentences import Banner
+from reports.sentences import Banner, ratio_banner
 from reports.templating import render
 
 
@@ -33,7 +33,7 @@ def render_sweep(found: Sweep, name: str, ledger: TrialLedger, overfitting: floa
         "search.html",
         draw=draw,
         title=name,
-        banners=_banners(found, overfitting),
+        banners=[*_banners(found, overfitting), *ratio_banner(days_of(found))],
         lead=lead(found),
         tiles=_tiles(found, overfitting),
         sections=[one for one in made if one is not None],
@@ -79,6 +79,13 @@ def lead(found: Sweep) -> str:
         f"{count}. The safest ground is {values}: its Sharpe ratio is {own}, and no neighbour is below {level}. "
         f"The highest ratio anywhere is {highest}."
     )
+
+
+def days_of(found: Any) -> float:
+    """How many days the bars of a search span."""
+    candles = found.ground.stage.played[0].candles
+    count, bar = int((candles.timestamp >= found.ground.stage.start).sum()), int(candles.bar)
+    return count * bar / 86_400e9
 
 
 def _banners(found: Sweep, overfitting: float) -> list[Banner]:

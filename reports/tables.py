@@ -12,7 +12,7 @@ import pandas as pd
 
 from backtests.result import Result, Totals
 from reports import formats
-from reports.catalogue import CATALOGUE, GROUPS, SIDE_BY_SIDE
+from reports.catalogue import CATALOGUE, GROUPS, SIDE_BY_SIDE, figure
 from reports.curves import EquityCurve
 
 
@@ -43,7 +43,7 @@ def side_by_side(metrics: Mapping[str, Mapping[str, Any]], caption: str) -> Tabl
     rows = []
     for name in SIDE_BY_SIDE:
         entry = CATALOGUE[name]
-        values = [Cell(entry.write(one.get(name))) for one in metrics.values()]
+        values = [Cell(figure(one, name)) for one in metrics.values()]
         rows.append([Cell(entry.label, title=entry.meaning), *values])
     return Table(caption, ["", *metrics], rows)
 
@@ -57,7 +57,7 @@ def metric_tables(metrics: Mapping[str, Any]) -> list[Table]:
             [
                 [
                     Cell(CATALOGUE[name].label, title=CATALOGUE[name].meaning),
-                    Cell(CATALOGUE[name].write(metrics.get(name))),
+                    Cell(figure(metrics, name)),
                 ]
                 for name in names
             ],
@@ -116,14 +116,19 @@ def cost_table(result: Result, curve: EquityCurve) -> Table:
 
 
 def breakdown_table(trades: pd.DataFrame) -> Table:
-    """Closed trades by side and by the reason of their exit."""
+    """Closed trades by side and by the reason of their exit, then those that are still open, at the last mark price."""
     closed = trades[trades["closed"].notna()]
     groups = [("All closed trades", closed)]
     groups += [(f"{side.title()}", closed[closed["side"] == side]) for side in ("long", "short")]
     reasons = sorted(set(closed["exit_reason"]))
     groups += [(f"Exit by {formats.words(reason)}", closed[closed["exit_reason"] == reason]) for reason in reasons]
     heads = ["", "Trades", "Win rate", "Profit", "Average", "Best", "Worst", "Bars held", "Funding paid"]
-    return Table("Closed trades: profit after fees, before funding", heads, [_group(*group) for group in groups])
+    rows = [_group(*group) for group in groups]
+    still = trades[trades["closed"].isna()]
+    if len(still):
+        # What has not ended has neither been won nor lost.
+        rows.append([cell if at != 2 else Cell(formats.NONE) for at, cell in enumerate(_group("Still open", still))])
+    return Table("Trades: profit after fees, before funding", heads, rows)
 
 
 def _group(label: str, trades: pd.DataFrame) -> list[Cell]:

@@ -16,8 +16,8 @@ from reports.catalogue import CATALOGUE
 from reports.heat_maps import label
 from reports.page import draw
 from reports.sections import search, tuning
-from reports.sentences import Banner
-from reports.sweep_page import provenance, span_heading
+from reports.sentences import Banner, ratio_banner
+from reports.sweep_page import days_of, provenance, span_heading
 from reports.templating import render
 
 
@@ -38,7 +38,8 @@ def render_tuned(found: Tuned, name: str, ledger: TrialLedger) -> str:
         "follows with --walk-forward before you believe a figure here.",
     )  # fmt: skip
     return render(
-        "search.html", draw=draw, title=name, banners=[banner], lead=_lead(found), tiles=_tiles(found),
+        "search.html", draw=draw, title=name, banners=[banner, *ratio_banner(days_of(found))],
+        lead=_lead(found), tiles=_tiles(found),
         sections=[one for one in made if one is not None], **span_heading(found), provenance=provenance(found),
     )  # fmt: skip
 
@@ -97,8 +98,9 @@ def render_forward(found: Forward, name: str) -> str:
     }
     prints = [(f"Market {one.symbol}", one.fingerprint) for one in played]
     return render(
-        "search.html", draw=draw, title=name, banners=[_verdict(found)], lead=_forward_lead(found),
-        tiles=_forward_tiles(found), sections=sections, **heading,
+        "search.html", draw=draw, title=name, lead=_forward_lead(found), tiles=_forward_tiles(found),
+        banners=[_verdict(found), *ratio_banner(len(stamps) * played[0].candles.bar / 86_400e9)],
+        sections=sections, **heading,
         provenance=[*prints, ("Forecasts", f"{found.forecasts.name} {found.forecasts.fingerprint}")],
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +14,12 @@ from backtests.engine import backtest
 from backtests.result import Result
 from backtests.simpler import Baseline
 from foundation.trials import TrialLedger
+from reports.catalogue import CATALOGUE, LEAST_DAYS, TOO_SHORT, YEARLY
+from reports.document import Document, document_of
 from reports.figures import NARROW
 from reports.findings import Findings, find
 from reports.layout import lay_out, top_parts
-from reports.parts import Chart, Fold, Grid, Ladder, Paragraph, Part
+from reports.parts import Chart, Fold, Grid, Grids, Ladder, Paragraph, Part
 from reports.sections import doubts
 from reports.tables import Table
 from strategies.parameters import RiskParams
@@ -92,11 +95,74 @@ def test_luck_shows_our_curve_in_the_fans(findings: Findings) -> None:
 
 
 def test_parts_add_up_on_the_page(findings: Findings) -> None:
-    """The last line of the steps is the profit of the run."""
-    table = table_of(doubts.parts(findings).parts, "The profit in steps")
+    """The last line of the steps is the growth of the run; the lines above sum to it, and their factors multiply."""
+    table = table_of(doubts.parts(findings).parts, "The growth of equity in steps")
+    *parts, last = [[number(cell.text) for cell in row[1:4]] for row in table.rows]
     assert [row[0].text for row in table.rows][:2] == ["forecast", "confirmation"]
-    profit = findings.curve.equity[-1] - findings.curve.cash
-    assert float(table.rows[-1][2].text.replace(",", "").replace("−", "-")) == pytest.approx(profit, abs=0.006)  # noqa: RUF001
+    grown = float(findings.curve.equity[-1]) / findings.curve.cash
+    assert last[:2] == [pytest.approx(math.log(grown), abs=6e-4), pytest.approx(grown, abs=6e-4)]
+    assert sum(added for added, _, _ in parts) == pytest.approx(last[0], abs=6e-4 * len(parts))
+    assert math.prod(factor for _, factor, _ in parts) == pytest.approx(grown, rel=6e-4 * len(parts))
+    assert parts[-1][2] == pytest.approx(grown, abs=6e-4)
+
+
+def number(text: str) -> float:
+    """A figure of a table; NaN for none."""
+    return float(text.replace(",", "").replace("−", "-") or "nan")  # noqa: RUF001
+
+
+def test_how_often_luck_trades_is_told_beside_its_fan(findings: Findings) -> None:
+    """Both numbers of trades, how long they last, and the p of the draws that trade as often, right below the fan."""
+    parts = doubts.luck(findings).parts
+    at = next(number for number, one in enumerate(parts) if isinstance(one, Chart))
+    told = parts[at + 1]
+    assert isinstance(told, Paragraph)
+    assert not isinstance(findings.examination, str)
+    controls = findings.examination.controls
+    luck, ours = controls.random, controls.ours
+    assert f"Random entries made {luck.trades:,.0f} trades in the mean, this run {ours.trades:,}." in told.text
+    assert f"the {luck.near.draws} draws that trade most nearly as often" in told.text
+    assert controls.held == pytest.approx(findings.metrics["exposure"] * findings.metrics["bars"] / ours.trades)
+    assert abs(luck.near.trades - ours.trades) <= abs(luck.trades - ours.trades) + 1e-9
+    shifted = [replace(luck, trades=share * ours.trades, held=controls.held / share) for share in (1.2, 0.8, 1.0)]
+    more, fewer, same = (doubts._as_often(replace(controls, random=one)) for one in shifted)
+    assert "stopped sooner" in more
+    assert "opens nothing" in fewer
+    assert "last" not in same.split("Of the")[0]
+
+
+def test_a_short_sample_is_not_annualised(findings: Findings) -> None:
+    """On fewer than 30 days no figure of a year stands anywhere in the report, and a banner says why; else all do."""
+    assert findings.metrics["days"] == pytest.approx(len(findings.curve.equity) / 24.0)
+    assert findings.metrics["days"] < LEAST_DAYS
+    document = document_of(findings)
+    assert document.banners[1].headline == "The sample is too short to annualise."
+    assert yearly_cells(document) == {TOO_SHORT}
+    assert {one.value for one in document.tiles if one.label in ("Sharpe", "Yearly growth")} == {TOO_SHORT}
+    longer = replace(findings, metrics=findings.metrics | {"days": LEAST_DAYS})
+    whole = document_of(longer)
+    assert [one.headline for one in whole.banners] == [document.banners[0].headline]
+    assert TOO_SHORT not in yearly_cells(whole) | {one.value for one in whole.tiles}
+    assert number(next(one.value for one in whole.tiles if one.label == "Sharpe")) == pytest.approx(
+        findings.metrics["sharpe"], abs=0.006
+    )
+
+
+def yearly_cells(document: Document) -> set[str]:
+    """What stands in the first column of figures beside, and under, the name of a figure of a year."""
+    names = {CATALOGUE[name].label for name in YEARLY}
+    found = set()
+    tables = [
+        table
+        for section in document.sections
+        for one in flat(section.parts)
+        for table in ([one.table] if isinstance(one, Grid) else one.tables if isinstance(one, Grids) else [])
+    ]
+    for table in tables:
+        found |= {row[1].text for row in table.rows if row[0].text in names}
+        if "Sharpe" in table.heads:
+            found |= {row[list(table.heads).index("Sharpe")].text for row in table.rows}
+    return found
 
 
 def test_assumptions_and_ruin_are_told(findings: Findings) -> None:

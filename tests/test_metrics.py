@@ -120,6 +120,13 @@ def test_trades_costs_and_activity_by_hand() -> None:
     assert found["exposure"] == 6 / 8
     final = 10_000 + 100 - 50 - 150 - 3.0 - fees
     assert found["final_equity"] == pytest.approx(final)
+    assert found["days"] == pytest.approx(8 / 24)
+    assert found["open_profit"] == pytest.approx(-150 - FEE_RATE * 1050)
+    parts = found["long_profit"] + found["short_profit"] + found["open_profit"] - found["funding"]
+    assert parts == pytest.approx(final - 10_000)
+    held = compute_metrics(make_result(market, [Trade(1, 10.0)]))
+    assert (held["trades"], held["open_trades"], held["long_profit"]) == (1, 1, 0.0)
+    assert held["open_profit"] == pytest.approx(10 * 20.0 - FEE_RATE * 1000)
     average = float(make_result(market, trades, funding=[(2, 3.0)]).equity["equity"].mean())
     assert found["turnover"] == pytest.approx(5300 / average / (8 / 8760))
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from result_factory import FEE_RATE, HOUR, START, Trade, make_market, make_result, make_trades
 
 from backtests.result import Result
+from reports.tables import breakdown_table
 from reports.trades import COLUMNS, list_trades
 
 RISING = [100.0, 100.0, 110.0, 120.0, 130.0, 140.0]
@@ -66,6 +67,16 @@ def test_an_open_trade_has_no_end_and_counts_its_unrealised_profit() -> None:
     assert trade["exit_reason"] == "open"
     assert trade["profit"] == pytest.approx(40 - FEE_RATE * 100)
     assert trade["bars_held"] == 4
+
+
+def test_a_position_that_is_held_to_the_end_has_its_row() -> None:
+    """The groups of trades end with what is still open, at its last mark; it is neither won nor lost."""
+    trades = list_trades(make_result(make_market(RISING), [Trade(1, 1.0), Trade(3, -1.0, "signal"), Trade(4, 2.0)]))
+    rows = {row[0].text: [cell.text for cell in row[1:]] for row in breakdown_table(trades).rows}
+    assert rows["All closed trades"][0] == "1"
+    assert rows["Still open"][:2] == ["1", "–"]  # noqa: RUF001
+    assert rows["Still open"][2] == f"+{trades['profit'].iloc[1]:,.2f}"
+    assert "Still open" not in {row[0].text for row in breakdown_table(trades.iloc[:1]).rows}
 
 
 def test_a_liquidation_charge_lowers_the_profit() -> None:

@@ -10,9 +10,8 @@ from reports.comparison_payload import group_length, relative_growth, shared_win
 from reports.comparison_tables import difference_table, likeness_tables
 from reports.figures import draw_lines
 from reports.parts import Chart, Grid, Paragraph, Part, Section, Widget, legend
-from reports.rolling import rolling_sharpe
 from reports.sections.market import COPYRIGHT, SPANS
-from reports.sections.performance import equity_chart
+from reports.sections.performance import equity_chart, rolling_charts
 from reports.tables import Cell, Table
 
 
@@ -63,7 +62,7 @@ def curves(comparison: Comparison) -> Section:
     drawn = [
         equity_chart(comparison.curves, comparison.currency, "compared"),
         _relative(comparison),
-        _rolling(comparison),
+        *rolling_charts(comparison.curves, shared_window(comparison)),
     ]
     return Section("curves", "Curves", "The curves of the runs", [Widget("curves.html", _controls(comparison), drawn)])
 
@@ -94,20 +93,6 @@ def _relative(comparison: Comparison) -> Chart:
         f"Line chart of the growth of each run over that of {names[0]}, at the end: {ends}.",
         f"A line that rises gains on {names[0]}.",
         legend(names),
-        low=True,
-    )
-
-
-def _rolling(comparison: Comparison) -> Chart:
-    bars, first = shared_window(comparison), next(iter(comparison.curves.values()))
-    lines = {name: rolling_sharpe(run, bars) for name, run in comparison.curves.items()}
-    days = formats.decimal(bars * first.bar / 86_400e9, digits=0)
-    return Chart(
-        "rolling",
-        lambda sheet: draw_lines(lines, sheet, f"Sharpe of the last {days} days, a year"),
-        f"Line chart of the yearly Sharpe ratio of the last {days} days of each run, through time.",
-        "A ratio that holds up through time says more than one good stretch.",
-        legend(lines),
         low=True,
     )
 

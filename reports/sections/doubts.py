@@ -8,12 +8,14 @@ from typing import Literal
 
 import numpy as np
 
+from backtests.attribution import LEAST
 from backtests.controls import Controls, Luck
 from backtests.distance import SHARES
 from backtests.examination import Examination
 from backtests.playback import Outcome
 from backtests.sensitivity import Sensitivity
 from reports import formats
+from reports.catalogue import TOO_SHORT, too_short
 from reports.doubt_figures import draw_distance, draw_fan, draw_range
 from reports.findings import Findings
 from reports.palette import SWATCHES
@@ -73,16 +75,16 @@ def ruin(findings: Findings) -> Section:
 
 
 def _section(
-    findings: Findings, anchor: str, label: str, title: str, make: Callable[[Examination, str], list[Part]]
+    findings: Findings, anchor: str, label: str, title: str, make: Callable[[Examination, Findings], list[Part]]
 ) -> Section:
     found = findings.examination
     if isinstance(found, str):
         return Section(anchor, label, title, [Paragraph(f"The run could not be played again: {found}.")])
-    return Section(anchor, label, title, make(found, findings.result.settlement))
+    return Section(anchor, label, title, make(found, findings))
 
 
-def _luck_parts(found: Examination, currency: str) -> list[Part]:
-    controls = found.controls
+def _luck_parts(found: Examination, findings: Findings) -> list[Part]:
+    controls, currency = found.controls, findings.result.settlement
     fans: list[Part] = [_fan(controls.random, "random entries", "random", currency)]
     if controls.permuted is not None:
         permuted = _fan(controls.permuted, "permuted forecasts", "permuted", currency)
@@ -93,14 +95,40 @@ def _luck_parts(found: Examination, currency: str) -> list[Part]:
             "often and for as long as the run did, at other times; permuted forecasts say the same things at other "
             "times, and the averages still confirm."
         ),
-        *fans,
-        Grid(_luck_table(controls)),
+        fans[0],
+        Paragraph(_as_often(controls)),
+        *fans[1:],
+        Grid(_luck_table(controls, short=_short(findings))),
         Paragraph(
             "p: the chance that luck has a Sharpe ratio at least as high, by all draws and the run itself. Ranks are "
             "by Sharpe ratio, because signals that come in wild times make wide profits at equal skill.",
             "aside",
         ),
     ]
+
+
+def _as_often(controls: Controls) -> str:
+    """How often random entries trade, why that is not as often as the run, and what those come to that do."""
+    found, ours = controls.random, controls.ours.trades
+    said = f"Random entries made {found.trades:,.0f} trades in the mean, this run {ours:,}."
+    if found.trades == 0.0 or ours == 0:
+        return said
+    lasting = f"their trades last {found.held:.1f} bars, those of the run {controls.held:.1f}"
+    if found.trades > 1.02 * ours:
+        sooner = "what goes against them is stopped sooner, and the next wanted side is entered"
+        said += f" Sides are wanted as often, but {lasting}: {sooner}." if found.held < controls.held else ""
+    elif found.trades < 0.98 * ours:
+        later = "what is wanted while a position is held opens nothing"
+        said += f" Sides are wanted as often, but {lasting}: {later}." if found.held > controls.held else ""
+    near = found.near
+    return (
+        f"{said} Of the {near.draws:,} draws that trade most nearly as often, {near.trades:,.0f} times, the "
+        f"p is {formats.probability(near.p)}."
+    )
+
+
+def _short(findings: Findings) -> bool:
+    return too_short(findings.metrics["days"])
 
 
 def _fan(found: Luck, name: str, anchor: str, currency: str) -> Chart:
@@ -118,48 +146,64 @@ def _fan(found: Luck, name: str, anchor: str, currency: str) -> Chart:
     return Chart(anchor, lambda sheet: draw_fan(found.fan, sheet, currency=currency), described, caption, legend)
 
 
-def _luck_table(controls: Controls) -> Table:
-    rows = [_outcome_row("this run", controls.ours, "")]
-    rows += [_outcome_row(name, one, "") for name, one in controls.simpler.items()]
+def _luck_table(controls: Controls, *, short: bool) -> Table:
+    rows = [_outcome_row("this run", controls.ours, short=short)]
+    rows += [_outcome_row(name, one, short=short) for name, one in controls.simpler.items()]
+    rows = [[*row, Cell("")] for row in rows]
     for name, one in (("random entries, median", controls.random), ("permuted forecasts, median", controls.permuted)):
         if one is not None:
             middle = [float(np.median(values)) for values in (one.total_return, one.sharpe)]
-            cells = [Cell(formats.percent(middle[0], signed=True)), Cell(formats.ratio(middle[1]))]
+            cells = [Cell(formats.percent(middle[0], signed=True)), _sharpe(middle[1], short=short)]
             rows.append([Cell(name), *cells, Cell(f"{one.trades:,.0f}"), Cell(formats.probability(one.p))])
     return Table("The same account under other signals", ["", "Return", "Sharpe", "Trades", "p"], rows)
 
 
-def _outcome_row(name: str, one: Outcome, last: str) -> list[Cell]:
-    figures = (formats.percent(one.total_return, signed=True), formats.ratio(one.sharpe), f"{one.trades:,}", last)
-    return [Cell(name), *map(Cell, figures)]
+def _outcome_row(name: str, one: Outcome, *, short: bool) -> list[Cell]:
+    grown = Cell(formats.percent(one.total_return, signed=True))
+    return [Cell(name), grown, _sharpe(one.sharpe, short=short), Cell(f"{one.trades:,}")]
 
 
-def _attribution_parts(found: Examination, currency: str) -> list[Part]:
+def _sharpe(value: float, *, short: bool) -> Cell:
+    return Cell(TOO_SHORT if short else formats.ratio(value))
+
+
+def _attribution_parts(found: Examination, _: Findings) -> list[Part]:
+    kept = found.attribution
     rows = [
-        [Cell(one.name), _money(one.added), Cell(formats.money(one.profit, signed=True)), _money(one.alone)]
-        for one in found.attribution.parts
+        [Cell(one.name), _growth(one.added), _times(math.exp(one.added)), _times(one.multiple), _growth(one.alone)]
+        for one in kept.parts
     ]
-    heads = ["Part", f"Adds, {currency}", "Profit so far", "Alone"]
+    rows.append([Cell("all, this run"), _growth(kept.growth), _times(math.exp(kept.growth)), Cell(""), Cell("")])
+    heads = ["Part", "Adds to log growth", "Equity times", "Cash so far times", "Alone"]
     return [
-        Grid(Table("The profit in steps", heads, rows)),
+        Grid(Table("The growth of equity in steps, which add up to that of the run", heads, rows), style="steps"),
         Paragraph(
-            "Adds: the profit with this part put on top of those above it, less the profit without it; these add up to "
-            "the profit of the run, and another order would share it out otherwise. It begins with the forecast's "
-            "side alone, the whole equity at leverage 1, without exits, costs and funding. Alone: the profit of the "
-            "run less that of the run without this one part; these do not add up. Fees and slippage also move "
-            "through the sizes of later trades.",
+            "Growth is the natural logarithm of final equity over cash: +0.1 is 1.105 times the equity. In money "
+            "nothing adds up that can be read, because an account that compounds works with what the parts before "
+            "earned."
+        ),
+        Paragraph(
+            "Adds: the growth with this part put on top of those above it, less the growth without it; another order "
+            "would share it out otherwise. It begins with the forecast's side alone, the whole equity at leverage 1, "
+            "without exits, costs and funding. Alone: the growth of the run less that of the run without this one "
+            "part; these do not add up. Fees and slippage also move through the sizes of later trades. What costs were "
+            f"in money stands under Costs. An account that is lost counts as {LEAST:.1%} of its cash.",
             "aside",
         ),
     ]
 
 
-def _money(value: float | None) -> Cell:
-    tone = "" if not value else "gain" if value > 0.0 else "loss"
-    return Cell(formats.money(value, signed=True), tone)
+def _growth(value: float | None) -> Cell:
+    text = formats.decimal(value, digits=3, signed=True)
+    return Cell(text, "gain" if text.startswith("+") else "loss" if text.startswith(formats.MINUS) else "")
 
 
-def _sensitivity_parts(found: Examination, currency: str) -> list[Part]:
-    one = found.sensitivity
+def _times(value: float) -> Cell:
+    return Cell(formats.decimal(value, digits=3 if value < 10.0 else 1))
+
+
+def _sensitivity_parts(found: Examination, findings: Findings) -> list[Part]:
+    one, currency = found.sensitivity, findings.result.settlement
     curves = [found.controls.ours.equity, one.intrabar["adverse"].equity, one.intrabar["favourable"].equity]
     ends = [formats.money(float(curve[-1])) for curve in curves]
     chart = Chart(
@@ -173,7 +217,7 @@ def _sensitivity_parts(found: Examination, currency: str) -> list[Part]:
     )
     bound = f" {one.bound:,} liquidations rest on the bound of the cross account alone." if one.bound else ""
     said = f"{one.depending:,} of {one.trades:,} trades end otherwise under the other order.{bound} {_break_even(one)}"
-    return [Paragraph(said), chart, Grid(_sensitivity_table(one))]
+    return [Paragraph(said), chart, Grid(_sensitivity_table(one, short=_short(findings)))]
 
 
 def _break_even(one: Sensitivity) -> str:
@@ -184,16 +228,16 @@ def _break_even(one: Sensitivity) -> str:
     return f"At {formats.ratio(one.break_even)} times its costs nothing is left."
 
 
-def _sensitivity_table(one: Sensitivity) -> Table:
-    rows = [_outcome_row(f"{formats.words(name)} order inside bars", kept, "") for name, kept in one.intrabar.items()]
-    rows += [_outcome_row(f"limits fill by {name}", kept, "") for name, kept in one.limit_fill.items()]
-    rows += [_outcome_row(f"{multiple:g} times the costs", kept, "") for multiple, kept in one.costs.items()]
-    rows.append(_outcome_row("signals a bar late", one.delayed, ""))
-    rows = [row[:-1] for row in rows]
+def _sensitivity_table(one: Sensitivity, *, short: bool) -> Table:
+    named = {f"{formats.words(name)} order inside bars": kept for name, kept in one.intrabar.items()}
+    named |= {f"limits fill by {name}": kept for name, kept in one.limit_fill.items()}
+    named |= {f"{multiple:g} times the costs": kept for multiple, kept in one.costs.items()}
+    named |= {"signals a bar late": one.delayed}
+    rows = [_outcome_row(name, kept, short=short) for name, kept in named.items()]
     return Table("The run under other assumptions", ["", "Return", "Sharpe", "Trades"], rows)
 
 
-def _ruin_parts(found: Examination, _: str) -> list[Part]:
+def _ruin_parts(found: Examination, _: Findings) -> list[Part]:
     odds, made = found.odds, list[Part]()
     made += [_distance_chart(found, number) for number, one in enumerate(found.distances) if one.held > one.safe]
     near = [one for one in found.distances if one.held > one.safe]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reports import formats, tables
+from reports.catalogue import too_short
 from reports.certainty_table import certainty_table, explain_certainty
 from reports.curves import EquityCurve
-from reports.figures import draw_equity
+from reports.figures import draw_equity, draw_lines
 from reports.findings import Findings
-from reports.parts import Chart, Grid, Grids, Paragraph, Section, legend
+from reports.parts import Chart, Grid, Grids, Paragraph, Part, Section, legend
+from reports.rolling import rolling_sharpe
 from reports.sentences import explain_baselines
 
 
@@ -33,6 +35,26 @@ def equity_chart(curves: Mapping[str, EquityCurve], currency: str, name: str) ->
         "Equity at the mark price at each bar's close, after all costs; the level line is the starting cash.",
         legend(curves),
     )
+
+
+def rolling_charts(curves: Mapping[str, EquityCurve], bars: int) -> list[Part]:
+    """The yearly Sharpe ratio of the last `bars` bars through time, or a word where these are too few days for one."""
+    first = next(iter(curves.values()))
+    if too_short(bars * first.bar / 86_400e9):
+        return [Paragraph("A rolling Sharpe ratio is left out: the sample is too short to annualise.")]
+    days = formats.decimal(bars * first.bar / 86_400e9, digits=0)
+    lines = {name: rolling_sharpe(one, bars) for name, one in curves.items()}
+    whose = " of each run" if len(curves) > 1 else ""
+    return [
+        Chart(
+            "rolling",
+            lambda sheet: draw_lines(lines, sheet, f"Sharpe of the last {days} days, a year"),
+            f"Line chart of the yearly Sharpe ratio of the last {days} days{whose}, through time.",
+            "A ratio that holds up through time says more than one good stretch.",
+            legend(lines) if len(curves) > 1 else (),
+            low=True,
+        )
+    ]
 
 
 def certainty(findings: Findings) -> Section:

@@ -10,7 +10,7 @@ report.Curves = class extends report.Panel {
       { name: `Equity, ${data.currency}`, key: "equity", format: "money", share: 4 },
       { name: "Drawdown", key: "drawdown", format: "percent", share: 2 },
       { name: `Growth over that of ${data.runs[0].name}`, key: "growth", format: "plain", share: 2 },
-      { name: `Sharpe of the last ${data.days} days, a year`, key: "rolling", format: "plain", share: 2 },
+      { name: data.rolling, key: "rolling", format: "plain", share: 2 },
     ];
     // The last one first, so that the first run is drawn on top.
     this.lines = [];
