@@ -213,6 +213,7 @@ def test_curves_are_zoomed_hidden_and_read(browser: Any, page_of_ten: Path) -> N
         width = "(one => one.to - one.from)(report.chart.chart.timeScale().getVisibleLogicalRange())"
         began = page.evaluate(width)
         page.get_by_role("button", name="Zoom in").click()
+        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         assert page.evaluate(width) == pytest.approx(0.6 * began, rel=0.05)
         page.locator(".canvas").focus()
         page.keyboard.press("0")

@@ -121,9 +121,10 @@ def _as_often(controls: Controls) -> str:
         later = "what is wanted while a position is held opens nothing"
         said += f" Sides are wanted as often, but {lasting}: {later}." if found.held > controls.held else ""
     near = found.near
+    reached = round(near.p * (near.draws + 1)) - 1
     return (
-        f"{said} Of the {near.draws:,} draws that trade most nearly as often, {near.trades:,.0f} times, the "
-        f"p is {formats.probability(near.p)}."
+        f"{said} Of the {near.draws:,} draws that trade most nearly as often, {near.trades:,.0f} times, {reached:,} "
+        f"have as high a Sharpe ratio (p {formats.probability(near.p)})."
     )
 
 
