@@ -25,7 +25,9 @@ from reports.overlap import holding_overlap, return_correlation, shared_entries
 from reports.packing import unpack
 from reports.paired import paired_differences, resample_whole
 from reports.palette import look
+from reports.parts import Chart, Paragraph
 from reports.rolling import rolling_bars, rolling_sharpe
+from reports.sections.performance import rolling_charts
 from strategies.parameters import RiskParams
 
 
@@ -45,7 +47,7 @@ def ten_runs() -> Comparison:
     """Ten runs that differ in how often they trade and in leverage."""
     runs = [
         make_result(
-            make_market(bars=1000), make_trades(1000, every=10 + 5 * at), name=f"every {10 + 5 * at} bars",
+            make_market(bars=2200), make_trades(2200, every=22 + 11 * at), name=f"every {22 + 11 * at} bars",
             risk=RiskParams(leverage=1.0 + at),
         )
         for at in range(10)
@@ -167,6 +169,19 @@ def test_the_rolling_ratio_is_that_of_each_window() -> None:
     assert len(rolling_sharpe(one, 501)[1]) == 0
 
 
+def test_a_window_of_a_few_days_is_not_annualised() -> None:
+    """A rolling ratio of fewer than 30 days is drawn nowhere, and the page says why in its place; of 30 it is."""
+    (left_out,) = rolling_charts({"one": curve(noise(7, 800))}, 30 * 24 - 1)
+    assert isinstance(left_out, Paragraph)
+    assert "too short to annualise" in left_out.text
+    (drawn,) = rolling_charts({"one": curve(noise(7, 800))}, 30 * 24)
+    assert isinstance(drawn, Chart)
+    runs = [make_result(make_market(bars=1000), make_trades(1000, every=every)) for every in (20, 30)]
+    content = json.loads(payload(compare(*runs)))
+    assert content["rolling"] == "Sharpe: too short to annualise"
+    assert all(len(unpack(run["rolling"])) == 0 for run in content["runs"])
+
+
 def test_no_two_of_ten_lines_look_the_same() -> None:
     """Colour and dashes together tell 25 lines apart."""
     assert len({look(number) for number in range(25)}) == 25
@@ -176,12 +191,12 @@ def test_the_text_and_the_record_tell_all_of_it(ten_runs: Comparison) -> None:
     """str() has the tables of the page, and the record is JSON without a NaN."""
     comparison = ten_runs
     text = str(comparison)
-    for words in ("Difference from every 10 bars", "Correlation of returns", "Bars held alike", "Entries of a row"):
+    for words in ("Difference from every 22 bars", "Correlation of returns", "Bars held alike", "Entries of a row"):
         assert words in text
     record = json.loads(json.dumps(comparison_record(comparison), allow_nan=False))
-    assert record["correlation"]["every 10 bars"]["every 10 bars"] == pytest.approx(1.0)
+    assert record["correlation"]["every 22 bars"]["every 10 bars"] == pytest.approx(1.0)
     assert set(record["from_first"]) == set(list(comparison.runs)[1:])
-    assert record["from_first"]["every 15 bars"]["sharpe"].keys() == {"difference", "from", "to"}
+    assert record["from_first"]["every 33 bars"]["sharpe"].keys() == {"difference", "from", "to"}
 
 
 @pytest.fixture(scope="module")
