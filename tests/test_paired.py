@@ -194,7 +194,7 @@ def test_the_text_and_the_record_tell_all_of_it(ten_runs: Comparison) -> None:
     for words in ("Difference from every 22 bars", "Correlation of returns", "Bars held alike", "Entries of a row"):
         assert words in text
     record = json.loads(json.dumps(comparison_record(comparison), allow_nan=False))
-    assert record["correlation"]["every 22 bars"]["every 10 bars"] == pytest.approx(1.0)
+    assert record["correlation"]["every 22 bars"]["every 22 bars"] == pytest.approx(1.0)
     assert set(record["from_first"]) == set(list(comparison.runs)[1:])
     assert record["from_first"]["every 33 bars"]["sharpe"].keys() == {"difference", "from", "to"}
 
