@@ -14,6 +14,7 @@ from backtests.loop import Cerebro
 from backtests.parameters import AccountParams, CostParams
 from backtests.result import Result
 from backtests.stage import Stage, set_stage
+from backtests.tables import Tables, on_tables
 from foundation.errors import ParameterError
 from markets.candles import utc
 from markets.market import Market
@@ -27,13 +28,11 @@ from strategies.reasons import texts
 AS_GOOD_AS_RUINED = 0.05
 
 
+@on_tables
 def backtest(
-    market: Market | Sequence[Market],
+    markets: list[Market],
     forecasts: Forecasts | Forecaster,
-    strategy: CrossoverParams | None = None,
-    risk: RiskParams | None = None,
-    account: AccountParams | None = None,
-    costs: CostParams | None = None,
+    tables: Tables,
     *,
     name: str = "backtest",
     config: dict[str, Any] | None = None,
@@ -47,9 +46,7 @@ def backtest(
     and every bar worked out one by one; both come to the same record. Raises ParameterError for a leverage above a
     contract's maximum, and DataError where funding is missing unless `missing_funding = "zero"`.
     """
-    strategy, risk = strategy or CrossoverParams(), risk or RiskParams()
-    account, costs = account or AccountParams(), costs or CostParams()
-    markets = [market] if isinstance(market, Market) else list(market)
+    strategy, risk, account, costs = tables.strategy, tables.risk, tables.account, tables.costs
     asked = forecasts if isinstance(forecasts, Forecasts) else _collect(forecasts, markets)
     stage = set_stage(markets, asked, costs, [strategy], [risk])
     played, start = stage.played, stage.start
@@ -59,14 +56,14 @@ def backtest(
         decided = [_outlook(one, stage.first, asked, strategy, risk, costs) for one in stage.fed]
     cerebro = _cerebro(stage, asked, strategy, risk, account, costs, decided, loop)
     cerebro.run()
-    tables = _tables(cerebro.broker, decided, stage)
+    record = _tables(cerebro.broker, decided, stage)
     ruined = bool(cerebro.broker.account["ruined"][0])
     if ruined:
         notes.append("the account was ruined: equity reached zero and stayed there")
-    notes += _losses(tables, account)
+    notes += _losses(record, account)
     return Result(
         name=name, markets=played, forecasts=asked, strategy=strategy, risk=risk, account=account, costs=costs,
-        start=start, notes=tuple(notes), ruined=ruined, config=config or {}, **tables,
+        start=start, notes=tuple(notes), ruined=ruined, config=config or {}, **record,
     )  # fmt: skip
 
 

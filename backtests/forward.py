@@ -10,14 +10,13 @@ import numpy as np
 import pandas as pd
 
 from backtests.goals import Goals
-from backtests.parameters import AccountParams, CostParams
 from backtests.records import contract_record
 from backtests.replay import check_replay
 from backtests.result import Result
 from backtests.search import Search, SearchWords, read_search
-from backtests.searched import Tables, tables_of
 from backtests.space import Dimension
 from backtests.study import Study
+from backtests.tables import Tables, on_tables
 from backtests.tuning import search, tuning_ground
 from backtests.valuation import notional_of
 from foundation.errors import ParameterError
@@ -27,7 +26,6 @@ from foundation.trials import Batch, Span, batch_of
 from markets.candles import FloatArray, IntArray
 from markets.market import Market, common_span
 from models.forecasts import EXTRAS, Forecasts
-from strategies.parameters import CrossoverParams, RiskParams
 
 _COLUMNS = ("timestamp", "mean", "sigma", "trained_through", "model", *EXTRAS)
 YEAR = 365 * 86_400_000_000_000
@@ -97,13 +95,11 @@ class Forward:
         return f"{lines}\n{fall}; {self.hindsight.sharpe:.3g} with hindsight"
 
 
+@on_tables
 def tune_forward(
-    market: Market | Sequence[Market],
+    markets: list[Market],
     forecasts: Forecasts,
-    strategy: CrossoverParams | None = None,
-    risk: RiskParams | None = None,
-    account: AccountParams | None = None,
-    costs: CostParams | None = None,
+    base: Tables,
     *,
     over: Mapping[str, Any],
     folds: int = 5,
@@ -117,9 +113,8 @@ def tune_forward(
     """
     if folds < 1:
         raise ParameterError("walk_forward", "should be 1 fold or more", value=folds)
-    base = tables_of(strategy, risk, account, costs)
     asked = read_search(over, words)
-    markets = common_span([market] if isinstance(market, Market) else list(market))
+    markets = common_span(markets)
     whole = tuning_ground(markets, forecasts, base, asked.space)
     check_sealed(asked.ledger, whole.spans)
     chooser = _Chooser(tuple(markets), forecasts, base, asked)

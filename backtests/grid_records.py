@@ -9,7 +9,7 @@ import numpy as np
 
 from backtests.grids import Grid
 from backtests.records import INTRABAR, LIMIT_FILL, Records, settings_record
-from backtests.searched import Tables
+from backtests.tables import Tables
 from backtests.trader import Setting
 from markets.candles import FloatArray, IntArray
 from strategies.parameters import SIZINGS, Distance

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from backtests.searched import Tables, check_name, keeps_signals, parse_value
+from backtests.searched import check_name, keeps_signals, parse_value
+from backtests.tables import Tables
 from foundation.errors import ParameterError
 from foundation.units import Quantity
 from markets.candles import IntArray

@@ -12,8 +12,8 @@ from backtests.grid_records import grid_settings
 from backtests.grids import Grid
 from backtests.records import Records, settings_record
 from backtests.scene import Scene, make_scene
-from backtests.searched import Tables
 from backtests.stage import Stage, set_stage
+from backtests.tables import Tables
 from backtests.tally import TALLY
 from backtests.trader import Setting, Wish
 from backtests.wishes import make_wish

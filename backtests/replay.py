@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from backtests.searched import Tables
 from backtests.solo import play_solo
+from backtests.tables import Tables
 from foundation.errors import CrossgateError
 from markets.market import Market
 from models.forecasts import Forecasts

@@ -16,12 +16,11 @@ import pandas as pd
 from backtests.grids import Grid
 from backtests.ground import Ground, compile_kernel, grid_ground, play_numbers, play_range
 from backtests.landscape import best_numbers, effects, grid_plateau
-from backtests.parameters import AccountParams, CostParams
 from backtests.piece_store import PieceStore
 from backtests.records import Records
 from backtests.replay import check_replay
 from backtests.result import Result
-from backtests.searched import tables_of
+from backtests.tables import Tables, on_tables
 from backtests.tally import TALLY, rate
 from foundation.compilation import compiled_folder
 from foundation.errors import ParameterError, suggestion
@@ -33,7 +32,6 @@ from foundation.trials import TrialLedger, batch_of
 from markets.candles import FloatArray, IntArray
 from markets.market import Market
 from models.forecasts import Forecasts
-from strategies.parameters import CrossoverParams, RiskParams
 
 # The most settings in a piece, and the most bars times settings: a piece takes well below a second.
 PIECE, PIECE_BARS = 2000, 5_000_000
@@ -97,13 +95,11 @@ class Sweep:
         return f"{head}\n{self.best()[shown].to_string(index=False, float_format=lambda value: f'{value:.4g}')}"
 
 
+@on_tables
 def sweep(
-    market: Market | Sequence[Market],
+    markets: list[Market],
     forecasts: Forecasts,
-    strategy: CrossoverParams | None = None,
-    risk: RiskParams | None = None,
-    account: AccountParams | None = None,
-    costs: CostParams | None = None,
+    base: Tables,
     *,
     over: Mapping[str, Sequence[Any]],
     workers: int | None = None,
@@ -119,9 +115,7 @@ def sweep(
     Memory does not grow with the grid but for 16 bytes a setting. Raises ParameterError for a value that no table
     takes, SealedError where the data reaches into a sealed stretch.
     """
-    base = tables_of(strategy, risk, account, costs)
     grid, ledger = Grid(base, over), ledger or TrialLedger()
-    markets = [market] if isinstance(market, Market) else list(market)
     ground = grid_ground(markets, forecasts, grid)
     check_sealed(ledger, ground.spans)
     content = _content(ground, grid)

@@ -13,14 +13,13 @@ import pandas as pd
 
 from backtests.goals import Goals
 from backtests.ground import Ground, compile_kernel, make_ground, play_tables
-from backtests.parameters import AccountParams, CostParams
 from backtests.records import Records
 from backtests.replay import check_replay
 from backtests.result import Result
 from backtests.search import Search, SearchWords, read_search
-from backtests.searched import Tables, tables_of
 from backtests.space import Dimension
 from backtests.study import Asked, Study
+from backtests.tables import Tables, on_tables
 from backtests.tally import rate
 from foundation.errors import CrossgateError, ParameterError
 from foundation.fingerprint import fingerprint
@@ -31,7 +30,6 @@ from foundation.seals import check_sealed
 from foundation.trials import TrialLedger, batch_of
 from markets.market import Market
 from models.forecasts import Forecasts
-from strategies.parameters import CrossoverParams, RiskParams
 
 # Trials asked for at once: enough to share signals and workers, few enough to learn from one another.
 BATCH = 20
@@ -89,13 +87,11 @@ class Tuned:
         return f"{head}\n{rows.to_string(index=False, float_format=lambda value: f'{value:.4g}')}"
 
 
+@on_tables
 def tune(
-    market: Market | Sequence[Market],
+    markets: list[Market],
     forecasts: Forecasts,
-    strategy: CrossoverParams | None = None,
-    risk: RiskParams | None = None,
-    account: AccountParams | None = None,
-    costs: CostParams | None = None,
+    base: Tables,
     *,
     over: Mapping[str, Any],
     **words: Unpack[SearchWords],
@@ -108,9 +104,7 @@ def tune(
     differs raises CrossgateError. Raises ParameterError for values that no table takes, SealedError where the data
     reaches into a sealed stretch.
     """
-    base = tables_of(strategy, risk, account, costs)
     asked = read_search(over, words)
-    markets = [market] if isinstance(market, Market) else list(market)
     ground = tuning_ground(markets, forecasts, base, asked.space)
     return _finished(markets, ground, base, search(ground, base, asked), asked.ledger)
 

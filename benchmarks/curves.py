@@ -26,8 +26,8 @@ import crossgate as cg
 from backtests.batch import play_batch
 from backtests.ground import settings_of
 from backtests.scene import make_scene
-from backtests.searched import Tables
 from backtests.stage import set_stage
+from backtests.tables import Tables
 from backtests.wishes import make_wish
 from foundation.parallel import run_all
 from markets.market import Market

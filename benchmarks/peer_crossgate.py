@@ -15,8 +15,8 @@ from backtests.batch import play_batch
 from backtests.grids import Grid
 from backtests.ground import settings_of
 from backtests.scene import make_scene
-from backtests.searched import Tables
 from backtests.stage import set_stage
+from backtests.tables import Tables
 from backtests.wishes import make_wish
 from markets.candles import Candles
 from markets.contract import Contract

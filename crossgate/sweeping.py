@@ -7,8 +7,8 @@ from pathlib import Path
 
 import crossgate as cg
 from backtests.grids import Grid, read_axis
-from backtests.searched import Tables
 from backtests.sweeps import Sweep
+from backtests.tables import Tables
 from crossgate.config import load_config
 from crossgate.job import check_reach, searched
 from foundation.errors import ParameterError

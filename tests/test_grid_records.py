@@ -13,7 +13,7 @@ from backtests.grid_records import grid_settings
 from backtests.grids import Grid
 from backtests.ground import settings_of
 from backtests.parameters import AccountParams, CostParams
-from backtests.searched import Tables
+from backtests.tables import Tables
 from foundation.errors import ParameterError
 from strategies.parameters import CrossoverParams, RiskParams
 

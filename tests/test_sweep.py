@@ -15,8 +15,8 @@ from backtests.engine import backtest
 from backtests.grids import Grid, read_axis
 from backtests.landscape import plateau
 from backtests.parameters import AccountParams, CostParams
-from backtests.searched import Tables
 from backtests.sweeps import Sweep, sweep
+from backtests.tables import Tables
 from foundation.errors import CrossgateError, ParameterError
 from foundation.trials import TrialLedger
 from reports.curves import equity_curve

@@ -13,8 +13,8 @@ from backtests.ground import settings_of
 from backtests.kernel import GROUP, play_settings
 from backtests.records import FILL
 from backtests.scene import make_scene
-from backtests.searched import Tables
 from backtests.stage import set_stage
+from backtests.tables import Tables
 from backtests.tally import TALLY
 from backtests.wishes import make_wish
 

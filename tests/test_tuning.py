@@ -14,9 +14,9 @@ import backtests.replay as replay
 import backtests.tuning as module
 from backtests.engine import backtest
 from backtests.goals import UNDEFINED, read_goals
-from backtests.searched import Tables
 from backtests.space import read_over, read_space
 from backtests.study import Study
+from backtests.tables import Tables
 from backtests.tuning import BATCH, Tuned, tune
 from foundation.errors import CrossgateError, ParameterError
 from foundation.locks import sole_writer
