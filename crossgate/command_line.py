@@ -141,16 +141,14 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare runs in a table and on one page."""
-    from crossgate.summary import comparison_record
+    from crossgate.summary import comparison_record, print_comparison
     from reports.comparison import compare as compare_runs
 
     comparison = compare_runs(*runs, out=out)
     if as_json:
         _print_json(comparison_record(comparison))
     else:
-        print(comparison)
-        if comparison.path is not None:
-            print(f"page: {comparison.path}")
+        print_comparison(comparison)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -30,7 +31,7 @@ SHOWN = (
 )  # fmt: skip
 _COLOURS = {
     "good": "bold green", "bad": "bold red", "open": "bold yellow", "reason": "", "title": "bold", "equity": "",
-    "spark": "blue", "figure": "", "note": "yellow",
+    "spark": "blue", "figure": "", "head": "bold", "note": "yellow",
 }  # fmt: skip
 
 
@@ -108,6 +109,16 @@ def market_record(market: Market, start: int) -> dict[str, Any]:
         "funding_complete": market.funding_hole(start) is None,
         "bars_without_mark": int(stands_in[candles.timestamp >= start].sum()),
     }
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """A comparison as `print(comparison)` tells it, in colours, and the path of its page."""
+    from reports.comparison_text import comparison_summary
+
+    console = open_console()
+    console.print(coloured(comparison_summary(comparison, get_terminal_size((100, 24)).columns)), soft_wrap=True)
+    if comparison.path is not None:
+        console.print("page:", str(comparison.path), soft_wrap=True)
 
 
 def comparison_record(comparison: Comparison) -> dict[str, Any]:

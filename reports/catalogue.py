@@ -135,12 +135,14 @@ GROUPS = {
     "Costs": ("fees", "funding", "slippage", "liquidations", "liquidation_charges", "bound_liquidations"),
 }  # fmt: skip
 SIDE_BY_SIDE = (
-    "final_equity", "total_return", "cagr", "volatility", "sharpe", "sortino", "max_drawdown", "max_drawdown_bars",
-    "time_under_water", "skewness", "value_at_risk", "expected_shortfall", "tail_ratio", "exposure", "turnover",
-    "trades", "win_rate", "payoff_ratio", "profit_factor", "average_profit", "expectancy", "average_bars_held",
-    "longest_losing_streak", "long_profit", "short_profit", "open_profit", "fees", "funding", "slippage",
-    "liquidations", "skill",
+    "final_equity", "total_return", "cagr", "volatility", "sharpe", "sortino", "calmar", "max_drawdown",
+    "max_drawdown_bars", "time_under_water", "skewness", "value_at_risk", "expected_shortfall", "tail_ratio",
+    "exposure", "turnover", "trades", "win_rate", "payoff_ratio", "profit_factor", "average_profit", "expectancy",
+    "average_bars_held", "longest_winning_streak", "longest_losing_streak", "long_profit", "short_profit",
+    "open_profit", "fees", "funding", "slippage", "liquidations", "skill",
 )  # fmt: skip
+# The same of whole runs, by whose verdicts they are compared first.
+COMPARED = ("rung", *SIDE_BY_SIDE)
 
 
 def _times(value: float | None) -> str:

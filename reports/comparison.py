@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from shutil import get_terminal_size
 
 import pandas as pd
 
 from backtests.result import Result
 from foundation.errors import ParameterError
-from reports.catalogue import CATALOGUE, SIDE_BY_SIDE, figure
-from reports.comparison_tables import comparison_tables
+from reports.catalogue import COMPARED
+from reports.comparison_text import comparison_summary
 from reports.curves import EquityCurve
 from reports.fingerprints import alteration
 from reports.folders import Run, read_run
@@ -25,16 +25,17 @@ _UNSET = "not set"
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Runs side by side, by distinct names; `str()` is a table of text. `path`: its HTML page, if it was written."""
+    """Runs side by side, by distinct names; `str()` is text that fits the terminal. `path`: its HTML page, if any."""
 
     runs: Mapping[str, Run]
     path: Path | None = None
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """The metrics, a row each, with one column per run; None where undefined."""
-        columns = {name: [run.metrics.get(metric) for metric in SIDE_BY_SIDE] for name, run in self.runs.items()}
-        return pd.DataFrame(columns, index=pd.Index(SIDE_BY_SIDE, name="metric"), dtype=object)
+        """The metrics, a row each, with one column per run, and the rung of the verdict; None where undefined."""
+        figures = {name: {"rung": run.rung, **run.metrics} for name, run in self.runs.items()}
+        columns = {name: [one.get(metric) for metric in COMPARED] for name, one in figures.items()}
+        return pd.DataFrame(columns, index=pd.Index(COMPARED, name="metric"), dtype=object)
 
     @cached_property
     def differences(self) -> pd.DataFrame:
@@ -94,24 +95,7 @@ class Comparison:
         return " or ".join(dict.fromkeys(str(run.record["settlement"]) for run in self.runs.values()))
 
     def __str__(self) -> str:
-        metrics = [[CATALOGUE[name].label, *self._written(name)] for name in SIDE_BY_SIDE]
-        lines = _columns(["", *self.runs], metrics)
-        if self.differences.empty:
-            lines += ["", "settings: the same"]
-        else:
-            rows = [
-                [str(key), *map(str, values)]
-                for key, values in zip(self.differences.index, self.differences.to_numpy(), strict=True)
-            ]
-            lines += ["", *_columns(["settings that differ", *self.runs], rows)]
-        for table in comparison_tables(self):
-            cells = [[cell.text for cell in row] for row in table.rows]
-            lines += ["", table.caption, *_columns(table.heads, cells)]
-        lines += ["", *(f"note: {warning}" for warning in self.warnings)] if self.warnings else []
-        return "\n".join(lines)
-
-    def _written(self, metric: str) -> list[str]:
-        return [figure(run.metrics, metric) for run in self.runs.values()]
+        return str(comparison_summary(self, get_terminal_size((100, 24)).columns))
 
 
 def compare(*runs: str | Path | Result, out: str | Path | None = None) -> Comparison:
@@ -144,13 +128,3 @@ def _named(runs: Sequence[Run]) -> dict[str, Run]:
             label = f"{name} #{number}"
         named[label] = run
     return named
-
-
-def _columns(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    """Rows in columns of text, the first set to the left, the others to the right."""
-    widths = [max(len(str(row[at])) for row in [heads, *rows]) for at in range(len(heads))]
-    lines = []
-    for row in [heads, *rows]:
-        figures = (str(value).rjust(width) for value, width in zip(row[1:], widths[1:], strict=True))
-        lines.append("  ".join([str(row[0]).ljust(widths[0]), *figures]).rstrip())
-    return lines

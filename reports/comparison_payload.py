@@ -14,7 +14,8 @@ from reports.comparison import Comparison
 from reports.curves import EquityCurve
 from reports.packing import pack
 from reports.palette import look
-from reports.rolling import rolling_bars, rolling_sharpe
+from reports.rolling import rolling_sharpe, shared_window
+from reports.tracing import relative_growth
 
 # A line of more points than this is drawn by groups of bars, the same for all runs.
 MOST_POINTS = 10_000
@@ -29,7 +30,7 @@ def payload(comparison: Comparison) -> str:
     close, and over times of their own its growth over that of the first run and its rolling Sharpe ratio.
     """
     curves = comparison.curves
-    width, bars = group_length(comparison), shared_window(comparison)
+    width, bars = group_length(comparison), shared_window(comparison.curves)
     first = next(iter(curves.values()))
     content = {
         "currency": comparison.currency,
@@ -50,19 +51,6 @@ def group_length(comparison: Comparison) -> int:
     return bar * max(1, math.ceil(span / bar / MOST_POINTS))
 
 
-def shared_window(comparison: Comparison) -> int:
-    """Over how many bars the Sharpe ratio rolls: the same for all runs."""
-    return min(rolling_bars(run) for run in comparison.curves.values())
-
-
-def relative_growth(first: EquityCurve, run: EquityCurve) -> tuple[IntArray, FloatArray]:
-    """The growth of a run over that of the first one on the bars they share, while the first is not ruined."""
-    shared, ours, theirs = np.intersect1d(first.timestamp, run.timestamp, True, return_indices=True)
-    alive = first.equity[ours] > 0.0
-    growth = run.equity[theirs][alive] / run.cash / (first.equity[ours][alive] / first.cash)
-    return shared[alive], growth
-
-
 def _look(number: int) -> dict[str, Any]:
     colour, dashes = look(number)
     return {"colour": colour, "style": STYLES[dashes]}
@@ -80,7 +68,8 @@ def _run(curve: EquityCurve, first: EquityCurve, width: int, bars: int) -> dict[
     }.items():  # fmt: skip
         columns[f"{name}_time"], ends, _ = _groups(times, width)
         columns[name] = values[ends]
-    return {name: pack(values) for name, values in columns.items()}
+    # Equity to its last digit, as the table of metrics has it.
+    return {name: pack(values, exact=name == "equity") for name, values in columns.items()}
 
 
 def _rolling(curve: EquityCurve, bars: int) -> tuple[IntArray, FloatArray]:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from reports import formats
-from reports.catalogue import CATALOGUE, TOO_SHORT, YEARLY, too_short
+from reports.catalogue import CATALOGUE, COMPARED, TOO_SHORT, YEARLY, too_short
 from reports.paired import Difference
-from reports.tables import Cell, Table
+from reports.tables import Cell, Table, side_by_side
 
 if TYPE_CHECKING:
     from reports.comparison import Comparison
@@ -23,6 +23,22 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
     """All of them, of those that these runs have."""
     paired = difference_table(comparison)
     return [*([paired] if paired is not None else []), *likeness_tables(comparison)]
+
+
+def metrics_table(comparison: Comparison) -> Table:
+    """The metrics of the runs side by side, the rung of the verdict that their folders keep first."""
+    figures = {name: {"rung": run.rung, **run.metrics} for name, run in comparison.runs.items()}
+    return side_by_side(figures, f"Metrics, money in {comparison.currency}", COMPARED)
+
+
+def settings_table(comparison: Comparison) -> Table:
+    """The settings in which the runs differ."""
+    names, changed = list(comparison.runs), comparison.differences
+    rows = [
+        [Cell(str(key)), *map(Cell, map(str, values))]
+        for key, values in zip(changed.index, changed.to_numpy(), strict=True)
+    ]
+    return Table("Settings that differ", ["", *names], rows, frozenset(range(len(names) + 1)))
 
 
 def likeness_tables(comparison: Comparison) -> list[Table]:

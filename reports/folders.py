@@ -17,6 +17,7 @@ from foundation.errors import DataError
 from reports.curves import EquityCurve, equity_curve, read_curve
 from reports.fingerprints import altered_files
 from reports.settings import collect_settings, provenance
+from reports.stored_verdict import stored_record
 from reports.tables import flatten
 
 if TYPE_CHECKING:
@@ -40,6 +41,12 @@ class Run:
     record: Mapping[str, Any]
     positions: pd.DataFrame
     where: str = ""
+
+    @cached_property
+    def rung(self) -> int | None:
+        """The rung of the verdict that its folder keeps, that of when it was written; None where it keeps none."""
+        kept = stored_record(Path(self.where)) if self.where else None
+        return None if kept is None else int(kept["verdict"]["rung"])
 
     @cached_property
     def altered(self) -> tuple[str, ...] | None:

@@ -13,8 +13,13 @@ LIGHT = {
     "run": "#1c4f9c",
     "first": "#6c7480",
     "second": "#a1620c",
-    "third": "#0c7469",
-    "fourth": "#8a3d8f",
+    "third": "#879600",
+    "fourth": "#c35ac3",
+    "fifth": "#5a87ff",
+    "sixth": "#961e5a",
+    "seventh": "#4b4b00",
+    "eighth": "#4b0078",
+    "ninth": "#5a0f1e",
     "gain": "#17753c",
     "loss": "#b3261f",
     "warning": "#8a4b00",
@@ -31,10 +36,15 @@ DARK = {
     "rule": "#323b45",
     "edge": "#6f7b87",
     "run": "#7fb2f7",
-    "first": "#a9b1bb",
+    "first": "#7b838c",
     "second": "#e2a94c",
-    "third": "#4dc6b6",
-    "fourth": "#d493d8",
+    "third": "#96f087",
+    "fourth": "#a54bb4",
+    "fifth": "#4b78f0",
+    "sixth": "#ff87b4",
+    "seventh": "#008700",
+    "eighth": "#f0d2e1",
+    "ninth": "#e14b5a",
     "gain": "#5fcb8a",
     "loss": "#f58a80",
     "warning": "#f3c377",
@@ -43,14 +53,15 @@ DARK = {
     "rise": "#3fa694",
     "fall": "#d9716a",
 }
-# The run first, then what it is set beside; told apart by dashes too, never by colour alone.
-LINES = ("run", "first", "second", "third", "fourth")
+# The run first, then what it is set beside. No two of the ten meet for an eye that lacks one kind of cones; dashes tell
+# them apart too, never colour alone.
+LINES = ("run", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
 DASHES = ("solid", (0, (5, 2)), (0, (1.2, 1.6)), (0, (7, 2, 1.5, 2)), (0, (3, 1, 1, 1, 1, 1)))
 SWATCHES = ("", "6 2.5", "1.6 2", "8 2.5 2 2.5", "4 1.5 1.5 1.5")
 
 
 def look(number: int) -> tuple[str, int]:
-    """The colour of a line and the number of its dashes; no two of the first 25 lines look the same."""
+    """The colour of a line and the number of its dashes; no two of the first fifty lines look the same."""
     return LINES[number % len(LINES)], (number + number // len(LINES)) % len(DASHES)
 
 

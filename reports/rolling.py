@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -15,6 +16,11 @@ QUARTER = 90 * 86_400_000_000_000
 def rolling_bars(curve: EquityCurve) -> int:
     """The bars of 90 days, or of a third of a run that is shorter than 270 days; at least 2."""
     return max(2, min(QUARTER // curve.bar, len(curve.equity) // 3))
+
+
+def shared_window(curves: Mapping[str, EquityCurve]) -> int:
+    """Over how many bars the Sharpe ratio rolls: the same for all runs."""
+    return min(rolling_bars(run) for run in curves.values())
 
 
 def rolling_sharpe(curve: EquityCurve, bars: int) -> tuple[IntArray, FloatArray]:

@@ -29,7 +29,7 @@ EARLY = 2
 
 
 class Line(NamedTuple):
-    """One line; `kind`: good, bad, open (a verdict), reason, title, equity, spark, figure or note."""
+    """One line; `kind`: good, bad, open (a verdict), reason, title, equity, spark, figure, head or note."""
 
     kind: str
     text: str

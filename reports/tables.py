@@ -38,10 +38,10 @@ class Table:
     text_columns: frozenset[int] = field(default=frozenset({0}))
 
 
-def side_by_side(metrics: Mapping[str, Mapping[str, Any]], caption: str) -> Table:
+def side_by_side(metrics: Mapping[str, Mapping[str, Any]], caption: str, names: Sequence[str] = SIDE_BY_SIDE) -> Table:
     """The metrics of several runs, a column each."""
     rows = []
-    for name in SIDE_BY_SIDE:
+    for name in names:
         entry = CATALOGUE[name]
         values = [Cell(figure(one, name)) for one in metrics.values()]
         rows.append([Cell(entry.label, title=entry.meaning), *values])

@@ -11,6 +11,7 @@ from result_factory import make_market, make_result, make_trades
 from backtests.result import Result
 from foundation.errors import CrossgateError, DataError, ParameterError
 from reports.comparison import compare
+from reports.comparison_text import comparison_summary
 from reports.report import write_report
 from strategies.parameters import RiskParams
 
@@ -41,7 +42,7 @@ def test_folders_and_results_compare_alike(folders: tuple[Path, Path]) -> None:
     """A run folder gives the same metrics and settings as the Result that it was written from."""
     from_folders = compare(*folders)
     from_results = compare(run("slow", 40), run("fast", 20, leverage=5.0))
-    pd.testing.assert_frame_equal(from_folders.table, from_results.table)
+    pd.testing.assert_frame_equal(from_folders.table.drop("rung"), from_results.table.drop("rung"))
     pd.testing.assert_frame_equal(from_folders.differences, from_results.differences)
     assert list(from_folders.table.columns) == ["slow", "fast"]
     assert from_folders.table.T["trades"].to_list() == [9, 19]
@@ -55,17 +56,61 @@ def test_settings_that_differ_are_named(folders: tuple[Path, Path]) -> None:
 def test_the_text_is_a_table(folders: tuple[Path, Path]) -> None:
     """str() names the runs, the metrics, the settings that differ, and nothing is wider than its column."""
     lines = str(compare(*folders)).splitlines()
-    assert lines[0].split() == ["slow", "fast"]
+    assert lines[0] == "Metrics, money in USDT"
+    assert lines[1].split() == ["slow", "fast"]
     assert any(line.split() == ["Trades", "9", "19"] for line in lines)
     assert any(line.split() == ["risk.leverage", "3.0", "5.0"] for line in lines)
     assert len({len(line) for line in lines if line.startswith(("Trades", "Total return", "Fees"))}) == 1
+
+
+def test_verdict_calmar_and_both_streaks_are_compared(folders: tuple[Path, Path]) -> None:
+    """The rung of the folder's verdict stands first, and every headline of a run has a row."""
+    table = compare(*folders).table
+    assert table.index[0] == "rung"
+    rungs = [json.loads((one / "verdict.json").read_text("utf-8"))["verdict"]["rung"] for one in folders]
+    assert table.loc["rung"].to_list() == rungs
+    for name in ("calmar", "longest_winning_streak", "longest_losing_streak", "sharpe", "max_drawdown_bars"):
+        assert table.loc[name].notna().all()
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+def test_ten_runs_fit_a_terminal(width: int) -> None:
+    """No line is wider than the terminal; letters stand for long names, and every figure of every run is there."""
+    runs = [run(f"the run that trades every {every} bars", every) for every in range(20, 40, 2)]
+    comparison = compare(*runs)
+    lines = str(comparison_summary(comparison, width)).splitlines()
+    assert max(map(len, lines)) <= width
+    assert lines[:2] == ["Runs", "A  the run that trades every 20 bars"]
+    trades = [cell for line in lines if line.startswith("Trades") for cell in line.split()[1:]]
+    assert trades == [str(one.metrics["trades"]) for one in comparison.runs.values()]
+    heads = [line.split() for line in lines if line.split()[:1] == ["A"] and "B" in line.split()]
+    assert heads
+    assert sum(line.startswith("A  the run") for line in lines) >= 4
+
+
+def test_few_runs_keep_their_names(folders: tuple[Path, Path]) -> None:
+    """Where names fit there are no letters."""
+    lines = str(comparison_summary(compare(*folders), 100)).splitlines()
+    assert "Runs" not in lines
+    assert any(line.split()[:1] == ["slow"] and "█" in line for line in lines)
+
+
+def test_the_curves_of_a_comparison_share_a_scale() -> None:
+    """The run that earns most reaches the top of the scale, the one that lost stays below it; each has four curves."""
+    one, other = run("slow", 40), run("fast", 20)
+    lines = str(comparison_summary(compare(one, other), 120)).splitlines()
+    drawn = lines[lines.index("Curves, each kind on one scale") + 2 :]
+    ends = {line.split()[0]: line.split()[1] for line in drawn if line}
+    highest = max((one, other), key=lambda result: result.equity["equity"].max()).name
+    assert "█" in ends[highest] or "▇" in ends[highest]
+    assert all(len(line.split()) == 5 for line in drawn[:2])
 
 
 def test_equal_settings_are_said_to_be_equal() -> None:
     """Two runs of the same settings say so, and runs of one name are told apart."""
     text = str(compare(run("same", 40), run("same", 20)))
     assert "settings: the same" in text
-    assert text.splitlines()[0].split() == ["same", "same", "#2"]
+    assert text.splitlines()[1].split() == ["same", "same", "#2"]
 
 
 def test_names_that_meet_take_the_name_of_their_folder(tmp_path: Path) -> None:

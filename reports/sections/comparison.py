@@ -4,33 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from reports import formats, tables
+from reports import formats
 from reports.comparison import Comparison
-from reports.comparison_payload import group_length, relative_growth, shared_window
-from reports.comparison_tables import difference_table, likeness_tables
+from reports.comparison_payload import group_length
+from reports.comparison_tables import difference_table, likeness_tables, metrics_table, settings_table
 from reports.figures import draw_lines
 from reports.parts import Chart, Grid, Paragraph, Part, Section, Widget, legend
+from reports.rolling import shared_window
 from reports.sections.market import COPYRIGHT, SPANS
 from reports.sections.performance import equity_chart, rolling_charts
-from reports.tables import Cell, Table
+from reports.tracing import relative_growth
 
 
 def settings(comparison: Comparison) -> Section:
     """The settings in which the runs differ."""
-    names, changed = list(comparison.runs), comparison.differences
-    rows = [
-        [Cell(str(key)), *map(Cell, map(str, values))]
-        for key, values in zip(changed.index, changed.to_numpy(), strict=True)
+    same = comparison.differences.empty
+    parts: list[Part] = [
+        Paragraph("The settings are the same.") if same else Grid(settings_table(comparison), wide=True)
     ]
-    table = Table("Settings that differ", ["Key", *names], rows, frozenset(range(len(names) + 1)))
-    parts: list[Part] = [Grid(table, wide=True) if rows else Paragraph("The settings are the same.")]
     return Section("settings", "Settings", "Settings that differ", parts)
 
 
 def metrics(comparison: Comparison) -> Section:
     """The metrics side by side."""
-    table = tables.side_by_side({name: run.metrics for name, run in comparison.runs.items()}, "Metrics")
-    return Section("metrics", "Metrics", "Side by side", [Grid(table, wide=True)])
+    return Section("metrics", "Metrics", "Side by side", [Grid(metrics_table(comparison), wide=True)])
 
 
 def differences(comparison: Comparison) -> Section:
@@ -62,7 +59,7 @@ def curves(comparison: Comparison) -> Section:
     drawn = [
         equity_chart(comparison.curves, comparison.currency, "compared"),
         _relative(comparison),
-        *rolling_charts(comparison.curves, shared_window(comparison)),
+        *rolling_charts(comparison.curves, shared_window(comparison.curves)),
     ]
     return Section("curves", "Curves", "The curves of the runs", [Widget("curves.html", _controls(comparison), drawn)])
 

@@ -8,9 +8,10 @@ from models.interpretation import FORGET, Interpretation
 from reports.figures import draw_lines
 from reports.findings import Findings
 from reports.interpretation_tables import importance_table, memory_sentence
-from reports.palette import LINES
 from reports.parts import Chart, Grid, Paragraph, Part, Section, legend
 
+# So many coefficients stay lines that can be followed.
+MOST_SHOWN = 5
 _EXPLAINED = (
     "Each feature in turn was shuffled in blocks over bars of the tests, and the networks run over it again: what "
     "their loss rises by is what it is worth to them. Below two errors it may be nothing, and features that say the "
@@ -36,7 +37,7 @@ def _coefficients(found: Interpretation, number: int) -> list[Part]:
     if found.coefficients is None:
         return []
     sizes = np.abs(found.coefficients).mean(axis=0)
-    shown = np.argsort(-sizes, kind="stable")[: len(LINES)]
+    shown = np.argsort(-sizes, kind="stable")[:MOST_SHOWN]
     named = {found.features[at]: (found.timestamp, found.coefficients[:, at]) for at in shown}
     return [
         Chart(

@@ -18,8 +18,10 @@ report.Curves = class extends report.Panel {
       this.lines[number] = this.kinds.map((kind, pane) => this.line(data.runs[number], kind, pane));
     }
     this.chart.panes().forEach((pane, at) => pane.setStretchFactor(this.kinds[at].share));
-    const values = data.runs.flatMap((run) => Array.from(run.equity));
-    this.scaleMoney(0, values.reduce((a, b) => Math.min(a, b), Infinity), values.reduce((a, b) => Math.max(a, b), 0));
+    for (const [pane, key] of [[0, "equity"], [2, "growth"]]) {
+      const values = data.runs.flatMap((run) => Array.from(run[key]));
+      this.scaleMoney(pane, values.reduce((a, b) => Math.min(a, b), Infinity), values.reduce((a, b) => Math.max(a, b), 0));
+    }
     this.addTitles(0);
     this.paint();
     report.listeners.push(() => this.paint());

@@ -6,11 +6,12 @@ report.unpack = async function (block) {
   const bytes = Uint8Array.from(atob(block.data), (one) => one.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   const planes = new Uint8Array(await new Response(stream).arrayBuffer());
-  const count = block.count;
-  const plain = new Uint8Array(4 * count);
-  for (let place = 0; place < 4; place++) {
-    for (let at = 0; at < count; at++) plain[4 * at + place] = planes[place * count + at];
+  const count = block.count, size = block.kind === "d" ? 8 : 4;
+  const plain = new Uint8Array(size * count);
+  for (let place = 0; place < size; place++) {
+    for (let at = 0; at < count; at++) plain[size * at + place] = planes[place * count + at];
   }
+  if (block.kind === "d") return new Float64Array(plain.buffer);
   if (block.kind === "f") return new Float32Array(plain.buffer);
   const steps = new Int32Array(plain.buffer);
   const values = new Float64Array(count);
