@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-_KINDS = {"f": np.dtype("<f4"), "d": np.dtype("<f8"), "i": np.dtype("<i4")}
+_KINDS: dict[str, np.dtype[Any]] = {"f": np.dtype("<f4"), "d": np.dtype("<f8"), "i": np.dtype("<i4")}
 
 
 def pack(values: npt.ArrayLike, *, exact: bool = False) -> dict[str, Any]:

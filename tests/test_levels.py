@@ -84,8 +84,10 @@ def test_levels_of_the_engine_stand_on_the_right_sides() -> None:
 
 @given(st.lists(st.floats(width=32), max_size=60), st.lists(st.integers(-(2**30), 2**30), max_size=60))
 def test_what_is_packed_is_read_back(floats: list[float], whole: list[int]) -> None:
-    """Floats of 32 bits, NaN and infinity among them, and whole numbers come back as they were."""
+    """Floats of 32 bits, NaN and infinity among them, exact ones and whole numbers come back as they were."""
     np.testing.assert_array_equal(unpack(pack(np.array(floats, dtype=np.float64))), np.float32(floats))
+    exact = np.array(floats, dtype=np.float64) / 3.0
+    np.testing.assert_array_equal(unpack(pack(exact, exact=True)), exact)
     np.testing.assert_array_equal(unpack(pack(np.array(whole, dtype=np.int64))), whole)
     json.dumps(pack(np.array(floats, dtype=np.float64)), allow_nan=False)
 
