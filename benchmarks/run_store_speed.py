@@ -48,6 +48,7 @@ def make_run(root: Path, name: str, seed: int) -> None:
     """A run folder with the files that a list looks at; it appears whole, as those of backtests do."""
     random = np.random.default_rng(seed)
     figures = {metric: round(float(value), 6) for metric, value in zip(CATALOGUE, random.normal(size=99), strict=False)}
+    figures["days"] = 400.0
     record = {"name": f"run of {seed}", "markets": {"BTCUSDT": "0" * 32}, "synthetic": False, "settlement": "USDT"}
     record |= {"bar_nanoseconds": 3_600_000_000_000, "first_bar": seed * 10**15, "last_bar": (seed + 1) * 10**15}
     verdict = {"rung": int(random.integers(1, 10)), "headline": "A headline.", "reason": "A reason.", "sure": True}

@@ -9,8 +9,8 @@ from typing import Any
 
 import typer
 
-from reports.catalogue import CATALOGUE
-from reports.choosing import FACTS, moment, named
+from reports.catalogue import CATALOGUE, TOO_SHORT, YEARLY, too_short
+from reports.choosing import FACTS, metric_of, moment, named
 from reports.index import Entry
 
 SHOWN = ("name", "bar", "written", "rung", "total_return", "sharpe", "max_drawdown", "trades", "skill")
@@ -57,8 +57,10 @@ def _column(name: str) -> tuple[str, Callable[[Entry], str], str]:
     if name in FACTS:
         fact = FACTS[name]
         return fact.label, lambda run: fact.write(fact.value(run)), "<"
-    entry, at = CATALOGUE[name], list(CATALOGUE).index(name)
-    return entry.label, lambda run: entry.write(run.values[at]), ">"
+    entry, value = CATALOGUE[name], metric_of(name)
+    if name in YEARLY:
+        return entry.label, lambda run: TOO_SHORT if too_short(run.days) else entry.write(value(run)), ">"
+    return entry.label, lambda run: entry.write(value(run)), ">"
 
 
 def runs_json(runs: Sequence[Entry]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from crossgate.terminal import open_console
 from foundation.units import nanoseconds
 from markets.candles import utc
 from reports import formats
-from reports.catalogue import CATALOGUE
+from reports.catalogue import CATALOGUE, figure
 from reports.labels import read_labels
 from reports.stored_verdict import stored_record
 from reports.summary import Summary, summary_of
@@ -88,7 +88,7 @@ def baselines_table(currency: str, metrics: Mapping[str, Any]) -> Table:
     for key in SHOWN:
         entry = CATALOGUE[key]
         unit = f" ({currency})" if entry.write is formats.money else ""
-        table.add_row(entry.label + unit, *(entry.write(one.get(key)) for one in columns.values()))
+        table.add_row(entry.label + unit, *(figure(one, key) for one in columns.values()))
     return table
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from foundation.errors import ParameterError, suggestion
 from reports import formats
-from reports.catalogue import CATALOGUE
+from reports.catalogue import CATALOGUE, YEARLY, too_short
 from reports.index import Entry
 
 _CONDITION = re.compile(r"\s*(\w+)\s*(<=|>=|!=|=|<|>)\s*(\S.*?)\s*")
@@ -71,7 +71,7 @@ def choose_runs(
     if sort is None:
         return kept
     name = named(sort.removeprefix("-"), "sort")
-    value = FACTS[name].value if name in FACTS else _metric(name)
+    value = FACTS[name].value if name in FACTS else metric_of(name)
     falling = sort.startswith("-") == (name in FACTS and FACTS[name].rising)
     defined = [run for run in kept if value(run) is not None]
     return sorted(defined, key=value, reverse=falling) + [run for run in kept if value(run) is None]
@@ -84,8 +84,11 @@ def named(name: str, key: str) -> str:
     return name
 
 
-def _metric(name: str) -> Callable[[Entry], Any]:
+def metric_of(name: str) -> Callable[[Entry], Any]:
+    """What gives a metric of a run; None where it is not defined, and for a figure of a year of too short a run."""
     at = list(CATALOGUE).index(name)
+    if name in YEARLY:
+        return lambda run: None if too_short(run.days) else run.values[at]
     return lambda run: run.values[at]
 
 
@@ -101,7 +104,7 @@ def _condition(text: str) -> Callable[[Entry], bool]:
         wanted = float(said.rstrip("%")) / (100.0 if said.endswith("%") else 1.0)
     except ValueError:
         raise ParameterError("where", "is no condition", value=text, fix=fix) from None
-    value, holds = _metric(name), _SIGNS[sign]
+    value, holds = metric_of(name), _SIGNS[sign]
     return lambda run: (figure := value(run)) is not None and holds(figure, wanted)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from foundation.spark import spark_line
 from markets.candles import FloatArray
 from reports import formats
+from reports.catalogue import too_short
 from reports.comparison_tables import comparison_tables, metrics_table, settings_table
 from reports.rolling import rolling_sharpe, shared_window
 from reports.summary import Line, Summary
@@ -136,13 +137,15 @@ def _curves(comparison: Comparison, keys: dict[str, str], width: int) -> list[Li
     """The curves of the runs below one another, each kind on one scale for all of them."""
     curves = comparison.curves
     first, bars = next(iter(curves.values())), shared_window(curves)
-    days = formats.decimal(bars * first.bar / 86_400e9, digits=0)
+    days = bars * first.bar / 86_400e9
     kinds: list[tuple[str, Callable[[str], FloatArray]]] = [
         ("equity", lambda name: curves[name].equity),
         ("drawdown", lambda name: -curves[name].drawdown),
         (f"over {next(iter(keys.values()))}", lambda name: relative_growth(first, curves[name])[1]),
-        (f"Sharpe, {days} days", lambda name: rolling_sharpe(curves[name], bars)[1]),
     ]
+    if not too_short(days):
+        told = f"Sharpe, {formats.decimal(days, digits=0)} days"
+        kinds.append((told, lambda name: rolling_sharpe(curves[name], bars)[1]))
     label = max(len(key) for key in keys.values())
     room = min(LONGEST_CURVE, max(SHORTEST_CURVE, (width - label) // len(kinds) - 2))
     lines = [Line("figure", ""), Line("head", "Curves, each kind on one scale")]

@@ -31,6 +31,7 @@ MARKS = ("metrics.json", "run.json", LABELS, VERDICT)
 # What a run's figures were made from: a list does not read it, but sees that it was written to.
 WATCHED = (*TABLES, *RECORDS, FINGERPRINTS)
 Marks = list[list[int]]
+_DAYS = list(CATALOGUE).index("days")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class Entry:
     altered: tuple[str, ...]
     values: tuple[float | int | bool | None, ...]
     labels: Labels
+
+    @property
+    def days(self) -> float | None:
+        """How long it played; None where that is not known."""
+        return self.values[_DAYS]
 
     @property
     def metrics(self) -> dict[str, float | int | bool | None]:

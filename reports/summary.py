@@ -11,7 +11,7 @@ from backtests.result import Result
 from foundation.spark import spark_line
 from markets.candles import utc
 from reports import formats
-from reports.catalogue import CATALOGUE
+from reports.catalogue import CATALOGUE, TOO_SHORT, figure
 from reports.certainty import weighed_in
 from reports.fingerprints import alteration
 from reports.folders import Run, read_run
@@ -130,8 +130,10 @@ def _figures(
     rows = []
     for name in RANGED:
         entry, ends = CATALOGUE[name], ranges.get(name)
-        said = "" if ends is None else f"95 % range {entry.write(ends[0])} to {entry.write(ends[1])}"
-        rows.append((entry.label, entry.write(metrics.get(name)), said))
+        value = figure(metrics, name)
+        known = "" if ends is None or value == TOO_SHORT else f"{entry.write(ends[0])} to {entry.write(ends[1])}"
+        said = f"95 % range {known}" if known else ""
+        rows.append((entry.label, value, said))
     made = metrics.get("trades") or 0
     sides = f"{formats.count(metrics.get('long_trades'))} long, {formats.count(metrics.get('short_trades'))} short"
     won = f"win rate {formats.percent(metrics.get('win_rate'))}"

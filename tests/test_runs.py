@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from result_factory import make_market, make_result, make_trades
 
+from crossgate.run_list import runs_table
 from foundation.errors import DataError, ParameterError
 from reports.choosing import choose_runs
 from reports.index import INDEX, list_runs
@@ -220,3 +221,15 @@ def test_a_run_that_does_not_say_its_span_is_listed(root: Path) -> None:
     runs = list_runs(root)
     assert [run.first is None for run in runs] == [True, False]
     assert [run.name for run in choose_runs(runs, sort="first")] == ["fast", "slow"]
+
+
+def test_a_run_of_a_few_days_has_no_figures_of_a_year(root: Path) -> None:
+    """The list says that it is too short for a Sharpe ratio, and it meets no condition on one and comes last."""
+    bars = make_market(bars=1200)
+    write_report(make_result(bars, make_trades(1200), name="long"), root / "zero", baselines={})
+    runs = list_runs(root)
+    lines = "\n".join(runs_table(runs, ["sharpe", "trades"])).splitlines()
+    assert [("too short" in line) for line in lines[2:]] == [True, True, False]
+    assert choose_runs(runs, sort="sharpe")[0].name == "long"
+    assert [run.name for run in choose_runs(runs, ["sharpe>-99"])] == ["long"]
+    assert len(choose_runs(runs, ["trades>0"])) == 3
