@@ -130,9 +130,15 @@ def explain_forecasts(config: Config, markets: Sequence[Market], forecasts: Fore
 
         found = tuple(kept_interpretation(market, forecasts, seed=run.seed) for market in markets)
         forecasts = replace(forecasts, interpretations=found)
-    if ensembles is not None and run.retraining:
-        forecasts = replace(forecasts, worth=compare_retraining(config, markets))
-    return forecasts
+    if ensembles is None or config.model.load is not None or not run.retraining:
+        return forecasts
+    if run.retraining is True:
+        return replace(forecasts, worth=compare_retraining(config, markets))
+    from models.retraining import cheap_worth
+
+    network, walk = config.model.lstm, config.walk_forward
+    worth = cheap_worth(markets, forecasts, network, config.features, walk, seed=run.seed)
+    return replace(forecasts, worth=worth.pairs, worth_note=worth.note)
 
 
 def compare_retraining(config: Config, markets: Sequence[Market]) -> tuple[PairedSkill, ...]:

@@ -66,7 +66,8 @@ class RunParams(Parameters):
     """The name of the run, which names its folder below runs/, and the seed of all that is random in it.
 
     `interpretation`: whether the report says what its networks rest on. `retraining`: whether models that are frozen,
-    retrained on schedule and on drift are trained, too, and the report says what each is worth on the same bars.
+    retrained on schedule and on drift are trained, too, and the report says what each is worth on the same bars;
+    "auto": those that cost half a minute of one core at most.
     """
 
     table: ClassVar[str] = "run"
@@ -76,7 +77,10 @@ class RunParams(Parameters):
     )
     seed: int = Field(7, ge=0, le=2**31 - 1, description="a whole number from 0 to 2147483647")
     interpretation: bool = Field(True, description="true: the report says what the networks rest on")
-    retraining: bool = Field(False, description="true: the report says what retraining was worth")
+    retraining: bool | Literal["auto"] = Field(
+        "auto",
+        description='true, false or "auto": the report says what retraining was worth, "auto" where that is cheap',
+    )
 
 
 class TradedParams(Parameters):

@@ -173,7 +173,7 @@ class Forecasts:
     a bar they do not hold. `name` says what made them, `notes` what a reader must know of them, for reports.
     `retrainings`: every alarm of drift, in the order of time for each symbol. `ensembles`: the networks that made them,
     where they are at hand. `interpretations`: what these rest on, and `worth`: what retraining was worth, for each
-    market for which that was worked out.
+    market for which that was worked out; `worth_note`: why not, or which ways to retrain were left out.
     """
 
     series: Mapping[str, ForecastSeries]
@@ -183,6 +183,7 @@ class Forecasts:
     ensembles: Ensembles | None = field(default=None, repr=False)
     interpretations: tuple[Interpretation, ...] = field(default=(), repr=False)
     worth: tuple[PairedSkill, ...] = field(default=(), repr=False)
+    worth_note: str = field(default="", repr=False)
 
     @cached_property
     def fingerprint(self) -> str:

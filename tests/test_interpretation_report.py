@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,16 @@ import pytest
 from planted_market import FEW, TINY, planted_market
 
 from crossgate.command_line import main
-from models.parameters import WalkForwardParams
-from models.retraining import retraining_forecasts, retraining_ways
+from models.parameters import LSTMParams, WalkForwardParams
+from models.retraining import (
+    Worth,
+    cheap_worth,
+    extra_networks,
+    network_seconds,
+    retraining_forecasts,
+    retraining_ways,
+    retraining_worth,
+)
 from models.walkforward import walk_forward
 
 SMALL = (
@@ -92,13 +101,15 @@ def test_the_command_says_the_same(
 def test_it_can_be_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Without `interpretation` and `retraining` there is neither section nor table; the folder may be written over."""
     monkeypatch.setenv("CROSSGATE_CACHE", str(folder.parent / "cache"))
-    words = [w for one in (*SMALL[:-1], "run.interpretation=false") for w in ("--set", one)]
+    left_out = ("run.interpretation=false", "run.retraining=false")
+    words = [w for one in (*SMALL[:-1], *left_out) for w in ("--set", one)]
     for _ in range(2):
         assert command(monkeypatch, "backtest", "--out", tmp_path / "run", *words) == 0
     assert not (tmp_path / "run" / "interpretation.parquet").exists()
     page = (tmp_path / "run" / "report.html").read_text()
     assert "What the forecasts rest on" not in page
     assert "What was retraining worth?" not in page
+    assert "What retraining was worth was not measured: `crossgate skill RUN --retraining`" in page
 
 
 def test_the_ways_differ_in_nothing_else() -> None:
@@ -117,3 +128,58 @@ def test_the_ways_differ_in_nothing_else() -> None:
     }  # fmt: skip
     alone = walk_forward(market, TINY, FEW, walk=walk, workers=1, cache=False)
     assert made["scheduled"].fingerprint == alone.fingerprint
+
+
+WALK = WalkForwardParams(scheme="rolling", train="15d", test="5d", seeds=2, embargo="1h", drift_window="5d")
+
+
+@pytest.fixture(scope="module")
+def cheap() -> Callable[..., Worth]:
+    """What a report says unasked of retraining, of a planted market of 600 bars."""
+    market = planted_market(600)
+
+    def measure(**changes: Any) -> Worth:
+        walk = WALK.replaced(**changes)
+        made = walk_forward(market, TINY, FEW, walk=walk, workers=1, cache=False)
+        return cheap_worth(market, made, TINY, FEW, walk, workers=1, cache=False)
+
+    return measure
+
+
+def test_every_walk_forward_says_what_retraining_is_worth(
+    cheap: Callable[..., Worth], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unasked it comes to what is said when asked; what would cost too much is left out with its price."""
+    asked = retraining_worth(planted_market(600), TINY, FEW, walk=WALK, workers=1, cache=False)
+    assert cheap() == Worth(asked, "")
+    monkeypatch.setattr("models.retraining.SMALL_SECONDS", 0.0)
+    found = cheap(drift_retrains=7)
+    assert [one.name for one in found.pairs[0].contenders] == ["frozen", "scheduled"]
+    assert found.pairs[0].gains[0] == asked[0].gains[0]
+    assert "on drift (up to 14 networks, about 0 s of one core)" in found.note
+    assert "`crossgate skill RUN --retraining` trains it" in found.note
+
+
+def test_why_nothing_is_said_of_retraining(cheap: Callable[..., Worth]) -> None:
+    """One model cannot gain on itself; a window of drift that training does not hold is named."""
+    assert cheap(test="100d") == Worth((), "Retraining cannot be worth anything here: all forecasts are of one model.")
+    found = cheap(drift_window="30d")
+    assert "on drift (walk_forward.drift_window" in found.note
+    assert [one.name for one in found.pairs[0].contenders] == ["frozen", "scheduled"]
+
+
+def test_the_most_networks_of_each_way() -> None:
+    """The price is what a way trains at most beside the walk-forward's own: its first models are shared."""
+    market = planted_market(600)
+    for walk in (WALK, WALK.replaced(scheme="holdout"), WALK.replaced(retrain="drift", drift_psi=0.01)):
+        made = walk_forward(market, TINY, FEW, walk=walk, workers=1, cache=False)
+        for name, way in retraining_ways(walk).items():
+            other = walk_forward(market, TINY, FEW, walk=way, workers=1, cache=False)
+            models = len(set(other.series["TEST"].model))
+            assert 2 * (models - 1) <= extra_networks(name, [market], made, walk), (name, walk)
+    assert extra_networks("scheduled", [market], made, WALK) == 2 * 1
+    assert (
+        network_seconds(TINY.replaced(steps=200))
+        < network_seconds(LSTMParams())
+        < network_seconds(LSTMParams(layers=2))
+    )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from models.paired import PairedSkill
+from models.forecasts import Forecasts
 from reports import formats
 from reports.figures import draw_band, draw_skill
 from reports.findings import Findings
@@ -27,20 +25,25 @@ def skill(findings: Findings) -> Section:
     parts.append(Grid(table))
     parts += [_band_chart(band, number) for number, band in enumerate(forecast_bands(result))]
     parts += [Grid(one) for one in skill_tables(findings.evidence)]
-    parts += worth_parts(result.forecasts.worth)
+    parts += worth_parts(result.forecasts)
     alarms = retraining_table(result.forecasts.retrainings)
     parts += [Grid(alarms)] if alarms else []
     return Section("skill", "Forecast skill", "Forecast skill", parts)
 
 
-def worth_parts(worth: Sequence[PairedSkill]) -> list[Part]:
-    """What retraining was worth on each market, where that was measured."""
-    if not worth:
-        return []
-    parts: list[Part] = [Paragraph("What was retraining worth? The same bars by models that differ in nothing else.")]
-    for pair in worth:
+def worth_parts(forecasts: Forecasts) -> list[Part]:
+    """What retraining was worth on each market, where that was measured, and how to learn what was not."""
+    parts: list[Part] = []
+    if forecasts.worth:
+        parts.append(Paragraph("What was retraining worth? The same bars by models that differ in nothing else."))
+    for pair in forecasts.worth:
         parts.append(Grid(paired_table(pair)))
         parts.append(Points([f"{pair.symbol}: {gain}." for gain in pair.gains]))
+    if forecasts.worth_note:
+        parts.append(Paragraph(forecasts.worth_note))
+    elif not forecasts.worth and forecasts.ensembles is not None:
+        how = "`crossgate skill RUN --retraining` of a config, or `models.retraining_worth`, trains the other ways"
+        parts.append(Paragraph(f"What retraining was worth was not measured: {how}."))
     return parts
 
 
