@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -39,10 +40,14 @@ class Span(NamedTuple):
 
 
 class Head(NamedTuple):
-    """Where a ledger ended: how many records it held, and the digest of the last one."""
+    """Where a ledger ended: how many records it held, the digest of the last one, and when that was written, in UTC.
+
+    `written`: empty for an empty ledger, and for a record of a version that did not keep it.
+    """
 
     records: int
     digest: str
+    written: str = ""
 
 
 @dataclass(frozen=True)
@@ -177,12 +182,13 @@ class TrialLedger:
             before = _head(records)
             kept = "" if blocks is None else self._write_blocks(blocks)
             line: dict[str, Any] = {"sort": sort, "body": body, "blocks": kept, "previous": before.digest}
+            line["written"] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
             digest = line["digest"] = _digest(line)
             with self.path.open("ab") as file:
                 file.write(json.dumps(line, sort_keys=True).encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
-            return Head(before.records + 1, digest)
+            return Head(before.records + 1, digest, line["written"])
 
     def _mend(self) -> None:
         """Cuts off the half line of a writer that was killed: its record was never reported as written."""
@@ -242,7 +248,9 @@ def _digest(record: Mapping[str, Any]) -> str:
 
 
 def _head(records: Sequence[Mapping[str, Any]]) -> Head:
-    return Head(len(records), str(records[-1]["digest"])) if records else Head(0, ORIGIN)
+    if not records:
+        return Head(0, ORIGIN)
+    return Head(len(records), str(records[-1]["digest"]), str(records[-1].get("written", "")))
 
 
 def _same(body: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

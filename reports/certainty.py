@@ -40,7 +40,7 @@ class Certainty:
     `track_bars`: bars it takes to be 95 % confident of that, infinity for a ratio at or below zero. `trials`: all that
     the ledger holds for these contracts and times, this run included. `lucky`: the ratio that the best of so many
     would show without any skill. `deflated`: the probability that the true ratio is above that. `head`: where
-    the ledger ended. All but `trials` and `head` are None for a run whose equity never moved.
+    the ledger ended then. All but `trials` and `head` are None for a run whose equity never moved.
     """
 
     intervals: Intervals | None
@@ -68,6 +68,7 @@ class Certainty:
         return {
             "ledger_records": self.head.records,
             "ledger_digest": self.head.digest,
+            "ledger_written": self.head.written,
             "trials": self.trials,
             "lucky_sharpe": self.lucky,
             "deflated_sharpe": self.deflated,
@@ -87,7 +88,7 @@ def weighed_in(folder: Path) -> Weighed | None:
     """What the trials.json of a run folder says, None where there is none that can be read."""
     try:
         kept = json.loads((folder / "trials.json").read_text("utf-8"))
-        head = Head(int(kept["ledger_records"]), str(kept["ledger_digest"]))
+        head = Head(int(kept["ledger_records"]), str(kept["ledger_digest"]), str(kept.get("ledger_written", "")))
         return Weighed(int(kept["trials"]), kept["deflated_sharpe"], head)
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from foundation.trials import Head
 from reports import formats
 from reports.catalogue import CATALOGUE, TOO_SHORT, YEARLY, figure, too_short
 from reports.certainty import Certainty
@@ -36,11 +37,14 @@ def certainty_table(certainty: Certainty, metrics: Metrics, curve: EquityCurve) 
     for name, (label, meaning) in _ODDS.items():
         value = getattr(certainty, name)
         rows.append([Cell(label, title=meaning), Cell(formats.percent(value)), Cell(""), Cell("")])
-    rows.append([Cell("Trials on this data"), Cell(formats.count(certainty.trials)), Cell(""), Cell("")])
+    counted = "all that the ledger held for these contracts and times when this was written, this run included"
+    trials = Cell(formats.count(certainty.trials))
+    rows.append([Cell("Trials on this data", title=counted), trials, Cell(""), Cell("")])
     lucky = TOO_SHORT if short else formats.ratio(certainty.lucky)
     rows.append([Cell("Best Sharpe of so many by luck"), Cell(lucky), Cell(""), Cell("")])
     rows.append([Cell("Track record needed"), Cell(_years(certainty.track_bars, curve)), Cell(""), Cell("")])
-    return Table("Ranges that hold the figure 95 times in 100, and the odds of luck", ["", "Run", "from", "to"], rows)
+    caption = "Ranges that hold the figure 95 times in 100, and the odds of luck"
+    return Table(f"{caption}, {as_of(certainty.head)}", ["", "Run", "from", "to"], rows)
 
 
 def explain_certainty(certainty: Certainty) -> str:
@@ -49,7 +53,8 @@ def explain_certainty(certainty: Certainty) -> str:
     tried = f"{others:,} other trial{'s' if others != 1 else ''} on these contracts and times" if others else ""
     if certainty.deflated is None:
         return "The equity never moved, so there is nothing to be sure of."
-    known = f"The ledger holds {tried}." if others else "The ledger holds no other trial on these contracts and times."
+    when, tried = as_of(certainty.head), tried or "no other trial on these contracts and times"
+    known = f"The ledger holds {tried}, {when}; crossgate verdict counts again."
     if certainty.deflated >= 0.95:
         return f"{known} The Sharpe ratio is higher than luck among them explains, at odds of 95 in 100 or better."
     if certainty.probabilistic is not None and certainty.probabilistic >= 0.95:
@@ -57,6 +62,12 @@ def explain_certainty(certainty: Certainty) -> str:
             f"{known} Taken alone the Sharpe ratio would pass for more than luck; as the best of all tried it does not."
         )
     return f"{known} The Sharpe ratio cannot be told from luck at odds of 95 in 100."
+
+
+def as_of(head: Head) -> str:
+    """Where the ledger stood when trials were counted, such as "as of 2026-03-01 12:00 UTC (record 17)"."""
+    when = f"{head.written[:16]} UTC" if head.written else "an unknown time"
+    return f"as of {when} (record {head.records:,} of the ledger)"
 
 
 def _interval(certainty: Certainty, name: str) -> Interval:

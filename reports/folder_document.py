@@ -119,7 +119,7 @@ def _certainty(folder: Path, metrics: Mapping[str, Any]) -> Certainty:
         trials=int(trials["trials"]),
         lucky=trials["lucky_sharpe"],
         deflated=trials["deflated_sharpe"],
-        head=Head(int(trials["ledger_records"]), str(trials["ledger_digest"])),
+        head=Head(int(trials["ledger_records"]), str(trials["ledger_digest"]), str(trials.get("ledger_written", ""))),
     )
 
 

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 
 from reports.document import PROMISE, Document
 from reports.parts import Chart, Fold, Grid, Grids, Ladder, Paragraph, Part, Points, Widget
-from reports.tables import Table
+from reports.tables import Table, with_meanings
 
 _SPECIAL = str.maketrans({one: f"\\{one}" for one in "\\`*_[]<>#|~"})
 
 
 def write_markdown(document: Document) -> str:
-    """The document as Markdown with tables; of a chart it has the description and the caption."""
+    """The document as Markdown with tables.
+
+    Of a chart it has the caption and the description, and shows it where it stands as a file beside report.md.
+    """
     badge = f" ({document.badge})" if document.badge else ""
     blocks = [f"# {_plain(document.title + badge)}", _plain(document.subtitle)]
     blocks += _blocks(document.top)
@@ -45,11 +48,15 @@ def _part(part: Part) -> list[str]:
         case Points():
             return [_points(part.items)]
         case Grid():
-            return _table(part.table)
+            # A table that fills the page has no room for one more column of words.
+            return _table(part.table if part.wide else with_meanings(part.table))
         case Grids():
-            return [text for table in part.tables for text in _table(table)]
+            return [text for table in part.tables for text in _table(with_meanings(table))]
         case Chart():
-            return [f"*Figure: {_plain(part.description)}*", *([_plain(part.caption)] if part.caption else [])]
+            figure = (
+                f"![{_plain(part.description)}]({part.file})" if part.file else f"*Figure: {_plain(part.description)}*"
+            )
+            return [figure, *([_plain(part.caption)] if part.caption else [])]
         case Fold():
             return [f"**{_plain(part.summary)}**", *_blocks(part.parts)]
         case Ladder():

@@ -65,7 +65,8 @@ class Chart(Part):
     """A figure, drawn when a page needs it and as large as that page needs it.
 
     `name`: unique on a page, letters and digits. `draw`: makes the same figure on any sheet. `description`: what is
-    to be seen, for those who cannot see it. `low`: for a figure that needs little height.
+    to be seen, for those who cannot see it. `low`: for a figure that needs little height. `file`: the picture beside
+    the page that shows the same, where there is one.
     """
 
     part: ClassVar[str] = "chart"
@@ -75,6 +76,7 @@ class Chart(Part):
     caption: str = ""
     legend: Sequence[LegendLine] = ()
     low: bool = False
+    file: str = ""
 
 
 def legend(names: Iterable[str]) -> list[LegendLine]:

@@ -19,7 +19,7 @@ from reports.document import PROMISE, Document
 from reports.figures import Sheet
 from reports.palette import DASHES, LIGHT, look
 from reports.parts import Chart, Fold, Grid, Grids, Ladder, Paragraph, Part, Points, Widget
-from reports.tables import Table
+from reports.tables import Table, with_meanings
 
 WIDTH, HEIGHT = 595.0, 842.0
 MARGIN = 48.0
@@ -80,10 +80,10 @@ def _set_parts(pages: Pages, parts: Sequence[Part]) -> None:
                 for item in part.items:
                     pages.write(f"•  {item}", TEXT)
             case Grid():
-                _set_table(pages, part.table)
+                _set_table(pages, part.table if part.wide else with_meanings(part.table))
             case Grids():
                 for table in part.tables:
-                    _set_table(pages, table)
+                    _set_table(pages, with_meanings(table))
             case Chart():
                 pages.chart(part)
             case Fold():

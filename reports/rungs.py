@@ -206,9 +206,10 @@ def trials(standing: Standing) -> Iterator[Check]:
         yield Check("deflated Sharpe", None, "", "Its equity never moved.", None)
         return
     value, others = standing.deflated, max(standing.trials - 1, 0)
+    when = f" as of {standing.head.written[:16]} UTC" if standing.head is not None and standing.head.written else ""
     text = (
         f"The odds that its Sharpe ratio is more than the best of luck are {formats.percent(value)}, with "
-        f"{others:,} other trial{'' if others == 1 else 's'} on this data (deflated Sharpe ratio)."
+        f"{others:,} other trial{'' if others == 1 else 's'} on this data{when} (deflated Sharpe ratio)."
     )
     if standing.torn:
         text += (

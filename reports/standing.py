@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foundation.seals import openings, sealed_span
-from foundation.trials import Batch, TrialLedger
+from foundation.trials import Batch, Head, TrialLedger
 from markets.candles import FloatArray
 from reports.certainty import Weighed, known_variance
 from reports.curves import EquityCurve
@@ -55,13 +55,13 @@ class Forward:
 class Standing:
     """What a ledger says of a run.
 
-    `trials`: all on these contracts and times. `torn`: the ledger lacks records that the run was weighed against
-    when it was written; what counted then counts on. `deflated`: the deflated Sharpe ratio over them, None for a run
-    whose equity never moved. `searched`: the settings tried in sweeps and searches on this data. `fresh`: what no
-    search has seen, None where that is too short. `overfitting`: the probability of overfitting of the largest search
-    that kept its blocks, `forward`: the curve of the last tuning that chose on past folds only; each None for none.
-    `seal`: None for none. `promise`: what the run's open bars promise of the sealed ones, of none where nothing is
-    sealed; None for a run whose equity did not move.
+    `trials`: all on these contracts and times, counted when the ledger ended at `head`. `torn`: the ledger lacks
+    records that the run was weighed against when it was written; what counted then counts on. `deflated`: the
+    deflated Sharpe ratio over them, None for a run whose equity never moved. `searched`: the settings tried in
+    sweeps and searches on this data. `fresh`: what no search has seen, None where that is too short. `overfitting`:
+    the probability of overfitting of the largest search that kept its blocks, `forward`: the curve of the last
+    tuning that chose on past folds only; each None for none. `seal`: None for none. `promise`: what the run's open
+    bars promise of the sealed ones, of none where nothing is sealed; None for a run whose equity did not move.
     """
 
     trials: int
@@ -73,6 +73,7 @@ class Standing:
     seal: Seal | None
     promise: Promise | None
     torn: bool = False
+    head: Head | None = None
 
 
 def standing_of(facts: Facts, curve: EquityCurve, ledger: TrialLedger, weighed: Weighed | None = None) -> Standing:
@@ -96,6 +97,7 @@ def standing_of(facts: Facts, curve: EquityCurve, ledger: TrialLedger, weighed: 
         seal=seal,
         promise=_promise(curve, seal),
         torn=torn,
+        head=weighed.head if torn and weighed is not None else ledger.head(),
     )
 
 

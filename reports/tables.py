@@ -38,6 +38,14 @@ class Table:
     text_columns: frozenset[int] = field(default=frozenset({0}))
 
 
+def with_meanings(table: Table) -> Table:
+    """The table with what its rows mean in a column of its own, for a page on which nothing can be pressed."""
+    if not any(row[0].title for row in table.rows):
+        return table
+    rows = [[*row, Cell(row[0].title)] for row in table.rows]
+    return Table(table.caption, [*table.heads, "What it is"], rows, table.text_columns | {len(table.heads)})
+
+
 def side_by_side(metrics: Mapping[str, Mapping[str, Any]], caption: str, names: Sequence[str] = SIDE_BY_SIDE) -> Table:
     """The metrics of several runs, a column each."""
     rows = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from crossgate.job import check_ledger
 from foundation.errors import DataError, ParameterError
 from foundation.trials import Head, Span, TrialLedger, batch_of
 from reports.certainty import assess, content_of, span_of
-from reports.certainty_table import certainty_table, explain_certainty
+from reports.certainty_table import as_of, certainty_table, explain_certainty
 from reports.curves import equity_curve
 from reports.evidence import probabilistic_sharpe, sharpe_moments
 from reports.metrics import compute_metrics
@@ -97,6 +98,21 @@ def test_a_run_that_never_traded_is_a_trial_with_nothing_to_be_sure_of(ledger: T
     table = certainty_table(found, compute_metrics(idle), equity_curve(idle))
     assert table.rows[0][2].text == "–"  # noqa: RUF001
     assert "nothing to be sure of" in explain_certainty(found)
+
+
+def test_trials_are_counted_as_of_a_time(ledger: TrialLedger, result: Result) -> None:
+    """Beside the count stands the record at which the ledger ended, and its time; both are kept with the run."""
+    before = datetime.now(UTC).replace(microsecond=0)
+    found = assess(result, ledger)
+    written = datetime.strptime(found.head.written, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    assert before <= written <= datetime.now(UTC)
+    stamp = f"as of {found.head.written[:16]} UTC (record 1 of the ledger)"
+    assert certainty_table(found, compute_metrics(result), equity_curve(result)).caption.endswith(stamp)
+    assert stamp in explain_certainty(found)
+    assert found.trial_record()["ledger_written"] == found.head.written
+    assert assess(result, ledger).head == found.head
+    assert ledger.holds(found.head)
+    assert "as of an unknown time (record 3 of" in as_of(Head(3, "digest"))
 
 
 def test_the_sentence_says_what_the_odds_say(ledger: TrialLedger, result: Result) -> None:

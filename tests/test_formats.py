@@ -24,6 +24,7 @@ from backtests.result import Result
 from crossgate.command_line import main
 from foundation.spark import SPARKS, spark_line
 from foundation.trials import TrialLedger
+from reports.catalogue import CATALOGUE
 from reports.document import Document, document_of
 from reports.figures import picture_of
 from reports.findings import find
@@ -152,6 +153,17 @@ def test_wide_words_are_folded_and_not_cut() -> None:
     assert len(folded) > 3
     assert {size for _, text, size in drawn if "reason" in text} == {7.5}
     assert all(x + pages._width(text, size) <= 595.0 for x, text, size in drawn)
+
+
+def test_markdown_asks_for_no_press_and_says_what_metrics_mean(folder: Path) -> None:
+    """Each metric has its definition beside it, the equity curve is shown from its file, nothing is to be pressed."""
+    text = (folder / "report.md").read_text("utf-8")
+    assert "Press " not in text
+    for entry in (CATALOGUE["sortino"], CATALOGUE["tail_ratio"], CATALOGUE["exposure"]):
+        assert re.search(rf"\| {re.escape(entry.label)} \| [^|]+ \| {re.escape(entry.meaning)} \|", text), entry.label
+    (link,) = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
+    assert (folder / link).read_bytes().startswith(b"\x89PNG")
+    assert "Press a name for what it means." in (folder / "report.html").read_text("utf-8")
 
 
 def test_equal_runs_give_equal_bytes(document: Document) -> None:

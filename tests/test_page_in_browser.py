@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,31 @@ def test_the_panes_share_one_crosshair(browser: Any, page_file: Path) -> None:
         assert page.locator(".readout time").inner_text() not in said
         for name in ("Open", "Close", "Equity", "Drawdown", "Forecast"):
             assert name in page.locator(".readout").inner_text()
+
+
+def test_a_liquidation_price_beyond_the_edge_is_named_there(browser: Any, tmp_path: Path) -> None:
+    """Far below the candles a label at the edge says where; once the pane is scaled to it the label is gone."""
+    market, bars = make_market(bars=600), 600
+    result = make_result(market, [Trade(100, 5.0)])
+    price = float(market.candles.close[100])
+    positions = result.positions.assign(liquidation_price=0.4 * price)
+    file = write_report(replace(result, positions=positions), tmp_path / "run", baselines={})
+    with open_page(browser, file) as (page, errors, _):
+        page.locator("[data-days=all]").click()
+        page.evaluate(FRAMES)
+        (edge,) = page.evaluate("report.chart.marks.edges")
+        away = 1.0 - 0.4 * price / float(market.candles.close[bars - 1])
+        assert "↓ Liquidation" in edge
+        assert edge.endswith(f"{100 * away:.1f}% below")
+        page.locator(".layers summary").click()
+        page.locator("[data-layer=fit]").check()
+        page.evaluate(FRAMES)
+        assert page.evaluate("report.chart.marks.edges") == []
+        page.locator("[data-layer=liquidation]").uncheck()
+        page.locator("[data-layer=fit]").uncheck()
+        page.evaluate(FRAMES)
+        assert page.evaluate("report.chart.marks.edges") == []
+        assert errors == []
 
 
 def test_figures_have_the_digits_that_their_size_needs(browser: Any, page_file: Path) -> None:

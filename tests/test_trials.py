@@ -50,7 +50,7 @@ def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
     head = ledger.record(batch(), blocks)
     again = TrialLedger(tmp_path)
     assert again.batches() == [batch()]
-    assert again.head() == head == Head(1, head.digest)
+    assert again.head() == head == Head(1, head.digest, head.written)
     kept = again.blocks("one")
     assert kept is not None
     assert np.array_equal(kept, blocks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from reports import formats, tables
 from reports.catalogue import too_short
@@ -10,14 +11,14 @@ from reports.certainty_table import certainty_table, explain_certainty
 from reports.curves import EquityCurve
 from reports.figures import draw_equity, draw_lines
 from reports.findings import Findings
-from reports.parts import Chart, Grid, Grids, Paragraph, Part, Section, legend
+from reports.parts import Chart, Grid, Grids, Paragraph, Part, Section, Widget, legend
 from reports.rolling import rolling_sharpe
 from reports.sentences import explain_baselines
 
 
 def equity(findings: Findings) -> Section:
     """The equity curve and its drawdown, over those of the baselines."""
-    chart = equity_chart(findings.curves, findings.result.settlement, "equity")
+    chart = replace(equity_chart(findings.curves, findings.result.settlement, "equity"), file="equity.png")
     return Section("equity", "Equity", "Equity and drawdown", [chart])
 
 
@@ -103,7 +104,8 @@ def costs(findings: Findings) -> Section:
 def metrics(findings: Findings) -> Section:
     """All metrics of the run, each with what it means."""
     parts = [
-        Paragraph("Press a name for what it means. Ratios are those of a year of 365 days.", "aside"),
+        Widget("aside.html", {"text": "Press a name for what it means."}),
+        Paragraph("Figures of a year are those of 365 days.", "aside"),
         Grids(tables.metric_tables(findings.metrics), "metrics"),
     ]
     return Section("metrics", "Metrics", "All metrics", parts)

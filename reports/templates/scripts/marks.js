@@ -7,6 +7,7 @@ report.Marks = class {
     this.market = null;
     this.number = 0;
     this.chosen = -1;
+    this.edges = [];
     // The row of each trade's first step, where stops move.
     let row = 0;
     this.firsts = trades.steps ? Array.from(trades.steps, (count) => (row += count) - count) : null;
@@ -51,11 +52,15 @@ report.Marks = class {
   draw(target) {
     const rows = this.rows();
     if (!rows) return;
-    target.useMediaCoordinateSpace(({ context }) => {
+    target.useMediaCoordinateSpace(({ context, mediaSize }) => {
       context.save();
       if (this.layers.forecast && this.market.lower && rows[1] - rows[0] <= 1500) this.drawBand(context, rows);
       this.drawTrades(context, rows);
-      if (this.layers.liquidation) this.drawLiquidation(context, rows);
+      this.edges = [];
+      if (this.layers.liquidation) {
+        this.drawLiquidation(context, rows);
+        this.drawEdges(context, rows, mediaSize.height);
+      }
       context.restore();
     });
   }
@@ -115,6 +120,31 @@ report.Marks = class {
     }
     context.stroke();
     context.setLineDash([]);
+  }
+
+  // Where a liquidation price lies beyond what the pane shows: the last one in view on each side, and how far away.
+  drawEdges(context, [first, last], height) {
+    const { time, close, liquidation, decimals } = this.market;
+    const found = new Map();
+    for (let at = last; at >= first && found.size < 2; at--) {
+      if (Number.isNaN(liquidation[at])) continue;
+      const y = this.series.priceToCoordinate(liquidation[at]);
+      const side = y === null ? 0 : y < 0 ? -1 : y > height ? 1 : 0;
+      if (side && !found.has(side)) found.set(side, at);
+    }
+    context.font = `12px ${getComputedStyle(document.body).fontFamily}`;
+    context.textBaseline = "middle";
+    for (const [side, at] of found) {
+      const away = liquidation[at] / close[at] - 1, price = report.number(liquidation[at], decimals);
+      const where = `${report.percent(Math.abs(away))} ${away > 0 ? "above" : "below"}`;
+      const text = `${side < 0 ? "↑" : "↓"} Liquidation ${price}, ${where}`;
+      const width = context.measureText(text).width, middle = side < 0 ? 14 : height - 14;
+      context.fillStyle = report.faint("paper", 0.88);
+      context.fillRect(6, middle - 10, width + 12, 20);
+      context.fillStyle = report.colour("loss");
+      context.fillText(text, 12, middle);
+      this.edges.push(`${report.moment(time[at])} ${text}`);
+    }
   }
 
   // Makes room for the liquidation prices in view, where that is asked for.
