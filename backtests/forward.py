@@ -14,11 +14,11 @@ from backtests.records import contract_record
 from backtests.replay import check_replay
 from backtests.result import Result
 from backtests.search import Search, SearchWords, read_search
-from backtests.space import Dimension
 from backtests.study import Study
 from backtests.tables import Tables, on_tables
 from backtests.tuning import search, tuning_ground
 from backtests.valuation import notional_of
+from foundation.dimensions import Dimension
 from foundation.errors import ParameterError
 from foundation.fingerprint import fingerprint
 from foundation.seals import check_sealed

@@ -14,6 +14,7 @@ import numpy as np
 
 from backtests.searched import check_name, keeps_signals, parse_value
 from backtests.tables import Tables
+from foundation.dimensions import read_value
 from foundation.errors import ParameterError
 from foundation.units import Quantity
 from markets.candles import IntArray
@@ -160,13 +161,3 @@ def read_axis(text: str) -> tuple[str, list[Any]]:
 def _rounded(value: float) -> float:
     """A value of a range to four digits, or to whole numbers above that: nobody asks for 2.285714286%."""
     return float(f"{value:.4g}") if abs(value) < 1000.0 else round(value)
-
-
-def read_value(text: str) -> Any:
-    """A text as the number it says, else itself."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from backtests.goals import Goals, read_goals
-from backtests.space import Dimension, read_space
+from backtests.space import read_space
+from foundation.dimensions import Dimension
 from foundation.errors import ParameterError
 from foundation.trials import TrialLedger
 

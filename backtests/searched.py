@@ -21,6 +21,10 @@ def keeps_signals(name: str) -> bool:
 def check_name(name: str, where: str) -> None:
     """Raises ParameterError, which says `where`, for what is no parameter that can be varied."""
     table, dot, key = name.partition(".")
+    if table in ("model", "features"):
+        fix = f"crossgate tune-model, which judges it before the first test: --space {name}=..."
+        fix = fix if table == "model" else "crossgate tune-model, which tries each of the features of the config"
+        raise ParameterError(where, "is trained, and not searched on the bars that are traded", value=name, fix=fix)
     if not dot or table not in MODELS:
         fix = "a key of strategy, risk, account or costs, such as risk.stop_loss"
         raise ParameterError(where, "is no parameter that a sweep can vary", value=name, fix=fix)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from backtests.goals import Goals
-from backtests.space import Dimension
+from foundation.dimensions import Dimension
 from foundation.errors import ParameterError
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from backtests.records import Records
 from backtests.replay import check_replay
 from backtests.result import Result
 from backtests.search import Search, SearchWords, read_search
-from backtests.space import Dimension
 from backtests.study import Asked, Study
 from backtests.tables import Tables, on_tables
 from backtests.tally import rate
+from foundation.dimensions import Dimension
 from foundation.errors import CrossgateError, ParameterError
 from foundation.fingerprint import fingerprint
 from foundation.locks import sole_writer

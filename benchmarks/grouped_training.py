@@ -3,8 +3,9 @@
     python benchmarks/grouped_training.py [SECTION ...]
 
 Sections: folds, cudnn, skill, rounded (all by default). Without a CUDA device nothing can be timed, and all sections
-but `rounded`, which needs none, say that they are skipped. With TRITON_INTERPRET=1 the section skill runs without one,
-small and in minutes. Times are by the clock, after everything has been compiled; the targets were set for an H100.
+but `rounded`, which needs none, name their figures as not measured. With TRITON_INTERPRET=1 the section skill runs
+without one, small and in minutes. Times are by the clock, after everything has been compiled; the targets were set
+for an H100.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ sys.path.insert(0, str(TREE))
 
 import torch  # noqa: E402 - found only once the tree is on the path
 
-from benchmarks.forecast import GAP, Figure  # noqa: E402
+from benchmarks.figures import Figure, NotMeasured, Tally  # noqa: E402
+from benchmarks.forecast import GAP  # noqa: E402
 from benchmarks.planted import PROBLEMS  # noqa: E402
 from models.cache import FoldJob  # noqa: E402
 from models.devices import interpreted, missing_gpu  # noqa: E402
@@ -239,25 +241,27 @@ SECTIONS: dict[str, Callable[[], Iterator[Figure]]] = {
 }  # fmt: skip
 
 
+# What each section measures, where it cannot.
+TARGETS = {
+    "folds": f"{FOLDS:,} folds x {STEPS} steps, at most 5 seconds",
+    "cudnn": f"{MODELS} networks: cuDNN one after another over a group, at least 8 times",
+    "skill": "skill of a group and of the CPU, at most 0.001 apart",
+}
+
+
 def main() -> int:
     """Prints the chosen sections and returns 1 where a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], metavar="SECTION")
-    chosen, missing, missed = parser.parse_args().sections or list(SECTIONS), missing_gpu(), 0
+    chosen, missing, tally = parser.parse_args().sections or list(SECTIONS), missing_gpu(), Tally()
     print(f"device: {'none' if missing or interpreted() else torch.cuda.get_device_name()}; torch {torch.__version__}")
     for name in chosen:
         if name != "rounded" and (missing or (interpreted() and name != "skill")):
-            why = f"{missing[0]}; {missing[1]}" if missing else "Triton interprets here, which cannot be timed"
-            print(f"skipped {name}: {why}")
-            continue
-        for figure in SECTIONS[name]():
-            missed += not figure.met
-            said = "met   " if figure.met else "MISSED"
-            print(
-                f"{said} {figure.name}: {figure.value:.4g} {figure.relation} {figure.target:g}   ({figure.note})",
-                flush=True,
-            )
-    return int(missed > 0)
+            there = "no CUDA device to be used" if missing else "Triton interprets here, which cannot be timed"
+            tally.report([NotMeasured(TARGETS[name], f"{there} ({missing[0]})" if missing else there)])
+        else:
+            tally.report(SECTIONS[name]())
+    return tally.exit_code(require_all=False)
 
 
 if __name__ == "__main__":

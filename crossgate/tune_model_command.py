@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 def tune_model(
     config: ConfigPath,
     trials: Annotated[int, typer.Option("--trials", metavar="N", help="How many settings to try in all.", min=1)] = 50,
+    space: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--space",
+            metavar="MODEL.KEY=RANGE",
+            help="Such as model.hidden=16,32,64, model.burn_in=0:64 or model.learning_rate=0.003:0.1:log; only what is "
+            "named is varied, beside the features. Else hidden, layers, chunk, burn_in, learning_rate and dropout.",
+        ),
+    ] = None,
     overrides: Overrides = None,
     data: Data = None,
     out: Annotated[
@@ -28,7 +37,7 @@ def tune_model(
 ) -> None:
     """Search for model settings on inner validation folds, before the first test; go on where one was stopped."""
     with searching(address, "the trials that are there"):
-        found = tune_model_job(config, trials, overrides or (), data, out)
+        found = tune_model_job(config, trials, space or [], overrides or (), data, out)
     if as_json:
         typer.echo(json.dumps(search_record(found), indent=2, allow_nan=False))
         return
@@ -39,9 +48,9 @@ def tune_model(
 
 
 def tune_model_job(
-    config: Path, trials: int, overrides: Any = (), data: Path | None = None, out: Path | None = None
+    config: Path, trials: int, space: list[str], overrides: Any = (), data: Path | None = None, out: Path | None = None
 ) -> ModelSearch:
-    """The search that a config asks for, its best settings written to the TOML file `out`.
+    """The search that a config asks for, over a `space` of its own or that one; its best settings in the TOML `out`.
 
     Raises ParameterError or DataError before any model trains for what can be checked before.
     """
@@ -51,8 +60,11 @@ def tune_model_job(
     from foundation.errors import ParameterError
     from foundation.files import atomic_file
     from foundation.trials import TrialLedger
+    from models.search_parameters import read_model_space
 
+    words = read_model_space(space)
     settings = load_config(config, overrides, data)
+    search = settings.model_search.replaced(space=words) if words else settings.model_search
     if settings.model.load is not None:
         raise ParameterError("model.load", "is trained already", value=settings.model.load, fix="leave it out")
     if out is not None:
@@ -60,7 +72,7 @@ def tune_model_job(
     check_ledger(TrialLedger())
     found = cg.tune_model(
         load_markets(settings, data), settings.model.lstm, settings.features,
-        walk=settings.walk_forward, search=settings.model_search, trials=trials, seed=settings.run.seed,
+        walk=settings.walk_forward, search=search, trials=trials, seed=settings.run.seed,
     )  # fmt: skip
     if out is not None:
         with atomic_file(out.expanduser()) as scratch:

@@ -42,7 +42,10 @@ class ExogenousParams(Parameters):
     table: ClassVar[str] = "exogenous"
 
     name: str = Field(pattern=NAME.pattern, max_length=40, description="small letters, digits and underscores")
-    file: str = Field(min_length=1, description="a CSV, JSON, parquet or feather file below the data folder")
+    file: str = Field(
+        min_length=1,
+        description='a CSV, JSON, parquet or feather file below the data folder, or from "./" beside the config',
+    )
     time: str = Field(min_length=1, description="the column that says what time a row speaks of")
     published: str | None = Field(None, min_length=1, description="the column that says when a row was public")
     published_after: Annotated[Quantity | None, Measured(_UNITS, positive=False, off=True)] = Field(
@@ -50,7 +53,7 @@ class ExogenousParams(Parameters):
     )
     values: Annotated[tuple[str, ...], BeforeValidator(_read_list)] = Field((), description="columns of numbers")
     text: str | None = Field(None, min_length=1, description="a column of words")
-    scorer: str = Field("vader", min_length=1, description='"vader", or one of your own')
+    scorer: str = Field("vader", min_length=1, description='"vader", one of your own, or "module:function"')
     stale_after: Annotated[Quantity, Measured(_UNITS)] = Field(description='a duration such as "3d"')
     neutral: float | None = Field(None, description="a number that stands in where nothing fresh is known")
     window: Annotated[Quantity | None, Measured(_UNITS, off=True)] = Field(None, description='such as "24h"')

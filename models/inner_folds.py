@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from foundation.dimensions import Dimension
 from foundation.errors import ParameterError
 from markets.candles import FloatArray, duration
 from markets.market import Market
@@ -45,24 +46,33 @@ class Ground(NamedTuple):
     folds: tuple[InnerFold, ...]
 
 
+def extreme_models(model: LSTMParams, dimensions: Sequence[Dimension]) -> list[LSTMParams]:
+    """The models of a search that need most rows: the longest sequences, the smallest and largest validation share."""
+    ends = {one.name: one.ends for one in dimensions}
+    longest = {name: max((*ends.get(name, ()), getattr(model, name))) for name in ("chunk", "burn_in", "replay")}
+    shares = sorted({model.validation, *ends.get("validation", ())})
+    return [model.replaced(**longest, validation=share) for share in dict.fromkeys((shares[0], shares[-1]))]
+
+
 def make_ground(
-    market: Market, model: LSTMParams, features: FeatureParams, walk: WalkForwardParams, folds: int
+    market: Market, models: Sequence[LSTMParams], features: FeatureParams, walk: WalkForwardParams, folds: int
 ) -> Ground:
-    """The ground of a search on one market; `model` with the longest chunk, `features` with all candidates.
+    """The ground of a search on one market; `models`: those that need most rows, `features` with all candidates.
 
     The sample ends where the first training of the walk-forward does: no later bar, label or scale can be
     seen by anything that is done on it. Raises ParameterError that says how many bars are missing.
     """
-    whole, planned = plan_folds(market, model, features, walk)
+    plans = [plan_folds(market, one, features, walk) for one in models]
+    whole, planned = plans[0]
     last = planned[0].train_last
     sample, gap = whole.rows(0, last), left_out_bars(walk, whole.bar, whole.memory, whole.horizon)
     edges = np.linspace((whole.first + last) // 2, last, folds + 1).astype(int).tolist()
     made = tuple(InnerFold(first - gap, first, end) for first, end in pairwise(edges))
-    needed = whole.first + rows_needed(gap, model)
+    needed = whole.first + max(rows_needed(gap, one) for one in models)
     if made[0].train_last < needed or edges[1] - edges[0] < PIECES:
         missing = max(needed - made[0].train_last, 0)
         problem = f"leaves {made[0].train_last:,} bars of {duration(whole.bar)} to the first inner training of a search"
-        fix = f"about {2 * missing:,} more bars of train, or a smaller model_search.chunk"
+        fix = f"about {2 * missing:,} more bars of train, or a shorter chunk in model_search.space"
         raise ParameterError("walk_forward.train", f"{problem}, which needs {needed:,}", value=str(walk.train), fix=fix)
     return Ground(market, sample, features.columns, gap, made)
 

@@ -19,7 +19,7 @@ from foundation.trials import Span, TrialLedger, batch_of
 from markets.candles import FloatArray
 from markets.market import Market
 from models.cache import forecast_source, training_source
-from models.inner_folds import PIECES, inner_jobs, make_ground, piece_losses
+from models.inner_folds import PIECES, extreme_models, inner_jobs, make_ground, piece_losses
 from models.jobs import run_jobs
 from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
 from models.search_parameters import SearchParams
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 # Trials that are asked for before one of them is judged: as many whatever the number of workers, which changes nothing.
 BATCH = 4
-# The fields of the model that a search varies.
-VARIED = ("hidden", "chunk", "learning_rate", "dropout")
 # The modules that draw trials and judge them.
 JUDGES = ("model_search", "search_parameters", "inner_folds", "row_losses", "scores", "ensemble")
 # Trials that are judged on all folds before any is given up early.
@@ -45,13 +43,14 @@ class ModelSearch:
 
     `table`: a row a trial in its order, with its values, `state` (complete, or pruned after `folds`) and `loss`, the
     mean over the validation rows; the first row is the config as written. `model`, `features`: the settings of the
-    lowest loss. `lead`: how far that lies below the config as written, and how much of it choosing explains.
-    `trials`: all that the ledger holds for these contracts and times.
+    lowest loss; `varied`: the fields of the model that were. `lead`: how far that lies below the config as written,
+    and how much of it choosing explains. `trials`: all that the ledger holds for these contracts and times.
     """
 
     table: pd.DataFrame
     model: LSTMParams
     features: FeatureParams
+    varied: tuple[str, ...]
     lead: Lead
     trials: int
 
@@ -59,7 +58,7 @@ class ModelSearch:
         """The best settings as a piece of a config."""
         import tomli_w
 
-        model = {name: getattr(self.model, name) for name in VARIED}
+        model = {name: getattr(self.model, name) for name in self.varied}
         return tomli_w.dumps({"model": model, "features": {"columns": list(self.features.columns)}})
 
     def __str__(self) -> str:
@@ -75,15 +74,18 @@ class Setting:
     model: LSTMParams
     columns: tuple[str, ...]
 
-    def row(self, losses: Sequence[float], state: str) -> dict[str, Any]:
+    def values(self, varied: Sequence[str]) -> dict[str, Any]:
+        """What the setting says of some fields of the model."""
+        return {name: getattr(self.model, name) for name in varied}
+
+    def row(self, varied: Sequence[str], losses: Sequence[float], state: str) -> dict[str, Any]:
         """The setting as a row of the table."""
-        values = {name: getattr(self.model, name) for name in VARIED}
         loss = float(np.mean(losses)) if len(losses) else np.nan
         return {
             "loss": loss,
             "state": state,
             "folds": len(losses) // PIECES,
-            **values,
+            **self.values(varied),
             "columns": " ".join(self.columns),
         }
 
@@ -153,9 +155,10 @@ class _Task:
         search: SearchParams, seed: int, workers: int | None, ledger: TrialLedger,
     ) -> None:  # fmt: skip
         self.candidates = tuple(dict.fromkeys((*features.columns, *search.columns)))
-        longest = model.replaced(chunk=max(*search.chunk, model.chunk))
-        everything = features.replaced(columns=self.candidates)
-        self.grounds = [make_ground(market, longest, everything, walk, search.folds) for market in markets]
+        self.dimensions = search.dimensions
+        self.varied = tuple(one.name for one in self.dimensions)
+        extremes, everything = extreme_models(model, self.dimensions), features.replaced(columns=self.candidates)
+        self.grounds = [make_ground(market, extremes, everything, walk, search.folds) for market in markets]
         self.written, self.features, self.search = Setting(model, features.columns), features, search
         self.seeds, self.seed, self.workers = member_seeds(seed, search.seeds), seed, workers
         self.ledger, self.written_losses = ledger, list[float]()
@@ -183,8 +186,8 @@ class _Task:
         losses = [list[float](one.user_attrs["losses"]) for one in made]
         settings = [self._setting(one.params) for one in made]
         states = [one.state.name.lower() for one in made]
-        rows = [self.written.row(self.written_losses, "as written")]
-        rows += [one.row(lost, state) for one, lost, state in zip(settings, losses, states, strict=True)]
+        rows = [self.written.row(self.varied, self.written_losses, "as written")]
+        rows += [one.row(self.varied, lost, state) for one, lost, state in zip(settings, losses, states, strict=True)]
         whole = [number for number, state in enumerate(states) if state == "complete"]
         pieces = np.array([losses[number] for number in whole])
         best = min(whole, key=lambda number: float(np.mean(losses[number])), default=-1)
@@ -192,7 +195,8 @@ class _Task:
         setting = settings[best] if ahead else self.written
         features = self.features.replaced(columns=setting.columns)
         lead = measure_lead(pieces, np.array(self.written_losses), self.seed)
-        return ModelSearch(pd.DataFrame(rows), setting.model, features, lead, self.ledger.tried(self._spans()).trials)
+        tried = self.ledger.tried(self._spans()).trials
+        return ModelSearch(pd.DataFrame(rows), setting.model, features, self.varied, lead, tried)
 
     def _round(self, study: optuna.Study, done: int, count: int) -> None:
         import optuna
@@ -222,19 +226,18 @@ class _Task:
             self._record(number, setting)
 
     def _suggest(self, trial: optuna.Trial) -> Setting:
-        limits = self.search
-        trial.suggest_int("hidden", *limits.hidden, log=True)
-        trial.suggest_categorical("chunk", limits.chunk)
-        trial.suggest_float("learning_rate", *limits.learning_rate, log=True)
-        trial.suggest_float("dropout", *limits.dropout)
-        for name in self.candidates if limits.features else ():
+        for one in self.dimensions:
+            one.choose(trial)
+        for name in self.candidates if self.search.features else ():
             trial.suggest_categorical(f"feature {name}", (True, False))
         return self._setting(trial.params)
 
     def _setting(self, drawn: Mapping[str, Any]) -> Setting:
         """The setting of what a trial drew; one that drew no feature at all has none, and is pruned untrained."""
         columns = tuple(name for name in self.candidates if drawn.get(f"feature {name}", True))
-        return Setting(self.written.model.replaced(**{name: drawn[name] for name in VARIED}), columns)
+        return Setting(
+            self.written.model.replaced(**{one.name: one.chosen(drawn[one.name]) for one in self.dimensions}), columns
+        )
 
     def _judge(self, settings: Sequence[Setting], fold: int) -> list[FloatArray]:
         """The losses of each setting in the pieces of a fold, the mean over markets."""
@@ -255,7 +258,7 @@ class _Task:
 
     def _record(self, number: int, setting: Setting) -> None:
         """Puts a trial down in the ledger; the same one counts once."""
-        grid = {**{name: getattr(setting.model, name) for name in VARIED}, "columns": list(setting.columns)}
+        grid = {**setting.values(self.varied), "columns": list(setting.columns)}
         content = fingerprint(self.key, number)
         self.ledger.record(batch_of("model search", self._spans(), grid, content, [], trials=1))
 

@@ -15,24 +15,35 @@ from planted_market import TINY, other_after, planted_market
 
 import models.inner_folds
 import models.model_search
+import models.training
+from backtests.searched import check_name
+from backtests.space import read_space
 from crossgate.command_line import main
 from crossgate.config import build_config
+from crossgate.tune_model_command import tune_model_job
 from foundation.errors import ParameterError
 from foundation.seals import SealedError, seal
 from foundation.trials import Span, TrialLedger
 from markets.market import Market
 from models.inner_folds import make_ground
 from models.model_search import ModelSearch, tune_model
-from models.parameters import FeatureParams, WalkForwardParams
+from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
 from models.samples import build_sample
 from models.schedule import make_folds
-from models.search_parameters import SearchParams
+from models.search_parameters import FIXED, SEARCHED, SearchParams, read_model_space
 from models.selection import measure_lead
 
 MODEL = TINY.replaced(volatility_bars=32, hidden=4, steps=10)
 COLUMNS = FeatureParams(columns=("volume:24", "return:1"))
 WALK = WalkForwardParams(train="40d", test="10d", seeds=1, embargo="1h")
-SEARCH = SearchParams(hidden=(2, 6), chunk=(16, 32), columns=("week_sine:7",), folds=3)
+SPACE = {"hidden": "2:6:log", "chunk": [16, 32], "learning_rate": "0.003:0.1:log", "dropout": "0:0.5"}
+SEARCH = SearchParams(space=SPACE, columns=("week_sine:7",), folds=3)
+SPACE_OF_ALL = {
+    "hidden": "2:6", "layers": [1, 2], "head": ["linear", "coefficients"], "start": ["zero", "regression"],
+    "dropout": "0:0.5", "steps": "2:6", "batch": [4, 8], "chunk": "16:32", "burn_in": "0:8",
+    "learning_rate": "0.003:0.1:log", "weight_decay": "0:1", "averaging": [0.5, 0.9], "validation": "0.2:0.3",
+    "check": [1, 2], "patience": "2:40", "replay": [128, 130],
+}  # fmt: skip
 MARKET = planted_market(1100, trend=0.5)
 # The first row of the first test.
 TEST = 960
@@ -85,7 +96,7 @@ def test_the_ground_ends_with_the_first_training() -> None:
     """Inner folds follow each other to the end of the first training, each behind a gap, and none later."""
     sample = build_sample(MARKET, COLUMNS, MODEL)
     outer = make_folds(sample.timestamp, sample.bar, WALK, sample.memory)[0]
-    ground = make_ground(MARKET, MODEL, COLUMNS, WALK, 3)
+    ground = make_ground(MARKET, [MODEL], COLUMNS, WALK, 3)
     assert len(ground.sample) == outer.train_last == ground.folds[-1].last
     assert [one.last for one in ground.folds[:-1]] == [one.first for one in ground.folds[1:]]
     assert {one.first - one.train_last for one in ground.folds} == {ground.gap} == {outer.test_first - outer.train_last}
@@ -143,7 +154,7 @@ def test_sealed_bars_are_not_searched() -> None:
 
 def test_what_is_pruned_is_not_the_best() -> None:
     """Trials that are given up keep the loss of the folds they were judged on, and are never chosen."""
-    found = search(trials=12, search=SEARCH.replaced(learning_rate=(0.0001, 1.0)))
+    found = search(trials=12, search=SEARCH.replaced(space={**SPACE, "learning_rate": "0.0001:1:log"}))
     pruned = found.table[found.table["state"] == "pruned"]
     assert len(pruned) > 0
     assert (pruned["folds"] < 3).all()
@@ -181,15 +192,65 @@ def test_selection_is_measured_where_nothing_was_chosen(monkeypatch: pytest.Monk
 def test_what_cannot_be() -> None:
     """Too few bars, limits that fall, values that no model takes and no trials are refused before anything trains."""
     with pytest.raises(ParameterError, match=r"walk_forward\.train = '30d': leaves .* inner training"):
-        search(walk=WALK.replaced(train="30d"), search=SEARCH.replaced(chunk=(100,)))
-    with pytest.raises(ParameterError, match=r"model_search\.hidden = \[9, 3\]: falls"):
-        SearchParams(hidden=(9, 3))
-    with pytest.raises(ParameterError, match=r"model_search\.learning_rate"):
-        SearchParams(learning_rate=(0.1, 3.0))
-    with pytest.raises(ParameterError, match=r"model_search\.chunk"):
-        SearchParams(chunk=(1,))
+        search(walk=WALK.replaced(train="30d"), search=SEARCH.replaced(space={**SPACE, "chunk": [100]}))
+    for space, said in (
+        ({"hidden": "9:3"}, r"space\.hidden = '9:3': should rise"),
+        ({"learning_rate": "0.1:3"}, r"space\.learning_rate = 3\.0: .*above 0 up to 1"),
+        ({"chunk": [1]}, r"space\.chunk = 1: .*from 2 to 4096"),
+        ({"hidden": [2.5]}, r"space\.hidden = 2\.5: .*whole number"),
+        ({"chunk": 64}, r"space\.chunk = 64: is neither a range nor a list"),
+        ({"hiden": [4]}, r'space\.hiden: is no setting of the model; did you mean "hidden"'),
+        ({"output": ["mean"]}, r"space\.output: changes what is learned .* cannot be compared; a run for each value"),
+        ({"volatility_bars": "8:64"}, r"space\.volatility_bars: changes what is learned"),
+    ):
+        with pytest.raises(ParameterError, match=rf"^model_search\.{said}"):
+            SearchParams(space=space)
+    with pytest.raises(ParameterError, match=r"^model_search\.space: varies nothing"):
+        SearchParams(space={}, features=False)
     with pytest.raises(ParameterError, match="trials = 0"):
         search(trials=0)
+
+
+def test_every_setting_can_be_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each setting that is no part of what is learned takes values and ranges, and what is drawn is what trains."""
+    assert set(SEARCHED) | set(FIXED) == set(LSTMParams.model_fields)
+    assert set(SPACE_OF_ALL) == set(SEARCHED)
+    assert {"hidden", "layers", "chunk", "burn_in", "learning_rate", "dropout"} == set(SearchParams().space)
+    seen: list[LSTMParams] = []
+    honest = models.training.train_networks
+    monkeypatch.setattr(models.training, "train_networks", lambda *call: seen.append(call[2]) or honest(*call))
+    found = search(trials=6, search=SearchParams(space=SPACE_OF_ALL, features=False, folds=2))
+    assert set(SPACE_OF_ALL) < set(found.table.columns)
+    rows = found.table.iloc[1:]
+    assert len(rows) == 6
+    for name in SPACE_OF_ALL:
+        drawn = {getattr(params, name) for params in seen} | ({4} if name == "replay" else set())
+        assert set(rows[name]) <= drawn | set(rows[name] if name == "replay" else ()), name
+        assert rows[name].nunique() > 1, name
+    assert all(isinstance(value, int | np.integer) for name in ("steps", "burn_in") for value in rows[name])
+    again = tomllib.loads(found.toml())
+    assert set(again["model"]) == set(SPACE_OF_ALL)
+    assert build_config({**again, "market": {"demo": True}}).model.lstm.burn_in == found.model.burn_in
+
+
+def test_a_setting_that_never_reaches_training_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted: values that are drawn and put into the table, and a model that is trained without them."""
+    honest = models.inner_folds.inner_jobs
+    monkeypatch.setattr(models.model_search, "inner_jobs", lambda *call: honest(*call[:4], MODEL, call[5]))
+    with pytest.raises(AssertionError):
+        test_every_setting_can_be_searched(monkeypatch)
+
+
+def test_a_sweep_says_where_models_are_searched() -> None:
+    """`sweep` and `tune` play trained forecasts: for what is trained they name the command that searches it."""
+    for name, said in (
+        ("model.hidden", "tune-model, .*: --space model.hidden"),
+        ("features.columns", "tries each"),
+    ):
+        with pytest.raises(ParameterError, match=f"{name}.*is trained, and not searched .*{said}"):
+            read_space({name: "4:64"})
+        with pytest.raises(ParameterError, match="is trained"):
+            check_name(name, "sweep")
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -198,7 +259,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     config.write_text(
         "[market]\ndemo = true\nbars = 1300\n[model]\nhidden = 4\nsteps = 5\nbatch = 4\nchunk = 32\n"
         '[features]\ncolumns = ["return:1", "rsi:5"]\n[walk_forward]\ntrain = "45d"\nembargo = "1h"\nseeds = 1\n'
-        "[model_search]\nchunk = [16, 32]\nhidden = [2, 8]\nfolds = 2\n"
+        '[model_search]\nspace = { chunk = [16, 32], hidden = "2:8" }\nfolds = 2\n'
     )
 
     def run(*words: str) -> str:
@@ -216,3 +277,11 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert written == tomllib.loads(record["toml"])
     assert build_config(written).model.hidden == record["best"]["model"]["hidden"]
     assert len(record["trials"]) == 4
+    assert {"hidden", "chunk"} < set(record["trials"][0])
+    asked: list[Any] = []
+    monkeypatch.setattr("crossgate.tune_model", lambda *_, **words: asked.append(words["search"]))
+    tune_model_job(config, 3, ["model.burn_in=0:8", "model.layers=1,2"])
+    assert asked[0].space == {"burn_in": "0:8", "layers": "1,2"}
+    assert asked[0].folds == 2
+    with pytest.raises(ParameterError, match=r"--space = 'risk\.leverage': is no setting of the model"):
+        read_model_space(["risk.leverage=1,2"])

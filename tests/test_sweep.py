@@ -129,7 +129,7 @@ def _shifted(solo: Any) -> Any:
     [
         ({}, "varies nothing"),
         ({"risk.stop_los": ["1%"]}, 'did you mean "stop_loss"'),
-        ({"model.hidden": [8]}, "is no parameter that a sweep can vary"),
+        ({"model.hidden": [8]}, "crossgate tune-model, which judges it before the first test: --space model.hidden"),
         ({"costs.taker_fee": [0.001]}, "cannot be varied"),
         ({"risk.leverage": []}, "has no value"),
         ({"risk.leverage": [1, 1]}, "has a value twice"),

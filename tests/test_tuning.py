@@ -232,7 +232,7 @@ def test_a_sealed_stretch_is_not_read(scene: tuple[Any, Any], tmp_path: Path) ->
     [
         ({}, "varies nothing"),
         ({"risk.stop_los": "1%:2%"}, 'did you mean "stop_loss"'),
-        ({"model.hidden": "4:8"}, "is no parameter that a sweep can vary"),
+        ({"model.hidden": "4:8"}, "crossgate tune-model, which judges it before the first test: --space model.hidden"),
         ({"risk.stop_loss": "1%:2atr"}, "should have one unit"),
         ({"risk.leverage": "5:1"}, "should rise"),
         ({"risk.leverage": "0:5:log"}, "risk.leverage"),

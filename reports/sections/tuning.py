@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from backtests.forward import Curve, Forward
-from backtests.space import Dimension
 from backtests.tuning import Tuned
+from foundation.dimensions import Dimension
 from foundation.units import Quantity
 from markets.candles import FloatArray
 from reports import formats
