@@ -21,6 +21,7 @@ This rests on names inside numba that it does not promise; `constraints.txt` pin
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -29,7 +30,7 @@ from numba.core.caching import FunctionCache
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
-from numba.core.environment import lookup_environment
+from numba.core.environment import Environment, lookup_environment
 from numba.core.event import trigger_event
 from numba.core.registry import CPUDispatcher
 from numba.core.runtime import _nrt_python
@@ -163,16 +164,21 @@ class RuleDispatcher(CPUDispatcher):
     def _make_entry(self, kinds: Kinds, return_type: Any) -> Any:
         """numba's result for a rule as Python calls it."""
         rule = self.lower(tuple(kinds))
-        context, description = rule.target_context, rule.fndesc
+        context, description = rule.target_context, copy(rule.fndesc)
+        # The wrapper keeps the objects it needs, such as types of arrays, apart from those of the rule: whatever else
+        # has the rule inside it, in memory or on disk, knows the rule's alone.
+        description.env_name = f"{description.env_name}.wrapper"
+        environment = Environment.from_fndesc(description)
         library = EntryLibrary(context.codegen(), description.qualname, description.llvm_cpython_wrapper_name)
         library.add_linking_library(rule.library)
-        context.create_cpython_wrapper(library, description, rule.environment, None, release_gil=True)
-        entry = context.get_executable(library, description, rule.environment)
-        # A callee's environment, where numba keeps Python objects it needs: its own code has never been loaded.
+        context.create_cpython_wrapper(library, description, environment, None, release_gil=True)
+        entry = context.get_executable(library, description, environment)
+        # A rule's environment, where numba keeps Python objects it needs: its own code has never been loaded.
         for variable in library._final_module.global_variables:
-            if (environment := lookup_environment(variable.name)) is not None:
-                library.codegen.set_env(variable.name, environment)
-        return rule._replace(library=library, entry_point=entry, reload_init=list(library._reload_init))
+            if (known := lookup_environment(variable.name)) is not None:
+                library.codegen.set_env(variable.name, known)
+        kept = {"fndesc": description, "environment": environment, "reload_init": list(library._reload_init)}
+        return rule._replace(library=library, entry_point=entry, **kept)
 
 
 def _widened(kind: Any) -> Any:

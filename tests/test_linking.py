@@ -203,6 +203,41 @@ def test_rules_from_disk_do_without_what_only_compiling_needs(tmp_path: Path) ->
         assert done.stdout == f"[2.0, 4.0] 2.0 {hits}\n{tables}\n[2.0, 4.0]\n", done.stderr
 
 
+BOTH = """
+from typing import NamedTuple
+import numpy as np
+from foundation.compilation import rule
+
+KIND = np.dtype([("value", np.float64), ("count", np.int64)])
+
+class Pair(NamedTuple):
+    first: np.ndarray
+    second: np.ndarray
+
+@rule(makes_arrays=True)
+def pair(count):
+    return Pair(np.zeros(count, dtype=KIND), np.ones(count))
+
+@rule(makes_arrays=True)
+def caller(count):
+    return pair(count).second.sum()
+"""
+
+
+def test_a_callee_that_python_calls_after_its_caller_is_whole(tmp_path: Path) -> None:
+    """From disk, in either order: what its wrapper needs of Python is its own, and not what its caller knew of it."""
+    (tmp_path / "both.py").write_text(BOTH)
+    variables = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(TREE)]), "CROSSGATE_CACHE": str(tmp_path / "cache")}
+    for calls in ("caller(2), pair(2)", "caller(2), pair(2)", "pair(2), caller(2)"):
+        done = subprocess.run(
+            [sys.executable, "-c", f"from both import caller, pair\nprint({calls})"],
+            env={**os.environ, **variables, "NUMBA_DISABLE_JIT": "0"},
+            capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-500:]
+        assert "Pair(first=array([(0., 0), (0., 0)]" in done.stdout
+
+
 def test_numba_still_is_what_linking_rests_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each thing that foundation/linking.py takes for granted inside numba, by the words of its docstring."""
     changed = "numba has changed what foundation/linking.py rests on: "
