@@ -12,18 +12,23 @@ from crossgate.config import load_config
 from crossgate.job import load_markets, make_forecasts
 from foundation.errors import DataError
 from markets.candles import utc
+from reports.fingerprints import altered_files
 from reports.parting import Parting, first_parting, read_tables
 from reports.settings import provenance
 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """Whether a run came out the same: `fills` of them, and what is different, by name: kept and now."""
+    """Whether a run came out the same: `fills` of them, and what is different, by name: kept and now.
+
+    `altered`: the files of its folder that are not as they were written.
+    """
 
     run: str
     fills: int
     parting: Parting | None
     changed: dict[str, tuple[str, str]]
+    altered: tuple[str, ...] = ()
 
     @property
     def same(self) -> bool:
@@ -37,6 +42,8 @@ class Reproduction:
     def lines(self) -> list[str]:
         """The answer in words."""
         changed = [f"  {name}: {kept} then, {now} now" for name, (kept, now) in self.changed.items()]
+        if self.altered:
+            changed.append(f"  altered after it was written: {', '.join(self.altered)}")
         if self.parting is None:
             return [f"{self.run}: every bar and all {self.fills:,} fills are the same", *changed]
         where = f"{utc(self.parting.timestamp)} UTC"
@@ -59,7 +66,8 @@ def reproduce_run(folder: Path, data: Path | None = None) -> Reproduction:
     )  # fmt: skip
     tables = read_tables(folder)
     parting = first_parting(tables, read_tables(result))
-    return Reproduction(str(folder), len(tables["fills"]), parting, changes(kept, provenance(result)))
+    changed = changes(kept, provenance(result))
+    return Reproduction(str(folder), len(tables["fills"]), parting, changed, altered_files(folder) or ())
 
 
 def read_record(folder: Path) -> dict[str, Any]:

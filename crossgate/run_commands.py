@@ -126,6 +126,7 @@ def diff(first: RunPath, second: RunPath, as_json: AsJson = False) -> None:
     else:
         symbol = f" ({parting.symbol})" if parting.symbol else ""
         typer.echo(f"they part at {utc(parting.timestamp)} UTC{symbol}: {parting.text}")
+    typer.echo("settings that differ, in the first and in the second:" if settings else "their settings are the same")
     for key, (ours, theirs) in settings.items():
         typer.echo(f"  {key}: {ours} and {theirs}")
 

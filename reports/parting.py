@@ -14,10 +14,14 @@ from backtests.result import Result
 from foundation.errors import DataError
 from markets.candles import utc
 
-TABLES = ("decisions", "fills", "funding", "equity")
+# Of the track of forecasts, which holds the candles too.
+TRACK = "forecasts"
+TABLES = ("decisions", "fills", "funding", "equity", "positions")
 # The questions asked of one bar, in the order in which things happen in it: the cause, the table, the columns.
 _QUESTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("data", TRACK, ("high", "low", "close")),
     ("data", "decisions", ("close",)),
+    ("data", "positions", ("mark",)),
     ("funding", "funding", ("rate", "mark", "position", "payment")),
     ("fill", "fills", ("side", "reason")),
     ("size", "fills", ("quantity",)),
@@ -30,7 +34,7 @@ _QUESTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("equity", "equity", ("equity", "margin")),
 )
 _SAID = {
-    "data": "the candles differ",
+    "data": "the market data differ",
     "funding": "the funding differs",
     "fill": "one run filled what the other did not, or for another reason",
     "size": "the sizes differ",
@@ -57,10 +61,12 @@ class Parting:
 def read_tables(source: str | Path | Result) -> dict[str, pd.DataFrame]:
     """The tables of a run that a comparison bar by bar needs; raises DataError where a folder lacks one."""
     if isinstance(source, Result):
-        return {name: getattr(source, name) for name in TABLES}
+        from reports.tracks import forecast_table
+
+        return {TRACK: forecast_table(source), **{name: getattr(source, name) for name in TABLES}}
     folder = Path(source).expanduser()
     try:
-        return {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES}
+        return {name: pd.read_parquet(folder / f"{name}.parquet") for name in (TRACK, *TABLES)}
     except (OSError, ValueError) as error:
         raise DataError(folder, f"is no whole run folder ({error})", fix="run the backtest again") from None
 

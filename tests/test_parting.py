@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,21 @@ def test_another_forecast_is_found_at_its_bar(base: dict[str, pd.DataFrame], mar
     assert parting.timestamp == int(market.candles.timestamp[700])
 
 
-def test_another_candle_is_found_at_its_bar(base: dict[str, pd.DataFrame], market: Any) -> None:
+@pytest.mark.parametrize(("name", "factor"), [("high", 1.5), ("low", 0.5)])
+def test_another_candle_is_found_at_its_bar(
+    base: dict[str, pd.DataFrame], market: Any, name: str, factor: float
+) -> None:
+    """One extreme that differs is the cause, on its bar, whatever it leads to."""
+    values = getattr(market.candles, name).copy()
+    values[600] *= factor
+    other = replace(market, candles=replace(market.candles, **{name: values}))
+    parting = first_parting(base, play(other))
+    assert parting is not None
+    assert (parting.cause, parting.timestamp) == ("data", int(market.candles.timestamp[600]))
+    assert name in parting.text
+
+
+def test_another_close_is_the_cause_of_what_follows(base: dict[str, pd.DataFrame], market: Any) -> None:
     """One close that differs is the cause, though forecasts and averages differ from it on."""
     changed = {name: table.copy() for name, table in base.items()}
     stamps = pd.DatetimeIndex(base["decisions"]["timestamp"]).as_unit("ns").asi8
@@ -72,6 +87,19 @@ def test_another_candle_is_found_at_its_bar(base: dict[str, pd.DataFrame], marke
     assert parting is not None
     assert (parting.cause, parting.timestamp) == ("data", int(market.candles.timestamp[600]))
     assert "close" in parting.text
+
+
+def test_another_mark_price_is_the_cause(base: dict[str, pd.DataFrame], market: Any) -> None:
+    """A mark price that differs on one bar changes equity there, and is named instead of it."""
+    assert market.mark is not None
+    row = int(np.argmax(market.mark.timestamp == market.candles.timestamp[900]))
+    closes = market.mark.close.copy()
+    closes[row] *= 1.0001
+    mark = replace(market.mark, close=closes, high=np.maximum(market.mark.high, closes))
+    parting = first_parting(base, play(replace(market, mark=mark)))
+    assert parting is not None
+    assert (parting.cause, parting.timestamp) == ("data", int(market.candles.timestamp[900]))
+    assert "mark" in parting.text
 
 
 def test_settings_part_where_they_first_matter(base: dict[str, pd.DataFrame], market: Any) -> None:
@@ -96,6 +124,45 @@ def test_a_fee_alone_is_a_fee(base: dict[str, pd.DataFrame]) -> None:
     parting = first_parting(base, changed)
     assert parting is not None
     assert (parting.cause, parting.timestamp) == ("fee", base["fills"]["timestamp"].iloc[3].value)
+
+
+def test_another_rule_is_another_signal(base: dict[str, pd.DataFrame], market: Any) -> None:
+    """The same forecasts and averages under another rule part where it first says something else."""
+    alone = cg.CrossoverParams(threshold="1bps", rule="forecast")
+    other = read_tables(cg.backtest(market, Drift(), alone, cg.RiskParams()))
+    ours, theirs = base["decisions"], other["decisions"]
+    row = int(np.argmax((ours["signal"] != theirs["signal"]) | (ours["reason"] != theirs["reason"])))
+    parting = first_parting(base, other)
+    assert parting is not None
+    assert (parting.cause, parting.timestamp) == ("signal", ours["timestamp"].iloc[row].value)
+
+
+def test_another_stop_is_another_fill(market: Any) -> None:
+    """With sizes that do not hang on the stop, runs part at the first fill that only the tighter one makes."""
+    ours = play(market, sizing="leverage", leverage=1.0, stop_loss="4%")
+    theirs = play(market, sizing="leverage", leverage=1.0, stop_loss="0.5%")
+    parting = first_parting(ours, theirs)
+    assert parting is not None
+    stopped = theirs["fills"].loc[theirs["fills"]["reason"] == "stop_loss", "timestamp"].iloc[0]
+    assert (parting.cause, parting.timestamp) == ("fill", stopped.value)
+
+
+def test_another_maker_fee_is_another_fee(base: dict[str, pd.DataFrame], market: Any) -> None:
+    """What makers pay shows at the first target that fills, and nowhere before."""
+    parting = first_parting(base, play(market, costs=cg.CostParams(maker_fee=0.0001)))
+    assert parting is not None
+    first = base["fills"].loc[base["fills"]["reason"] == "take_profit", "timestamp"].iloc[0]
+    assert (parting.cause, parting.timestamp) == ("fee", first.value)
+
+
+def test_another_funding_rate_is_found_where_it_was_paid(base: dict[str, pd.DataFrame], market: Any) -> None:
+    """A market whose rates are others from a moment on parts at the first payment after it."""
+    paid = base["funding"]["timestamp"].iloc[3].value
+    rates = market.funding.rate.copy()
+    rates[market.funding.timestamp >= paid] += 1e-5
+    parting = first_parting(base, play(replace(market, funding=replace(market.funding, rate=rates))))
+    assert parting is not None
+    assert (parting.cause, parting.timestamp) == ("funding", paid)
 
 
 def test_a_fill_that_only_one_has(base: dict[str, pd.DataFrame]) -> None:

@@ -100,7 +100,7 @@ def test_a_difference_is_found_and_told(root: Path, capsys: pytest.CaptureFixtur
     code, said, _ = call("diff", root / "slow", root / "fast", "--json", capsys=capsys)
     assert json.loads(said)["parting"]["cause"] in ("fill", "size", "signal", "data")
     code, said, _ = call("diff", root / "slow", root / "slow", capsys=capsys)
-    assert (code, said) == (0, "the two runs are the same at every bar\n")
+    assert (code, said) == (0, "the two runs are the same at every bar\ntheir settings are the same\n")
 
 
 def test_a_run_is_reproduced_to_the_last_bit(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,6 +129,7 @@ def test_a_changed_fill_and_another_version_are_seen(root: Path, capsys: pytest.
     assert code == 1
     assert f"different from {stamp:%Y-%m-%d %H:%M}" in said
     assert "numpy: 1.0 then, " in said
+    assert "altered after it was written: fills.parquet, run.json" in said
     code, said, _ = call("reproduce", root / "demo", "--json", capsys=capsys)
     answer = json.loads(said)
     assert (code, answer["same"], answer["parting"]["cause"]) == (1, False, "price")

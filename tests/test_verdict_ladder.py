@@ -68,8 +68,22 @@ def test_a_miss_is_told(
     assert not all_stand_on(3, 3)
     assert not all_stand_on(3, 4, "passed")
     printed = capsys.readouterr().out
-    assert printed.count("MISSED") == 1 + 4 + 1
+    assert printed.count("MISSED") == 1 + 6 + 1
     assert printed.count("target none") == 4 * (2 + 2)
+
+
+def test_every_edge_with_a_target_has_bars_enough(ladder: ModuleType) -> None:
+    """A strength is held to the target on as many bars as it takes, and no strength goes without."""
+    held = {share for share, bars, enough in ladder.EDGES if enough and bars * share >= ladder.ENOUGH}
+    assert held == {share for share, *_ in ladder.EDGES}
+    assert all(bars * share < ladder.ENOUGH for share, bars, enough in ladder.EDGES if not enough)
+
+
+def test_a_market_is_as_long_as_asked(ladder: ModuleType) -> None:
+    """Twice the bars are the same edge for longer."""
+    for cases in (ladder.hidden_cases, ladder.momentum_cases):
+        case = cases(1, 0.02, 900)[0]
+        assert len(case.make(case.number).candles) == 900
 
 
 def test_an_edge_vanishes_where_it_is_said_to(ladder: ModuleType) -> None:
