@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
-from foundation.errors import ParameterError
 from foundation.progress import progress
 from markets.candles import FloatArray
 from models.cache import FoldForecast, FoldJob
-from models.drift import Alarm, Watch, find_drift, stability_index, stability_limits
-from models.ensemble import SymbolModel, combine, make_series
+from models.drift import Alarm, alarms_of
+from models.ensemble import SymbolModel, make_series
 from models.fitted import TrainedNetwork
 from models.forecasts import ForecastSeries, Retraining
 from models.jobs import run_jobs
 from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
 from models.samples import Sample
-from models.schedule import Fold, bars_in, fold_after, left_out_bars, split_rows
-from models.scores import log_score
+from models.schedule import Fold, Rows, bars_in, fold_after, left_out_bars, split_rows
+from models.watching import forecast_rows, watch_model
 
 
 class Chain:
@@ -53,7 +50,7 @@ class Chain:
     def take(self, members: Sequence[TrainedNetwork]) -> None:
         """Lets a trained model forecast until the next one takes over, and says which that is."""
         fold = self._next()
-        columns = [self._forecast(member, fold.test_first, fold.test_last) for member in members]
+        columns = [forecast_rows(self.sample, one, fold.test_first, fold.test_last, self.model) for one in members]
         following = self._planned.pop(0) if self._planned else None
         if self.walk.retrain == "drift":
             following = self._watch(fold, members, columns)
@@ -74,18 +71,14 @@ class Chain:
         fold = self._next()
         return self.sample.rows(fold.train_first, fold.train_last)
 
-    def _forecast(self, member: TrainedNetwork, first: int, last: int) -> FloatArray:
-        """The columns of a network's output at some rows, the state run over `replay` rows before them."""
-        warm = max(self.sample.first, first - self.model.replay)
-        return member.forecast(self.sample.features[warm:last], member.fresh_state())[first - warm :]
-
     def _watch(self, fold: Fold, members: Sequence[TrainedNetwork], columns: Sequence[FloatArray]) -> Fold | None:
         """The fold of the model that drift calls for, None where nothing drifts or no more are allowed; logs alarms."""
-        watch, since = self._watched(fold, members, columns), 0
+        rows = split_rows(self._training(), fold.train_last - fold.train_first, self.gap, self.model)
+        rows = Rows(*(row + fold.train_first for row in rows))
+        watch = watch_model(self.sample, rows, fold, members, columns, self.model, self.features, self.walk)
         wait = bars_in(self.walk.drift_wait, self.sample.bar, "drift_wait")
-        while alarm := find_drift(watch.since(since), wait, self.walk.drift_delta):
-            since += alarm.row + 1
-            row = fold.test_first + since - 1
+        for alarm in alarms_of(watch, wait, self.walk.drift_delta):
+            row = fold.test_first + alarm.row
             following = fold_after(fold, row, self.sample.timestamp, self.sample.bar, self.walk)
             followed = fold.number < self.walk.drift_retrains and following.test_first < len(self.sample)
             self._log(alarm, row, following.number if followed else -1)
@@ -93,44 +86,9 @@ class Chain:
                 return following
         return None
 
-    def _watched(self, fold: Fold, members: Sequence[TrainedNetwork], columns: Sequence[FloatArray]) -> Watch:
-        """What is watched of a model over all the bars that are left, as each becomes known."""
-        rows = split_rows(self._training(), fold.train_last - fold.train_first, self.gap, self.model)
-        check = slice(fold.train_first + rows.check_first, fold.train_first + rows.check_last)
-        said = [self._forecast(member, check.start, check.stop) for member in members]
-        reference = self._scores(said, check)
-        realised = np.append(np.nan, self._scores(columns, slice(fold.test_first, fold.test_last))[:-1])
-        names = tuple(self.features.columns)
-        shown = self.sample.features[:, : len(names)]
-        training = shown[fold.train_first + rows.fit_first : check.stop]
-        window = drift_window(self.walk, self.sample.bar, len(training))
-        return Watch(
-            reference[np.isfinite(reference)],
-            realised,
-            stability_index(training, shown[fold.test_first - window + 1 : fold.test_last], window)[window - 1 :],
-            stability_limits(training, window, self.walk.drift_psi),
-            names,
-        )
-
-    def _scores(self, columns: Sequence[FloatArray], rows: slice) -> FloatArray:
-        """The log score of the ensemble's forecast at each row, in trailing volatilities; NaN without an outcome."""
-        said = combine(columns, np.ones(len(columns[0])), self.model)
-        freedom = said[:, 2] if self.model.output == "student" else None
-        return log_score(self.sample.returns[rows].astype(np.float64), said[:, 0], said[:, 1], freedom)
-
     def _log(self, alarm: Alarm, row: int, model: int) -> None:
         stamp = int(self.sample.timestamp[row])
         self.alarms.append(Retraining(self.symbol, stamp, alarm.detector, alarm.figure, alarm.limit, model))
-
-
-def drift_window(walk: WalkForwardParams, bar: int, training: int) -> int:
-    """The bars of the features' window; raises ParameterError where training does not hold two of them."""
-    window = bars_in(walk.drift_window, bar, "drift_window")
-    if 2 * window > training:
-        problem = f"is {window:,} bars, and the {training:,} rows of a training should hold at least two of them"
-        fix = "a shorter one, or a longer walk_forward.train"
-        raise ParameterError("walk_forward.drift_window", problem, value=str(walk.drift_window), fix=fix)
-    return window
 
 
 def run_chains(chains: Sequence[Chain], workers: int | None, cache: bool) -> list[FoldForecast]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -82,6 +82,14 @@ def find_drift(watch: Watch, wait: int, delta: float) -> Alarm | None:
     return None
 
 
+def alarms_of(watch: Watch, wait: int, delta: float) -> Iterator[Alarm]:
+    """Every alarm of a model that stays, rows counted from the first of its test; after each the wait begins anew."""
+    since = 0
+    while alarm := find_drift(watch.since(since), wait, delta):
+        since += alarm.row + 1
+        yield alarm._replace(row=since - 1)
+
+
 def likeliest_change(values: FloatArray) -> tuple[float, float]:
     """The means after and before the row at which a series most likely changed its mean.
 
@@ -143,5 +151,6 @@ def drift_notes(alarms: Sequence[Retraining], walk: WalkForwardParams) -> tuple[
         return ()
     followed = sum(one.model >= 0 for one in alarms)
     left = len(alarms) - followed
-    said = f"drift led to {followed} refit{'' if followed == 1 else 's'} (at most {walk.drift_retrains} a market)"
+    most = f"at most {walk.drift_retrains}{'' if walk.pooled else ' a market'}"
+    said = f"drift led to {followed} refit{'' if followed == 1 else 's'} ({most})"
     return (f"{said}; {left} more alarm{'' if left == 1 else 's'} led to none" if left else said,)

@@ -269,9 +269,6 @@ class WalkForwardParams(Parameters):
         if self.retrain == "drift" and self.scheme == "holdout":
             fix = 'scheme = "rolling" or "expanding" says what a refit trains on'
             raise ParameterError("walk_forward.retrain", "holdout trains once", value=self.retrain, fix=fix)
-        if self.retrain == "drift" and self.pooled:
-            fix = 'retrain = "scheduled": the markets of a pool drift at different times'
-            raise ParameterError("walk_forward.retrain", "a pool is retrained on schedule", value="drift", fix=fix)
 
     @property
     def sequential(self) -> bool:

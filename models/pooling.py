@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -69,41 +69,47 @@ def plan_pool(samples: dict[str, Sample], walk: WalkForwardParams, model: LSTMPa
     trains the model of that test. A market takes part from the first fold on at which it has rows enough to fit and to
     validate. Raises DataError or ParameterError where bars differ, no fold has a market, or a market has no fold.
     """
-    clock, bar = _clock(samples)
+    clock, bar = pool_clock(samples)
     lead = next(iter(samples.values()))
     memory = max(sample.memory for sample in samples.values())
     gap = left_out_bars(walk, bar, memory, lead.horizon)
-    folds = []
-    for fold in make_folds(clock, bar, walk, memory, "markets", lead.horizon):
-        first = min(_row(sample, clock, bar) + sample.first for sample in samples.values())
-        first = max(first, fold.train_first)
-        check_first = fold.train_last - round((fold.train_last - first) * model.validation)
-        parts = {}
-        for symbol, sample in samples.items():
-            begin, count = _row(sample, clock, bar), len(sample)
-            limits = [min(max(row - begin, 0), count) for row in fold[1:5]]
-            own = Fold(fold.number, limits[0], limits[1], limits[2], limits[3], fold.trained_through)
-            rows = _split(sample, own, check_first - begin, gap)
-            if _is_enough(rows, model):
-                parts[symbol] = (own, rows)
-        if parts:
-            owns, splits = zip(*parts.values(), strict=True)
-            folds.append(PooledFold(fold, tuple(parts), owns, splits))
+    planned = [
+        pool_fold(samples, fold, model, gap) for fold in make_folds(clock, bar, walk, memory, "markets", lead.horizon)
+    ]
+    folds = [fold for fold in planned if fold.symbols]
     _check_plan(samples, folds, walk, bar, gap)
     return folds
 
 
+def pool_fold(samples: Mapping[str, Sample], fold: Fold, model: LSTMParams, gap: int) -> PooledFold:
+    """A fold of the common clock with the rows of each symbol that has enough of them; `gap`: rows left out."""
+    clock, bar = pool_clock(samples)
+    first = min(pool_row(sample, clock, bar) + sample.first for sample in samples.values())
+    first = max(first, fold.train_first)
+    check_first = fold.train_last - round((fold.train_last - first) * model.validation)
+    parts = {}
+    for symbol, sample in samples.items():
+        begin, count = pool_row(sample, clock, bar), len(sample)
+        limits = [min(max(row - begin, 0), count) for row in fold[1:5]]
+        own = Fold(fold.number, limits[0], limits[1], limits[2], limits[3], fold.trained_through)
+        rows = _split(sample, own, check_first - begin, gap)
+        if _is_enough(rows, model):
+            parts[symbol] = (own, rows)
+    owns, splits = zip(*parts.values(), strict=True) if parts else ((), ())
+    return PooledFold(fold, tuple(parts), tuple(owns), tuple(splits))
+
+
 def plan_whole(samples: dict[str, Sample], model: LSTMParams) -> list[Rows]:
     """The fit and validation rows of each market where one model learns from all rows of all of them."""
-    clock, bar = _clock(samples)
+    clock, bar = pool_clock(samples)
     gap = model.horizon + max(sample.memory for sample in samples.values())
-    first = min(_row(sample, clock, bar) + sample.first for sample in samples.values())
+    first = min(pool_row(sample, clock, bar) + sample.first for sample in samples.values())
     last = len(clock) - model.horizon
     check_first = last - round((last - first) * model.validation)
     splits = []
     for symbol, sample in samples.items():
         count = len(sample) - model.horizon
-        rows = _split(sample, Fold(0, 0, count, count, count, 0), check_first - _row(sample, clock, bar), gap)
+        rows = _split(sample, Fold(0, 0, count, count, count, 0), check_first - pool_row(sample, clock, bar), gap)
         if not _is_enough(rows, model):
             problem = f"has {len(sample):,} bars of {duration(bar)}, too few to fit and to validate with the others"
             raise DataError(symbol, problem, fix=f"more candles of it; {gap:,} lie between fit and validation")
@@ -116,7 +122,8 @@ def _is_enough(rows: Rows, model: LSTMParams) -> bool:
     return fit >= max(model.burn_in + model.chunk, model.replay) and rows.check_first < rows.check_last
 
 
-def _clock(samples: dict[str, Sample]) -> tuple[IntArray, int]:
+def pool_clock(samples: Mapping[str, Sample]) -> tuple[IntArray, int]:
+    """The opens of all bars from the first of any market to the last of any, and their length."""
     lead = next(iter(samples.values()))
     for symbol, sample in samples.items():
         if sample.bar != lead.bar or (sample.timestamp[0] - lead.timestamp[0]) % lead.bar:
@@ -127,7 +134,7 @@ def _clock(samples: dict[str, Sample]) -> tuple[IntArray, int]:
     return np.arange(start, end + lead.bar, lead.bar, dtype=np.int64), lead.bar
 
 
-def _row(sample: Sample, clock: IntArray, bar: int) -> int:
+def pool_row(sample: Sample, clock: IntArray, bar: int) -> int:
     """The row of the common clock at which a market begins."""
     return int(sample.timestamp[0] - clock[0]) // bar
 

@@ -30,14 +30,14 @@ class Worth(NamedTuple):
 def retraining_ways(walk: WalkForwardParams) -> dict[str, WalkForwardParams]:
     """The same walk-forward frozen after its first training, retrained on schedule, and on drift.
 
-    A holdout is retrained on all that came before. A pool has no drift of its own.
+    A holdout is retrained on all that came before. A pool drifts where one of its markets does.
     """
     moving = walk.replaced(scheme="expanding") if walk.scheme == "holdout" else walk
     ways = {
         FROZEN: moving.replaced(retrain="scheduled", scheme="holdout"),
         SCHEDULED: moving.replaced(retrain="scheduled"),
     }
-    return ways if walk.pooled else {**ways, DRIFT: moving.replaced(retrain="drift")}
+    return {**ways, DRIFT: moving.replaced(retrain="drift")}
 
 
 def retraining_forecasts(

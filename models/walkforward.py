@@ -22,6 +22,7 @@ from models.inputs import input_notes
 from models.jobs import run_jobs, run_pooled_jobs
 from models.live import LiveForecasters
 from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
+from models.pool_chain import PoolChain
 from models.pooling import plan_pool, pooled_jobs
 from models.samples import Sample, build_sample
 from models.schedule import Fold, left_out_bars, make_folds, rows_needed
@@ -114,6 +115,10 @@ def _walk_pool(
 ) -> Walked:  # fmt: skip
     """The forecasts of one model for all symbols; with a warm start the folds follow each other."""
     samples = {market.symbol: build_sample(market, features, model) for market in markets}
+    if walk.retrain == "drift":
+        chain = PoolChain(samples, model, features, walk, seeds)
+        chain.run(f"Training models for all of {_symbols(markets)}", workers, cache)
+        return Walked(chain.parts, chain.models, chain.results, chain.alarms)
     folds = plan_pool(samples, walk, model)
     description, plan = f"Training one model for {_symbols(markets)}", (walk, features.scaling, model, seeds)
     if walk.sequential:

@@ -119,7 +119,7 @@ def test_the_ways_differ_in_nothing_else() -> None:
     assert ways["scheduled"] == walk
     assert ways["frozen"] == walk.replaced(scheme="holdout")
     assert ways["on drift"] == walk.replaced(retrain="drift")
-    assert list(retraining_ways(walk.replaced(pooled=True))) == ["frozen", "scheduled"]
+    assert list(retraining_ways(walk.replaced(pooled=True))) == ["frozen", "scheduled", "on drift"]
     assert retraining_ways(walk.replaced(scheme="holdout"))["scheduled"].scheme == "expanding"
     market = planted_market(600)
     made = retraining_forecasts(market, TINY, FEW, walk=walk, workers=1, cache=False)

@@ -35,14 +35,16 @@ MOVING = TINY.replaced(start="zero", steps=30, averaging=0.0)
 BREAK = 1200
 
 
-def broken_market(after: float = -0.6, seed: int = 2, bars: int = 2000) -> Market:
-    """A market whose returns repeat 0.6 of the one before, and from bar BREAK on another share."""
+def broken_market(
+    after: float = -0.6, seed: int = 2, bars: int = 2000, symbol: str = "TEST", turn: int = BREAK
+) -> Market:
+    """A market whose returns repeat 0.6 of the one before, and from bar `turn` on another share."""
     random = np.random.default_rng(seed)
-    shares, returns = np.where(np.arange(bars) < BREAK, 0.6, after), np.zeros(bars)
+    shares, returns = np.where(np.arange(bars) < turn, 0.6, after), np.zeros(bars)
     noise = 0.005 * random.standard_normal(bars)
     for t in range(1, bars):
         returns[t] = shares[t] * returns[t - 1] + noise[t]
-    return Market(contract("TEST"), candles_around(20_000.0 * np.exp(np.cumsum(returns)), random), synthetic=True)
+    return Market(contract(symbol), candles_around(20_000.0 * np.exp(np.cumsum(returns)), random), synthetic=True)
 
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -123,8 +125,9 @@ def planted(monkeypatch: pytest.MonkeyPatch, right: str, wrong: str) -> None:
 
 def test_a_label_that_leaks_through_the_detector(monkeypatch: pytest.MonkeyPatch) -> None:
     """A detector that is shown each forecast's outcome a bar early is found: the alarm changes with the next bar."""
-    right = "np.append(np.nan, self._scores(columns, slice(fold.test_first, fold.test_last))[:-1])"
-    planted(monkeypatch, right, "self._scores(columns, slice(fold.test_first, fold.test_last))")
+    scores = "_scores(sample, columns, slice(fold.test_first, fold.test_last), model)"
+    faulty = mutated("models.watching", f"np.append(np.nan, {scores}[:-1])", scores)
+    monkeypatch.setattr(models.chains, "watch_model", faulty.watch_model)
     leaking = [row for row in rows_of(drifting()) if what_changes(MARKET, row, observed(row))]
     assert leaking, "the alarm should hang on the outcome of its own bar's forecast"
 
@@ -277,9 +280,8 @@ def test_it_says_that_models_follow_each_other(capsys: pytest.CaptureFixture[str
 
 
 def test_what_cannot_be() -> None:
-    """Drift of a frozen model or of a pool, and a window that training cannot hold twice, are refused in words."""
-    for changes in ({"scheme": "holdout"}, {"pooled": True}):
-        with pytest.raises(ParameterError, match=r"walk_forward\.retrain = 'drift'"):
-            DRIFT.replaced(**changes)
+    """Drift of a frozen model, and a window that training cannot hold twice, are refused in words."""
+    with pytest.raises(ParameterError, match=r"walk_forward\.retrain = 'drift'"):
+        DRIFT.replaced(scheme="holdout")
     with pytest.raises(ParameterError, match=r"walk_forward\.drift_window = '20d': is 480 bars"):
         drifting(drift_window="20d")
