@@ -60,9 +60,10 @@ def runs(
     from reports.choosing import choose_runs
     from reports.index import list_runs
 
-    found = choose_runs(list_runs(root), where or (), tag or (), sort)
+    known = list_runs(root)
+    found = choose_runs(known, where or (), tag or (), sort)
     names = columns_of(found, columns)
-    typer.echo("\n".join(runs_json(found) if as_json else runs_table(found, names)))
+    typer.echo("\n".join(runs_json(found) if as_json else runs_table(found, names, len(known))))
 
 
 def show(
@@ -103,15 +104,19 @@ def label(
         typer.echo(f"{run}: {', '.join(labels.tags) or 'no tags'}{'; ' + labels.note if labels.note else ''}")
 
 
-def diff(first: RunPath, second: RunPath, as_json: AsJson = False) -> None:
+def diff(
+    first: Annotated[Path, typer.Argument(metavar="FIRST", help="The folder of a run.")],
+    second: Annotated[Path, typer.Argument(metavar="SECOND", help="The folder of another.")],
+    as_json: AsJson = False,
+) -> None:
     """Find the first bar at which two runs part, and why."""
     from markets.candles import utc
     from reports.comparison import compare
     from reports.fingerprints import alteration, altered_files
     from reports.parting import first_parting, read_tables
 
-    parting = first_parting(read_tables(first), read_tables(second))
     changed = compare(first, second).differences
+    parting = first_parting(read_tables(first), read_tables(second))
     settings = {str(key): list(map(str, changed.loc[key])) for key in changed.index}
     altered = {str(run): altered_files(run) or () for run in (first, second)}
     if as_json:

@@ -29,15 +29,17 @@ def columns_of(runs: Sequence[Entry], asked: str | None) -> list[str]:
     return [name for name in SHOWN if name != "name" or not plain]
 
 
-def runs_table(runs: Sequence[Entry], columns: Sequence[str]) -> Iterator[str]:
-    """The lines of a table of runs with some columns, and a line on those that were altered."""
+def runs_table(runs: Sequence[Entry], columns: Sequence[str], known: int) -> Iterator[str]:
+    """The lines of a table of runs, of so many `known`, with some columns, and a line on each that was altered."""
     heads, writers, signs = zip(*map(_column, columns), strict=True) if columns else ((), (), ())
     rows = [["folder", "markets", *heads, "labels"]]
     for run in runs:
         symbols = ", ".join(run.symbols) + (" (synthetic)" if run.synthetic else "")
         said = " ".join([*(f"[{tag}]" for tag in run.labels.tags), run.labels.note]).strip()
         rows.append([run.folder, symbols, *[write(run) for write in writers], said])
-    yield f"{len(runs):,} run{'' if len(runs) == 1 else 's'}"
+    yield f"{len(runs):,}{f' of {known:,}' if known > len(runs) else ''} run{'' if known == 1 else 's'}"
+    if not runs:
+        return
     # Words stand at the left of their columns, figures at the right.
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     sides = ["<", "<", *signs, "<"]

@@ -106,7 +106,7 @@ def compare(*runs: str | Path | Result, out: str | Path | None = None) -> Compar
     folder that holds no run.
     """
     if len(runs) < 2:
-        raise ParameterError("runs", f"there are {len(runs)} to compare", fix="name two run folders or more")
+        raise ParameterError("runs", f"are too few to compare: {len(runs)}", fix="name two run folders or more")
     comparison = Comparison(_named([read_run(run) for run in runs]))
     if out is None:
         return comparison

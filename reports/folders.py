@@ -68,8 +68,14 @@ def read_run(source: str | Path | Result) -> Run:
         raise DataError(folder, "is no folder" if folder.exists() else "does not exist", fix=fix)
     missing = [name for name in NEEDED if not (folder / name).is_file()]
     if missing:
-        raise DataError(folder, f"is no run folder: {missing[0]} is missing", fix=fix)
+        raise DataError(folder, f"is no run folder: {missing[0]} is missing", fix=_nearby(folder) or fix)
     return _read_folder(folder)
+
+
+def _nearby(folder: Path) -> str:
+    """What to name instead of a folder that only holds runs; '' where it holds none."""
+    runs = sorted(one.name for one in folder.iterdir() if (one / NEEDED[0]).is_file())
+    return f"name one of the runs in it, such as {folder / runs[0]}" if runs else ""
 
 
 def _read_folder(folder: Path) -> Run:

@@ -90,6 +90,11 @@ def test_a_run_is_shown_with_its_labels(root: Path, capsys: pytest.CaptureFixtur
     code, _, error = call("show", root, capsys=capsys)
     assert code == 2
     assert "is no run folder" in error
+    assert f"name one of the runs in it, such as {root / 'demo'}" in error
+    code, said, _ = call("runs", root, "--tag", "keeper", capsys=capsys)
+    assert said.splitlines()[0] == "1 of 3 runs"
+    code, said, _ = call("runs", root, "--tag", "none", capsys=capsys)
+    assert (code, said) == (0, "0 of 3 runs\n")
 
 
 def test_a_difference_is_found_and_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,6 +104,8 @@ def test_a_difference_is_found_and_told(root: Path, capsys: pytest.CaptureFixtur
     assert said.startswith("they part at 2023-01-")
     code, said, _ = call("diff", root / "slow", root / "fast", "--json", capsys=capsys)
     assert json.loads(said)["parting"]["cause"] in ("fill", "size", "signal", "data")
+    code, _, error = call("diff", root / "slow", root / "none", capsys=capsys)
+    assert (code, error) == (2, f"crossgate: {root / 'none'}: does not exist; name a folder that a backtest wrote\n")
     code, said, _ = call("diff", root / "slow", root / "slow", capsys=capsys)
     assert (code, said) == (0, "the two runs are the same at every bar\ntheir settings are the same\n")
 

@@ -228,7 +228,7 @@ def test_a_run_of_a_few_days_has_no_figures_of_a_year(root: Path) -> None:
     bars = make_market(bars=1200)
     write_report(make_result(bars, make_trades(1200), name="long"), root / "zero", baselines={})
     runs = list_runs(root)
-    lines = "\n".join(runs_table(runs, ["sharpe", "trades"])).splitlines()
+    lines = "\n".join(runs_table(runs, ["sharpe", "trades"], 3)).splitlines()
     assert [("too short" in line) for line in lines[2:]] == [True, True, False]
     assert choose_runs(runs, sort="sharpe")[0].name == "long"
     assert [run.name for run in choose_runs(runs, ["sharpe>-99"])] == ["long"]
