@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from backtests.controls import Fan
 from backtests.distance import Distance
@@ -16,16 +16,29 @@ from reports import formats
 from reports.figures import Sheet
 from reports.palette import DASHES, LIGHT, LINES
 
+# From this ratio of the highest equity of a fan to the lowest on it stands on logarithms.
+LOGARITHMIC = 4.0
+
 
 def draw_fan(fan: Fan, sheet: Sheet, *, currency: str) -> Figure:
-    """Equity of lucky runs as two bands and their median, with our curve over them."""
+    """Equity of lucky runs as two bands and their median, with our curve over them.
+
+    Equal steps upwards are equal growth where the highest equity is LOGARITHMIC times the lowest: a run that leaves
+    luck behind would press the fan flat.
+    """
     figure, axes = _panel(sheet)
     dates, (least, low, middle, high, most) = fan.timestamp.astype("datetime64[ns]"), fan.bands
     axes.fill_between(dates, least, most, color=LIGHT["first"], alpha=0.18, linewidth=0)
     axes.fill_between(dates, low, high, color=LIGHT["first"], alpha=0.3, linewidth=0)
     axes.plot(dates, middle, color=LIGHT["first"], linestyle=DASHES[1], linewidth=1.3)
     axes.plot(dates, fan.ours, color=LIGHT["run"], linewidth=1.9, zorder=4)
-    return _finish(figure, axes, sheet, f"Equity, {currency}", _amount)
+    low, high = (float(end(edge)) for end, edge in ((np.min, (least, fan.ours)), (np.max, (most, fan.ours))))
+    steps = low > 0.0 and high >= LOGARITHMIC * low
+    if steps:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_minor_locator(NullLocator())
+    return _finish(figure, axes, sheet, f"Equity, {currency}{', logarithmic' if steps else ''}", _amount)
 
 
 def draw_range(stamps: IntArray, curves: Sequence[FloatArray], sheet: Sheet, *, currency: str) -> Figure:

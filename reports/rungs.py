@@ -216,7 +216,7 @@ def trials(standing: Standing) -> Iterator[Check]:
             " What counted when the run was written counts: the ledger here lacks records that the run was weighed "
             "against (CROSSGATE_LEDGER names another)."
         )
-    figure = f"{formats.percent(value)} after {standing.trials:,} trial{'' if standing.trials == 1 else 's'}"
+    figure = f"deflated Sharpe {formats.percent(value)}, {standing.trials:,} trial{'' if standing.trials == 1 else 's'}"
     yield Check("deflated Sharpe", value, f"at least {LEAST_DEFLATED:g}", text, value >= LEAST_DEFLATED, figure)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from null_markets import ACCOUNT, STRATEGY, known_market
 
@@ -16,11 +17,12 @@ from backtests.simpler import Baseline
 from foundation.trials import TrialLedger
 from reports.catalogue import CATALOGUE, LEAST_DAYS, TOO_SHORT, YEARLY
 from reports.document import Document, document_of
+from reports.doubt_figures import draw_fan
 from reports.figures import NARROW
 from reports.findings import Findings, find
 from reports.layout import lay_out, top_parts
 from reports.parts import Chart, Fold, Grid, Grids, Ladder, Paragraph, Part
-from reports.sections import doubts
+from reports.sections import doubts, performance
 from reports.tables import Table
 from strategies.parameters import RiskParams
 
@@ -109,6 +111,37 @@ def test_parts_add_up_on_the_page(findings: Findings) -> None:
 def number(text: str) -> float:
     """A figure of a table; NaN for none."""
     return float(text.replace(",", "").replace("−", "-") or "nan")  # noqa: RUF001
+
+
+def test_a_run_that_leaves_luck_behind_does_not_press_it_flat(findings: Findings) -> None:
+    """From four times the lowest equity on a fan stands on logarithms, and says so; else, and with ruin, not."""
+    assert not isinstance(findings.examination, str)
+    fan = findings.examination.controls.random.fan
+    calm, top = fan._replace(ours=np.full(len(fan.ours), float(fan.bands.max()))), 4.0 * float(fan.bands.min())
+    for one, steps in (
+        (calm, float(fan.bands.max()) >= top),
+        (fan._replace(ours=np.linspace(1e4, 2e5, len(fan.ours))), True),
+        (fan._replace(ours=np.linspace(2e5, 0.0, len(fan.ours))), False),
+    ):
+        (axes,) = draw_fan(one, NARROW, currency="USDT").axes
+        assert (axes.get_yscale() == "log") == steps
+        assert any("logarithmic" in text.get_text() for text in axes.texts) == steps
+
+
+def test_a_search_behind_the_run_is_told(findings: Findings) -> None:
+    """The settings searched and the probability of overfitting stand where one asks how sure it is; without none do."""
+    asked = {
+        name: " ".join(part.text for part in performance.certainty(one).parts if isinstance(part, Paragraph))
+        for name, one in {
+            "none": findings,
+            "kept": replace(findings, standing=replace(findings.standing, searched=400, overfitting=0.31)),
+            "lost": replace(findings, standing=replace(findings.standing, searched=400, overfitting=None)),
+        }.items()
+    }
+    assert "PBO" not in asked["none"]
+    assert "400 settings were searched for" in asked["kept"]
+    assert "overfitted (PBO) is 31.0%" in asked["kept"]
+    assert "none of the searches kept" in asked["lost"]
 
 
 def test_how_often_luck_trades_is_told_beside_its_fan(findings: Findings) -> None:

@@ -175,7 +175,7 @@ def _attribution_parts(found: Examination, _: Findings) -> list[Part]:
         for one in kept.parts
     ]
     rows.append([Cell("all, this run"), _growth(kept.growth), _times(math.exp(kept.growth)), Cell(""), Cell("")])
-    heads = ["Part", "Adds to log growth", "Equity times", "Cash so far times", "Alone"]
+    heads = ["Part", "Adds to log growth", "Equity times", "So far, cash times", "Alone"]
     return [
         Grid(Table("The growth of equity in steps, which add up to that of the run", heads, rows), style="steps"),
         Paragraph(

@@ -14,6 +14,7 @@ from reports.findings import Findings
 from reports.parts import Chart, Grid, Grids, Paragraph, Part, Section, Widget, legend
 from reports.rolling import rolling_sharpe
 from reports.sentences import explain_baselines
+from reports.standing import Standing
 
 
 def equity(findings: Findings) -> Section:
@@ -63,6 +64,7 @@ def certainty(findings: Findings) -> Section:
     parts = [
         Paragraph(explain_certainty(findings.certainty)),
         Grid(certainty_table(findings.certainty, findings.metrics, findings.curve)),
+        *_searched(findings.standing),
         Paragraph(
             "Ranges by the stationary bootstrap: the run's own bar returns drawn again in blocks, 1,000 times. They "
             "know nothing of a market that changes, nor of settings chosen with hindsight.",
@@ -70,6 +72,22 @@ def certainty(findings: Findings) -> Section:
         ),
     ]
     return Section("certainty", "How sure", "How sure is that?", parts)
+
+
+def _searched(standing: Standing) -> list[Part]:
+    """What the searches behind a run leave of it: how many settings, and the probability that choosing overfitted."""
+    if not standing.searched:
+        return []
+    told = f"{standing.searched:,} settings were searched for on this data"
+    if standing.overfitting is None:
+        return [Paragraph(f"{told}; none of the searches kept what a probability of overfitting (PBO) needs.")]
+    share = formats.percent(standing.overfitting)
+    return [
+        Paragraph(
+            f"{told}. The probability that the largest search overfitted (PBO) is {share}: in so many of all ways to "
+            "halve its time the setting that was best in one half is at or below the middle in the other."
+        )
+    ]
 
 
 def baselines(findings: Findings) -> Section:
