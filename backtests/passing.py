@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from backtests.cross import cross_level
+from backtests.cross import cross_level, shelter, show_levels
 from backtests.exchange import NOTHING_LEFT, play_and_record
 from backtests.positions import direction
 from backtests.quiet import first_move
@@ -48,13 +48,19 @@ def play_on(
 @rule
 def pass_over(desk: Desk, bars: Records, i: int, end: int, history: Records, position_history: Records) -> int:
     """The first row from `i` on that has to be played, `end` at most; those before it are valued and written down."""
+    share, count = 0.0, len(desk.positions)
     if desk.account[0].ruined == 0:
         end = min(end, last_orders(desk, i, end))
-        if end <= i or not settled(desk):
+        if end <= i:
             return i
-    count = len(desk.positions)
+        if held_together(desk):
+            share = shelter(desk)
+            if share == 0.0:
+                return i
+        elif not settled(desk):
+            return i
     for s in range(count):
-        low, high = band(desk, s)
+        low, high = band(desk, s, share)
         end = reach(desk, bars, s, i, end, low, high)
     for row in range(i, end):
         if not value_row(desk, bars, row, history, position_history):
@@ -92,28 +98,35 @@ def has_parent(desk: Desk, order: Row) -> bool:
 
 
 @rule
-def settled(desk: Desk) -> bool:
-    """Whether the liquidation prices in the positions hold for the next bar as well.
-
-    On cross margin they move with the other positions; and where no price would cover the maintenance, with the mark.
-    """
-    if desk.settings[0].cross == 0:
-        return True
+def held_together(desk: Desk) -> bool:
+    """Whether several positions stand on one cross account, whose levels move with the prices of all."""
     held = 0
     for s in range(len(desk.positions)):
-        position = desk.positions[s]
-        if position.quantity == 0.0:
-            continue
-        held += 1
-        level = position.liquidation_price
-        if level == position.mark or level != cross_level(desk, s, True):
-            return False
-    return held <= 1
+        if desk.positions[s].quantity != 0.0:
+            held += 1
+    return bool(desk.settings[0].cross == 1 and held > 1)
 
 
 @rule
-def band(desk: Desk, s: int) -> tuple[float, float]:
-    """The prices between which, exclusively, a bar changes nothing for a symbol.
+def settled(desk: Desk) -> bool:
+    """Whether the liquidation prices in the positions, of which one is held, hold for the next bar as well.
+
+    On cross margin that of a position which none of its prices covers moves with the mark.
+    """
+    if desk.settings[0].cross == 0:
+        return True
+    for s in range(len(desk.positions)):
+        position = desk.positions[s]
+        if position.quantity != 0.0:
+            level = position.liquidation_price
+            if level == position.mark or level != cross_level(desk, s, True):
+                return False
+    return True
+
+
+@rule
+def band(desk: Desk, s: int, share: float) -> tuple[float, float]:
+    """The prices between which, exclusively, a bar changes nothing for a symbol. `share`: 0, or as `shelter` has it.
 
     It is narrower than it need be by a tick on either side, because prices compare in ticks. Stop-limits count at the
     level that triggers them. A stop that moves with the best price counts where that could first move it.
@@ -135,10 +148,11 @@ def band(desk: Desk, s: int) -> tuple[float, float]:
                 high = min(high, moved)
             else:
                 low = max(low, moved)
-    if side > 0 and position.liquidation_price > 0.0:
-        low = max(low, position.liquidation_price)
-    elif side < 0 and position.liquidation_price > 0.0:
-        high = min(high, position.liquidation_price)
+    level = position.mark * (1.0 - side * share) if share > 0.0 else position.liquidation_price
+    if side > 0 and level > 0.0:
+        low = max(low, level)
+    elif side < 0 and level > 0.0:
+        high = min(high, level)
     return low + tick, high - tick
 
 
@@ -163,6 +177,10 @@ def reach(desk: Desk, bars: Records, s: int, i: int, end: int, low: float, high:
 def value_row(desk: Desk, bars: Records, i: int, history: Records, position_history: Records) -> bool:
     """Writes the account at the close of a quiet bar; False, with nothing settled, where it would not outlive it."""
     state, unrealised = desk.account[0], 0.0
+    if state.ruined == 0 and held_together(desk):
+        for s in range(len(desk.positions)):
+            desk.positions[s].mark = bars[s, i].mark_close
+        show_levels(desk)
     for s in range(len(desk.positions)):
         position, held, mark = desk.positions[s], position_history[s, i], bars[s, i].mark_close
         profit = profit_of(desk.contracts[s], position.quantity, position.entry, mark)

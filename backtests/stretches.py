@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backtests.cross import shelter, show_levels
 from backtests.exchange import NOTHING_LEFT
 from backtests.holding import find_bands, pass_held_alone
 from backtests.positions import direction
@@ -27,7 +28,7 @@ def pass_quiet(play: Play, i: int) -> tuple[int, bool]:
     if not held:
         return pass_flat(play, i), True
     if desk.settings[0].cross == 1:
-        return i, False
+        return pass_held_together(play, i)
     return pass_held_alone(play, i) if len(desk.positions) == 1 else pass_held(play, i)
 
 
@@ -55,6 +56,30 @@ def pass_flat(play: Play, i: int) -> int:
         else:
             until = min(until, wish.upcoming[OTHER, s, i]) if wish.sides[s, i] == barred else i
     return pass_idle(play, i, until + 1)
+
+
+@rule
+def pass_held_together(play: Play, i: int) -> tuple[int, bool]:
+    """`pass_held` on a cross account: prices stay so near to the last close that no position reaches its level.
+
+    Levels move with the prices of all positions, so they are worked out for the worst of these prices.
+    """
+    desk, book, begun = play.desk, play.book, i
+    share = shelter(desk)
+    if share == 0.0:
+        return i, False
+    for s in range(len(desk.positions)):
+        position = desk.positions[s]
+        if position.quantity > 0.0:
+            book.low[s] = max(book.low[s], position.mark * (1.0 - share))
+        elif position.quantity < 0.0:
+            book.high[s] = min(book.high[s], position.mark * (1.0 + share))
+    i, decision = pass_held(play, i)
+    if i > begun:
+        for s in range(len(desk.positions)):
+            desk.positions[s].mark = play.scene.mark[s, i - 1]
+        show_levels(desk)
+    return i, decision
 
 
 @rule

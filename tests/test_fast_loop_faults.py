@@ -35,7 +35,7 @@ FAULTS: dict[str, tuple[str, str]] = {
         "False",
     ),
     "a liquidation price forgotten": (
-        "        low = max(low, position.liquidation_price)\n",
+        "        low = max(low, level)\n",
         "        pass\n",
     ),
     "an order that ends while it sleeps": (
@@ -63,12 +63,24 @@ FAULTS: dict[str, tuple[str, str]] = {
         "        if side == 0:\n            continue\n        if (order.kind == LIMIT) == (order.side > 0):",
     ),
     "a cross account whose positions move alone": (
-        "    return held <= 1\n",
-        "    return True\n",
+        "desk.settings[0].cross == 1 and held > 1",
+        "desk.settings[0].cross == 1 and held > 9",
+    ),
+    "a cross account that is sheltered from everything": (
+        "            share = shelter(desk)\n",
+        "            share = 0.9\n",
+    ),
+    "a short without a liquidation price": (
+        "        high = min(high, level)\n",
+        "        pass\n",
+    ),
+    "levels of a cross account that stand still": (
+        "        show_levels(desk)\n",
+        "        pass\n",
     ),
     "equity at the close before": (
-        "bars[s, i].mark_close",
-        "bars[s, max(i - 1, 0)].mark_close",
+        "position_history[s, i], bars[s, i].mark_close",
+        "position_history[s, i], bars[s, max(i - 1, 0)].mark_close",
     ),
     "equity without its cash": (
         "state.cash + unrealised, state.cash",
@@ -85,6 +97,7 @@ RUNS = (
     (45.0, 5_000.0, 0.05, "isolated", 1),
     (20.0, 400.0, 0.1, "cross", 2),
     (1.0, 300.0, 0.02, "cross", 1),
+    (45.0, 150.0, 0.02, "cross", 2),
     (45.0, 5_000.0, 0.015, "isolated", 1),
     (40.0, 600.0, 0.02, "cross", 2),
 )
@@ -121,7 +134,8 @@ def plain(right: str, wrong: str) -> Any:
 
     module.play_and_record = played
     module.profit_of, module.first_move = passing.profit_of.py_func, passing.first_move.py_func
-    module.cross_level = passing.cross_level.py_func
+    cross: Any = mutated("backtests.cross", "from __future__ import annotations\n", "")
+    module.cross_level, module.shelter, module.show_levels = cross.cross_level, cross.shelter, cross.show_levels
     return lambda *arrays: module.play_on(*(opened(one) if isinstance(one, np.ndarray) else one for one in arrays))
 
 

@@ -20,7 +20,7 @@ from markets.funding import Funding
 from strategies.parameters import CrossoverParams, RiskParams
 
 # The modules of the kernel's loop, each before those that build on it.
-ORDER = ("quiet", "trader", "shortcut", "holding", "stretches", "kernel")
+ORDER = ("quiet", "trader", "shortcut", "cross", "holding", "stretches", "kernel")
 # Each fault: its module, what stands there, and what is put in its place.
 FAULTS: dict[str, tuple[str, str, str]] = {
     "a stop that is touched on a quiet bar": (
@@ -112,6 +112,21 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "stretches",
         " or scene.upcoming[s, i] == i",
         "",
+    ),
+    "a cross account that is sheltered from everything": (
+        "stretches",
+        "    share = shelter(desk)\n",
+        "    share = 0.9\n",
+    ),
+    "a short on a cross account without a level": (
+        "stretches",
+        "        elif position.quantity < 0.0:\n            book.high[s] = min(",
+        "        elif position.quantity < 0.0:\n            book.high[s] = max(",
+    ),
+    "a cross account's maintenance forgotten": (
+        "cross",
+        "        if outlives(desk, share):\n",
+        "        if True:\n",
     ),
     "a signal passed over while a position is held": (
         "holding",
@@ -253,7 +268,7 @@ FAULTS: dict[str, tuple[str, str, str]] = {
 
 def match(
     seed: int, symbols: int, risk: dict[str, Any], strategy: dict[str, Any], wild: float = 1.0,
-    intrabar: str = "adverse", slippage_bps: float = 2.0,
+    intrabar: str = "adverse", slippage_bps: float = 2.0, margin: str = "isolated",
 ) -> Match:  # fmt: skip
     """A match on wild markets."""
     random = np.random.default_rng(seed)
@@ -261,7 +276,7 @@ def match(
     plain = {"fast": 2, "slow": 6, "threshold": "0.5bps"}
     return Match(
         seed, markets, forecasts(random, markets, 30), CrossoverParams(**{**plain, **strategy}), RiskParams(**risk),
-        AccountParams(intrabar=intrabar), CostParams(slippage_bps=slippage_bps),
+        AccountParams(intrabar=intrabar, margin=margin), CostParams(slippage_bps=slippage_bps),
     )  # fmt: skip
 
 
@@ -303,6 +318,8 @@ def played() -> list[tuple[Match, Result]]:
             match(seed, 1, {"stop_loss": "2%", "break_even": "1%", "take_profit": "8%"}, {"rule": "crossover"}),
             match(seed, 1, {"sizing": "leverage", "leverage": 1.0, "stop_loss": "off", "take_profit": "off"}, {}),
             match(seed, 2, {"sizing": "leverage", "leverage": 2.0}, {"on_opposite": "close", "direction": "long"}),
+            match(seed, 2, {**far, "leverage": 25.0}, {"rule": "crossover", "slow": 20}, wild=6.0, margin="cross"),
+            match(seed, 2, {**far, "leverage": 48.0}, {"rule": "buy_and_hold"}, wild=0.5, margin="cross"),
         ]
     return [(one, one.backtrader()) for one in found]
 
