@@ -11,7 +11,7 @@ from models.drift import Alarm, alarms_of
 from models.ensemble import SymbolModel, make_series
 from models.fitted import TrainedNetwork
 from models.forecasts import ForecastSeries, Retraining
-from models.jobs import run_jobs
+from models.jobs import on_cpu, run_jobs
 from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
 from models.samples import Sample
 from models.schedule import Fold, Rows, bars_in, fold_after, left_out_bars, split_rows
@@ -101,8 +101,9 @@ def run_chains(chains: Sequence[Chain], workers: int | None, cache: bool) -> lis
     most = 1 + (walk.drift_retrains if drift else max(len(chain._planned) for chain in chains))
     why = "each lasts until it drifts" if drift else "each begins at the weights of the one before"
     names = ", ".join(chain.symbol for chain in chains)
-    description = f"Training models for {names} one after another, for {why}; rounds{', at most' if drift else ''}"
-    for results in progress(_rounds(chains, workers, cache), description, most):
+    description = on_cpu(f"Training models for {names} one after another, for {why}", chains[0].model)
+    said = f"{description}; rounds{', at most' if drift else ''}"
+    for results in progress(_rounds(chains, workers, cache), said, most):
         made += results
     return made
 

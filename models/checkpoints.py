@@ -1,15 +1,19 @@
-"""Checkpoints: the state of a training that may be killed, so that it can go on where it was."""
+"""Checkpoints: the state of a training that may be killed, alone or in a group, so that it can go on where it was."""
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Collection, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from foundation.errors import DataError
 from foundation.files import atomic_file, cache_home
+from foundation.fingerprint import fingerprint
 
 # A training that is shorter than this never writes one.
 SECONDS = 20.0
@@ -56,3 +60,40 @@ class Checkpoint:
         # A cache folder that is a file holds none either; writing to it says so.
         with suppress(FileNotFoundError, NotADirectoryError):
             self.path.unlink()
+
+
+class GroupCheckpoint(Checkpoint):
+    """The checkpoint of networks that train as one program, and beside it a file that says which they are.
+
+    `keys`: the fingerprints of all that each training depends on, in the order of the group.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        super().__init__(f"group-{fingerprint(list(keys))}")
+        self.keys, self.members = list(keys), self.path.with_suffix(".json")
+
+    def write(self, state: dict[str, Any]) -> None:
+        """Keeps a state, and whose it is."""
+        super().write(state)
+        with atomic_file(self.members) as scratch:
+            Path(scratch).write_text(json.dumps(self.keys), "utf-8")
+
+    def remove(self) -> None:
+        """Removes both files, if they are there."""
+        super().remove()
+        with suppress(FileNotFoundError, NotADirectoryError):
+            self.members.unlink()
+
+
+def begun_groups(keys: Collection[str]) -> list[list[str]]:
+    """The groups of which a checkpoint is kept and all trainings are among `keys`; none has a member of another."""
+    found, free = list[list[str]](), set(keys)
+    for path in sorted((cache_home() / "checkpoints").glob("group-*.json")):
+        try:
+            members = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(members, list) and members and set(members) <= free:
+            found.append(members)
+            free -= set(members)
+    return found

@@ -39,6 +39,14 @@ def why_not_grouped(params: LSTMParams) -> str:
     return ""
 
 
+def why_on_cpu(params: LSTMParams) -> str:
+    """Why networks of these settings train on the CPU where a GPU is asked for, or there under "auto"; else empty."""
+    wanted = params.device == "cuda"
+    if params.device == "auto":
+        wanted = not (running_cluster() or interpreted() or missing_gpu())
+    return why_not_grouped(params) if wanted else ""
+
+
 def check_gpu() -> None:
     """Raises ParameterError, with what to do, where this machine cannot train in groups."""
     missing = missing_gpu()

@@ -9,7 +9,7 @@ from foundation.cluster import running_cluster
 from foundation.parallel import run_all
 from foundation.progress import progress
 from models.cache import FoldForecast, Job
-from models.devices import check_gpu, training_device, why_not_grouped
+from models.devices import check_gpu, training_device, why_on_cpu
 from models.fitted import TrainedNetwork
 from models.fold_forecasts import kept_job, run_job
 from models.parameters import LSTMParams
@@ -45,7 +45,7 @@ def train_jobs(jobs: Sequence[Job], description: str, workers: int | None) -> li
     from models.training import train_networks
 
     calls = [(job.rows, *_settings(job), job.shared, job.network_key) for job in jobs]
-    return run_all(train_networks, calls, _on_cpu(description, jobs[0].parts[0].params), workers)
+    return run_all(train_networks, calls, on_cpu(description, jobs[0].parts[0].params), workers)
 
 
 def _settings(job: Job) -> tuple[str, LSTMParams, int]:
@@ -62,14 +62,14 @@ def _train(
     if grouped:
         yield from _train_grouped(grouped, description, workers, cache)
     if alone:
-        said = _on_cpu(description, next(iter(alone.values())).parts[0].params)
+        said = on_cpu(description, next(iter(alone.values())).parts[0].params)
         calls = [(job, cache) for job in alone.values()]
         yield from zip(alone, run_all(run_job, calls, said, workers), strict=True)
 
 
-def _on_cpu(description: str, params: LSTMParams) -> str:
-    """The description of a training on the CPU: with the reason, where a GPU was asked for."""
-    why = why_not_grouped(params) if params.device == "cuda" else ""
+def on_cpu(description: str, params: LSTMParams) -> str:
+    """The description of a training: that it runs on the CPU, and why, where a GPU was asked for or is there."""
+    why = why_on_cpu(params)
     return f"{description} on the CPU, as {why}" if description and why else description
 
 

@@ -12,7 +12,7 @@ from models.drift import Alarm, alarms_of
 from models.ensemble import SymbolModel, make_series
 from models.fitted import TrainedNetwork
 from models.forecasts import ForecastSeries, Retraining
-from models.jobs import run_pooled_jobs
+from models.jobs import on_cpu, run_pooled_jobs
 from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
 from models.pooling import PooledFold, plan_pool, pool_clock, pool_fold, pool_row, pooled_jobs
 from models.samples import Sample
@@ -51,8 +51,8 @@ class PoolChain:
 
     def run(self, description: str, workers: int | None, cache: bool) -> None:
         """Trains one model after another, until none drifts or no more are allowed."""
-        why = f"{description}, one after another: each lasts until it drifts in one of these; rounds, at most"
-        for _ in progress(self._rounds(workers, cache), why, 1 + self.walk.drift_retrains):
+        why = on_cpu(f"{description}, one after another: each lasts until it drifts in one of these", self.model)
+        for _ in progress(self._rounds(workers, cache), f"{why}; rounds, at most", 1 + self.walk.drift_retrains):
             pass
 
     def _rounds(self, workers: int | None, cache: bool) -> Iterator[int]:

@@ -14,12 +14,13 @@ from markets.market import Market
 from models.cache import FoldForecast, FoldJob
 from models.calibration import CalibrationParams, with_intervals
 from models.chains import Chain, run_chains
+from models.devices import why_on_cpu
 from models.drift import drift_notes
 from models.ensemble import Ensembles, SymbolModel, make_series
 from models.features import needed_series, parse_columns
 from models.forecasts import COLUMNS, EXTRAS, Forecasts, ForecastSeries, Retraining
 from models.inputs import input_notes
-from models.jobs import run_jobs, run_pooled_jobs
+from models.jobs import on_cpu, run_jobs, run_pooled_jobs
 from models.live import LiveForecasters
 from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
 from models.pool_chain import PoolChain
@@ -63,7 +64,7 @@ def walk_forward(
     forecasts = Forecasts(
         {symbol: _joined(parts) for symbol, parts in made.parts.items()},
         _name(walk),
-        _notes(made.results, walk) + drift_notes(alarms, walk) + _input_notes(listed, features),
+        _notes(made.results, walk, model) + drift_notes(alarms, walk) + _input_notes(listed, features),
         alarms,
         Ensembles(features, model, made.models),
     )
@@ -123,8 +124,8 @@ def _walk_pool(
     description, plan = f"Training one model for {_symbols(markets)}", (walk, features.scaling, model, seeds)
     if walk.sequential:
         results: list[list[FoldForecast]] = []
-        why = f"{description}, fold after fold: each begins at the weights of the one before; rounds"
-        for one in progress(folds, why, len(folds)):
+        why = on_cpu(f"{description}, fold after fold: each begins at the weights of the one before", model)
+        for one in progress(folds, f"{why}; rounds", len(folds)):
             before = [made[0].network for made in results[-len(seeds) :]] or None
             results += run_pooled_jobs(pooled_jobs(samples, [one], *plan, before), "", workers, cache)
     else:
@@ -237,13 +238,15 @@ def _check_length(sample: Sample, fold: Fold, walk: WalkForwardParams, model: LS
         raise ParameterError("walk_forward.train", f"{problem} ({parts})", value=str(walk.train), fix=fix)
 
 
-def _notes(results: list[FoldForecast], walk: WalkForwardParams) -> tuple[str, ...]:
+def _notes(results: list[FoldForecast], walk: WalkForwardParams, model: LSTMParams) -> tuple[str, ...]:
     """What the forecasts of a walk-forward do not show: where networks trained, and how many that never made better."""
     notes = []
     grouped = sum(result.network.device != "cpu" for result in results)
     if grouped:
         how = "equal to those that the CPU trains but for rounding, and not to the bit"
         notes.append(f"{grouped} of {len(results)} networks were trained in groups on a GPU: {how}")
+    elif why := why_on_cpu(model):
+        notes.append(f"all {len(results)} networks were trained on the CPU one by one, not in groups on a GPU: {why}")
     idle = sum(result.steps == 0 for result in results)
     if idle:
         start = "the plain regression (or the zero) that training starts from"

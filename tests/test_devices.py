@@ -13,7 +13,10 @@ from planted_market import FEW, SHORT, TINY, planted_market
 
 import models.devices as devices
 from foundation.errors import ParameterError
-from models.devices import missing_gpu, training_device, why_not_grouped
+from models.devices import missing_gpu, training_device, why_not_grouped, why_on_cpu
+from models.model_search import tune_model
+from models.parameters import WalkForwardParams
+from models.search_parameters import SearchParams
 from models.storage import load_model, save_model
 from models.trained import train_model
 from models.walkforward import walk_forward
@@ -26,6 +29,7 @@ MARKET = planted_market()
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test starts with an empty cache, and groups train on the plain recurrence."""
     monkeypatch.setenv("CROSSGATE_CACHE", str(tmp_path))
+    monkeypatch.setenv("CROSSGATE_LEDGER", str(tmp_path / "ledger"))
     monkeypatch.setattr("models.grouped.network.run_recurrence", plain_recurrence)
 
 
@@ -88,6 +92,52 @@ def test_what_cannot_be_grouped_trains_on_the_cpu(change: dict[str, Any], capsys
     assert f"on the CPU, as {why_not_grouped(model)} (1) ..." in capsys.readouterr().err
     plain = walk_forward(MARKET, model.replaced(device="cpu"), FEW, walk=walk, workers=1)
     assert asked.fingerprint == plain.fingerprint
+    said = f"all 1 networks were trained on the CPU one by one, not in groups on a GPU: {why_not_grouped(model)}"
+    assert said in asked.notes
+    assert not any("GPU" in note for note in plain.notes)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"warm_start": True}, {"retrain": "drift"}, {"pooled": True, "warm_start": True},
+        {"pooled": True, "retrain": "drift"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_chains_and_pools_say_so_too(words: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """Models that wait for each other: one line says that they train on the CPU, and why, and so do the notes."""
+    model, walk = ON_GPU.replaced(steps=2, dropout=0.1), SHORT.replaced(drift_window="5d", seeds=1, **words)
+    made = walk_forward(MARKET, model, FEW, walk=walk, workers=1)
+    assert "on the CPU, as a dropout of 0.1 is not trained in groups; rounds" in capsys.readouterr().err
+    assert any("one by one, not in groups on a GPU: a dropout of 0.1" in note for note in made.notes)
+
+
+def test_a_search_says_what_trains_where(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the sizes and dropouts that a search may draw, those that cannot be grouped are named in its line."""
+    walk = WalkForwardParams(train="25d", test="10d", embargo="1h")
+    search = SearchParams(space={"hidden": [4, 80], "dropout": "0:0.2"}, features=False, folds=2)
+    model = ON_GPU.replaced(steps=2)
+    for device, said in (("cuda", True), ("cpu", False)):
+        found = tune_model(MARKET, model.replaced(device=device), FEW, walk=walk, search=search, trials=1, workers=1)
+        line = capsys.readouterr().err
+        assert (
+            "some on the CPU, as a state of 80, above 64, is not trained in groups and a dropout of 0.2" in line
+        ) == said
+        assert len(found.table) == 2
+
+
+def test_auto_says_why_a_gpu_that_is_there_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is none, or the CPU was asked for, there is nothing to say."""
+    model = TINY.replaced(device="auto", dropout=0.1)
+    assert why_on_cpu(model) == ""
+    monkeypatch.delenv("TRITON_INTERPRET")
+    assert why_on_cpu(model) == ""
+    for name, there in (("_torch_cuda", "13.0"), ("_count_gpus", 1)):
+        monkeypatch.setattr(devices, name, lambda value=there: value)
+    assert why_on_cpu(model) == "a dropout of 0.1 is not trained in groups"
+    assert why_on_cpu(model.replaced(dropout=0.0)) == ""
+    assert why_on_cpu(model.replaced(device="cpu")) == ""
 
 
 def test_what_is_missing_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -221,11 +221,11 @@ def test_launches_are_cut_to_the_memory(monkeypatch: pytest.MonkeyPatch) -> None
     sizes: list[int] = []
     honest = GroupedDescent.run
 
-    def counted(descent: GroupedDescent) -> Any:
+    def counted(descent: GroupedDescent, checkpoint: Any = None) -> Any:
         sizes.append(len(descent.tasks))
         if len(descent.tasks) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return honest(descent)
+        return honest(descent, checkpoint)
 
     monkeypatch.setattr(GroupedDescent, "run", counted)
     monkeypatch.setattr(launch, "WITHOUT_GPU", int(3.5 * launch.WITHOUT_GPU / launch.capacity(jobs, CPU)))
@@ -234,7 +234,7 @@ def test_launches_are_cut_to_the_memory(monkeypatch: pytest.MonkeyPatch) -> None
     assert sizes == [2, 3, 1, 2]
     for one, other in zip(whole, parts, strict=True):
         assert apart(one[0].network, other[0].network) < 1e-6
-    monkeypatch.setattr(GroupedDescent, "run", lambda _: (_ for _ in ()).throw(torch.OutOfMemoryError("no room")))
+    monkeypatch.setattr(GroupedDescent, "run", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("no room")))
     with pytest.raises(CrossgateError, match=r"does not hold the training of one network; a smaller model\.batch"):
         launch.run_grouped(jobs, False)
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.checkpoints import Checkpoint
 from models.descent import Best, Task, averaging_share, draw_starts, make_schedule, no_number
 from models.grouped.network import grouped_losses, layout_of
 from models.grouped.rows import GroupedRows
@@ -44,7 +45,7 @@ class GroupedDescent:
         # The step to take, and its place among those whose chunks are drawn.
         self.number, self.place = (torch.zeros(1, dtype=torch.int64, device=device) for _ in range(2))
         self.drawn = torch.zeros(AHEAD, len(tasks), self.params.batch, dtype=torch.int64, device=device)
-        self.groups = list(range(len(tasks)))
+        self.groups, self.step, self.found = list(range(len(tasks))), 0, dict[int, Best]()
         self._set_weights()
         self.best = self.weights.detach().clone()
         self.best_loss, self.best_steps = self._figures(math.inf), self._figures(0.0)
@@ -52,28 +53,71 @@ class GroupedDescent:
         # The first loss that was no number, and at which step; 0 while there was none.
         self.lost, self.lost_at = self._figures(0.0), self._figures(0.0)
 
-    def run(self) -> list[Best]:
-        """The best weights of each task; raises ParameterError for a loss that is not finite."""
-        self._begin()
-        found: dict[int, Best] = {}
-        step, take = 0, self._recorded()
-        while self.groups and step < self.params.steps:
-            check = min((step // self.params.check + 1) * self.params.check, self.params.steps)
-            while step < check:
-                count = min(check - step, AHEAD)
-                self._draw(count)
-                for _ in range(count):
-                    take()
-                step += count
-            self._compare(step)
-            ended = self._ended(step)
+    def run(self, checkpoint: Checkpoint | None = None) -> list[Best]:
+        """The best weights of each task; where a checkpoint was kept, from there on, to the same bits.
+
+        Steps go from one comparison to the next; between two a checkpoint may be written. Raises ParameterError for a
+        loss that is not finite.
+        """
+        kept = checkpoint.read() if checkpoint else None
+        if kept is None:
+            self._begin()
+        else:
+            self._restore(kept)
+        take = self._recorded()
+        while self.groups and self.step < self.params.steps:
+            self._advance(take)
+            self._compare(self.step)
+            ended = self._ended(self.step)
             if 2 * sum(ended) >= len(self.groups):
-                self._take_out(ended, found)
+                self._take_out(ended)
                 # The graph before is let go first, with the memory that it holds.
                 take = self._step
                 take = self._recorded()
-        self._take_out([True] * len(self.groups), found)
-        return [found[number] for number in range(len(self.tasks))]
+            if checkpoint and checkpoint.due:
+                checkpoint.write(self._state())
+        self._take_out([True] * len(self.groups))
+        if checkpoint:
+            checkpoint.remove()
+        return [self.found[number] for number in range(len(self.tasks))]
+
+    def _advance(self, take: Callable[[], None]) -> None:
+        """Takes the steps up to the next comparison."""
+        check = min((self.step // self.params.check + 1) * self.params.check, self.params.steps)
+        while self.step < check:
+            count = min(check - self.step, AHEAD)
+            self._draw(count)
+            for _ in range(count):
+                take()
+            self.step += count
+
+    def _state(self) -> dict[str, Any]:
+        """All that later steps rest on: the numbers of those that still run, and what the others came to."""
+        rest = [
+            {name: one for name, one in task.network.state_dict().items() if name not in self.layout.names}
+            for task in self.tasks
+        ]
+        return {
+            "step": self.step,
+            "groups": self.groups,
+            "numbers": {name: getattr(self, name).detach().cpu() for name in STATE},
+            "random": [one.bit_generator.state for one in self.random],
+            "found": {group: tuple(best) for group, best in self.found.items()},
+            "rest": rest,
+        }
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.step, self.groups = int(state["step"]), list(state["groups"])
+        for name in STATE:
+            setattr(self, name, state["numbers"][name].to(self.device))
+        self.weights.requires_grad_()
+        self.number.fill_(self.step)
+        self.drawn = self.drawn[:, : len(self.groups)].contiguous()
+        for random, kept in zip(self.random, state["random"], strict=True):
+            random.bit_generator.state = kept
+        self.found = {group: Best(*best) for group, best in state["found"].items()}
+        for task, rest in zip(self.tasks, state["rest"], strict=True):
+            task.network.load_state_dict(rest, strict=False)
 
     def _figures(self, value: float) -> Tensor:
         return torch.full((len(self.groups),), value, dtype=torch.float32, device=self.device)
@@ -165,7 +209,7 @@ class GroupedDescent:
         ended: list[bool] = (step - figures[0] >= self.params.patience).tolist()
         return ended
 
-    def _take_out(self, out: Sequence[bool], found: dict[int, Best]) -> None:
+    def _take_out(self, out: Sequence[bool]) -> None:
         """Puts what some networks came to beside that of others, and goes on without them."""
         figures = torch.stack((self.best_steps, self.best_loss, self.zero_loss)).cpu().numpy().T.tolist()
         weights = self.layout.unpack(self.best.cpu())
@@ -174,7 +218,7 @@ class GroupedDescent:
                 learned = {name: values[row].clone() for name, values in weights.items()}
                 steps, loss, zero_loss = figures[row]
                 whole = {**self.tasks[group].network.state_dict(), **learned}
-                found[group] = Best(whole, int(steps), loss, zero_loss)
+                self.found[group] = Best(whole, int(steps), loss, zero_loss)
         kept = [row for row, gone in enumerate(out) if not gone]
         self.groups = [self.groups[row] for row in kept]
         at = torch.tensor(kept, dtype=torch.int64, device=self.device)

@@ -12,6 +12,7 @@ import torch
 
 from foundation.errors import CrossgateError
 from models.cache import FoldForecast, FoldJob, Job, keep_networks
+from models.checkpoints import GroupCheckpoint, begun_groups
 from models.descent import Task
 from models.devices import check_gpu
 from models.fitted import TrainedNetwork
@@ -44,24 +45,38 @@ def stream_grouped(jobs: Sequence[Job], keep: bool) -> Iterator[tuple[int, list[
         shape = json.dumps(_lead(job).params.without_device()), _lead(job).sample.features.shape[1]
         shapes.setdefault(shape, []).append(number)
     for numbers in shapes.values():
-        for some in even_parts(numbers, capacity([jobs[number] for number in numbers], device)):
-            networks = train_groups([jobs[number] for number in some], device)
+        for some in _launches(jobs, numbers, device, keep):
+            networks = train_groups([jobs[number] for number in some], device, keep=keep)
             for number, trained in zip(some, networks, strict=True):
                 if keep:
                     keep_networks(jobs[number], trained)
                 yield number, ask_networks(jobs[number], trained, keep)
 
 
-def train_groups(jobs: Sequence[Job], device: torch.device, precision: str = PRECISION) -> list[list[TrainedNetwork]]:
+def _launches(jobs: Sequence[Job], numbers: Sequence[int], device: torch.device, keep: bool) -> Iterator[Sequence[int]]:
+    """The jobs of each launch: first those of a launch that was killed, together again, then all else in even parts."""
+    named = {jobs[number].network_key: number for number in numbers} if keep else {}
+    begun = [[named.pop(key) for key in group] for group in begun_groups(named)]
+    yield from begun
+    left = [number for number in numbers if not any(number in group for group in begun)]
+    if left:
+        yield from even_parts(left, capacity([jobs[number] for number in left], device))
+
+
+def train_groups(
+    jobs: Sequence[Job], device: torch.device, precision: str = PRECISION, keep: bool = False
+) -> list[list[TrainedNetwork]]:
     """The networks of some jobs of one shape, trained at once: of each job as each of its markets is to use it.
 
-    Where the memory of the device does not hold them after all, in two halves.
+    Where the memory of the device does not hold them after all, in two halves. With `keep` a launch of more than some
+    seconds keeps checkpoints, from which one that was killed goes on.
     """
     params = _lead(jobs[0]).params
     try:
         with one_thread(), torch.random.fork_rng(devices=[]):
             prepared, tasks = make_tasks(jobs)
-            found = GroupedDescent(tasks, device, precision, check_groups(tasks, device)).run()
+            checkpoint = GroupCheckpoint([job.network_key for job in jobs]) if keep else None
+            found = GroupedDescent(tasks, device, precision, check_groups(tasks, device)).run(checkpoint)
         name = "cuda" if device.type == "cuda" else "cpu, as a group"
         return [finish(rows, params, best, name) for rows, best in zip(prepared, found, strict=True)]
     except torch.OutOfMemoryError:
@@ -70,7 +85,7 @@ def train_groups(jobs: Sequence[Job], device: torch.device, precision: str = PRE
             raise CrossgateError(f'{problem}; a smaller model.batch, or model.device = "cpu"') from None
     torch.cuda.empty_cache()
     half = len(jobs) // 2
-    return train_groups(jobs[:half], device, precision) + train_groups(jobs[half:], device, precision)
+    return [made for some in (jobs[:half], jobs[half:]) for made in train_groups(some, device, precision, keep)]
 
 
 def make_tasks(jobs: Sequence[Job]) -> tuple[list[Prepared], list[Task]]:

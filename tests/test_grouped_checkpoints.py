@@ -1,0 +1,216 @@
+"""Checkpoints of groups: a launch that was killed goes on with the same networks, and comes to the same bits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from grouped_cases import plain_recurrence, small_job, small_sample
+from planted_market import FEW, SHORT, TINY, planted_market
+
+import models.checkpoints
+import models.grouped.launch as launch
+from models.cache import FoldForecast, FoldJob
+from models.checkpoints import GroupCheckpoint, begun_groups
+from models.grouped.descent import STATE, GroupedDescent
+from models.parameters import LSTMParams
+from models.walkforward import walk_forward
+
+MANY = TINY.replaced(steps=60, check=5, patience=10, start="zero", output="student", device="cuda", learning_rate=0.3)
+SMALL = TINY.replaced(steps=6, check=2, start="zero", batch=2, chunk=4, burn_in=1, device="cuda")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test has a cache of its own, and a checkpoint whenever one may be written."""
+    monkeypatch.setenv("CROSSGATE_CACHE", str(tmp_path))
+    monkeypatch.setattr(models.checkpoints, "SECONDS", 0.0)
+    return tmp_path
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recurrence in plain torch, which is quick."""
+    monkeypatch.setattr("models.grouped.network.run_recurrence", plain_recurrence)
+
+
+def jobs_of(params: LSTMParams, count: int) -> list[FoldJob]:
+    """Trainings of some seeds on the same rows."""
+    sample = small_sample(params)
+    return [small_job(params, 700, seed, sample) for seed in range(count)]
+
+
+def killed_at(step: int, jobs: list[FoldJob]) -> None:
+    """A launch that dies at the comparison after some step."""
+    honest = GroupedDescent._compare
+
+    def dying(descent: GroupedDescent, at: int) -> None:
+        if at == step:
+            raise KeyboardInterrupt
+        honest(descent, at)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GroupedDescent, "_compare", dying)
+        with pytest.raises(KeyboardInterrupt):
+            launch.run_grouped(jobs, True)
+
+
+def same(some: list[list[FoldForecast]], others: list[list[FoldForecast]]) -> bool:
+    """Whether networks are equal to the bit, with all that is said of them."""
+    pairs = [(one.network, other.network) for (one,), (other,) in zip(some, others, strict=True)]
+    figures = all(one.record() == other.record() for one, other in pairs)
+    return figures and all(
+        np.array_equal(one.weights[name], other.weights[name]) for one, other in pairs for name in one.weights
+    )
+
+
+def stepped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many networks took each step from now on."""
+    taken: list[int] = []
+    honest = GroupedDescent._step
+
+    def counted(descent: GroupedDescent) -> None:
+        taken.append(len(descent.groups))
+        honest(descent)
+
+    monkeypatch.setattr(GroupedDescent, "_step", counted)
+    return taken
+
+
+def test_a_killed_launch_goes_on_in_the_interpreter(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernels themselves: a step is kept, the other is taken again, and every bit is that of the whole."""
+    params = SMALL.replaced(steps=2, check=1, chunk=16)
+    jobs = [small_job(params, 260)]
+    jobs = [replace(job, sample=job.sample.rows(0, 270), test_first=260) for job in jobs]
+    whole = launch.run_grouped(jobs, False)
+    assert not list(own_cache.rglob("*.pt")), "without a cache nothing is kept"
+    killed_at(2, jobs)
+    taken = stepped(monkeypatch)
+    assert same(launch.run_grouped(jobs, True), whole)
+    assert taken == [1]
+    assert not list(own_cache.rglob("group-*"))
+
+
+@pytest.mark.usefixtures("plain")
+def test_those_that_had_ended_stay_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed after some networks had run out of patience: what they came to is kept, the others go on without them."""
+    jobs = jobs_of(MANY, 6)
+    sizes = stepped(monkeypatch)
+    whole = launch.run_grouped(jobs, False)
+    at = next(step for step, size in enumerate(sizes) if size < 6)
+    assert 5 < at < len(sizes) - 5, "some end early, and others go on"
+    killed_at(at + 10, jobs)
+    state = GroupCheckpoint([job.network_key for job in jobs]).read()
+    assert state is not None
+    assert (state["step"], len(state["found"])) == (at + 5, 6 - sizes[at])
+    sizes.clear()
+    assert same(launch.run_grouped(jobs, True), whole)
+    assert max(sizes) == len(state["groups"]) < 6
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("lost", [*(set(STATE) - {"lost", "lost_at"}), "random", "found", "step"])
+def test_every_part_of_the_state_counts(lost: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint that forgot one part of the state would come to something else: each is needed."""
+    jobs = jobs_of(MANY, 6)
+    sizes = stepped(monkeypatch)
+    whole = launch.run_grouped(jobs, False)
+    at = next(step for step, size in enumerate(sizes) if size < 6)
+    killed_at(at + 10, jobs)
+    honest = GroupedDescent._restore
+
+    def forgetful(descent: GroupedDescent, state: dict[str, Any]) -> None:
+        fresh = [one.bit_generator.state for one in descent.random]
+        kept = [0 if len(state["groups"]) == len(descent.tasks) else group for group in state["groups"]]
+        before = {name: getattr(descent, name).detach()[kept].clone() for name in STATE}
+        honest(descent, state)
+        if lost == "random":
+            for one, old in zip(descent.random, fresh, strict=True):
+                one.bit_generator.state = old
+        elif lost == "step":
+            descent.number.zero_()
+        elif lost == "found":
+            descent.found = dict.fromkeys(descent.found, next(iter(descent.found.values())))
+        else:
+            setattr(descent, lost, before[lost].requires_grad_(lost == "weights"))
+
+    monkeypatch.setattr(GroupedDescent, "_restore", forgetful)
+    if lost == "found":
+        assert len(GroupCheckpoint([job.network_key for job in jobs]).read()["found"]) > 1
+    assert not same(launch.run_grouped(jobs, True), whole)
+
+
+@pytest.mark.usefixtures("plain")
+def test_the_networks_of_a_launch_start_together_again(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five networks in launches of two and three, killed in the second: the first is kept, the second as it was."""
+    jobs = jobs_of(SMALL, 5)
+    whole = launch.run_grouped(jobs, False)
+    monkeypatch.setattr(launch, "capacity", lambda *_: 3)
+    sizes = stepped(monkeypatch)
+    stream = launch.stream_grouped(jobs, True)
+    first = [next(stream) for _ in range(2)]
+    assert [number for number, _ in first] == [0, 1]
+    stream.close()
+    honest, calls = GroupedDescent._compare, list[int]()
+
+    def dying(descent: GroupedDescent, at: int) -> None:
+        calls.append(at)
+        if len(descent.tasks) == 3 and at == 4:
+            raise KeyboardInterrupt
+        honest(descent, at)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GroupedDescent, "_compare", dying)
+        with pytest.raises(KeyboardInterrupt):
+            launch.run_grouped(jobs, True)
+    (members,) = begun_groups([job.network_key for job in jobs])
+    assert members == [job.network_key for job in jobs[2:]]
+    sizes.clear()
+    # Another job, and other room, would cut them another way.
+    monkeypatch.setattr(launch, "capacity", lambda *_: 2)
+    more = jobs_of(SMALL, 6)
+    assert same(launch.run_grouped(more, True)[:5], whole)
+    assert sizes[:4] == [3] * 4, "those three first, from step 2 on"
+    assert len(sizes) == 4 + 2 * 6
+    assert not list(own_cache.rglob("group-*"))
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("damage", ["state", "members", "neither"])
+def test_a_damaged_checkpoint_is_as_good_as_none(damage: str, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of the two that is cut short starts the training anew; whole ones of other trainings are left alone."""
+    jobs = jobs_of(SMALL, 2)
+    whole = launch.run_grouped(jobs, False)
+    killed_at(4, jobs)
+    for path in own_cache.rglob("group-*"):
+        if path.suffix == {"state": ".pt", "members": ".json"}.get(damage):
+            path.write_bytes(path.read_bytes()[:20])
+    sizes = stepped(monkeypatch)
+    assert begun_groups([jobs[0].network_key]) == []
+    assert same(launch.run_grouped(jobs, True), whole)
+    assert len(sizes) == (6 if damage == "state" else 4)
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_walk_forward_on_a_gpu_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed in its launch, a walk-forward comes to the forecasts of one that was never stopped."""
+    market, model = planted_market(), TINY.replaced(device="cuda", start="zero", check=5)
+    words: dict[str, Any] = {"walk": SHORT, "workers": 1}
+    whole = walk_forward(market, model, FEW, **words, cache=False)
+    honest = GroupedDescent._compare
+
+    def dying(descent: GroupedDescent, at: int) -> None:
+        if at == 10:
+            raise KeyboardInterrupt
+        honest(descent, at)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GroupedDescent, "_compare", dying)
+        with pytest.raises(KeyboardInterrupt):
+            walk_forward(market, model, FEW, **words)
+    sizes = stepped(monkeypatch)
+    assert walk_forward(market, model, FEW, **words).fingerprint == whole.fingerprint
+    assert len(sizes) == 5
