@@ -143,6 +143,11 @@ def read_axis(text: str) -> tuple[str, list[Any]]:
         fix = "such as --grid risk.leverage=1,2,3 or --grid risk.stop_loss=0.5%:5%:10"
         raise ParameterError("--grid", "should read table.key=values", value=text, fix=fix)
     match = _RANGE.fullmatch(written.strip())
+    if match is None and ":" in written:
+        fix = (
+            "first, last and how many, such as risk.stop_loss=0.5%:5%:10, or risk.leverage=1:20:5:log by equal factors"
+        )
+        raise ParameterError("--grid", "is no range", value=text, fix=fix)
     if match is None:
         return name.strip(), [read_value(part.strip()) for part in written.split(",")]
     first, unit, last, other, count, log = match.groups()

@@ -43,6 +43,18 @@ def effects(grid: Grid, values: FloatArray) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["axis", "value", "median", "worst", "best"])
 
 
+def idle_axes(grid: Grid, values: FloatArray) -> list[str]:
+    """The axes that change nothing: settings that differ in one of them alone have equal values, everywhere."""
+    cells = values.reshape(grid.shape)
+    firsts = ((name, np.take(cells, [0], axis)) for axis, name in enumerate(grid.axes))
+    wide = [name for name, size in zip(grid.axes, grid.shape, strict=True) if size > 1]
+    return [name for name, first in firsts if name in wide and _equal(cells, first)]
+
+
+def _equal(cells: FloatArray, first: FloatArray) -> bool:
+    return bool(((cells == first) | (np.isnan(cells) & np.isnan(first))).all())
+
+
 def best_numbers(values: FloatArray, count: int) -> np.ndarray:
     """The numbers of the highest values, the highest first, equal ones by number; those that are NaN never."""
     known = np.flatnonzero(~np.isnan(values))

@@ -15,7 +15,7 @@ import pandas as pd
 
 from backtests.grids import Grid
 from backtests.ground import Ground, compile_kernel, grid_ground, play_numbers, play_range
-from backtests.landscape import best_numbers, effects, grid_plateau
+from backtests.landscape import best_numbers, effects, grid_plateau, idle_axes
 from backtests.piece_store import PieceStore
 from backtests.records import Records
 from backtests.replay import check_replay
@@ -75,14 +75,26 @@ class Sweep:
         return len(self.table) == len(self.grid)
 
     def best(self, metric: str = "sharpe", count: int = 10) -> pd.DataFrame:
-        """The settings with the highest values of a metric, or of "plateau"; raises ParameterError for another word."""
+        """The settings with the highest values of a metric, or of "plateau"; raises ParameterError for another word.
+
+        Of settings that differ in nothing but `idle` parameters the first one stands for all.
+        """
         known = [str(name) for name in self.table if name not in self.grid.axes]
         if metric not in known:
             raise ParameterError("metric", "is not known", value=metric, fix=suggestion(metric, known))
         if not self.whole and metric not in ("sharpe", "plateau"):
             fix = "sharpe or plateau; all settings stand in the folder's settings.parquet"
             raise ParameterError("metric", "is kept for the best settings only", value=metric, fix=fix)
-        return self.table.sort_values(metric, ascending=False, kind="stable", na_position="last").head(count)
+        ranked = self.table.sort_values(metric, ascending=False, kind="stable", na_position="last")
+        moving = [name for name in self.grid.axes if name not in self.idle]
+        if self.idle:
+            ranked = ranked[~ranked[moving].astype(str).duplicated()] if moving else ranked.head(1)
+        return ranked.head(count)
+
+    @cached_property
+    def idle(self) -> list[str]:
+        """The parameters that change nothing here: settings that differ in one alone have the same Sharpe ratio."""
+        return idle_axes(self.grid, self.sharpe)
 
     @cached_property
     def effects(self) -> pd.DataFrame:

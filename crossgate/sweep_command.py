@@ -56,6 +56,10 @@ def _print_sweep(found: Sweep, best: Any, by: str, overfitting: float) -> None:
     typer.echo(best[shown].to_string(index=False, float_format=lambda value: f"{value:.4g}"))
     typer.echo("\nwhat each value does alone (Sharpe ratio over all else):")
     typer.echo(found.effects.to_string(index=False, float_format=lambda value: f"{value:.3g}"))
+    for name in found.idle:
+        typer.echo(
+            f"\n{name} changed nothing: settings that differ in it alone came to the same; one of them is listed"
+        )
     typer.echo(f"\ntrials on this data in the ledger: {found.trials:,}")
     if math.isfinite(overfitting):
         typer.echo(f"probability of backtest overfitting: {overfitting:.0%} (one half: choosing helps nothing)")

@@ -74,6 +74,7 @@ def sweep_record(found: Sweep, overfitting: float) -> dict[str, Any]:
         "effects": [
             {str(name): plain(value) for name, value in row.items()} for row in found.effects.to_dict("records")
         ],
+        "idle": found.idle,
         "replayed": sorted(found.replayed),
         "markets": {one.symbol: one.fingerprint for one in found.ground.stage.played},
         "forecasts": found.ground.forecasts.fingerprint,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from foundation.trials import TrialLedger
 from reports.curves import equity_curve
 from reports.evidence import backtest_overfitting
 from reports.metrics import compute_metrics
+from reports.sections.search import told_idle
 from strategies.parameters import CrossoverParams, RiskParams
 
 STRATEGY = CrossoverParams(fast=2, slow=6, threshold="0.5bps")
@@ -153,6 +155,32 @@ def test_axes_are_read_from_text() -> None:
     for wrong in ("risk.leverage", "risk.leverage=", "risk.stop_loss=1%:2atr:3", "risk.stop_loss=1%:2%:1"):
         with pytest.raises(ParameterError):
             read_axis(wrong)
+
+
+@pytest.mark.parametrize("range_", ["1%:5%", "1%:5%:x", "1%:5%:3:sqrt", "1%,2%:5%:3"])
+def test_a_range_that_lacks_something_says_what_a_range_is(range_: str) -> None:
+    """And does not speak of a distance that has no unit."""
+    with pytest.raises(
+        ParameterError, match=r"is no range; first, last and how many, such as risk.stop_loss=0.5%:5%:10"
+    ):
+        read_axis(f"risk.stop_loss={range_}")
+
+
+def test_a_parameter_that_changes_nothing_is_named_and_listed_once(scene: tuple[Any, Any], tmp_path: Path) -> None:
+    """Leverage, where the risk of a trade makes its size: every setting is listed with its first value."""
+    over = {"risk.leverage": [4, 5, 6], "risk.stop_loss": ["1%", "2%"], "risk.take_profit": ["2%"]}
+    sizes = RiskParams(sizing="risk", risk_per_trade=0.001)
+    found = sweep(*scene, STRATEGY, sizes, over=over, ledger=TrialLedger(tmp_path))
+    assert found.idle == ["risk.leverage"]
+    assert found.best(count=10)["risk.leverage"].tolist() == [4, 4]
+    assert sorted(found.best(count=10)["risk.stop_loss"]) == ["1%", "2%"]
+    assert len(found.table) == 6
+    (said,) = told_idle(found)
+    assert said.startswith("Leverage changed nothing")
+    moved = replace(found, sharpe=found.sharpe + np.arange(6.0))
+    assert moved.idle == []
+    assert told_idle(moved) == []
+    assert len(moved.best(count=10)) == 6
 
 
 def test_signals_vary_slowest() -> None:

@@ -55,7 +55,7 @@ def values(found: Sweep) -> Section:
     ]
     spread = effects.groupby("axis", sort=False)["median"].agg(lambda one: float(one.max() - one.min()))
     said = "; ".join(f"{label(str(name))} moves the median by {formats.ratio(size)}" for name, size in spread.items())
-    parts: list[Part] = []
+    parts: list[Part] = [Paragraph(text) for text in told_idle(found)]
     if effects["median"].notna().any():
         chart = Chart(
             "effects", lambda sheet: draw_effects(effects, sheet), f"One panel a parameter: {said}.",
@@ -67,6 +67,19 @@ def values(found: Sweep) -> Section:
         Fold("The same as a table", [Grid(Table("Sharpe ratio by value", ["", "median", "worst", "best"], rows))])
     )
     return Section("values", "Each value", "What each value does on its own", parts)
+
+
+def told_idle(found: Sweep) -> list[str]:
+    """A sentence on parameters that change nothing; none where all do."""
+    names = [label(name) for name in found.idle]
+    if not names:
+        return []
+    said = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+    return [
+        f"{said[0].upper()}{said[1:]} changed nothing: settings that differ in no other value came to the same Sharpe "
+        "ratio. Of such settings the first is listed. Another parameter may decide in its place, as the way of "
+        "sizing does for leverage."
+    ]
 
 
 def lines(found: Sweep) -> Section | None:
