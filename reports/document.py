@@ -90,7 +90,7 @@ def tiles_of(metrics: Metrics, settlement: str, intervals: Intervals | None) -> 
     """The headline figures of a run, with the ranges that are known."""
     tiles, units = [], {"final_equity": settlement}
     if metrics["open_trades"]:
-        units["trades"] = f"{metrics['open_trades']} still open"
+        units["trades"] = f"({metrics['open_trades']} still open)"
     for name in HEADLINES:
         entry, ends, value = CATALOGUE[name], getattr(intervals, name, None), figure(metrics, name)
         span = "" if ends is None else f"95 % range {entry.write(ends[0])} to {entry.write(ends[1])}"

@@ -185,10 +185,10 @@ def _attribution_parts(found: Examination, _: Findings) -> list[Part]:
         ),
         Paragraph(
             "Adds: the growth with this part put on top of those above it, less the growth without it; another order "
-            "would share it out otherwise. It begins with the forecast's side alone, the whole equity at leverage 1, "
-            "without exits, costs and funding. Alone: the growth of the run less that of the run without this one "
-            "part; these do not add up. Fees and slippage also move through the sizes of later trades. What costs were "
-            f"in money stands under Costs. An account that is lost counts as {LEAST:.1%} of its cash.",
+            f"would share it out otherwise. It begins with the {kept.parts[0].name} alone, with the whole equity at "
+            "leverage 1, without exits, costs and funding. Alone: the growth of the run less that of the run without "
+            "this one part; these do not add up. Fees and slippage also move through the sizes of later trades. What "
+            f"costs were in money stands under Costs. An account that is lost counts as {LEAST:.1%} of its cash.",
             "aside",
         ),
     ]
