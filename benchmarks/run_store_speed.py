@@ -24,8 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from reports.catalogue import CATALOGUE
-from reports.fingerprints import write_fingerprints
-from reports.index import WATCHED
+from reports.fingerprints import TABLES, write_fingerprints
 
 RUNS, SECONDS = 10_000, 1.0
 WRITERS, EACH = 4, 50
@@ -60,7 +59,7 @@ def make_run(root: Path, name: str, seed: int) -> None:
         ("verdict.json", {"facts": {}, "verdict": verdict, "examination": None}),
     ):
         (scratch / file).write_text(json.dumps(content), "utf-8")
-    for file in WATCHED:
+    for file in TABLES:
         (scratch / file).write_text(file)
     write_fingerprints(scratch, [path.name for path in scratch.iterdir()])
     scratch.rename(root / name)

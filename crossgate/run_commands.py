@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -61,6 +62,8 @@ def runs(
     from reports.index import list_runs
 
     known = list_runs(root)
+    # They stay to the end: the collector need not look at ten thousand of them again and again.
+    gc.freeze()
     found = choose_runs(known, where or (), tag or (), sort)
     names = columns_of(found, columns)
     typer.echo("\n".join(runs_json(found) if as_json else runs_table(found, names, len(known))))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
-from typing import Any
 
 import typer
 
@@ -69,12 +67,10 @@ def runs_json(runs: Sequence[Entry]) -> Iterator[str]:
     """The lines of one JSON object with all runs, a line each; times in UTC."""
     yield '{"runs": ['
     last = len(runs) - 1
-    plain = [one.name for one in fields(Entry) if one.name not in ("values", "labels")]
     for number, run in enumerate(runs):
-        record: dict[str, Any] = {name: getattr(run, name) for name in plain}
-        record |= {
-            name: None if record[name] is None else moment(record[name]) for name in ("first", "last", "written")
-        }
+        record = {name: value for name, value in vars(run).items() if name != "values"}
+        for name in ("first", "last", "written"):
+            record[name] = None if record[name] is None else moment(record[name])
         record |= {"metrics": run.metrics, "labels": run.labels._asdict()}
         line = json.dumps(record, allow_nan=False)
         yield line if number == last else f"{line},"

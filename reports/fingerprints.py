@@ -12,12 +12,8 @@ from typing import Any
 from foundation.files import atomic_file
 
 FILE = "fingerprints.json"
-# Tables and records that the figures of a run rest on, besides those that a list of runs looks at anyway.
-TABLES = tuple(
-    f"{name}.parquet"
-    for name in ("decisions", "fills", "equity", "positions", "funding", "orders", "trades", "forecasts")
-)
-RECORDS = ("config.toml", "trials.json")
+# The tables that the figures of a run come from.
+TABLES = tuple(f"{name}.parquet" for name in ("equity", "fills", "trades", "positions"))
 
 
 def write_fingerprints(folder: Path, names: Iterable[str]) -> None:

@@ -14,8 +14,7 @@ from typing import Any
 from foundation.errors import DataError
 from foundation.files import atomic_file
 from reports.catalogue import CATALOGUE
-from reports.fingerprints import FILE as FINGERPRINTS
-from reports.fingerprints import RECORDS, TABLES, touched_files
+from reports.fingerprints import TABLES, touched_files
 from reports.labels import FILE as LABELS
 from reports.labels import Labels, read_labels
 from reports.stored_verdict import VERDICT, stored_record
@@ -28,8 +27,6 @@ LINE = (
     "marks", "name", "symbols", "synthetic", "settlement", "bar", "first", "last", "altered", "values", "tags", "note",
 )  # fmt: skip
 MARKS = ("metrics.json", "run.json", LABELS, VERDICT)
-# What a run's figures were made from: a list does not read it, but sees that it was written to.
-WATCHED = (*TABLES, *RECORDS, FINGERPRINTS)
 Marks = list[list[int]]
 _DAYS = list(CATALOGUE).index("days")
 
@@ -70,7 +67,9 @@ class Entry:
 def list_runs(root: Path) -> list[Entry]:
     """Every run below a folder, one or two levels deep, in the order of their folders' names.
 
-    Only runs that are new or changed are read; what the index file knows of the others counts. The index is
+    Only runs that are new or changed are read; what the index file knows of the others counts. A change is seen of
+    their records and of the tables that their figures come from; other files are held to their fingerprints when a run
+    is read, and by whatever looks at one run. The index is
     rebuilt from the folders whenever it is missing, damaged or old, so losing it loses nothing. A folder
     that is being written is not there yet, one that is damaged is left out. Raises DataError where there is no folder.
     """
@@ -137,7 +136,7 @@ def _marks(folder: str) -> Marks:
                 return []
             marks.append([])
     size, latest = 0, 0
-    for name in WATCHED:
+    for name in TABLES:
         try:
             found = os.stat(f"{folder}/{name}")  # noqa: PTH116
         except OSError:
