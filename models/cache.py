@@ -27,7 +27,7 @@ from models.schedule import Rows, split_rows
 
 # The modules that a training runs through, and those that make forecasts of a network: a test watches both at work.
 TRAINS = (
-    "training", "descent", "losses", "network", "starts", "scaling", "variance", "leverage", "outputs",
+    "training", "descent", "dropout", "losses", "network", "starts", "scaling", "variance", "leverage", "outputs",
     "fitted", "recurrence",
 )  # fmt: skip
 GROUPED = ("descent", "kernels", "launch", "network", "recurrence", "rows")

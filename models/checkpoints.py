@@ -36,20 +36,19 @@ class Checkpoint:
         return time.monotonic() - self._written >= SECONDS
 
     def write(self, state: dict[str, Any]) -> None:
-        """Keeps a state of tensors and plain values, with torch's random state."""
+        """Keeps a state of tensors and plain values."""
         try:
             with atomic_file(self.path) as scratch:
-                torch.save({**state, "torch random": torch.get_rng_state()}, scratch)
+                torch.save(state, scratch)
         except OSError as error:
             fix = "set CROSSGATE_CACHE to a folder that can be written, or pass cache=False"
             raise DataError(self.path, f"cannot be written ({error.strerror})", fix=fix) from None
         self._written = time.monotonic()
 
     def read(self) -> dict[str, Any] | None:
-        """The state that was kept, torch's random state set back to it; None where there is none that is whole."""
+        """The state that was kept; None where there is none that is whole."""
         try:
             state: dict[str, Any] = torch.load(self.path, weights_only=True)
-            torch.set_rng_state(state.pop("torch random"))
         # torch answers a damaged file with almost any kind of error.
         except Exception:  # noqa: BLE001
             return None

@@ -96,6 +96,7 @@ class Descent:
 
     def _step(self) -> None:
         self.optimiser.zero_grad()
+        self.network.at_step(self.task.seed, self.step)
         loss = network_loss(self.network.train(), self._random_chunks(), self.params)
         if not math.isfinite(loss.item()):
             raise no_number(loss.item(), self.step, self.params)

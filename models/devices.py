@@ -32,8 +32,6 @@ def training_device(params: LSTMParams) -> str:
 
 def why_not_grouped(params: LSTMParams) -> str:
     """Why networks of these settings cannot train as one program; empty where they can."""
-    if params.dropout > 0.0:
-        return f"a dropout of {params.dropout:g} is not trained in groups"
     if params.hidden > MOST_HIDDEN:
         return f"a state of {params.hidden}, above {MOST_HIDDEN}, is not trained in groups"
     return ""

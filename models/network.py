@@ -8,6 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from models.dropout import INPUTS, STATES, dropout_mask, step_keys
 from models.parameters import LSTMParams
 
 # Inputs are bent towards this many spreads: one never seen in training must not run away with the forecast.
@@ -34,7 +35,7 @@ class ForecastNetwork(nn.Module):
         self.values = params.raw_values
         self.lstm = nn.LSTM(columns, params.hidden, params.layers, batch_first=True)
         self.head = nn.Linear(params.hidden, self.values + (columns if params.has_coefficients else 0))
-        self.dropout = nn.Dropout(params.dropout)
+        self.rate, self.drawn = params.dropout, torch.zeros(2, 1, dtype=torch.int64)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         # log(degrees of freedom - 2) of a Student t, which starts at 8; other outputs leave it alone.
@@ -51,8 +52,20 @@ class ForecastNetwork(nn.Module):
 
     def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         inputs = bend(inputs)
-        hidden, state = self.lstm(self.dropout(inputs), state)
-        return self.read(self.dropout(hidden), inputs), cast(State, state)
+        hidden, state = self.lstm(self._dropped(inputs, INPUTS), state)
+        return self.read(self._dropped(hidden, STATES), inputs), cast(State, state)
+
+    def at_step(self, seed: int, step: int) -> None:
+        """Draws the dropout of a training step, counted from 1; until the next one the masks stay."""
+        if self.rate > 0.0:
+            self.drawn = step_keys(torch.tensor([seed]), torch.tensor(step))
+
+    def _dropped(self, values: Tensor, place: int) -> Tensor:
+        """Values (batch, bars, width) under the mask of their place, in training alone."""
+        if not self.training or self.rate == 0.0:
+            return values
+        batch, bars, width = values.shape
+        return values * dropout_mask(self.drawn[place], bars, batch, width, self.rate)[0].transpose(0, 1)
 
     def read(self, hidden: Tensor, inputs: Tensor) -> Tensor:
         """The raw values that states h (..., hidden) and bent inputs x (..., columns) make."""

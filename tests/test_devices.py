@@ -82,7 +82,7 @@ def test_auto_takes_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) ->
     assert training_device(ON_GPU) == "cuda"
 
 
-@pytest.mark.parametrize("change", [{"dropout": 0.1}, {"hidden": 65}], ids=str)
+@pytest.mark.parametrize("change", [{"hidden": 65}, {"hidden": 80, "dropout": 0.1}], ids=str)
 def test_what_cannot_be_grouped_trains_on_the_cpu(change: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     """The forecasts are the CPU's to the bit, and the line says why."""
     model = ON_GPU.replaced(steps=2, **change)
@@ -107,36 +107,34 @@ def test_what_cannot_be_grouped_trains_on_the_cpu(change: dict[str, Any], capsys
 )  # fmt: skip
 def test_chains_and_pools_say_so_too(words: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     """Models that wait for each other: one line says that they train on the CPU, and why, and so do the notes."""
-    model, walk = ON_GPU.replaced(steps=2, dropout=0.1), SHORT.replaced(drift_window="5d", seeds=1, **words)
+    model, walk = ON_GPU.replaced(steps=2, hidden=65), SHORT.replaced(drift_window="5d", seeds=1, **words)
     made = walk_forward(MARKET, model, FEW, walk=walk, workers=1)
-    assert "on the CPU, as a dropout of 0.1 is not trained in groups; rounds" in capsys.readouterr().err
-    assert any("one by one, not in groups on a GPU: a dropout of 0.1" in note for note in made.notes)
+    assert "on the CPU, as a state of 65, above 64, is not trained in groups; rounds" in capsys.readouterr().err
+    assert any("one by one, not in groups on a GPU: a state of 65, above 64" in note for note in made.notes)
 
 
 def test_a_search_says_what_trains_where(capsys: pytest.CaptureFixture[str]) -> None:
-    """Of the sizes and dropouts that a search may draw, those that cannot be grouped are named in its line."""
+    """Of the sizes that a search may draw, those that cannot be grouped are named in its line."""
     walk = WalkForwardParams(train="25d", test="10d", embargo="1h")
     search = SearchParams(space={"hidden": [4, 80], "dropout": "0:0.2"}, features=False, folds=2)
     model = ON_GPU.replaced(steps=2)
     for device, said in (("cuda", True), ("cpu", False)):
         found = tune_model(MARKET, model.replaced(device=device), FEW, walk=walk, search=search, trials=1, workers=1)
         line = capsys.readouterr().err
-        assert (
-            "some on the CPU, as a state of 80, above 64, is not trained in groups and a dropout of 0.2" in line
-        ) == said
+        assert ("some on the CPU, as a state of 80, above 64, is not trained in groups" in line) == said
         assert len(found.table) == 2
 
 
 def test_auto_says_why_a_gpu_that_is_there_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is none, or the CPU was asked for, there is nothing to say."""
-    model = TINY.replaced(device="auto", dropout=0.1)
+    model = TINY.replaced(device="auto", hidden=65)
     assert why_on_cpu(model) == ""
     monkeypatch.delenv("TRITON_INTERPRET")
     assert why_on_cpu(model) == ""
     for name, there in (("_torch_cuda", "13.0"), ("_count_gpus", 1)):
         monkeypatch.setattr(devices, name, lambda value=there: value)
-    assert why_on_cpu(model) == "a dropout of 0.1 is not trained in groups"
-    assert why_on_cpu(model.replaced(dropout=0.0)) == ""
+    assert why_on_cpu(model) == "a state of 65, above 64, is not trained in groups"
+    assert why_on_cpu(model.replaced(hidden=64, dropout=0.1)) == ""
     assert why_on_cpu(model.replaced(device="cpu")) == ""
 
 

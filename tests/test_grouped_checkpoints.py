@@ -19,7 +19,9 @@ from models.grouped.descent import STATE, GroupedDescent
 from models.parameters import LSTMParams
 from models.walkforward import walk_forward
 
-MANY = TINY.replaced(steps=60, check=5, patience=10, start="zero", output="student", device="cuda", learning_rate=0.3)
+MANY = TINY.replaced(
+    steps=60, dropout=0.1, check=5, patience=10, start="zero", output="student", device="cuda", learning_rate=0.3
+)
 SMALL = TINY.replaced(steps=6, check=2, start="zero", batch=2, chunk=4, burn_in=1, device="cuda")
 
 
@@ -132,6 +134,8 @@ def test_every_part_of_the_state_counts(lost: str, monkeypatch: pytest.MonkeyPat
                 one.bit_generator.state = old
         elif lost == "step":
             descent.number.zero_()
+        elif lost == "seeds":
+            descent.seeds = descent.seeds + 1
         elif lost == "found":
             descent.found = dict.fromkeys(descent.found, next(iter(descent.found.values())))
         else:

@@ -19,6 +19,7 @@ import models.grouped.launch as launch
 from foundation.errors import CrossgateError, ParameterError
 from models.cache import FoldJob
 from models.descent import Descent, draw_starts
+from models.dropout import step_keys
 from models.fitted import TrainedNetwork
 from models.fold_forecasts import run_job
 from models.grouped.descent import GroupedDescent
@@ -29,8 +30,9 @@ from models.training import one_thread, prepare_rows, train_network
 
 SHAPES = (
     {"start": "zero"},
+    {"start": "zero", "dropout": 0.3},
     {"output": "student", "variance_base": "har", "har_bars": (1, 5)},
-    {"output": "gaussian", "head": "linear", "layers": 2, "start": "zero"},
+    {"output": "gaussian", "head": "linear", "layers": 2, "start": "zero", "dropout": 0.1},
     {"output": "quantiles", "start": "zero"},
     {"output": "volatility", "variance_base": "leverage", "har_bars": (2, 5)},
     {"output": "barrier", "start": "zero"},
@@ -299,6 +301,9 @@ FAULTS = (
     "decay left out",
     "average of the start",
     "burn-in",
+    "masks of the step before",
+    "masks of the first network",
+    "no masks",
 )
 
 
@@ -306,7 +311,7 @@ FAULTS = (
 @pytest.mark.parametrize("fault", FAULTS)
 def test_planted_faults_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step that differs from the CPU's in one thing leads elsewhere."""
-    params = TINY.replaced(start="zero", steps=12, weight_decay=1.0)
+    params = TINY.replaced(start="zero", steps=12, weight_decay=1.0, dropout=0.2 if "masks" in fault else 0.0)
     honest, move, table = draw_starts, GroupedDescent._move, grouped.step_numbers(params)
     if fault == "norm of all groups":
 
@@ -322,6 +327,12 @@ def test_planted_faults_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(grouped, "step_numbers", lambda _: [[*rest, 0.05] for *rest, _ in table])
     if fault == "other chunks":
         monkeypatch.setattr(grouped, "draw_starts", lambda *words: honest(*words)[::-1])
+    if fault == "masks of the step before":
+        monkeypatch.setattr(grouped, "step_keys", lambda seeds, step: step_keys(seeds, step - 1))
+    if fault == "masks of the first network":
+        monkeypatch.setattr(grouped, "step_keys", lambda seeds, step: step_keys(seeds[:1].expand_as(seeds), step))
+    if fault == "no masks":
+        monkeypatch.setattr("models.grouped.network._dropped", lambda values, *_: values)
     if fault == "burn-in":
         monkeypatch.setattr("models.grouped.rows.GroupedRows.chunks", _without_burn_in)
     sample = small_sample(params)

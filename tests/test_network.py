@@ -114,4 +114,8 @@ def test_dropout_is_off_when_forecasting() -> None:
     network = made(dropout=0.5)
     assert torch.equal(network(INPUTS)[0], network(INPUTS)[0])
     network.train()
-    assert not torch.equal(network(INPUTS)[0], network(INPUTS)[0])
+    said = []
+    for step in (1, 2):
+        network.at_step(0, step)
+        said.append(network(INPUTS)[0])
+    assert not torch.equal(*said)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from models.checkpoints import Checkpoint
 from models.descent import Best, Task, averaging_share, draw_starts, make_schedule, no_number
+from models.dropout import step_keys
 from models.grouped.network import grouped_losses, layout_of
 from models.grouped.rows import GroupedRows
 from models.parameters import LSTMParams
@@ -46,6 +47,7 @@ class GroupedDescent:
         self.number, self.place = (torch.zeros(1, dtype=torch.int64, device=device) for _ in range(2))
         self.drawn = torch.zeros(AHEAD, len(tasks), self.params.batch, dtype=torch.int64, device=device)
         self.groups, self.step, self.found = list(range(len(tasks))), 0, dict[int, Best]()
+        self.seeds = torch.tensor([task.seed for task in tasks], dtype=torch.int64, device=device)
         self._set_weights()
         self.best = self.weights.detach().clone()
         self.best_loss, self.best_steps = self._figures(math.inf), self._figures(0.0)
@@ -165,7 +167,8 @@ class GroupedDescent:
         chunks = self.rows.chunks(starts)
         with torch.enable_grad(), products_in(self.precision):
             weights = self.layout.unpack(self.weights)
-            losses = grouped_losses(weights, chunks, self.params, self.levels, self.precision)
+            keys = step_keys(self.seeds, self.number + 1) if self.params.dropout else None
+            losses = grouped_losses(weights, chunks, self.params, self.levels, self.precision, keys)
             (slopes,) = torch.autograd.grad(losses.sum(), self.weights)
         with torch.no_grad():
             new = ~torch.isfinite(losses) & (self.lost_at == 0.0)
@@ -253,7 +256,7 @@ class GroupedDescent:
 
 # What there is one of for each network.
 STATE = (
-    "weights", "average", "first", "second", "best", "best_loss", "best_steps", "zero_loss", "lost", "lost_at",
+    "weights", "average", "first", "second", "best", "best_loss", "best_steps", "zero_loss", "lost", "lost_at", "seeds",
 )  # fmt: skip
 # Of torch's AdamW, as it is without being asked for others.
 SECOND_BETA, EPSILON = 0.999, 1e-8

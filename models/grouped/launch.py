@@ -141,10 +141,11 @@ def capacity(jobs: Sequence[Job], device: torch.device) -> int:
 
 
 def step_bytes(params: LSTMParams, columns: int) -> int:
-    """About what a training step holds of one network: inputs, gates and states of each layer, head and loss."""
+    """About what a training step holds of one network: inputs, gates and states of each layer, masks, head and loss."""
     bars = params.batch * (params.burn_in + params.chunk)
     outs = params.raw_values + (columns if params.has_coefficients else 0)
-    return 4 * bars * (3 * columns + 16 * params.hidden * params.layers + 4 * outs + 16)
+    masks = 7 * (columns + params.hidden) if params.dropout else 0
+    return 4 * bars * (3 * columns + 16 * params.hidden * params.layers + 4 * outs + 16 + masks)
 
 
 def check_bytes(tasks: Sequence[Task]) -> int:

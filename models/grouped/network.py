@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from models.dropout import INPUTS, STATES, dropout_mask
 from models.grouped.recurrence import run_recurrence
 from models.losses import LOSSES, Chunks, Terms
 from models.network import ForecastNetwork, with_slopes
@@ -39,17 +40,26 @@ def layout_of(network: ForecastNetwork) -> Layout:
     return Layout(tuple(trained), tuple(trained.values()))
 
 
-def raw_values(weights: Weights, inputs: Tensor, params: LSTMParams, precision: str) -> Tensor:
+def raw_values(
+    weights: Weights, inputs: Tensor, params: LSTMParams, precision: str, keys: Tensor | None = None
+) -> Tensor:
     """What ForecastNetwork says, for many networks: (groups, bars, batch, values) of bent inputs (..., columns).
 
-    Time comes before the batch, unlike in a ForecastNetwork. There is no dropout.
+    Time comes before the batch, unlike in a ForecastNetwork. `keys`: those of models/dropout.py for a step with
+    dropout, None without any.
     """
-    shown = inputs
+    shown = inputs if keys is None else _dropped(inputs, keys[INPUTS], params)
     for layer in range(params.layers):
         bias = weights[f"lstm.bias_ih_l{layer}"] + weights[f"lstm.bias_hh_l{layer}"]
         made = _linear(shown, weights[f"lstm.weight_ih_l{layer}"], bias)
         shown = run_recurrence(made, weights[f"lstm.weight_hh_l{layer}"], precision)
+    shown = shown if keys is None else _dropped(shown, keys[STATES], params)
     return with_slopes(_linear(shown, weights["head.weight"], weights["head.bias"]), inputs, params.raw_values)
+
+
+def _dropped(values: Tensor, keys: Tensor, params: LSTMParams) -> Tensor:
+    _, bars, batch, width = values.shape
+    return values * dropout_mask(keys, bars, batch, width, params.dropout)
 
 
 def _linear(shown: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
@@ -58,15 +68,17 @@ def _linear(shown: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
     return torch.baddbmm(bias.unsqueeze(1), rows, weights.transpose(1, 2)).view(groups, bars, batch, -1)
 
 
-def grouped_losses(weights: Weights, chunks: Chunks, params: LSTMParams, levels: Tensor, precision: str) -> Tensor:
+def grouped_losses(
+    weights: Weights, chunks: Chunks, params: LSTMParams, levels: Tensor, precision: str, keys: Tensor | None = None
+) -> Tensor:
     """The loss of each network over the bars of its chunks that have a target, shape (groups,).
 
     `inputs` (groups, bars, batch, columns), bent; `target` and `base` (groups, later bars, batch): those of the last
-    bars alone, as the first ones only warm the state. `levels`: those of the settings. A network without any target has
-    the loss NaN.
+    bars alone, as the first ones only warm the state. `levels`: those of the settings; `keys`: of a dropout. A network
+    without any target has the loss NaN.
     """
     groups, later = chunks.target.shape[:2]
-    said = raw_values(weights, chunks.inputs, params, precision)
+    said = raw_values(weights, chunks.inputs, params, precision, keys)
     before = torch.cat([said[:, :1, :, 0], said[:, :-1, :, 0]], dim=1)[:, -later:].flatten(1)
     values = said[:, -later:].flatten(1, 2)
     target, base = chunks.target.flatten(1), chunks.base.flatten(1)
