@@ -7,31 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import tomli_w
-
 from backtests.piece_store import FOLDER, LOCK, MANIFEST
 from backtests.sweeps import SETTINGS_FILE, Sweep
-from foundation.errors import ParameterError
-from foundation.files import atomic_file
 from foundation.trials import TrialLedger
 from reports.evidence import backtest_overfitting
-from reports.settings import without_none
+from reports.search_folder import check_folder, write_files
 
 FILES = ("config.toml", "sweep.json", "sweep.png", "report.html", SETTINGS_FILE, FOLDER, MANIFEST)
 
 
 def check_sweep_folder(folder: str | Path) -> Path:
     """The folder to write a sweep to, which must be new, empty, or a sweep, finished or not."""
-    target = Path(folder).expanduser().resolve()
-    fix = "name a new folder, such as runs/stops"
-    if target.exists() and not target.is_dir():
-        raise ParameterError("out", "is a file, not a folder", value=str(folder), fix=fix)
-    if target.is_dir():
-        names = (path.name for path in target.iterdir())
-        strange = sorted(name for name in names if name not in FILES and not name.startswith(LOCK))
-        if strange:
-            raise ParameterError("out", f"holds {strange[0]}, which is no part of a sweep", value=str(folder), fix=fix)
-    return target
+    return check_folder(folder, "sweep", FILES, LOCK)
 
 
 def write_sweep(
@@ -50,16 +37,12 @@ def write_sweep(
     from reports.sweep_page import render_sweep
 
     target, overfitting = check_sweep_folder(folder), backtest_overfitting(found.blocks)
-    made: dict[str, bytes] = {
-        "sweep.json": write_json(sweep_record(found, overfitting)).encode(),
+    made: dict[str, bytes | str] = {
+        "sweep.json": write_json(sweep_record(found, overfitting)),
         "sweep.png": _picture(found, name),
-        "report.html": render_sweep(found, name, ledger or TrialLedger(), overfitting).encode(),
+        "report.html": render_sweep(found, name, ledger or TrialLedger(), overfitting),
     }
-    if config is not None:
-        made["config.toml"] = tomli_w.dumps(without_none(config)).encode()
-    for file, content in made.items():
-        with atomic_file(target / file) as scratch:
-            scratch.write_bytes(content)
+    write_files(target, made, config)
     return target / "report.html"
 
 

@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import tomli_w
 
 from backtests.forward import Forward
 from backtests.study import JOURNAL
 from backtests.tuning import Tuned
-from foundation.errors import ParameterError
 from foundation.files import atomic_file
 from foundation.trials import TrialLedger
 from reports.report import write_json
-from reports.settings import without_none
+from reports.search_folder import check_folder, write_files
 from reports.sweep_report import plain
 from reports.tune_page import render_forward, render_tuned
 
@@ -25,16 +23,7 @@ FILES = ("config.toml", "tune.json", "trials.parquet", "folds.parquet", "curve.p
 
 def check_tune_folder(folder: str | Path) -> Path:
     """The folder to write a tuning to, which must be new, empty, or a tuning, finished or not."""
-    target = Path(folder).expanduser().resolve()
-    fix = "name a new folder, such as runs/tuned"
-    if target.exists() and not target.is_dir():
-        raise ParameterError("out", "is a file, not a folder", value=str(folder), fix=fix)
-    if target.is_dir():
-        names = (path.name for path in target.iterdir())
-        strange = sorted(name for name in names if name not in FILES and not name.startswith((".", JOURNAL)))
-        if strange:
-            raise ParameterError("out", f"holds {strange[0]}, which is no part of a tuning", value=str(folder), fix=fix)
-    return target
+    return check_folder(folder, "tuning", FILES, (".", JOURNAL))
 
 
 def write_tuned(
@@ -62,15 +51,10 @@ def write_tuned(
             "curve.parquet": pd.DataFrame({"timestamp": stamps, **curves}),
         }
         page, record = render_forward(found, name), forward_record(found)
-    texts = {"report.html": page, "tune.json": write_json(record)}
-    if config is not None:
-        texts["config.toml"] = tomli_w.dumps(without_none(config))
     for file, table in tables.items():
         with atomic_file(target / file) as scratch:
             table.to_parquet(scratch, index=False)
-    for file, text in texts.items():
-        with atomic_file(target / file) as scratch:
-            scratch.write_text(text, "utf-8")
+    write_files(target, {"report.html": page, "tune.json": write_json(record)}, config)
     return target / "report.html"
 
 
