@@ -68,16 +68,20 @@ class Cluster:
 def pair() -> Iterator[Cluster]:
     """A scheduler with two workers, that nobody kills."""
     made = Cluster(2)
-    yield made.ready()
-    made.stop()
+    try:
+        yield made.ready()
+    finally:
+        made.stop()
 
 
 @pytest.fixture
 def doomed(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A scheduler with as many workers as the test asks for, one of which or itself will be killed."""
     made = Cluster(request.param)
-    yield made.ready()
-    made.stop()
+    try:
+        yield made.ready()
+    finally:
+        made.stop()
 
 
 def whereabouts(shared: Any, number: int) -> tuple[int, int, int]:

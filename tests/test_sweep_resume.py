@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +49,26 @@ def start(folder: Path, workers: int) -> subprocess.Popen[str]:
     paths = os.pathsep.join((str(TREE), str(TREE / "tests")))
     environment = {**os.environ, "PYTHONPATH": paths, "SWEEP_STALLS_AT": str(STALLS_AT)}
     words = [sys.executable, str(TREE / "tests" / "sweep_child.py"), str(folder), str(workers)]
-    return subprocess.Popen(
+    child = subprocess.Popen(
         words, cwd=folder.parent, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         start_new_session=True,
     )  # fmt: skip
+    CHILDREN.append(child)
+    return child
+
+
+CHILDREN: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def _ended() -> Iterator[None]:
+    """No sweep outlives its test, whatever comes of it."""
+    yield
+    while CHILDREN:
+        child = CHILDREN.pop()
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.communicate()
 
 
 def wait_for_pieces(folder: Path, count: int, child: subprocess.Popen[str]) -> None:
