@@ -73,7 +73,8 @@ def _ended() -> Iterator[None]:
 
 def wait_for_pieces(folder: Path, count: int, child: subprocess.Popen[str]) -> None:
     """Returns when so many pieces are there."""
-    until = time.monotonic() + 120.0
+    # The child may have to compile the rules first, on a machine that has other things to do.
+    until = time.monotonic() + 600.0
     while len(list((folder / "pieces").glob("[0-9]*.npy"))) < count:
         assert child.poll() is None, child.communicate()
         assert time.monotonic() < until
