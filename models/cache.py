@@ -116,8 +116,8 @@ def network_key(job: Job) -> str:
     """The fingerprint of everything that a network depends on, and of nothing else.
 
     The rows that fit and validate, the settings that a training of this output reads, the seed, the weights to begin
-    at, and the source that trains. The device counts: what the CPU makes is equal to the bit everywhere, what a GPU
-    makes by rounding only.
+    at, and the source that trains. The device counts: what the CPU makes is equal to the bit
+    on one kind of processor, what a GPU or another kind makes is equal but for rounding.
     """
     lead = job.parts[0]
     device = training_device(lead.params)

@@ -93,6 +93,8 @@ class Descent:
             self.network.load_state_dict(self.task.before)
             self.average.load_state_dict(self.task.before)
             self._compare()
+        if not self.best.weights:
+            raise no_validation(self.params)
 
     def _step(self) -> None:
         self.optimiser.zero_grad()
@@ -161,3 +163,9 @@ def no_number(loss: float, step: int, params: LSTMParams) -> ParameterError:
     """The error for a training loss that is not finite."""
     problem, fix = f"makes the training loss {loss} at step {step}", "a lower one, or check the features"
     return ParameterError("model.learning_rate", problem, value=params.learning_rate, fix=fix)
+
+
+def no_validation(params: LSTMParams) -> ParameterError:
+    """The error for networks of which not even the first has a finite loss on the validation rows."""
+    problem, fix = "has no finite loss on the validation rows before any step", "check features and candles there"
+    return ParameterError("model.output", problem, value=params.output, fix=fix)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from foundation.errors import DataError, suggestion
-from markets.candles import FloatArray, duration
+from markets.candles import FloatArray, duration, utc
 from markets.exogenous import Exogenous
 from markets.live_series import LiveSeries, Published
 from models.calibration import Calibration, CalibrationParams, interval_levels
@@ -44,9 +44,10 @@ class NetworkState:
 class LiveForecaster:
     """One symbol's ensemble, asked bar by bar. Three small states: of the inputs, the networks and the calibration.
 
-    Each bar takes the same time, whatever came before. A gap in time, or a bar that is not later than the
-    one before, starts all three afresh. Bars before the end of training, and the first `replay` bars with inputs
-    after a fresh start, only warm them. `models`: ensembles of the same settings, each with the open of its first
+    Each bar takes the same time, whatever came before. A gap in time, or a bar that is earlier than the
+    one before, starts all three afresh; the same bar again is answered as it was. Bars before
+    the end of training, and the first `replay` bars with inputs after a fresh start, only warm them.
+    `models`: ensembles of the same settings, each with the open of its first
     bar, UTC nanoseconds, from which on it takes over. `series`: what is joined to a bar at its close where the bar
     does not bring it (`Bar.known`), as it is published row by row.
     """
@@ -67,10 +68,28 @@ class LiveForecaster:
         self._series = [one for one in series if self._needs & set(one.series.columns)]
         self.networks = NetworkState()
         self.calibration = Calibration(calibration)
+        self._answered: tuple[Bar, Forecast] | None = None
         self._start_afresh()
 
     def step(self, bar: Bar) -> Forecast:
-        """The forecast for the bar after `bar`; NO_FORECAST where it is not out of sample, or a state is cold."""
+        """The forecast for the bar after `bar`; NO_FORECAST where it is not out of sample, or a state is cold.
+
+        Raises DataError for another bar of the time of the last one, and for bars of another length.
+        """
+        if self._answered is not None and self._answered[0].timestamp == bar.timestamp:
+            return self._again(bar, *self._answered)
+        made = self._step(bar)
+        self._answered = bar, made
+        return made
+
+    def _again(self, bar: Bar, last: Bar, made: Forecast) -> Forecast:
+        """The forecast that was made of a bar which a reconnected stream shows once more."""
+        if bar[:7] != last[:7]:
+            fix = "show each bar once, when it is finished"
+            raise DataError(bar.symbol, f"has another bar at {utc(bar.timestamp)}, after that was shown", fix=fix)
+        return made
+
+    def _step(self, bar: Bar) -> Forecast:
         self._check_time(bar)
         while self._waiting and bar.timestamp >= self._waiting[0][0]:
             self.swap(self._waiting.popleft()[1])
@@ -114,7 +133,7 @@ class LiveForecaster:
         if 0 < bar.timestamp - last < length:
             problem = f"has bars of {duration(bar.timestamp - last)}, the model was trained on {duration(length)}"
             raise DataError(bar.symbol, problem, fix="show it candles of that length, or train anew")
-        if bar.timestamp <= last:
+        if bar.timestamp < last:
             self._waiting, self._model = deque(self._models), self._models[0][1]
             for one in self._series:
                 one.rewind()

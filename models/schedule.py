@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from foundation.errors import DataError, ParameterError
 from foundation.units import nanoseconds, parse_quantity
 from markets.candles import IntArray, duration
 from models.parameters import DURATIONS, LSTMParams, WalkForwardParams
 from models.samples import Sample
+
+# Fewer known targets than these, of the fit or of the validation rows, set or choose nothing.
+LEAST_TARGETS = 20
 
 
 class Fold(NamedTuple):
@@ -118,7 +123,7 @@ def bars_in(quantity: object, bar: int, field: str) -> int:
 
 
 def split_rows(sample: Sample, last: int, gap: int, params: LSTMParams) -> Rows:
-    """The fit and validation rows before `last`; raises DataError where they are too few."""
+    """The fit and validation rows before `last`; raises DataError where they, or their known targets, are too few."""
     first = min(sample.first, last)
     check_first = last - round((last - first) * params.validation)
     rows = Rows(first, check_first - max(gap, sample.horizon), check_first, last)
@@ -130,7 +135,21 @@ def split_rows(sample: Sample, last: int, gap: int, params: LSTMParams) -> Rows:
             f" model.burn_in + model.chunk bars, a gap of {gap:,}, and the validation rows",
             fix="more candles, a longer walk_forward.train, or a smaller model.chunk",
         )
+    _check_targets(sample, rows, params.burn_in)
     return rows
+
+
+def _check_targets(sample: Sample, rows: Rows, burn_in: int) -> None:
+    """Raises DataError where too few targets are known; those of bars that cleaning touched are not."""
+    learned = rows.fit_first + burn_in
+    for what, first, end in (("fit", learned, rows.fit_last), ("validation", rows.check_first, rows.check_last)):
+        known = int(np.isfinite(sample.target[first:end]).sum())
+        if known < LEAST_TARGETS:
+            problem = (
+                f"knows the targets of {known:,} of the {end - first:,} {what} rows before bar {rows.check_last:,}"
+            )
+            fix = "cleaning touched the other bars: mend the candles there, or start after them"
+            raise DataError(sample.source, f"{problem}, and a model needs {LEAST_TARGETS}", fix=fix)
 
 
 def rows_needed(gap: int, params: LSTMParams) -> int:

