@@ -115,6 +115,9 @@ class Market:
         bars, mark = _prices(self.candles, rows), self.mark
         if mark is None or mark.bar > self.candles.bar or self.candles.bar % mark.bar:
             return bars, np.ones(len(bars), dtype=np.bool_)
+        same = mark.bar == self.candles.bar and len(mark) == len(self.candles)
+        if same and np.array_equal(mark.timestamp[rows], self.candles.timestamp[rows]):
+            return _prices(mark, rows), np.zeros(len(bars), dtype=np.bool_)
         joined, _, whole = _joined(self.candles, mark, rows)
         bars[whole] = joined[whole]
         return bars, ~whole

@@ -63,10 +63,18 @@ def write_means(values: FloatArray, period: int, out: FloatArray, first: int) ->
     """`window_mean` of the windows that end with rows `first` on: each added up in its own order, all side by side."""
     for j in range(len(out)):
         out[j] = 0.0
-    for begin in range(first - period + 1, first + 1):
-        part = values[begin : begin + len(out)]
-        for j in range(len(part)):
+    begin, count = first - period + 1, len(out)
+    while begin + 3 <= first:
+        one, two = values[begin : begin + count], values[begin + 1 : begin + 1 + count]
+        three, four = values[begin + 2 : begin + 2 + count], values[begin + 3 : begin + 3 + count]
+        for j in range(count):
+            out[j] = out[j] + one[j] + two[j] + three[j] + four[j]
+        begin += 4
+    while begin <= first:
+        part = values[begin : begin + count]
+        for j in range(count):
             out[j] += part[j]
+        begin += 1
     for j in range(len(out)):
         out[j] /= period
 
