@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,12 +18,18 @@ from models.inputs import as_inputs
 from models.stepping import FeatureStepper
 
 EXACT = 1e-9
+# Besides a few rows that are looked at closely, a feature is shown another future at so many rows, so many bars apart:
+# a look ahead at one hour of the day, or of the week by the hour, is met.
+SPREAD_ROWS, APART = 50, 7
+# The features of a user's own that were held to their bars in this process, with the symbol of the market.
+_HELD: set[tuple[Callable[..., FloatArray], str, str]] = set()
 
 
 def check_feature(name: str, market: Market, rows: Sequence[int] | None = None) -> None:
     """Proves a feature on a market: raises LookAheadError or DataError that says what it does wrong, and where.
 
-    At each of `rows` (if left out, three, and those before something joined changes) everything that becomes known
+    At each of `rows` (if left out, three, those before something joined changes, and 50 more without the other checks)
+    everything that becomes known
     after the bar's close is replaced by other values, and taken away; no value up to that bar may change. Over a
     tail of `memory` bars, and shown bar by bar, the feature must come to the same value to 1e-9. A market of twice
     the memory, and 100 bars more, will do.
@@ -38,7 +44,34 @@ def check_feature(name: str, market: Market, rows: Sequence[int] | None = None) 
     for row in rows or _telling_rows(column, market):
         _check_later_bars(column, market, row, whole)
         _check_memory(column, market, row, whole)
+    if rows is None:
+        _check_spread(column, market)
     _check_steps(column, market, whole)
+
+
+def refuse_leaks(markets: Sequence[Market], columns: Sequence[Column]) -> None:
+    """Holds features of a user's own to bars that are known, before anything is trained on them.
+
+    On the first bars of each market, as `check_feature` does, but without its proofs of memory and steps, and once in a
+    process. Raises LookAheadError for a feature whose value changes with later bars.
+    """
+    for column in columns:
+        if column.kind.compute.__module__.startswith("models."):
+            continue
+        for market in markets:
+            held = column.kind.compute, column.name, market.symbol
+            if held not in _HELD:
+                _check_spread(column, market)
+                _HELD.add(held)
+
+
+def _check_spread(column: Column, market: Market) -> None:
+    """Compares the feature with itself under another future at many rows of the first bars that have values."""
+    first = market.rows(0, min(len(market.candles), column.memory + (SPREAD_ROWS + 1) * APART))
+    whole = column.compute(first)
+    for row in range(len(first.candles) - 2, column.warm_up, -APART)[:SPREAD_ROWS]:
+        seen = column.compute(disturbed(first, row))[: row + 1]
+        _compare(column, first, whole[: row + 1], seen, "other later bars")
 
 
 def _telling_rows(column: Column, market: Market) -> list[int]:

@@ -25,6 +25,7 @@ from models.live import LiveForecasters
 from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
 from models.pool_chain import PoolChain
 from models.pooling import plan_pool, pooled_jobs
+from models.proof import refuse_leaks
 from models.samples import Sample, build_sample
 from models.schedule import Fold, left_out_bars, make_folds, rows_needed
 
@@ -87,6 +88,7 @@ def _walk(
     markets: list[Market], model: LSTMParams, features: FeatureParams, walk: WalkForwardParams, seeds: list[int],
     workers: int | None, cache: bool,
 ) -> Walked:  # fmt: skip
+    refuse_leaks(markets, parse_columns(features.columns))
     if walk.pooled:
         return _walk_pool(markets, model, features, walk, seeds, workers, cache)
     plans = {market.symbol: plan_folds(market, model, features, walk) for market in markets}

@@ -10,13 +10,14 @@ from planted_market import SHORT, TINY, planted_market
 from test_feature_registry import full_market
 
 from crossgate.config import build_config, load_config
-from foundation.errors import ParameterError
+from foundation.errors import LookAheadError, ParameterError
 from models import features as registry
 from models import own_features
 from models.own_features import import_features
 from models.parameters import FeatureParams
 from models.proof import check_feature
-from models.walkforward import walk_forward
+from models.trained import train_model
+from models.walkforward import walk_forward, walk_forward_models
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "backtests" / "configs" / "own_features.toml"
 PLAIN = """
@@ -110,6 +111,31 @@ def test_the_example_is_proven() -> None:
     assert build_config(config.record()) == config
     for name in ("range_position:48", "funding_change"):
         check_feature(name, full_market())
+
+
+LEAKS = """
+import numpy as np
+import crossgate as cg
+
+@cg.feature(warm_up=lambda: 1, memory=lambda: 2)
+def peek(inputs):
+    later = np.append(inputs.close[1:], inputs.close[-1]) / inputs.close - 1.0
+    hour = inputs.timestamp // 3_600_000_000_000 % 24
+    return np.where(WHEN, later, inputs.close / inputs.open - 1.0)
+"""
+
+
+@pytest.mark.parametrize("when", ["hour >= 0", "hour == 17"])
+def test_a_feature_that_looks_ahead_trains_nothing(tmp_path: Path, when: str) -> None:
+    """Also where it does so at one hour of the day alone: no network is trained on it, and the proof refuses it."""
+    features = FeatureParams(columns=("peek",), file=write(tmp_path, LEAKS.replace("WHEN", when)))
+    for train in (walk_forward, walk_forward_models):
+        with pytest.raises(LookAheadError, match=r"feature peek: is .* with other later bars"):
+            train(planted_market(), TINY, features, walk=SHORT, workers=1)
+    with pytest.raises(LookAheadError, match="feature peek"):
+        train_model(planted_market(), model=TINY, features=features, seeds=1, workers=1)
+    with pytest.raises(LookAheadError, match="feature peek"):
+        check_feature("peek", planted_market())
 
 
 def test_a_file_whose_features_were_taken_away_is_run_again(tmp_path: Path) -> None:
