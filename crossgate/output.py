@@ -36,13 +36,16 @@ _FILES = {Format.html: "report.html", Format.md: "report.md", Format.pdf: "repor
 def give(folder: Path, kind: Format, out: Path | None = None) -> None:
     """Prints a run's report in a format, or writes it to the file `out`; raises DataError where the run lacks it.
 
-    A PDF that was not asked for when the run was written is made from the tables and records of its folder.
+    A PDF that was written with the run is given while its fingerprint agrees; any other is made anew from the tables
+    and records of the folder.
     """
     if out is not None and out.is_dir():
         raise ParameterError("out", "is a folder", value=str(out), fix=f"name a file, such as {out / f'run.{kind}'}")
-    if kind in (Format.html, Format.pdf):
-        source = _file(folder, kind) if kind is Format.html else _pdf(folder)
+    if kind is Format.html:
+        source = _file(folder, kind)
         typer.echo(source if out is None else shutil.copyfile(source, out))
+    elif kind is Format.pdf:
+        typer.echo(_give_pdf(folder, out))
     elif out is None:
         typer.echo(_text(folder, kind), nl=False)
     else:
@@ -62,18 +65,27 @@ def _text(folder: Path, kind: Format) -> str:
     return pd.read_parquet(folder / "trades.parquet").to_csv(index=False, lineterminator="\n")
 
 
-def _pdf(folder: Path) -> Path:
-    """The PDF of a run, which is made from its folder where it has none yet."""
-    file = folder / _FILES[Format.pdf]
-    if not file.is_file():
-        from foundation.files import atomic_file
-        from reports.folder_document import document_of_folder
-        from reports.pdf import write_pdf
+def _give_pdf(folder: Path, out: Path | None) -> Path:
+    """The path of a run's PDF: at `out`, else in its folder."""
+    from reports.fingerprints import as_written
 
-        content = write_pdf(document_of_folder(folder))
-        with atomic_file(file) as scratch:
-            scratch.write_bytes(content)
-    return file
+    kept = folder / _FILES[Format.pdf]
+    sound = as_written(folder, kept.name)
+    if sound:
+        return kept if out is None else Path(shutil.copyfile(kept, out))
+    from foundation.files import atomic_file
+    from reports.folder_document import document_of_folder
+    from reports.pdf import write_pdf
+
+    content = write_pdf(document_of_folder(folder))
+    if sound is False:
+        typer.secho(f"{kept}: altered after it was written; this one is made anew from the tables", fg="red", err=True)
+    if out is not None:
+        out.write_bytes(content)
+        return out
+    with atomic_file(kept) as scratch:
+        scratch.write_bytes(content)
+    return kept
 
 
 def _file(folder: Path, kind: Format) -> Path:

@@ -6,12 +6,15 @@ import gc
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from crossgate.options import AsJson, Data, RunPath
 from crossgate.output import AsFormat, Format, give
+
+if TYPE_CHECKING:
+    from reports.parting import Parting
 
 Root = Annotated[Path, typer.Argument(metavar="[FOLDER]", help="The folder of the runs.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="Only runs with this tag; repeatable.")]
@@ -20,7 +23,7 @@ Where = Annotated[
     typer.Option(
         "--where",
         metavar="CONDITION",
-        help='Such as "sharpe>1", "bar=1h" or "written>=2026-11-01"; repeatable.',
+        help='Such as "sharpe>1", "bar=1h", "market=BTC" or "written>=2026-11-01"; repeatable.',
     ),
 ]
 Sort = Annotated[
@@ -36,8 +39,8 @@ Columns = Annotated[
     typer.Option(
         "--columns",
         metavar="COLUMN,...",
-        help="Of name, bar, written, first and last (bar), rung (of the verdict when the run was written), and all "
-        "names in metrics.json.",
+        help="Of folder, markets, name, bar, written, first and last (bar), rung (of the verdict when the run was "
+        "written), and all names in metrics.json.",
     ),
 ]
 
@@ -112,10 +115,9 @@ def diff(
     second: Annotated[Path, typer.Argument(metavar="SECOND", help="The folder of another.")],
     as_json: AsJson = False,
 ) -> None:
-    """Find the first bar at which two runs part, and why."""
-    from markets.candles import utc
+    """Find the first bar at which two runs part, and why; exit code 1 where they do."""
     from reports.comparison import compare
-    from reports.fingerprints import alteration, altered_files
+    from reports.fingerprints import altered_files
     from reports.parting import first_parting, read_tables
 
     changed = compare(first, second).differences
@@ -125,7 +127,18 @@ def diff(
     if as_json:
         told = None if parting is None else asdict(parting)
         print_json({"parting": told, "settings": settings, "altered": altered})
-        return
+    else:
+        _print_difference(parting, settings, altered)
+    if parting is not None:
+        raise typer.Exit(1)
+
+
+def _print_difference(
+    parting: Parting | None, settings: dict[str, list[str]], altered: dict[str, tuple[str, ...]]
+) -> None:
+    from markets.candles import utc
+    from reports.fingerprints import alteration
+
     for name, names in altered.items():
         if names:
             typer.secho(f"{name}: {alteration(names)}", fg="red")
@@ -140,7 +153,7 @@ def diff(
 
 
 def reproduce(run: RunPath, data: Data = None, as_json: AsJson = False) -> None:
-    """Play a run again from its folder, and say whether every fill is the same."""
+    """Play a run again from its folder, and say whether every fill is the same; exit code 1 where one is not."""
     from crossgate.reproduction import reproduce_run
 
     answer = reproduce_run(run, data)

@@ -12,17 +12,20 @@ from reports.choosing import FACTS, metric_of, moment, named
 from reports.index import Entry
 
 SHOWN = ("name", "bar", "written", "rung", "total_return", "sharpe", "max_drawdown", "trades", "skill")
+ALWAYS = ("folder", "markets")
 # How many altered runs are named below the list.
 MOST_NAMED = 5
 
 
 def columns_of(runs: Sequence[Entry], asked: str | None) -> list[str]:
-    """The columns that were asked for, else SHOWN; names only where one is not that of its folder.
+    """The columns that were asked for besides those that always stand there, else SHOWN; names only where one is not
+    that of its folder.
 
     Raises ParameterError for what names none.
     """
     if asked is not None:
-        return [named(name.strip(), "columns") for name in asked.split(",") if name.strip()]
+        names = [named(name.strip(), "columns") for name in asked.split(",") if name.strip()]
+        return [name for name in names if name not in ALWAYS]
     plain = all(run.name == run.folder.rpartition("/")[2] for run in runs)
     return [name for name in SHOWN if name != "name" or not plain]
 
@@ -30,7 +33,7 @@ def columns_of(runs: Sequence[Entry], asked: str | None) -> list[str]:
 def runs_table(runs: Sequence[Entry], columns: Sequence[str], known: int) -> Iterator[str]:
     """The lines of a table of runs, of so many `known`, with some columns, and a line on each that was altered."""
     heads, writers, signs = zip(*map(_column, columns), strict=True) if columns else ((), (), ())
-    rows = [["folder", "markets", *heads, "labels"]]
+    rows = [[*ALWAYS, *heads, "labels"]]
     for run in runs:
         symbols = ", ".join(run.symbols) + (" (synthetic)" if run.synthetic else "")
         said = " ".join([*(f"[{tag}]" for tag in run.labels.tags), run.labels.note]).strip()

@@ -48,6 +48,7 @@ def _bar(nanoseconds: int | None) -> str:
 # Names and lengths go upwards when they order a list, times and metrics downwards: the latest and the largest first.
 FACTS = {
     "folder": Fact("folder", lambda run: run.folder, str, rising=True),
+    "markets": Fact("markets", lambda run: ", ".join(run.symbols), str, rising=True),
     "name": Fact("name", lambda run: run.name, str, rising=True),
     "bar": Fact("bar", lambda run: run.bar, _bar, rising=True),
     "written": Fact("written", lambda run: run.written, moment),
@@ -55,6 +56,8 @@ FACTS = {
     "last": Fact("last bar", lambda run: run.last, moment),
 }
 COLUMNS = (*FACTS, *CATALOGUE)
+# Other words for columns.
+_ALSO = {"market": "markets"}
 
 
 def choose_runs(
@@ -63,7 +66,8 @@ def choose_runs(
     """The runs that meet every condition, such as "sharpe>1", and hold every tag, in the order of a column.
 
     A metric sorts the largest first and a time the latest, a name by the alphabet and a bar the shortest; a minus sign
-    turns it round. Facts compare as they are written: "bar=1h", "name=first", "written>=2026-11-01". Undefined figures
+    turns it round. Facts compare as they are written: "bar=1h", "name=first", "written>=2026-11-01"; "market=btc" holds
+    where that stands in the name of one of the run's markets. Undefined figures
     meet no condition and come last. Raises ParameterError for what names no column.
     """
     tests = [_condition(text) for text in conditions]
@@ -79,6 +83,7 @@ def choose_runs(
 
 def named(name: str, key: str) -> str:
     """The name of a column; raises ParameterError for another, with the nearest."""
+    name = _ALSO.get(name, name)
     if name not in COLUMNS:
         raise ParameterError(key, "names no metric", value=name, fix=suggestion(name, COLUMNS))
     return name
@@ -98,7 +103,10 @@ def _condition(text: str) -> Callable[[Entry], bool]:
     if match is None:
         raise ParameterError("where", "is no condition", value=text, fix=fix)
     name, sign, said = match.groups()
-    if named(name, "where") in FACTS:
+    name = named(name, "where")
+    if name == "markets":
+        return _market_condition(sign, said)
+    if name in FACTS:
         return _fact_condition(name, sign, said)
     try:
         wanted = float(said.rstrip("%")) / (100.0 if said.endswith("%") else 1.0)
@@ -106,6 +114,15 @@ def _condition(text: str) -> Callable[[Entry], bool]:
         raise ParameterError("where", "is no condition", value=text, fix=fix) from None
     value, holds = metric_of(name), _SIGNS[sign]
     return lambda run: (figure := value(run)) is not None and holds(figure, wanted)
+
+
+def _market_condition(sign: str, said: str) -> Callable[[Entry], bool]:
+    """Whether some letters stand in the name of one of a run's markets, or in none."""
+    if sign not in ("=", "!="):
+        fix = 'write "market=BTC" or "market!=BTC"'
+        raise ParameterError("where", "is no condition", value=f"market{sign}{said}", fix=fix)
+    wanted = said.upper()
+    return lambda run: any(wanted in symbol.upper() for symbol in run.symbols) == (sign == "=")
 
 
 def _fact_condition(name: str, sign: str, said: str) -> Callable[[Entry], bool]:

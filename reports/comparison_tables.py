@@ -64,12 +64,13 @@ def difference_table(comparison: Comparison) -> Table | None:
             left_out = short and figure in YEARLY
             cells += [Cell(TOO_SHORT), Cell("")] if left_out else _difference(figure, getattr(found, figure))
         rows.append([Cell(name), *cells])
-    caption = f"Difference from {first} over the bars that all played; a star where zero is outside the range"
+    said = "in percentage points (pp) where it is one of percentages; a star where zero is outside the range"
+    caption = f"Difference from {first} over the bars that all played, {said}"
     return Table(caption, heads, rows)
 
 
 def _difference(figure: str, found: Difference) -> list[Cell]:
-    write = formats.ratio if figure == "sharpe" else _signed
+    write = formats.ratio if figure == "sharpe" else formats.points
     better = -found.value if figure == "max_drawdown" else found.value
     tone = "" if not found.clear else "gain" if better > 0.0 else "loss"
     star = "*" if found.clear else ""
@@ -97,7 +98,3 @@ def _shaded(value: float, write: Callable[[Any], str]) -> Cell:
 
 def _percent(value: float) -> str:
     return formats.percent(value, decimals=0)
-
-
-def _signed(value: float) -> str:
-    return formats.percent(value, signed=True)

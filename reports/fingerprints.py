@@ -36,11 +36,17 @@ def renew_fingerprint(folder: Path, name: str) -> None:
 def altered_files(folder: Path) -> tuple[str, ...] | None:
     """The files of a run folder that are not as they were written, or are gone; None where no fingerprints are kept.
 
-    Files that came later (labels, a certificate, a PDF) do not count. This shows a slip or a careless hand: whoever
-    alters a file and its fingerprint is not seen.
+    Files that came later (labels, a certificate, a PDF made of the folder) do not count. This shows a slip or a
+    careless hand: whoever alters a file and its fingerprint is not seen.
     """
     known = _read(folder)
     return None if known is None else tuple(name for name, kept in known.items() if _print(folder / name) != kept)
+
+
+def as_written(folder: Path, name: str) -> bool | None:
+    """Whether one file of a run folder is as it was written with the run; None where no fingerprint of it is kept."""
+    known = _read(folder)
+    return None if known is None or name not in known else _print(folder / name) == known[name]
 
 
 def touched_files(folder: Path) -> tuple[str, ...]:

@@ -22,6 +22,11 @@ def percent(value: float | None, *, signed: bool = False, decimals: int = 1) -> 
     return _write(None if value is None else 100.0 * value, f",.{decimals}f", signed=signed, suffix="%")
 
 
+def points(value: float | None) -> str:
+    """A difference of two percentages, in percentage points: +12.3 pp."""
+    return _write(None if value is None else 100.0 * value, ",.1f", signed=True, suffix=" pp")
+
+
 def ratio(value: float | None) -> str:
     """A ratio with two decimals."""
     return _write(value, ",.2f")

@@ -55,7 +55,7 @@ def write_report(
 
     The folder holds config.toml, metrics.json, run.json (fingerprints and versions), trials.json, verdict.json, the
     tables of the run as parquet (interpretation.parquet where it was interpreted), equity.png, equity.svg,
-    report.html and report.md, with `pdf` report.pdf, and fingerprints.json of all but that; no time of day stands in
+    report.html and report.md, with `pdf` report.pdf, and fingerprints.json of all these; no time of day stands in
     any of them, so equal runs give equal bytes, apart from what trials.json, verdict.json and the page say of other
     trials, and their fingerprints. An earlier run in the folder is replaced, its labels stay. Raises ParameterError
     for a folder that holds anything else. `baselines`
@@ -68,7 +68,7 @@ def write_report(
     findings = find(result, baselines, kept)
     with atomic_folder(target) as scratch:
         _write_findings(findings, scratch, pdf=pdf)
-        write_fingerprints(scratch, [path.name for path in scratch.iterdir() if path.name != PDF])
+        write_fingerprints(scratch, [path.name for path in scratch.iterdir()])
         if (target / LABELS).is_file():
             shutil.copy2(target / LABELS, scratch / LABELS)
     return target / "report.html"

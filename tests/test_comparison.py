@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -10,8 +11,11 @@ from result_factory import make_market, make_result, make_trades
 
 from backtests.result import Result
 from foundation.errors import CrossgateError, DataError, ParameterError
+from reports import comparison_tables
 from reports.comparison import compare
 from reports.comparison_text import comparison_summary
+from reports.intervals import Interval
+from reports.paired import Difference, Differences
 from reports.report import write_report
 from strategies.parameters import RiskParams
 
@@ -71,6 +75,20 @@ def test_verdict_calmar_and_both_streaks_are_compared(folders: tuple[Path, Path]
     assert table.loc["rung"].to_list() == rungs
     for name in ("calmar", "longest_winning_streak", "longest_losing_streak", "sharpe", "max_drawdown_bars"):
         assert table.loc[name].notna().all()
+
+
+def test_differences_of_percentages_are_in_points(folders: tuple[Path, Path]) -> None:
+    """Growth of 281.7 % against 153.7 % is 128 percentage points less, not 128 %; a ratio has no unit."""
+    grown = Difference(-1.28, Interval(-2.5, -0.3))
+    ratio = Difference(-0.5, Interval(-1.0, 0.2))
+    found = comparison_tables.difference_table(
+        SimpleNamespace(runs=compare(*folders).runs, paired={"fast": Differences(ratio, grown, grown)})  # type: ignore[arg-type]
+    )
+    assert found is not None
+    cells = [cell.text for cell in found.rows[0]]
+    assert cells[5:] == ["\N{MINUS SIGN}128.0 pp*", "\N{MINUS SIGN}250.0 pp to \N{MINUS SIGN}30.0 pp"]
+    assert not any("%" in cell for cell in cells)
+    assert "percentage points (pp)" in found.caption
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 140])

@@ -28,6 +28,7 @@ from reports.catalogue import CATALOGUE
 from reports.document import Document, document_of
 from reports.figures import picture_of
 from reports.findings import find
+from reports.fingerprints import altered_files
 from reports.folder_document import document_of_folder
 from reports.images import render_picture
 from reports.markdown import write_markdown
@@ -104,6 +105,27 @@ def test_a_pdf_is_made_from_any_folder(tmp_path: Path, capsys: pytest.CaptureFix
     assert write_pdf(document_of_folder(plain)) == first
     assert show(plain, "--format", "pdf", "--out", tmp_path / "a.pdf", capsys=capsys)[0] == 0
     assert (tmp_path / "a.pdf").read_bytes() == first
+
+
+def test_no_other_file_is_given_as_the_pdf_of_a_run(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What lies in the place of a PDF is given only while the fingerprint of the run agrees; else one is made anew."""
+    plain = write_report(small_run(), tmp_path / "plain", baselines={}).parent
+    fresh = write_pdf(document_of_folder(plain))
+    (plain / "report.pdf").write_bytes(b"junk")
+    assert show(plain, "--format", "pdf", "--out", tmp_path / "a.pdf", capsys=capsys)[0] == 0
+    assert (tmp_path / "a.pdf").read_bytes() == fresh
+    assert (plain / "report.pdf").read_bytes() == b"junk"
+    assert show(plain, "--format", "pdf", capsys=capsys)[:2] == (0, f"{plain / 'report.pdf'}\n")
+    assert (plain / "report.pdf").read_bytes() == fresh
+    long = shutil.copytree(folder, tmp_path / "long")
+    (long / "report.pdf").write_bytes((long / "report.pdf").read_bytes() + b" ")
+    assert altered_files(long) == ("report.pdf",)
+    code, _, error = show(long, "--format", "pdf", "--out", tmp_path / "b.pdf", capsys=capsys)
+    assert (code, error.count("\n")) == (0, 1)
+    assert "report.pdf: altered after it was written" in error
+    assert (tmp_path / "b.pdf").read_bytes() == write_pdf(document_of_folder(long))
 
 
 def test_a_folder_says_what_was_written_of_it(folder: Path, document: Document) -> None:

@@ -70,6 +70,16 @@ def test_runs_are_listed_sorted_and_chosen(root: Path, capsys: pytest.CaptureFix
     found = [run["folder"] for run in json.loads(said)["runs"]]
     assert "fast" in found
     assert "slow" not in found
+    chosen = {"market=testusdt": {"fast", "slow"}, "markets=DEMO": {"demo"}, "market!=DEMO": {"fast", "slow"}}
+    for condition, folders in chosen.items():
+        code, said, _ = call("runs", root, "--where", condition, "--json", capsys=capsys)
+        assert {run["folder"] for run in json.loads(said)["runs"]} == folders
+    code, said, _ = call("runs", root, "--sort", "markets", "--columns", "market,trades", capsys=capsys)
+    assert said.splitlines()[1].split() == ["folder", "markets", "Trades", "labels"]
+    assert said.splitlines()[2].startswith("demo")
+    code, _, error = call("runs", root, "--where", "market>DEMO", capsys=capsys)
+    assert code == 2
+    assert "market=BTC" in error
     code, _, error = call("runs", root, "--columns", "sharp", capsys=capsys)
     assert (code, error) == (2, "crossgate: columns = 'sharp': names no metric; did you mean \"sharpe\"?\n")
     code, _, error = call("runs", root / "none", capsys=capsys)
@@ -100,9 +110,10 @@ def test_a_run_is_shown_with_its_labels(root: Path, capsys: pytest.CaptureFixtur
 def test_a_difference_is_found_and_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The first bar, the cause, both figures; and sameness where there is no difference."""
     code, said, _ = call("diff", root / "slow", root / "fast", capsys=capsys)
-    assert code == 0
+    assert code == 1
     assert said.startswith("they part at 2023-01-")
     code, said, _ = call("diff", root / "slow", root / "fast", "--json", capsys=capsys)
+    assert code == 1
     assert json.loads(said)["parting"]["cause"] in ("fill", "size", "signal", "data")
     code, _, error = call("diff", root / "slow", root / "none", capsys=capsys)
     assert (code, error) == (2, f"crossgate: {root / 'none'}: does not exist; name a folder that a backtest wrote\n")

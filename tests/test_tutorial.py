@@ -62,7 +62,9 @@ def test_every_command_of_the_tutorial_works(desk: Path, capsys: pytest.CaptureF
     assert len(commands) >= 15
     said = {}
     for command in commands:
-        assert run(command.replace("180d", "10d")) == 0, (command, capsys.readouterr())
+        # Two runs that part are told by the exit code, too.
+        code = 1 if command.startswith("crossgate diff ") else 0
+        assert run(command.replace("180d", "10d")) == code, (command, capsys.readouterr())
         said[command] = capsys.readouterr().out
         if command.startswith("crossgate seal "):
             sealed(desk / "first.toml")
