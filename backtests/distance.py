@@ -25,7 +25,8 @@ class Distance:
     mark (`rates`) and in average true ranges (`atrs`), at the shares SHARES of bars that were nearer; never below 0.
     `timestamp`, `path`: the smallest fraction in each of at most POINTS stretches of time, NaN where none was
     held; `atr_path` the same in average true ranges. `held`: how many bars; `safe`: on how many of them no price above
-    zero liquidates. `margin`: the median and the largest share of equity that was posted for all markets.
+    zero liquidates. `margin`: the median and the largest share of equity that was posted for all markets, on bars with
+    a position; `margin_path`: the largest in each stretch, 0 where none was posted, NaN where no equity was left.
     """
 
     symbol: str
@@ -37,27 +38,25 @@ class Distance:
     path: FloatArray
     atr_path: FloatArray
     margin: tuple[float, float]
+    margin_path: FloatArray
 
 
 def measure_distance(
     markets: Sequence[Market], positions: pd.DataFrame, equity: pd.DataFrame, atr_bars: int
 ) -> list[Distance]:
     """The distances of a run's `positions` and `equity` (the tables of Result) by market."""
-    margin = margin_use(equity)
-    return [_distance(market, positions[positions["symbol"] == market.symbol], atr_bars, margin) for market in markets]
+    use = margin_use(equity)
+    return [_distance(market, positions[positions["symbol"] == market.symbol], atr_bars, use) for market in markets]
 
 
-def margin_use(equity: pd.DataFrame) -> tuple[float, float]:
-    """The median and the largest share of equity that is posted, over the bars with a position; 0 for none."""
+def margin_use(equity: pd.DataFrame) -> pd.Series:
+    """The share of equity that is posted, by the time of each bar; NaN where no equity is left."""
     posted, whole = (equity[name].to_numpy(dtype=np.float64) for name in ("margin", "equity"))
-    rows = (posted > 0.0) & (whole > 0.0)
-    if not rows.any():
-        return 0.0, 0.0
-    share = posted[rows] / whole[rows]
-    return float(np.median(share)), float(share.max())
+    share = np.divide(posted, whole, out=np.full(len(whole), np.nan), where=whole > 0.0)
+    return pd.Series(share, pd.DatetimeIndex(equity["timestamp"]).as_unit("ns").asi8)
 
 
-def _distance(market: Market, table: pd.DataFrame, atr_bars: int, margin: tuple[float, float]) -> Distance:
+def _distance(market: Market, table: pd.DataFrame, atr_bars: int, use: pd.Series) -> Distance:
     stamps = pd.DatetimeIndex(table["timestamp"]).as_unit("ns").asi8
     row = np.searchsorted(market.candles.timestamp, stamps)
     quantity, level = (table[name].to_numpy(dtype=np.float64) for name in ("position", "liquidation_price"))
@@ -69,6 +68,8 @@ def _distance(market: Market, table: pd.DataFrame, atr_bars: int, margin: tuple[
     worst = np.where(quantity > 0.0, mark[:, 2], mark[:, 1])
     away = np.where(reached, np.maximum(np.sign(quantity) * (worst - level), 0.0), np.nan)
     rates, atrs = away / mark[:, 3], away / np.where(atr > 0.0, atr, np.nan)
+    shares = use.to_numpy()
+    posted = shares[shares > 0.0]
     at = [int(part[0]) for part in np.array_split(np.arange(len(stamps)), min(POINTS, len(stamps)))]
     return Distance(
         symbol=market.symbol,
@@ -79,7 +80,8 @@ def _distance(market: Market, table: pd.DataFrame, atr_bars: int, margin: tuple[
         timestamp=np.asarray(stamps[at], dtype=np.int64),
         path=np.fmin.reduceat(rates, at),
         atr_path=np.fmin.reduceat(atrs, at),
-        margin=margin,
+        margin=(float(np.median(posted)), float(posted.max())) if len(posted) else (0.0, 0.0),
+        margin_path=np.fmax.reduceat(shares, np.searchsorted(use.index.to_numpy(), stamps[at])),
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from backtests.impact import checked_impact_units
 from backtests.playback import Playback
 from backtests.records import Records
-from backtests.scene import Scene, scene_of
+from backtests.scene import Scene, aligned, scene_of
 from backtests.trader import Wish
 from backtests.wishes import next_wanted
 from markets.candles import Candles, FloatArray, IntArray
@@ -41,7 +41,7 @@ def resampled(playback: Playback, order: IntArray) -> tuple[Scene, Wish]:
     base, wish, first = playback.scene, playback.wish, playback.scene.first
     rows = first + order
     kept = np.concatenate((np.arange(first), rows))
-    bars, scale = base.bars[:, kept], np.ones((len(base.bars), len(kept)))
+    bars, scale = aligned(base.bars.take(kept, axis=1)), np.ones((len(base.bars), len(kept)))
     bars["finer_first"], bars["finer_count"] = 0, 0
     for s, market in enumerate(playback.stage.fed):
         scale[s, first:] = _path(base.close[s], rows, first) / _before(base.close[s])[rows]

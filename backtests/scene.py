@@ -64,7 +64,7 @@ def scene_of(bars: Records, finer: Records, contracts: Records, years: FloatArra
         special = (some["funded"] != 0) | (some["blocked"] != 0)
         rows[:, part] = np.where(special, np.arange(shape[1])[part], shape[1])
     return Scene(
-        bars=_aligned(bars),
+        bars=aligned(bars),
         finer=finer,
         contracts=contracts,
         low=low,
@@ -78,12 +78,13 @@ def scene_of(bars: Records, finer: Records, contracts: Records, years: FloatArra
     )
 
 
-def _aligned(bars: Records) -> Records:
+def aligned(bars: Records) -> Records:
     """The records where cache lines begin: as they are, or a copy."""
     if bars.flags.c_contiguous and bars.ctypes.data % LINE == 0:
         return bars
     found = _room(bars.shape)
-    found[:] = bars
+    # As bytes: field by field it takes fifty times as long.
+    found.view(f"V{BAR.itemsize}")[:] = bars.view(f"V{BAR.itemsize}")
     return found
 
 

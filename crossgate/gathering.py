@@ -114,6 +114,7 @@ def _facts(folder: Folder, found: Examination | str) -> Facts:
         bars_per_year=curve.bars_per_year,
         played=None if isinstance(found, str) else played_of(found),
         unplayed=str(found) if told else "",
+        confirmed=folder.tables["strategy"].rule == "confirmed",
     )
 
 

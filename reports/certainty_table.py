@@ -26,8 +26,13 @@ _ODDS = {
 }
 
 
-def certainty_table(certainty: Certainty, metrics: Metrics, curve: EquityCurve) -> Table:
-    """The headline figures with their ranges, then the odds that they are not luck."""
+def certainty_table(
+    certainty: Certainty, metrics: Metrics, curve: EquityCurve, overfitting: float | None = None
+) -> Table:
+    """The headline figures with their ranges, then the odds that they are not luck.
+
+    `overfitting`: the probability of it of the largest search behind the run, None without one that tells it.
+    """
     rows, short = [], too_short(metrics.get("days"))
     for name in ("sharpe", "cagr", "max_drawdown"):
         entry, found = CATALOGUE[name], certainty.intervals
@@ -37,6 +42,10 @@ def certainty_table(certainty: Certainty, metrics: Metrics, curve: EquityCurve) 
     for name, (label, meaning) in _ODDS.items():
         value = getattr(certainty, name)
         rows.append([Cell(label, title=meaning), Cell(formats.percent(value)), Cell(""), Cell("")])
+    if overfitting is not None:
+        meaning = "probability of backtest overfitting of Bailey et al. (2017), of the largest search behind the run"
+        first = Cell("Odds that the search overfitted (PBO)", title=meaning)
+        rows.append([first, Cell(formats.percent(overfitting)), Cell(""), Cell("")])
     counted = "all that the ledger held for these contracts and times when this was written, this run included"
     trials = Cell(formats.count(certainty.trials))
     rows.append([Cell("Trials on this data", title=counted), trials, Cell(""), Cell("")])
@@ -44,7 +53,8 @@ def certainty_table(certainty: Certainty, metrics: Metrics, curve: EquityCurve) 
     rows.append([Cell("Best Sharpe of so many by luck"), Cell(lucky), Cell(""), Cell("")])
     rows.append([Cell("Track record needed"), Cell(_years(certainty.track_bars, curve)), Cell(""), Cell("")])
     caption = "Ranges that hold the figure 95 times in 100, and the odds of luck"
-    return Table(f"{caption}, {as_of(certainty.head)}", ["", "Run", "from", "to"], rows)
+    caption += f", {as_of(certainty.head)}" if certainty.head.written else ""
+    return Table(caption, ["", "Run", "from", "to"], rows)
 
 
 def explain_certainty(certainty: Certainty) -> str:
@@ -65,9 +75,13 @@ def explain_certainty(certainty: Certainty) -> str:
 
 
 def as_of(head: Head) -> str:
-    """Where the ledger stood when trials were counted, such as "as of 2026-03-01 12:00 UTC (record 17)"."""
-    when = f"{head.written[:16]} UTC" if head.written else "an unknown time"
-    return f"as of {when} (record {head.records:,} of the ledger)"
+    """Where the ledger stood when trials were counted, such as "as of 2026-03-01 12:00 UTC (record 17)".
+
+    The last record of a ledger that has not been added to for long may have no time.
+    """
+    if not head.written:
+        return f"as of its record {head.records:,}, which is from before times were kept"
+    return f"as of {head.written[:16]} UTC (record {head.records:,} of the ledger)"
 
 
 def _interval(certainty: Certainty, name: str) -> Interval:

@@ -1,4 +1,4 @@
-"""Figures of doubt: our curve in the fan of luck, between the orders inside bars, and its distance to liquidation."""
+"""Figures of doubt: our curve among luck, between the orders inside bars, distances to liquidation, margin in use."""
 
 from __future__ import annotations
 
@@ -57,13 +57,37 @@ def draw_range(stamps: IntArray, curves: Sequence[FloatArray], sheet: Sheet, *, 
 
 
 def draw_distance(distance: Distance, sheet: Sheet) -> Figure:
-    """How near each position came to its liquidation price, the nearest of each stretch of time."""
+    """How near each position came to its liquidation price, the nearest of each stretch of time.
+
+    Above as a share of the price, below in average true ranges.
+    """
+    figure = sheet.figure()
+    foot, top = 3.4 * sheet.text / sheet.height, 1 - 2.3 * sheet.text / sheet.height
+    middle = 0.5 * (foot + top)
+    upper = sheet.panel(figure, middle + 0.9 * sheet.text / sheet.height, top)
+    lower = sheet.panel(figure, foot, middle - 1.6 * sheet.text / sheet.height)
+    _steps(upper, distance.timestamp, distance.path)
+    _steps(lower, distance.timestamp, distance.atr_path)
+    _finish(figure, upper, sheet, f"{distance.symbol}, distance to liquidation", _share)
+    _finish(figure, lower, sheet, "The same in average true ranges", lambda value, _: f"{value:.4g}")
+    upper.tick_params(labelbottom=False)
+    upper.xaxis.get_offset_text().set_visible(False)
+    upper.set_xlim(lower.get_xlim())
+    return figure
+
+
+def draw_margin(distance: Distance, sheet: Sheet) -> Figure:
+    """The share of equity that was posted as margin, the largest of each stretch of time."""
     figure, axes = _panel(sheet)
-    dates = distance.timestamp.astype("datetime64[ns]")
-    axes.fill_between(dates, distance.path, 0.0, color=LIGHT["run"], alpha=0.12, linewidth=0, step="post")
-    axes.step(dates, distance.path, where="post", color=LIGHT["run"], linewidth=1.4)
+    _steps(axes, distance.timestamp, distance.margin_path)
+    return _finish(figure, axes, sheet, "Margin in use, share of equity", _share)
+
+
+def _steps(axes: Axes, stamps: IntArray, values: FloatArray) -> None:
+    dates = stamps.astype("datetime64[ns]")
+    axes.fill_between(dates, values, 0.0, color=LIGHT["run"], alpha=0.12, linewidth=0, step="post")
+    axes.step(dates, values, where="post", color=LIGHT["run"], linewidth=1.4)
     axes.set_ylim(bottom=0.0)
-    return _finish(figure, axes, sheet, f"{distance.symbol}, distance to liquidation", _share)
 
 
 def _panel(sheet: Sheet) -> tuple[Figure, Axes]:

@@ -34,7 +34,6 @@ def examined_record(found: Examination) -> dict[str, Any]:
             "one_bar_late": _outcome(sensitivity.delayed),
             "odds": [one._asdict() for one in found.odds.odds],
             "odds_bars": found.odds.bars,
-            "odds_paths": found.odds.paths,
             "stops": None if found.stops is None else vars(found.stops),
             "distance": {
                 one.symbol: {

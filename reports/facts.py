@@ -46,9 +46,9 @@ class Played:
     entries over what follows each of some `moments` (closes of the bars that open then), NaN near the end. `adverse`:
     the return under the adverse order inside bars; `delayed`: with signals a bar late; `doubled`: at twice the costs.
     `depending`: trades that hang on the order. `break_even`: the multiple of the costs at which nothing is left, None
-    for more than 64. `liquidated`: the odds of a liquidation within `horizon` bars at the run's own `leverage`;
-    `halved`: of a fall by half. `beyond`: the share of entries whose stop lay beyond liquidation; None without stops or
-    on cross margin.
+    for more than 64. `liquidated`: the odds of a liquidation within `horizon` bars at the run's own `leverage`, as the
+    share of `paths` (0: not known how many); `halved`: of a fall by half. `beyond`: the share of entries whose stop lay
+    beyond liquidation; None without stops or on cross margin.
     """
 
     p_random: float
@@ -68,6 +68,7 @@ class Played:
     horizon: int
     leverage: float
     beyond: float | None
+    paths: int = 0
 
     def luck_since(self, first: int) -> float | None:
         """The chance that random entries do as well from the bar that opens at `first` on, or from soon after.
@@ -83,8 +84,9 @@ class Facts:
     """All that is judged of a run apart from what the ledger says at the time.
 
     `spans`, `content`: as it stands in the ledger of trials. `asks`: whether its rule asks forecasts, of which `skills`
-    tell, and `sampled` of their training. `stability`: how evenly it earned. `moments`: of its bar returns, None where
-    they do not vary. `played`: None where it could not be played again, and `unplayed` says why.
+    tell, `confirmed`: whether the averages have to agree with them, and `sampled` of their training. `stability`: how
+    evenly it earned. `moments`: of its bar returns, None where they do not vary. `played`: None where it could not be
+    played again, and `unplayed` says why.
     """
 
     spans: tuple[Span, ...]
@@ -100,6 +102,7 @@ class Facts:
     bars_per_year: float
     played: Played | None
     unplayed: str = ""
+    confirmed: bool = False
 
     def record(self) -> dict[str, Any]:
         """The facts as JSON can hold them: what is not finite is null."""
@@ -111,7 +114,7 @@ def read_facts(record: Mapping[str, Any]) -> Facts:
     """The facts that a record holds; raises ValueError, KeyError or TypeError for another version or a damaged one."""
     if record["version"] != VERSION:
         raise ValueError("another version")
-    kept = {field.name: record[field.name] for field in fields(Facts)}
+    kept = {"confirmed": False} | {field.name: record[field.name] for field in fields(Facts) if field.name in record}
     skills = [_skilled(one) for one in kept["skills"]]
     return Facts(
         **kept
@@ -145,6 +148,7 @@ def facts_of(
         bars_per_year=curve.bars_per_year,
         played=None if isinstance(examination, str) else played_of(examination),
         unplayed=str(examination) if told else "",
+        confirmed=result.strategy.rule == "confirmed",
     )
 
 
@@ -175,6 +179,7 @@ def played_of(found: Examination) -> Played:
         horizon=found.odds.bars,
         leverage=own.leverage,
         beyond=None if found.stops is None else found.stops.beyond,
+        paths=own.paths,
     )
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from markets.candles import FloatArray
+from reports import formats
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -18,6 +19,29 @@ class Interval(NamedTuple):
 
     low: float
     high: float
+
+
+def binomial_range(count: int, draws: int) -> Interval:
+    """The range of a chance that came true `count` times in `draws`; each end of it holds 19 times in 20 at least.
+
+    The exact one of Clopper and Pearson (1934), by quantiles of the beta distribution: `low` is the chance at which
+    as many or more have odds of 1 - LEVEL, `high` that at which as few or fewer do. None of n: up to
+    1 - (1 - LEVEL)^(1/n), about 3 / n. Raises ValueError for a count that is not within 0 to `draws`, or no draw.
+    """
+    # scipy.special takes a while to load, and few who need ranges need this one.
+    from scipy.special import betaincinv
+
+    if not 0 <= count <= draws or draws == 0:
+        raise ValueError(f"{count} of {draws}")
+    low = float(betaincinv(count, draws - count + 1, 1.0 - LEVEL)) if count else 0.0
+    high = float(betaincinv(count + 1, draws - count, LEVEL)) if count < draws else 1.0
+    return Interval(low, high)
+
+
+def odds_words(count: int, draws: int) -> str:
+    """The range of a chance in words: "below 3.0%", "above 97.0%" or "from 1.4% to 3.9%"."""
+    low, high = (formats.percent(end) for end in binomial_range(count, draws))
+    return f"below {high}" if count == 0 else f"above {low}" if count == draws else f"from {low} to {high}"
 
 
 class Intervals(NamedTuple):

@@ -10,7 +10,8 @@ from markets.candles import utc
 from models.level import SIGNIFICANCE
 from reports import formats
 from reports.catalogue import too_short
-from reports.facts import Facts, Skilled
+from reports.facts import Facts, Played, Skilled
+from reports.intervals import binomial_range, odds_words
 from reports.promise import LEAST_POWER, Promise
 from reports.stability import PIECES, Stretch
 from reports.standing import Standing
@@ -24,6 +25,11 @@ MOST_OVERFITTING = 0.5
 LEAST_DEFLATED = 0.95
 MOST_LIQUIDATION = 0.05
 MOST_BEYOND = 0.05
+# Permuted forecasts keep the averages, random entries lose them.
+_AVERAGES = (
+    " Random entries seldom do. Permuted forecasts keep the confirmation by the averages: the averages alone earn as "
+    "much, and what the forecasts add cannot be told from chance."
+)
 
 
 class Check(NamedTuple):
@@ -96,6 +102,8 @@ def luck(facts: Facts) -> Iterator[Check]:
         if p is not None:
             reached = round(p * (draws + 1)) - 1
             text = f"{reached:,} of {draws:,} runs on {name} have as high a Sharpe ratio (p {formats.probability(p)})."
+            if facts.confirmed and name == "permuted forecasts" and played.p_random <= MOST_LUCK < p:
+                text += _AVERAGES
             yield Check(f"p of {name}", p, f"at most {MOST_LUCK:g}", text, p <= MOST_LUCK, _chance(p))
 
 
@@ -231,9 +239,10 @@ def liquidation(facts: Facts) -> Iterator[Check]:
     if played is None:
         yield _unplayed(facts, "odds of liquidation")
         return
+    drawn, known, open_ = _drawn(played)
     text = (
-        f"On {formats.percent(played.liquidated)} of the paths drawn from its bars a position is liquidated within "
-        f"{played.horizon:,} bars at its leverage of {played.leverage:g}."
+        f"On {drawn} drawn from its bars a position is liquidated within {played.horizon:,} bars at its leverage of "
+        f"{played.leverage:g}{known}.{open_}"
     )
     met, figure = played.liquidated <= MOST_LIQUIDATION, f"odds {formats.percent(played.liquidated)}"
     yield Check("odds of liquidation", played.liquidated, f"at most {MOST_LIQUIDATION:g}", text, met, figure)
@@ -241,6 +250,16 @@ def liquidation(facts: Facts) -> Iterator[Check]:
         text = f"{formats.percent(played.beyond)} of the entries had their stop beyond liquidation."
         met, figure = played.beyond <= MOST_BEYOND, f"{formats.percent(played.beyond)} of stops beyond"
         yield Check("stops beyond", played.beyond, f"at most {MOST_BEYOND:g}", text, met, figure)
+
+
+def _drawn(played: Played) -> tuple[str, str, str]:
+    """How many paths end in liquidation, the range of its odds, and whether they could lie beyond the threshold."""
+    if not played.paths:
+        return f"{formats.percent(played.liquidated)} of the paths", "", ""
+    count = round(played.liquidated * played.paths)
+    low, high = binomial_range(count, played.paths)
+    open_ = " So many paths do not tell on which side of 5% its odds lie." if low < MOST_LIQUIDATION < high else ""
+    return f"{count:,} of {played.paths:,} paths", f"; its odds are {odds_words(count, played.paths)}", open_
 
 
 def opening(standing: Standing) -> Iterator[Check]:

@@ -7,10 +7,11 @@ import math
 import numpy as np
 import pytest
 from arch.bootstrap import StationaryBootstrap, optimal_block_length
+from scipy.stats import binom, binomtest
 
 from markets.candles import FloatArray
 from reports.bootstrap import bootstrap_intervals, resample_figures
-from reports.intervals import optimal_block
+from reports.intervals import binomial_range, odds_words, optimal_block
 
 YEAR = 365.0
 
@@ -89,3 +90,22 @@ def test_nothing_is_said_about_returns_that_do_not_vary() -> None:
     """A run without trades, or of a few bars, has no interval."""
     assert bootstrap_intervals(np.zeros(1000), YEAR) is None
     assert bootstrap_intervals(autoregressive(0.0, 29, 1), YEAR) is None
+
+
+def test_ranges_of_chances_are_those_of_clopper_and_pearson() -> None:
+    """As scipy has them; none of n goes up to 1 - 0.05^(1/n), and neither end misses the truth too often."""
+    for count, draws in ((0, 100), (3, 100), (20, 500), (100, 100), (1, 1)):
+        theirs = binomtest(count, draws).proportion_ci(0.9, method="exact")
+        assert binomial_range(count, draws) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+    assert binomial_range(0, 100).high == pytest.approx(1.0 - 0.05**0.01)
+    ends = np.array([binomial_range(count, 60) for count in range(61)])
+    for truth in (0.01, 0.05, 0.3, 0.97):
+        odds = binom.pmf(np.arange(61), 60, truth)
+        assert odds[ends[:, 0] > truth].sum() <= 0.05
+        assert odds[ends[:, 1] < truth].sum() <= 0.05
+    assert [odds_words(*one) for one in ((0, 100), (100, 100), (20, 500))] == [
+        "below 3.0%", "above 97.0%", "from 2.7% to 5.8%",
+    ]  # fmt: skip
+    for count, draws in ((3, 2), (-1, 5), (0, 0)):
+        with pytest.raises(ValueError, match=f"{count} of {draws}"):
+            binomial_range(count, draws)

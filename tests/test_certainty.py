@@ -112,7 +112,15 @@ def test_trials_are_counted_as_of_a_time(ledger: TrialLedger, result: Result) ->
     assert found.trial_record()["ledger_written"] == found.head.written
     assert assess(result, ledger).head == found.head
     assert ledger.holds(found.head)
-    assert "as of an unknown time (record 3 of" in as_of(Head(3, "digest"))
+
+
+def test_a_ledger_from_before_times_were_kept_is_told_once(ledger: TrialLedger, result: Result) -> None:
+    """Without a time the record stands in the sentence alone, in plain words, not over the table as well."""
+    old = replace(assess(result, ledger), head=Head(18, "digest"))
+    caption = certainty_table(old, compute_metrics(result), equity_curve(result)).caption
+    assert caption == "Ranges that hold the figure 95 times in 100, and the odds of luck"
+    assert explain_certainty(old).count("record 18, which is from before times were kept") == 1
+    assert "unknown" not in explain_certainty(old) + as_of(old.head)
 
 
 def test_the_sentence_says_what_the_odds_say(ledger: TrialLedger, result: Result) -> None:

@@ -20,6 +20,7 @@ from reports.document import Document, document_of
 from reports.doubt_figures import draw_fan
 from reports.figures import NARROW
 from reports.findings import Findings, find
+from reports.intervals import odds_words
 from reports.layout import lay_out, top_parts
 from reports.parts import Chart, Fold, Grid, Grids, Ladder, Paragraph, Part
 from reports.sections import doubts, performance
@@ -138,6 +139,13 @@ def test_a_search_behind_the_run_is_told(findings: Findings) -> None:
             "lost": replace(findings, standing=replace(findings.standing, searched=400, overfitting=None)),
         }.items()
     }
+    rows = {
+        overfitting: [row for row in table_of(performance.certainty(one).parts, "Ranges").rows if "PBO" in row[0].text]
+        for overfitting in (None, 0.31)
+        for one in [replace(findings, standing=replace(findings.standing, searched=400, overfitting=overfitting))]
+    }
+    assert rows[None] == []
+    assert [row[1].text for row in rows[0.31]] == ["31.0%"]
     assert "PBO" not in asked["none"]
     assert "400 settings were searched for" in asked["kept"]
     assert "overfitted (PBO) is 31.0%" in asked["kept"]
@@ -201,17 +209,54 @@ def yearly_cells(document: Document) -> set[str]:
 def test_assumptions_and_ruin_are_told(findings: Findings) -> None:
     """The count of trades that depend, the break-even, the odds at the run's own leverage, and where stops end."""
     section = doubts.sensitivity(findings)
-    assert "trades end otherwise under the other order" in texts(section.parts)
     assert not isinstance(findings.examination, str)
     assert doubts._break_even(findings.examination.sensitivity) in texts(section.parts)
     assert len(table_of(section.parts, "The run under").rows) == 3 + 2 + 4 + 1
     ruin = doubts.ruin(findings)
     assert [row[0].text for row in table_of(ruin.parts, "Odds by").rows].count("3 (this run)") == 1
     assert "a stop lies beyond liquidation" in texts(ruin.parts)
+    odds = findings.examination.odds
+    own = next(row for row in table_of(ruin.parts, "Odds by").rows if "this run" in row[0].text)
+    assert own[2].text == odds_words(round(odds.own.liquidation * odds.own.paths), odds.own.paths)
+    assert [own[5].text, table_of(ruin.parts, "Odds by").rows[0][5].text] == ["500", "100"]
     for part in flat([*section.parts, *ruin.parts]):
         if isinstance(part, Chart):
             assert part.description
             assert part.draw(NARROW).get_axes()
+
+
+def test_distance_and_margin_are_drawn_through_time(findings: Findings) -> None:
+    """Percent above, average true ranges below, on one axis of time; margin in use in a figure of its own."""
+    assert not isinstance(findings.examination, str)
+    one = findings.examination.distances[0]
+    charts = {part.name: part for part in doubts.ruin(findings).parts if isinstance(part, Chart)}
+    assert list(charts) == ["distance0", "margin"]
+    upper, lower = charts["distance0"].draw(NARROW).axes
+    (margin,) = charts["margin"].draw(NARROW).axes
+    for axes, path in ((upper, one.path), (lower, one.atr_path), (margin, one.margin_path)):
+        np.testing.assert_array_equal(np.asarray(axes.lines[0].get_ydata(), dtype=float), path)
+    assert upper.get_xlim() == lower.get_xlim()
+    assert any("average true ranges" in text.get_text() for text in lower.texts)
+    assert not np.allclose(one.path, one.atr_path, equal_nan=True)
+    assert np.nanmax(one.margin_path) == pytest.approx(one.margin[1])
+
+
+def test_a_band_without_width_is_a_sentence(findings: Findings) -> None:
+    """Where both orders give the run's own curve there is no figure of three lines on one another."""
+    assert not isinstance(findings.examination, str)
+    found = findings.examination
+    ours, one = found.controls.ours, found.sensitivity
+    apart = one.intrabar["adverse"]._replace(equity=ours.equity - 1.0)
+    for intrabar, drawn in (
+        ({"adverse": ours, "favourable": ours}, False),
+        ({"adverse": apart, "favourable": ours}, True),
+    ):
+        changed = replace(found, sensitivity=replace(one, intrabar=one.intrabar | intrabar))
+        parts = doubts.sensitivity(replace(findings, examination=changed)).parts
+        assert any(isinstance(part, Chart) for part in parts) == drawn
+        assert ("No bar holds both" in texts(parts)) != drawn
+        assert ("trades end otherwise under the other order" in texts(parts)) == drawn
+        assert table_of(parts, "The run under").rows
 
 
 def test_break_even_is_told_at_its_ends(findings: Findings) -> None:

@@ -7,6 +7,7 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from null_markets import known_playback
 from planted_faults import mutated
@@ -75,10 +76,11 @@ def test_odds_are_those_of_the_simulated_market(monkeypatch: pytest.MonkeyPatch)
     assert found.own.leverage == 3.0
     for one in found.odds:
         truth = true_liquidation(one.leverage)
-        error = math.sqrt(max(truth * (1.0 - truth), 0.005) / found.paths)
+        assert one.paths == (200 + ruin.MORE_PATHS if one is found.own else 200)
+        error = math.sqrt(max(truth * (1.0 - truth), 0.005) / one.paths)
         assert abs(one.liquidation - truth) < 3.0 * error + 0.02, one
     truth = true_fall()
-    assert abs(found.odds[0].fall - truth) < 3.0 * math.sqrt(truth * (1.0 - truth) / found.paths) + 0.02
+    assert abs(found.odds[0].fall - truth) < 3.0 * math.sqrt(truth * (1.0 - truth) / found.odds[0].paths) + 0.02
     assert all(a.liquidation <= b.liquidation for a, b in zip(found.odds, found.odds[1:], strict=False))
 
 
@@ -103,6 +105,17 @@ def test_equal_seeds_give_equal_odds() -> None:
     assert one == again
     assert one != other
     assert one.bars == playback.played
+
+
+def test_more_paths_at_the_own_leverage_leave_the_others_as_they_are() -> None:
+    """The first paths are the same with and without more, which go into the run's own odds alone."""
+    playback = held_market(3.0)
+    few, many = (ruin_odds(playback, paths=6, more=more, seed=1) for more in (0, 30))
+    assert [one for one in many.odds if one is not many.own] == [one for one in few.odds if one is not few.own]
+    assert (few.own.paths, many.own.paths) == (6, 36)
+    whole = ruin_odds(playback, paths=36, more=0, seed=1)
+    assert many.own == whole.own
+    assert 0.0 < many.own.liquidation < 1.0
 
 
 def test_blocks_are_geometric_and_cover_everything() -> None:
@@ -187,7 +200,26 @@ def test_the_distance_to_liquidation_bar_by_bar(side: int) -> None:
     assert found.atrs[0] == pytest.approx(nearest * 100.0 / 20.0, abs=1e-3)
     assert np.isnan(found.path[:2]).all()
     assert np.nanmin(found.path) == found.rates[0]
+    assert np.nanmin(found.atr_path) == found.atrs[0]
     assert found.margin[1] == pytest.approx(1.0, abs=1e-2)
+
+
+def test_margin_in_use_through_time() -> None:
+    """The largest share in each stretch, of all positions together; 0 where none is posted, unknown without equity."""
+    over = market(level(100.0, 6))
+    result = backtest(over, forecasts(over, np.zeros(6)), account=AccountParams(cash=CASH))
+    stamps = result.equity["timestamp"]
+    equity = result.equity.assign(
+        margin=[0.0, 10.0, 30.0, 20.0, 0.0, 5.0], equity=[100.0, 100.0, 100.0, 50.0, 50.0, 0.0]
+    )
+    found = measure_distance(result.markets, result.positions, equity, 1)[0]
+    assert found.margin == (pytest.approx(0.3), pytest.approx(0.4))
+    assert found.timestamp.tolist() == pd.DatetimeIndex(stamps).as_unit("ns").asi8.tolist()
+    np.testing.assert_allclose(found.margin_path, [0.0, 0.1, 0.3, 0.4, 0.0, np.nan])
+    longer = pd.concat([equity.assign(timestamp=stamps + pd.Timedelta(minutes=step)) for step in (0, 30)])
+    longer = longer.sort_values("timestamp").assign(margin=np.arange(12.0), equity=100.0)
+    found = measure_distance(result.markets, result.positions, longer, 1)[0]
+    np.testing.assert_allclose(found.margin_path, 0.01 * np.arange(1.0, 12.0, 2.0))
 
 
 def test_nothing_held_has_no_distance() -> None:

@@ -107,6 +107,28 @@ def test_each_rung_fails_by_its_own_figure(case: str) -> None:
     assert found.reason == decided.text
 
 
+def test_averages_that_carry_a_run_are_named() -> None:
+    """Permuted forecasts do as well and random entries do not: so say the words, for a confirmed rule alone."""
+    words = "the averages alone earn as much"
+    assert words in told({"confirmed": True}, p_permuted=0.2).reason
+    assert words not in told({"confirmed": False}, p_permuted=0.2).reason
+    assert words not in told({"confirmed": True}, p_permuted=0.2, p_random=0.2).rungs[2].text
+    assert words not in told({"confirmed": True}).rungs[2].text
+
+
+def test_odds_of_liquidation_are_told_with_their_range() -> None:
+    """None of 100 is not none: what so many paths leave open stands beside it, and where it spans the threshold."""
+    none = told(liquidated=0.0, paths=100).rungs[6].text
+    assert "On 0 of 100 paths" in none
+    assert "its odds are below 3.0%." in none
+    near = told(liquidated=0.04, paths=500).rungs[6]
+    assert near.state == "passed"
+    assert "On 20 of 500 paths" in near.text
+    assert "from 2.7% to 5.8%. So many paths do not tell" in near.text
+    assert "So many" not in told(liquidated=0.2, paths=500).rungs[6].text
+    assert "On 1.0% of the paths" in told().rungs[6].text
+
+
 def test_the_rung_of_skill_names_the_naive_forecasts_that_do_better() -> None:
     """The best of them first, with how much larger the error is; it decides nothing, and facts keep it."""
     outdone = (("AR", 0.0004), ("HAR", 0.0018))
@@ -201,6 +223,9 @@ def test_records_survive_a_folder() -> None:
     facts = replace(facts, skills=(Skilled("TEST", float("nan"), float("nan"), float("nan")),))
     again = read_facts(json.loads(json.dumps(facts.record(), allow_nan=False)))
     assert repr(again) == repr(facts)
+    old = facts.record()
+    del old["confirmed"], old["played"]["paths"]
+    assert repr(read_facts(json.loads(json.dumps(old)))) == repr(facts)
     json.dumps(judge(again, STANDING).record(), allow_nan=False)
     with pytest.raises(ValueError, match="another version"):
         read_facts(facts.record() | {"version": 0})

@@ -16,8 +16,9 @@ from backtests.playback import Outcome
 from backtests.sensitivity import Sensitivity
 from reports import formats
 from reports.catalogue import TOO_SHORT, too_short
-from reports.doubt_figures import draw_distance, draw_fan, draw_range
+from reports.doubt_figures import draw_distance, draw_fan, draw_margin, draw_range
 from reports.findings import Findings
+from reports.intervals import odds_words
 from reports.palette import SWATCHES
 from reports.parts import Chart, Fold, Grid, Ladder, Paragraph, Part, Section
 from reports.tables import Cell, Table
@@ -25,6 +26,7 @@ from reports.verdict import RUNGS, Rung, Verdict, place
 
 _STATES = {"passed": "climbed", "failed": "not climbed", "unknown": "cannot be judged", "not asked": "not asked"}
 _STEPS: dict[str, Literal["passed", "failed", "open"]] = {"passed": "passed", "failed": "failed"}
+_NO_BAND = "No bar holds both a stop and a target, so the order inside bars changes nothing."
 _TONES = {"passed": "gain", "failed": "loss"}
 
 
@@ -207,6 +209,10 @@ def _sensitivity_parts(found: Examination, findings: Findings) -> list[Part]:
     one, currency = found.sensitivity, findings.result.settlement
     curves = [found.controls.ours.equity, one.intrabar["adverse"].equity, one.intrabar["favourable"].equity]
     ends = [formats.money(float(curve[-1])) for curve in curves]
+    bound = f" {one.bound:,} liquidations rest on the bound of the cross account alone." if one.bound else ""
+    grid = Grid(_sensitivity_table(one, short=_short(findings)))
+    if all(np.array_equal(curves[0], other) for other in curves[1:]):
+        return [Paragraph(f"{_NO_BAND}{bound} {_break_even(one)}"), grid]
     chart = Chart(
         "orders",
         lambda sheet: draw_range(one.timestamp, curves, sheet, currency=currency),
@@ -216,9 +222,8 @@ def _sensitivity_parts(found: Examination, findings: Findings) -> list[Part]:
         list(zip(("this run", "adverse", "favourable"), ("run", "first", "second"), SWATCHES, strict=False)),
         low=True,
     )
-    bound = f" {one.bound:,} liquidations rest on the bound of the cross account alone." if one.bound else ""
     said = f"{one.depending:,} of {one.trades:,} trades end otherwise under the other order.{bound} {_break_even(one)}"
-    return [Paragraph(said), chart, Grid(_sensitivity_table(one, short=_short(findings)))]
+    return [Paragraph(said), chart, grid]
 
 
 def _break_even(one: Sensitivity) -> str:
@@ -239,8 +244,10 @@ def _sensitivity_table(one: Sensitivity, *, short: bool) -> Table:
 
 
 def _ruin_parts(found: Examination, _: Findings) -> list[Part]:
-    odds, made = found.odds, list[Part]()
+    made = list[Part]()
     made += [_distance_chart(found, number) for number, one in enumerate(found.distances) if one.held > one.safe]
+    if found.distances[0].margin[1] > 0.0:
+        made.append(_margin_chart(found))
     near = [one for one in found.distances if one.held > one.safe]
     if near:
         rows = []
@@ -249,40 +256,47 @@ def _ruin_parts(found: Examination, _: Findings) -> list[Part]:
                 rows.append([Cell(f"{one.symbol}{name}"), *(Cell(write(value)) for value in values)])
         heads = ["", *("nearest" if share == 0.0 else f"{100 * share:g}% of bars" for share in SHARES)]
         made.append(Grid(Table("Distance to liquidation, on bars with a position", heads, rows)))
+    return [*made, _odds_grid(found), *_ruin_texts(found)]
+
+
+def _odds_grid(found: Examination) -> Grid:
     rows = [
         [
-            Cell(f"{one.leverage:g}{' (this run)' if one is odds.own else ''}"),
-            Cell(formats.percent(one.liquidation)),
-            Cell(formats.percent(one.fall)),
+            Cell(f"{one.leverage:g}{' (this run)' if one is found.odds.own else ''}"),
+            *_odds(one.liquidation, one.paths),
+            *_odds(one.fall, one.paths),
+            Cell(formats.count(one.paths)),
         ]
-        for one in odds.odds
+        for one in found.odds.odds
     ]
-    made.append(Grid(Table("Odds by leverage", ["Leverage", "Liquidation", "Fall by half"], rows)))
-    made += [Paragraph(text) for text in _ruin_texts(found)]
-    made.append(
-        Paragraph(
-            f"Odds: the share of {odds.paths:,} paths of {odds.bars:,} bars, made of blocks of the bars that were "
-            "played with their signals on them, each played at each leverage. A crash that never happened is on no "
-            "path.",
-            "aside",
-        )
-    )
-    return made
+    heads = ["Leverage", "Liquidation", "range", "Fall by half", "range", "Paths"]
+    return Grid(Table("Odds by leverage", heads, rows))
 
 
-def _ruin_texts(found: Examination) -> list[str]:
-    texts, (middle, most) = [], found.distances[0].margin
-    if most > 0.0:
-        texts.append(
-            f"Margin in use: {formats.percent(middle)} of equity at the median, {formats.percent(most)} at the most."
-        )
+def _ruin_texts(found: Examination) -> list[Part]:
+    texts = list[Part]()
     if found.stops is not None:
         least, half, beyond = found.stops.least, found.stops.median, formats.percent(found.stops.beyond)
         texts.append(
-            f"From leverage {least:.1f} on a stop lies beyond liquidation at one entry, from {half:.1f} on at half of "
-            f"them; at the run's own leverage at {beyond}."
+            Paragraph(
+                f"From leverage {least:.1f} on a stop lies beyond liquidation at one entry, from {half:.1f} on at half "
+                f"of them; at the run's own leverage at {beyond}."
+            )
         )
+    texts.append(
+        Paragraph(
+            f"Odds: the share of the paths, of {found.odds.bars:,} bars each, made of blocks of the bars that were "
+            "played with their signals on them, some at each leverage and more at the run's own. Range: what so many "
+            "paths leave open; each end holds 19 times in 20 (Clopper and Pearson). A crash that never happened is on "
+            "no path.",
+            "aside",
+        )
+    )
     return texts
+
+
+def _odds(share: float, paths: int) -> tuple[Cell, Cell]:
+    return Cell(formats.percent(share)), Cell(odds_words(round(share * paths), paths))
 
 
 def _distance_chart(found: Examination, number: int) -> Chart:
@@ -291,8 +305,21 @@ def _distance_chart(found: Examination, number: int) -> Chart:
     return Chart(
         f"distance{number}",
         lambda sheet: draw_distance(one, sheet),
-        f"Distance of {one.symbol} to liquidation through time, at the nearest {nearest}.",
+        f"Distance of {one.symbol} to liquidation through time, at the nearest {nearest}, and below it the same in "
+        f"average true ranges, at the nearest {atrs}.",
         f"The nearest in each stretch of time, from the worst mark price of a bar; {nearest} or {atrs} average true "
         "ranges at the nearest. Gaps: no position.",
+    )
+
+
+def _margin_chart(found: Examination) -> Chart:
+    one = found.distances[0]
+    middle, most = (formats.percent(share) for share in one.margin)
+    return Chart(
+        "margin",
+        lambda sheet: draw_margin(one, sheet),
+        f"Margin in use through time as a share of equity, at the most {most}.",
+        f"The largest in each stretch of time, of all positions together; on bars with a position {middle} at the "
+        f"median, {most} at the most.",
         low=True,
     )

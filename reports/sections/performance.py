@@ -63,7 +63,7 @@ def certainty(findings: Findings) -> Section:
     """The ranges of the headline figures and the odds of luck."""
     parts = [
         Paragraph(explain_certainty(findings.certainty)),
-        Grid(certainty_table(findings.certainty, findings.metrics, findings.curve)),
+        Grid(certainty_table(findings.certainty, findings.metrics, findings.curve, findings.standing.overfitting)),
         *_searched(findings.standing),
         Paragraph(
             "Ranges by the stationary bootstrap: the run's own bar returns drawn again in blocks, 1,000 times. They "
