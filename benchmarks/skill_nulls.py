@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numba
@@ -25,7 +26,6 @@ from models.significance import (
     clark_west_p,
     mean_above_zero_p,
     pesaran_timmermann_p,
-    upper_tail,
 )
 
 REPLICATES, BARS, FIRST = 2000, 2000, 250
@@ -95,7 +95,7 @@ def published(y: FloatArray, f: FloatArray, base: FloatArray) -> tuple[float, fl
     of_expected = (2.0 * risen - 1.0) ** 2 * share * (1.0 - share) + (2.0 * share - 1.0) ** 2 * risen * (1.0 - risen)
     both = 4.0 * risen * share * (1.0 - risen) * (1.0 - share) / len(y)
     variance = (expected * (1.0 - expected) - of_expected - both) / len(y)
-    direction = upper_tail((right - expected) / math.sqrt(variance)) if variance > 0.0 else math.nan
+    direction = NormalDist().cdf((expected - right) / math.sqrt(variance)) if variance > 0.0 else math.nan
     return mean_above_zero_p((f - base) * (y - base)), direction
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import typer
 
-from reports.catalogue import CATALOGUE, TOO_SHORT, YEARLY, too_short
-from reports.choosing import FACTS, metric_of, moment, named
+from reports.catalogue import CATALOGUE, TOO_SHORT, left_out
+from reports.choosing import FACTS, moment, named
 from reports.index import Entry
 
 SHOWN = ("name", "bar", "written", "rung", "total_return", "sharpe", "max_drawdown", "trades", "skill")
@@ -60,10 +60,13 @@ def _column(name: str) -> tuple[str, Callable[[Entry], str], str]:
     if name in FACTS:
         fact = FACTS[name]
         return fact.label, lambda run: fact.write(fact.value(run)), "<"
-    entry, value = CATALOGUE[name], metric_of(name)
-    if name in YEARLY:
-        return entry.label, lambda run: TOO_SHORT if too_short(run.days) else entry.write(value(run)), ">"
-    return entry.label, lambda run: entry.write(value(run)), ">"
+    entry, (at, bars) = CATALOGUE[name], (list(CATALOGUE).index(one) for one in (name, "bars"))
+
+    def written(run: Entry) -> str:
+        value = run.values[at]
+        return TOO_SHORT if left_out(name, value, run.days, run.values[bars]) else entry.write(value)
+
+    return entry.label, written, ">"
 
 
 def runs_json(runs: Sequence[Entry]) -> Iterator[str]:

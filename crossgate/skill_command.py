@@ -84,8 +84,8 @@ def print_runs(runs: Sequence[Path], retraining: bool = False, data: Path | None
 
 
 def _colour(skill: Skill) -> str:
-    """Green for skill that no naive forecast has, yellow for skill that one has, too."""
-    return "red" if not skill.evident else "yellow" if skill.beaten_by else "green"
+    """Green for skill that no naive forecast has, yellow for skill that one has, too, and where it cannot be told."""
+    return "yellow" if skill.short else "red" if not skill.evident else "yellow" if skill.beaten_by else "green"
 
 
 def _named(runs: Sequence[Path]) -> dict[str, Mapping[str, Track]]:

@@ -5,30 +5,31 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from foundation.units import nanoseconds
 from markets.candles import BoolArray, FloatArray, utc
+from models.level import LEAST_ROWS
 from models.regimes import REGIMES, volatility_regimes
 from models.scores import inside
-from models.significance import clark_west_p, holm, newey_west, robust_correlation
+from models.significance import clark_west_p, holm, long_run_error, robust_correlation
 from models.skill import directional_accuracy, skill_error, skill_score
 from models.track import Track
 from models.volatility import quasi_likelihood
 
 AGES = 4
-DAY = nanoseconds("1d")
-# With fewer rows a part has no errors, and no test.
-LEAST_ROWS = 20
+UNITS = {name: nanoseconds(f"1{name[0]}") for name in ("days", "hours", "minutes", "seconds")}
 
 
 class Part(NamedTuple):
     """Part of the forecasts: how many, and what they were worth there, with HAC errors.
 
     `skill`: against the expanding mean. `clark_west_p`: of its being luck, and `adjusted_p` the same, allowing for the
-    number of parts of its kind (Holm). `coverage`: share of outcomes inside the finite intervals.
+    number of parts of its kind (Holm). `coverage`: share of outcomes inside the finite intervals. On fewer than
+    LEAST_ROWS rows there are no errors, tests or coverage.
     `qlike_gain`: mean QLIKE of sigma less that of HAR with leverage, below 0 where sigma is better. NaN where unknown:
     one network of an ensemble has neither interval nor sigma of its own.
     """
@@ -104,8 +105,18 @@ def age_parts(track: Track, rows: Rows) -> tuple[Part, ...]:
     if edges[0] == edges[-1]:
         return ()
     place = np.minimum(np.searchsorted(edges, age, side="right") - 1, AGES - 1)
-    labels = [f"{edges[at] / DAY:.1f} to {edges[at + 1] / DAY:.1f} days" for at in range(AGES)]
+    labels = _spans(edges)
     return _parts(rows, [(label, place == number) for number, label in enumerate(labels)])
+
+
+def _spans(edges: FloatArray) -> list[str]:
+    """From each edge to the next, in nanoseconds, told in the largest unit of which each bin holds two or more."""
+    width = float(edges[1] - edges[0])
+    name, unit = next(
+        ((name, unit) for name, unit in UNITS.items() if width >= 2 * unit), ("seconds", UNITS["seconds"])
+    )
+    places = [f"{edge / unit:.1f}" for edge in edges]
+    return [f"{one} to {two} {name}" for one, two in pairwise(places)]
 
 
 def _parts(rows: Rows, groups: Iterable[tuple[str, BoolArray]]) -> tuple[Part, ...]:
@@ -115,25 +126,24 @@ def _parts(rows: Rows, groups: Iterable[tuple[str, BoolArray]]) -> tuple[Part, .
 
 def _part(label: str, rows: Rows) -> Part:
     y, f, base = rows.y, rows.f, rows.base
-    linear, enough = robust_correlation(f, y), len(y) >= LEAST_ROWS
+    linear = robust_correlation(f, y)
     finite = np.isfinite(rows.lower) & np.isfinite(rows.upper)
     held = inside(y[finite], rows.lower[finite], rows.upper[finite])
     known = np.isfinite(rows.har) & (rows.sigma > 0.0)
     gain = quasi_likelihood(y[known], rows.sigma[known]) - quasi_likelihood(y[known], rows.har[known])
-    variance = newey_west(gain) if len(gain) >= LEAST_ROWS else math.nan
     return Part(
         label=label,
         bars=len(y),
         skill=skill_score(y, f, base),
-        skill_error=skill_error(y, f, base) if enough else math.nan,
+        skill_error=skill_error(y, f, base),
         information_coefficient=linear.value,
-        information_coefficient_error=linear.error if enough else math.nan,
+        information_coefficient_error=linear.error,
         directional_accuracy=directional_accuracy(f, y),
-        clark_west_p=clark_west_p(y, f, base) if enough else math.nan,
+        clark_west_p=clark_west_p(y, f, base),
         adjusted_p=math.nan,
-        coverage=float(held.mean()) if len(held) else math.nan,
+        coverage=float(held.mean()) if len(held) >= LEAST_ROWS else math.nan,
         qlike_gain=float(gain.mean()) if len(gain) else math.nan,
-        qlike_gain_error=math.sqrt(variance) if variance > 0.0 else math.nan,
+        qlike_gain_error=long_run_error(gain),
     )
 
 

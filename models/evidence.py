@@ -12,7 +12,7 @@ import numpy as np
 from markets.candles import FloatArray, IntArray
 from models.breakdown import Part, age_parts, counted_rows, fold_parts, regime_parts, seed_parts
 from models.calibration import CalibrationParams, interval_bounds
-from models.level import SIGNIFICANCE
+from models.level import LEAST_ROWS, SIGNIFICANCE
 from models.naive import naive_forecasts
 from models.scores import (
     claimed_interval,
@@ -24,7 +24,7 @@ from models.scores import (
     worst_block,
 )
 from models.significance import Correlation, diebold_mariano_p, holm, robust_correlation
-from models.skill import Skill, track_skill
+from models.skill import Skill, too_few, track_skill
 from models.track import Track
 from models.volatility import har_volatility, qlike, quasi_likelihood
 
@@ -54,14 +54,15 @@ class Coverage(NamedTuple):
     """How often outcomes lay inside an interval that should hold `level` of them.
 
     `infinite`: the share of the `bars` bars whose interval had no end: it holds everything and says nothing, so that it
-    counts nowhere else. `coverage`, over the others; `worst_block`: the lowest over disjoint blocks of 500;
-    `width`: their median, a log return; `score`: their mean interval score.
+    counts nowhere else. `coverage`, over the `counted` others; `worst_block`: the lowest over disjoint blocks of 500;
+    `width`: their median, a log return; `score`: their mean interval score. NaN where fewer than LEAST_ROWS count.
     """
 
     name: str
     level: float
     bars: int
     infinite: float
+    counted: int
     coverage: float
     worst_block: float
     width: float
@@ -175,23 +176,26 @@ def _coverages(track: Track, level: float, bounds: FloatArray) -> Iterable[Cover
         rows = made[np.isfinite(both[made]).all(axis=1)]
         y, lower, upper = track.outcome[rows], both[rows, 0], both[rows, 1]
         if len(made):
-            held = inside(y, lower, upper)
+            held, enough = inside(y, lower, upper), len(rows) >= LEAST_ROWS
             yield Coverage(
                 name=name,
                 level=round(level, 12),
                 bars=len(made),
                 infinite=1.0 - len(rows) / len(made),
-                coverage=float(held.mean()) if len(held) else math.nan,
+                counted=len(rows),
+                coverage=float(held.mean()) if enough else math.nan,
                 worst_block=worst_block(held, BLOCK_BARS),
-                width=float(np.median(upper - lower)) if len(held) else math.inf,
-                score=interval_score(y, lower, upper, level),
+                width=float(np.median(upper - lower)) if enough else math.nan,
+                score=interval_score(y, lower, upper, level) if enough else math.nan,
             )
 
 
 def verdict_of(skill: Skill, seeds: tuple[Part, ...], volatility: VolatilityEvidence | None) -> str:
-    """One line: skill or none, which naive forecasts did as well, and what sigma is worth beside HAR with leverage."""
+    """One line: skill, none or too few bars, which naive forecasts did as well, and what sigma is worth beside HAR."""
     if not math.isfinite(skill.skill):
         return f"No verdict: {skill.count:,} forecasts have a known outcome."
+    if skill.short:
+        return f"{too_few(skill.count)}."
     side = "below" if skill.skill > 0.0 else "above"
     spread = f" (standard error {skill.skill_error:.3%})" if math.isfinite(skill.skill_error) else ""
     error = f"squared error {abs(skill.skill):.3%} {side} that of the mean of all earlier returns{spread}"

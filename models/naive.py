@@ -25,7 +25,8 @@ def naive_forecasts(close: FloatArray) -> dict[str, FloatArray]:
     `zero`; the `expanding mean` of all returns so far; their `EWMA` over 500 bars; least squares on the
     last five returns (`AR`), on the means of the last 1, 5 and 22 (`HAR`), and a `ridge` on the last 24. The
     regressions are refitted every 24 bars on all rows whose outcome is known; until they can be, they say the
-    expanding mean. NaN at bar 0, before which there is no return.
+    expanding mean. NaN at bar 0, before which there is no return; `EWMA` until there are 500 returns: with fewer it
+    would be the expanding mean once more.
     """
     returns = np.diff(np.log(close))
     mean = expanding_mean(returns)
@@ -38,7 +39,10 @@ def naive_forecasts(close: FloatArray) -> dict[str, FloatArray]:
         "HAR": walk_regression(_means(returns, HAR_WINDOWS), outcome, 0.0, REFIT_BARS),
         "ridge on lags": walk_regression(_lags(returns, RIDGE_LAGS), outcome, RIDGE_ROWS, REFIT_BARS),
     }
-    return {name: np.append(np.nan, np.where(np.isnan(values), mean, values)) for name, values in made.items()}
+    filled = {
+        name: values if name == "EWMA" else np.where(np.isnan(values), mean, values) for name, values in made.items()
+    }
+    return {name: np.append(np.nan, values) for name, values in filled.items()}
 
 
 def expanding_mean(returns: FloatArray) -> FloatArray:
@@ -48,9 +52,8 @@ def expanding_mean(returns: FloatArray) -> FloatArray:
 
 
 def ewma_mean(returns: FloatArray) -> FloatArray:
-    """The exponentially weighted mean of the returns up to each one, span EWMA_BARS; the expanding one before that."""
-    smooth: FloatArray = talib.EMA(returns, EWMA_BARS) if len(returns) else returns
-    mean: FloatArray = np.where(np.isnan(smooth), expanding_mean(returns), smooth)
+    """The exponentially weighted mean of the returns up to each one, span EWMA_BARS; NaN until there are so many."""
+    mean: FloatArray = talib.EMA(returns, EWMA_BARS) if len(returns) else returns
     return mean
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from markets.candles import BoolArray, FloatArray
+from models.level import LEAST_ROWS
 from models.regression import dot
 
 # The span of the exponential means by which the tests of forecasts norm their weights, in bars.
@@ -22,11 +23,6 @@ class Correlation(NamedTuple):
     value: float
     error: float
     p: float
-
-
-def upper_tail(z: float) -> float:
-    """The probability that a standard normal variable is above z."""
-    return 0.5 * math.erfc(z / math.sqrt(2.0))
 
 
 def default_lags(n: int) -> int:
@@ -47,6 +43,35 @@ def newey_west(values: FloatArray, lags: int | None = None) -> float:
     return total / n**2
 
 
+def long_run_error(values: FloatArray) -> float:
+    """The error of a mean of autocorrelated values; NaN where nothing varies, or there are fewer than LEAST_ROWS.
+
+    Over `default_lags` the root of `newey_west` is too small by what the estimated mean takes: with b the lags and one
+    over n, the variance comes to 1 - b + b^2 / 3 of the true one (the mean of its limit under fixed b: Kiefer and
+    Vogelsang 2005), and is divided by that. `student_tail` allows for how much it varies.
+    """
+    if len(values) < LEAST_ROWS:
+        return math.nan
+    share = _lag_share(len(values))
+    variance = newey_west(values) / (1.0 - share + share**2 / 3.0)
+    return math.sqrt(variance) if variance > 0.0 else math.nan
+
+
+def student_tail(t: float, n: int) -> float:
+    """The chance of a mean of n values above t of its `long_run_error`s, were its expectation 0.
+
+    Student's t with 3 / (2 b) degrees of freedom: the limit of the variance has a squared coefficient of variation of
+    4 b / 3 with Bartlett weights.
+    """
+    from scipy.special import stdtr
+
+    return float(stdtr(1.5 / _lag_share(n), -t))
+
+
+def _lag_share(n: int) -> float:
+    return (default_lags(n) + 1) / n
+
+
 def correlation(x: FloatArray, y: FloatArray) -> float:
     """Pearson's correlation; NaN where either does not vary."""
     if len(x) < 2 or np.ptp(x) == 0.0 or np.ptp(y) == 0.0:
@@ -57,16 +82,22 @@ def correlation(x: FloatArray, y: FloatArray) -> float:
 def robust_correlation(x: FloatArray, y: FloatArray) -> Correlation:
     """Pearson's correlation with an error that allows for autocorrelation and changing variance.
 
-    With both standardised it is the slope of y on x; its error is the HAC error of that slope: the
-    Newey-West variance of the mean of x times the residual.
+    With both standardised it is the slope of y on x; its error is the HAC error of that slope: the `long_run_error` of
+    the mean of x times the residual, each residual over what its own row leaves of it (1 - leverage: HC3 of MacKinnon
+    and White 1985), and no smaller than without lags: where there is nothing to know scores do not follow each other,
+    and a sum of few autocorrelations that takes the error down is luck. Without either a correlation of few bars is
+    found significant too often.
     """
     value = correlation(x, y)
     if math.isnan(value):
         return Correlation(value, math.nan, math.nan)
     first, second = ((one - one.mean()) / one.std() for one in (x, y))
-    variance = newey_west(first * (second - value * first))
-    error = math.sqrt(variance) if variance > 0.0 else math.nan
-    return Correlation(value, error, 2.0 * upper_tail(abs(value) / error))
+    left = 1.0 - (1.0 + np.square(first)) / len(x)
+    known = left > 1e-9
+    residual = np.where(known, (second - value * first) / np.where(known, left, 1.0), 0.0)
+    scores = first * residual
+    error = max(long_run_error(scores), math.sqrt(newey_west(scores, 0)))
+    return Correlation(value, error, 2.0 * student_tail(abs(value) / error, len(x)))
 
 
 def ranks(values: FloatArray) -> FloatArray:
@@ -96,9 +127,9 @@ def timing_weights(forecast_up: BoolArray) -> FloatArray:
 
 
 def mean_above_zero_p(values: FloatArray) -> float:
-    """The one-sided p-value of a mean of 0, with Newey-West variance; NaN where nothing varies."""
-    variance = newey_west(values)
-    return upper_tail(float(values.mean()) / math.sqrt(variance)) if variance > 0.0 else math.nan
+    """The one-sided p-value of a mean of 0, by its `long_run_error`; NaN where nothing varies."""
+    error = long_run_error(values)
+    return student_tail(float(values.mean()) / error, len(values)) if math.isfinite(error) else math.nan
 
 
 def pesaran_timmermann_p(forecast_up: BoolArray, outcome_up: BoolArray) -> float:
@@ -157,13 +188,13 @@ def diebold_mariano_p(first: FloatArray, second: FloatArray, horizon: int = 1) -
     """The two-sided p-value of two forecasts, none of which nests the other, having equal mean losses (1995).
 
     max(horizon - 1, ceil(n^(1/3))) lags in the Newey-West variance, the correction of Harvey, Leybourne and Newbold
-    (1997), Student's t with n - 1 degrees of freedom. NaN where the losses never differ.
+    (1997), Student's t with n - 1 degrees of freedom. NaN where the losses never differ, or are fewer than LEAST_ROWS.
     """
     from scipy.special import stdtr
 
     difference = np.asarray(first - second, dtype=np.float64)
     n = len(difference)
-    if n < 3:
+    if n < LEAST_ROWS:
         return math.nan
     variance = newey_west(difference, min(max(horizon - 1, math.ceil(n ** (1.0 / 3.0))), n - 1))
     if not variance > 0.0:

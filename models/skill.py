@@ -12,13 +12,13 @@ import numpy as np
 from markets.candles import FloatArray
 from markets.market import Market
 from models.forecasts import Forecasts
-from models.level import SIGNIFICANCE
+from models.level import LEAST_FORECASTS, LEAST_ROWS, SIGNIFICANCE
 from models.naive import naive_forecasts
 from models.significance import (
     anatolyev_gerko_p,
     clark_west_p,
     diebold_mariano_p,
-    newey_west,
+    long_run_error,
     pesaran_timmermann_p,
     ranks,
     robust_correlation,
@@ -32,7 +32,8 @@ NESTED = ("zero", "expanding mean")
 class Against(NamedTuple):
     """A naive forecast: its root mean square error, and the skill against it, 1 - MSE(f) / MSE(naive).
 
-    `diebold_mariano_p`: two-sided, of their squared errors being equal; NaN for those that a model holds within.
+    `diebold_mariano_p`: two-sided, of their squared errors being equal; NaN for those that a model holds within. Over
+    the bars where there is such a naive forecast; all NaN where these are fewer than LEAST_ROWS, but some are not.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Skill:
     `anatolyev_gerko_p`: of what trading on the sign earns; `clark_west_p`: of f adding nothing to b; all one-sided.
     `oracle_skill`: of the true expectation g, and `oracle_ratio` = E[2fg - f^2] / E[g^2], 1 for f = g; None where
     g is unknown. `evident`: skill above 0, against zero too (forecasting nothing is no skill, though it beats a noisy
-    mean), and clark_west_p below 0.05. `verdict`: one line for people. What is
+    mean), clark_west_p below 0.05, and at least LEAST_FORECASTS forecasts. `verdict`: one line for people. What is
     undefined (such as a correlation with a constant) is NaN.
     """
 
@@ -84,6 +85,11 @@ class Skill:
     verdict: str
 
     @property
+    def short(self) -> bool:
+        """Whether there are too few forecasts to tell skill from luck."""
+        return self.count < LEAST_FORECASTS
+
+    @property
     def beaten_by(self) -> tuple[str, ...]:
         """The naive forecasts that did better although skill is evident: it is then not the model's own."""
         return tuple(one.name for one in self.against if self.evident and one.skill < 0.0)
@@ -100,7 +106,7 @@ def track_skill(track: Track, naive: Mapping[str, FloatArray] | None = None) -> 
     y, f, b = track.outcome[rows], track.mean[rows], made["expanding mean"][rows]
     g = None if track.oracle is None else track.oracle[rows]
     skill, against_zero, clark_west = skill_score(y, f, b), skill_score(y, f, np.zeros(len(y))), clark_west_p(y, f, b)
-    evident = min(skill, against_zero) > 0.0 and clark_west < SIGNIFICANCE
+    evident = min(skill, against_zero) > 0.0 and clark_west < SIGNIFICANCE and len(y) >= LEAST_FORECASTS
     nonzero = (f != 0.0) & (y != 0.0)
     linear, ranked = robust_correlation(f, y), robust_correlation(ranks(f), ranks(y))
     return Skill(
@@ -139,11 +145,14 @@ def skill_error(y: FloatArray, f: FloatArray, base: FloatArray) -> float:
     skill, naive = skill_score(y, f, base), np.square(y - base)
     if math.isnan(skill):
         return math.nan
-    variance = newey_west(naive * (1.0 - skill) - np.square(y - f))
-    return math.sqrt(variance) / float(naive.mean()) if variance >= 0.0 else math.nan
+    return long_run_error(naive * (1.0 - skill) - np.square(y - f)) / float(naive.mean())
 
 
 def _against(name: str, y: FloatArray, f: FloatArray, base: FloatArray) -> Against:
+    made = np.isfinite(base)
+    if not made.all() and np.count_nonzero(made) < LEAST_ROWS:
+        return Against(name, math.nan, math.nan, math.nan)
+    y, f, base = y[made], f[made], base[made]
     p = math.nan if name in NESTED else diebold_mariano_p(np.square(y - f), np.square(y - base))
     return Against(name, root_mean_square(y - base), skill_score(y, f, base), p)
 
@@ -167,9 +176,16 @@ def oracle_ratio(f: FloatArray, g: FloatArray) -> float:
     return float((2.0 * f * g - np.square(f)).mean() / np.square(g).mean())
 
 
+def too_few(count: int) -> str:
+    """That so many forecasts do not tell skill from luck."""
+    return f"Too short to tell: {count:,} bars, at least {LEAST_FORECASTS}"
+
+
 def _verdict(skill: float, p: float, count: int, evident: bool) -> str:
     if not math.isfinite(skill):
         return f"No verdict: {count:,} forecasts with a known outcome do not tell skill from chance."
+    if count < LEAST_FORECASTS:
+        return f"{too_few(count)}."
     figures = f"skill {skill:+.3%} against the expanding mean over {count:,} bars"
     figures += f", Clark-West p = {p:.3g}" if math.isfinite(p) else ""
     return f"The forecasts show skill: {figures}." if evident else f"The forecasts show no evident skill: {figures}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from models.level import LEAST_FORECASTS
 from reports import formats
 
 # The figures that are stretched to a year. On fewer days than this nothing is told by them: a yearly Sharpe ratio has a
@@ -27,9 +28,16 @@ def too_short(days: float | None) -> bool:
     return days is not None and days < LEAST_DAYS
 
 
+def left_out(name: str, value: float | None, days: float | None, bars: float | None) -> bool:
+    """Whether a run is `too_short` for a figure of a year, or has too few bars for its skill to tell anything."""
+    if name in YEARLY:
+        return too_short(days)
+    return name == "skill" and value is not None and bars is not None and bars < LEAST_FORECASTS
+
+
 def figure(metrics: Mapping[str, Any], name: str) -> str:
-    """A metric of a run as people read it; TOO_SHORT for a figure of a year of a run that is `too_short` for one."""
-    if name in YEARLY and too_short(metrics.get("days")):
+    """A metric of a run as people read it; TOO_SHORT where it is `left_out`."""
+    if left_out(name, metrics.get(name), metrics.get("days"), metrics.get("bars")):
         return TOO_SHORT
     return CATALOGUE[name].write(metrics.get(name))
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from foundation.errors import ParameterError, suggestion
 from reports import formats
-from reports.catalogue import CATALOGUE, YEARLY, too_short
+from reports.catalogue import CATALOGUE, left_out
 from reports.index import Entry
 
 _CONDITION = re.compile(r"\s*(\w+)\s*(<=|>=|!=|=|<|>)\s*(\S.*?)\s*")
@@ -90,11 +90,9 @@ def named(name: str, key: str) -> str:
 
 
 def metric_of(name: str) -> Callable[[Entry], Any]:
-    """What gives a metric of a run; None where it is not defined, and for a figure of a year of too short a run."""
-    at = list(CATALOGUE).index(name)
-    if name in YEARLY:
-        return lambda run: None if too_short(run.days) else run.values[at]
-    return lambda run: run.values[at]
+    """What gives a metric of a run; None where it is not defined, and for a figure that so short a run leaves out."""
+    at, bars = (list(CATALOGUE).index(one) for one in (name, "bars"))
+    return lambda run: None if left_out(name, run.values[at], run.days, run.values[bars]) else run.values[at]
 
 
 def _condition(text: str) -> Callable[[Entry], bool]:

@@ -29,6 +29,7 @@ class Skilled:
     """What is known of one market's forecasts: skill against the expanding mean and zero, and the Clark-West p.
 
     `outdone`: the naive forecasts that do better, each with how much larger this error is, as a share of its own.
+    `count`: of the forecasts with a known outcome; None where an older folder does not say.
     """
 
     symbol: str
@@ -36,6 +37,7 @@ class Skilled:
     against_zero: float
     p: float
     outdone: tuple[tuple[str, float], ...] = ()
+    count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ def facts_of(
 def skilled(skill: Skill) -> Skilled:
     """What a verdict needs of a skill."""
     outdone = tuple((one.name, -one.skill) for one in skill.against if one.skill < 0.0)
-    return Skilled(skill.symbol, skill.skill, skill.skill_against_zero, skill.clark_west_p, outdone)
+    return Skilled(skill.symbol, skill.skill, skill.skill_against_zero, skill.clark_west_p, outdone, skill.count)
 
 
 def played_of(found: Examination) -> Played:
@@ -185,7 +187,8 @@ def played_of(found: Examination) -> Played:
 
 def _skilled(record: Mapping[str, Any]) -> Skilled:
     outdone = tuple((str(name), float(gain)) for name, gain in record.get("outdone", ()))
-    return Skilled(**{**{name: _number(value) for name, value in record.items()}, "outdone": outdone})
+    numbers = {name: _number(value) for name, value in record.items()}
+    return Skilled(**{**numbers, "outdone": outdone, "count": record.get("count")})
 
 
 def _played(record: Mapping[str, Any]) -> Played:

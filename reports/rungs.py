@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from markets.candles import utc
-from models.level import SIGNIFICANCE
+from models.level import LEAST_FORECASTS, SIGNIFICANCE
 from reports import formats
 from reports.catalogue import too_short
 from reports.facts import Facts, Played, Skilled
@@ -58,7 +58,13 @@ def skill(facts: Facts) -> Iterator[Check]:
     """With several markets the smallest p-value has to be smaller by their number (Bonferroni)."""
     if not facts.asks:
         return
-    known = [one for one in facts.skills if math.isfinite(one.skill) and math.isfinite(one.p)]
+    told = [one for one in facts.skills if _counted(one, facts) >= LEAST_FORECASTS]
+    if facts.skills and not told:
+        most = max(_counted(one, facts) for one in facts.skills)
+        text = f"Too short to tell: {most:,} forecasts; it takes {LEAST_FORECASTS} with a known outcome."
+        yield Check("forecasts", float(most), f"at least {LEAST_FORECASTS}", text, None, f"{most:,} forecasts")
+        return
+    known = [one for one in told if math.isfinite(one.skill) and math.isfinite(one.p)]
     if not known:
         yield Check("Clark-West p", None, "", "Too few forecasts have a known outcome to test their skill.", None)
         return
@@ -75,6 +81,11 @@ def skill(facts: Facts) -> Iterator[Check]:
     text += _outdone(best)
     threshold = f"at most {level:.3g}, with a smaller error than the mean and than zero"
     yield Check("Clark-West p", best.p, threshold, text, bool(better) and best.p < level, _chance(best.p))
+
+
+def _counted(one: Skilled, facts: Facts) -> int:
+    """How many forecasts have a known outcome; where that was not kept, how many there are, which is no fewer."""
+    return facts.sampled.forecasts if one.count is None else one.count
 
 
 def _outdone(one: Skilled) -> str:

@@ -10,7 +10,7 @@ from backtests.parameters import CostParams
 from backtests.result import Result
 from backtests.simpler import Baseline
 from markets.contract import Contract
-from models.skill import Skill
+from models.skill import Skill, too_few
 from reports import formats
 from reports.catalogue import LEAST_DAYS, too_short
 from reports.curves import YEAR
@@ -52,6 +52,8 @@ def skill_banner(skills: Sequence[Skill], *, synthetic: bool) -> Banner:
         return Banner(
             "warned", "There is no verdict on the forecasts.", f"{figures} That does not tell skill from chance."
         )
+    if all(one.short for one in skills):
+        return Banner("warned", "The forecasts are too few to tell skill from luck.", figures)
     if evident == 0:
         follows = "Whatever the equity curve below did, nothing here says that the forecasts made it."
         return Banner("warned", "The forecasts show no skill.", f"{figures} {follows}")
@@ -73,6 +75,8 @@ def _skill_figures(one: Skill, *, named: bool) -> str:
     where = f"{one.symbol}: " if named else ""
     if not math.isfinite(one.skill):
         return f"{where}{one.count:,} forecasts have a known outcome."
+    if one.short:
+        return f"{where}{too_few(one.count)}."
     error = "smaller" if one.skill > 0.0 else "larger"
     zero = " They do no better than a forecast of zero." if one.skill > 0.0 >= one.skill_against_zero else ""
     size = formats.percent(abs(one.skill), decimals=3)

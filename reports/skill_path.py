@@ -11,6 +11,7 @@ from markets.candles import FloatArray, IntArray
 from markets.market import Market
 from models.evidence import bounds_of
 from models.forecasts import Forecasts
+from models.level import LEAST_ROWS
 from models.naive import expanding_mean
 from models.scores import inside
 from models.track import Track
@@ -63,7 +64,7 @@ def _band(track: Track) -> Band | None:
     level, bounds = bounds_of(track)
     rows = track.rows[np.isfinite(bounds[track.rows]).all(axis=1)]
     last = rows[-BAND_BARS:]
-    if len(last) < 2:
+    if len(rows) < LEAST_ROWS:
         return None
     return Band(
         symbol=track.symbol,

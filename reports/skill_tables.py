@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 
 from models.breakdown import Part
-from models.evidence import Evidence
+from models.evidence import Coverage, Evidence
 from models.forecasts import Retraining
+from models.level import LEAST_FORECASTS, LEAST_ROWS
+from models.naive import EWMA_BARS
 from models.paired import PairedSkill
 from models.skill import Against, Skill
 from reports import formats
@@ -68,7 +70,10 @@ def skill_table(skills: Sequence[Skill]) -> Table | None:
         for name, label, write in _SKILL_ROWS
         if any(getattr(one, name) is not None for one in skills)
     ]
-    return Table("Forecasts of the next bar's log return", ["", *(one.symbol for one in skills)], rows)
+    short = (
+        f"; fewer than {LEAST_FORECASTS} bars do not tell skill from luck" if any(one.short for one in skills) else ""
+    )
+    return Table(f"Forecasts of the next bar's log return{short}", ["", *(one.symbol for one in skills)], rows)
 
 
 def naive_table(skills: Sequence[Skill]) -> Table:
@@ -78,7 +83,8 @@ def naive_table(skills: Sequence[Skill]) -> Table:
     rows = [[Cell("These forecasts"), *(Cell(text) for one in skills for text in (_moves(one.rmse), "", ""))]]
     for number, naive in enumerate(skills[0].against):
         cells = (cell for one in skills for cell in _against(one.against[number]))
-        rows.append([Cell(naive.name), *cells])
+        label = f"{naive.name}, once there are {EWMA_BARS} returns" if naive.name == "EWMA" else naive.name
+        rows.append([Cell(label), *cells])
     return Table("Root mean square error of a bar's log return", ["", *heads], rows)
 
 
@@ -138,7 +144,9 @@ def echo_table(evidence: Sequence[Evidence]) -> Table:
     ratios = (Cell(formats.decimal(one.price_ratio, digits=5)) for one in evidence)
     rows.append([Cell("Error of the price forecast over that of no change"), *ratios])
     heads = ["Correlation of the forecast with", *(one.skill.symbol for one in evidence)]
-    return Table("Is it yesterday's price? Correlations, with the band that holds each 95% of the time", heads, rows)
+    return Table(
+        "Is it yesterday's price? Correlations, each with a band of about 95%, too narrow on few bars", heads, rows
+    )
 
 
 def _band(value: float, error: float) -> str:
@@ -173,15 +181,24 @@ def volatility_table(evidence: Sequence[Evidence]) -> Table | None:
     for number, name in enumerate(("Interval", "What mean and sigma claim")):
         covers = [one.coverage[number] if number < len(one.coverage) else None for one in evidence]
         level = next((formats.percent(one.level, decimals=0) for one in covers if one), formats.NONE)
+        rows.append([Cell(f"{name}: held, of {level} wanted"), *(Cell(_held(one)) for one in covers)])
         for key, label, write in (
-            ("infinite", f"{name}: without an end, counted nowhere below", _share),
-            ("coverage", f"{name}: held, of {level} wanted", formats.percent),
+            ("infinite", f"{name}: without an end, counted nowhere else", _share),
             ("worst_block", f"{name}: held in the worst 500 bars", formats.percent),
             ("width", f"{name}: width, median", _moves),
         ):
             rows.append([Cell(label), *(Cell(write(getattr(one, key, None))) for one in covers)])
     heads = ["", *(one.skill.symbol for one in evidence)]
     return Table("Volatility and intervals of the next bar's log return", heads, rows)
+
+
+def _held(one: Coverage | None) -> str:
+    """A coverage and the number of bars that it is the share of; that they are too few for one."""
+    if one is None:
+        return formats.NONE
+    if one.counted < LEAST_ROWS:
+        return f"too few: {one.counted:,} bar{'' if one.counted == 1 else 's'}, at least {LEAST_ROWS}"
+    return f"{formats.percent(one.coverage)} of {one.counted:,} bars"
 
 
 def paired_table(paired: PairedSkill) -> Table:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from backtests.result import Result
 from foundation.spark import spark_line
 from markets.candles import utc
+from models.level import LEAST_FORECASTS
 from reports import formats
 from reports.catalogue import CATALOGUE, TOO_SHORT, figure
 from reports.certainty import weighed_in
@@ -145,7 +146,10 @@ def _figures(
         entry = CATALOGUE["skill"]
         tested = " and ".join(f"p {formats.probability(one.p)} on {one.symbol}" for one in skills[:3])
         more = f" and {len(skills) - 3} more" if len(skills) > 3 else ""
-        rows.append((entry.label, entry.write(metrics["skill"]), f"Clark-West {tested}{more}" if tested else ""))
+        short = any(one.count is not None and one.count < LEAST_FORECASTS for one in skills)
+        value = TOO_SHORT if short else figure(metrics, "skill")
+        said = f"Clark-West {tested}{more}" if tested and value != TOO_SHORT else ""
+        rows.append((entry.label, value, said))
     return rows
 
 

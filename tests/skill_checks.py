@@ -35,16 +35,40 @@ def newey_west_is_that_of_statsmodels(module: Any) -> None:
     np.testing.assert_allclose(module.newey_west(values), fit.cov_params()[0, 0], rtol=1e-10)
 
 
+def limit_share(n: int, lags: int) -> float:
+    """What a variance with Bartlett weights comes to, as a share of the true one, with so many lags of n values."""
+    b = (lags + 1) / n
+    return 1.0 - b + b * b / 3.0
+
+
 def correlations_have_the_error_of_statsmodels(module: Any) -> None:
-    """Value, error and p-value are slope, HAC error and p-value of standardised y on standardised x."""
+    """Value, error and p-value are slope, HAC error and p-value of standardised y on standardised x, for few bars."""
+    from scipy.stats import t as student
     from statsmodels.regression.linear_model import OLS
+    from statsmodels.stats.sandwich_covariance import S_hac_simple
     from statsmodels.tools import add_constant
 
     x = wandering(900, 2)
     y = 0.05 * x + (1.0 + np.abs(x)) * np.random.default_rng(3).standard_normal(900)
     first, second = ((one - one.mean()) / one.std() for one in (x, y))
-    fit = OLS(second, add_constant(first)).fit(cov_type="HAC", cov_kwds={"maxlags": 6})
-    np.testing.assert_allclose(module.robust_correlation(x, y), [fit.params[1], fit.bse[1], fit.pvalues[1]], rtol=1e-6)
+    fit = OLS(second, add_constant(first)).fit()
+    residual = fit.resid / (1.0 - fit.get_influence().hat_matrix_diag)
+    error = math.sqrt(S_hac_simple(first * residual, nlags=6).item()) / 900 / math.sqrt(limit_share(900, 6))
+    assert error > math.sqrt(S_hac_simple(first * residual, nlags=0).item()) / 900
+    p = 2.0 * student.sf(abs(fit.params[1]) / error, 1.5 * 900 / 7)
+    np.testing.assert_allclose(module.robust_correlation(x, y), [fit.params[1], error, p], rtol=1e-6)
+
+
+def errors_are_no_smaller_than_without_lags(module: Any) -> None:
+    """Where products of x and y turn back the error is that of statsmodels' HC3, and not what is left of it."""
+    from statsmodels.regression.linear_model import OLS
+    from statsmodels.tools import add_constant
+
+    x, y = wandering(400, 22, 0.0), wandering(400, 23, -0.8)
+    x = np.where(x > 0.0, 1.0, 0.9) + 0.01 * x
+    first, second = ((one - one.mean()) / one.std() for one in (x * np.sign(wandering(400, 24, 0.98)), y))
+    fit = OLS(second, add_constant(first)).fit(cov_type="HC3")
+    np.testing.assert_allclose(module.robust_correlation(first, second).error, fit.bse[1], rtol=1e-6)
 
 
 def means_before(values: FloatArray, own: bool) -> FloatArray:
@@ -90,11 +114,26 @@ def clark_west_is_a_regression_on_a_constant(module: Any) -> None:
 
 
 def hac_tail(values: FloatArray, lags: int) -> float:
-    """The chance of a t value above that of the mean, by statsmodels with Newey-West errors."""
+    """The chance of a t value above that of the mean, by statsmodels with Newey-West errors, for few bars."""
+    from scipy.stats import t as student
     from statsmodels.regression.linear_model import OLS
 
     fit = OLS(values, np.ones(len(values))).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
-    return float(0.5 * math.erfc(float(fit.tvalues[0]) / math.sqrt(2.0)))
+    t = float(fit.tvalues[0]) * math.sqrt(limit_share(len(values), lags))
+    return float(student.sf(t, 1.5 * len(values) / (lags + 1)))
+
+
+def few_bars_alarm_as_seldom_as_said(module: Any) -> None:
+    """Of 1,500 noises of 100 bars about 5 % correlate, or show skill over 0; 99 bars are not tested."""
+    found = np.zeros((1500, 2))
+    for seed in range(1500):
+        x, y = np.random.default_rng([seed, 21]).standard_t(5, (2, 100))
+        found[seed] = module.robust_correlation(x, y).p, module.clark_west_p(y, x, 0.0 * x)
+    alarms = (found < 0.05).mean(axis=0)
+    assert ((alarms > 0.026) & (alarms < 0.062)).all(), alarms
+    assert math.isnan(module.robust_correlation(x[1:], y[1:]).p)
+    assert math.isnan(module.clark_west_p(y[1:], x[1:], 0.0 * x[1:]))
+    assert math.isnan(module.diebold_mariano_p(y[1:], x[1:]))
 
 
 def many_tests_are_allowed_for(module: Any) -> None:

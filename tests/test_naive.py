@@ -38,7 +38,9 @@ def test_zero_and_the_mean() -> None:
     assert not MADE["zero"][1:].any()
     t = np.arange(1, 1500)
     np.testing.assert_allclose(MADE["expanding mean"][1:], np.log(CLOSE[1:] / CLOSE[0]) / t, rtol=1e-9)
-    assert all(np.isnan(values[0]) and np.isfinite(values[1:]).all() for values in MADE.values())
+    first = {name: int(np.flatnonzero(np.isfinite(values))[0]) for name, values in MADE.items()}
+    assert first == dict.fromkeys(NAMES, 1) | {"EWMA": 500}
+    assert all(np.isfinite(values[first[name] :]).all() for name, values in MADE.items())
 
 
 @pytest.mark.parametrize(("name", "lags", "penalty"), [("AR", 5, 0.0), ("ridge on lags", 24, RIDGE_ROWS)])
@@ -80,8 +82,8 @@ def test_a_planted_regression_is_found() -> None:
 
 def test_a_price_that_stands_still() -> None:
     """Where nothing ever moves every naive forecast is zero, and there is no regime above the lowest."""
-    for values in naive_forecasts(np.full(400, 7.0)).values():
-        np.testing.assert_array_equal(values[1:], 0.0)
+    for name, values in naive_forecasts(np.full(600, 7.0)).items():
+        np.testing.assert_array_equal(values[500 if name == "EWMA" else 1 :], 0.0)
     assert set(volatility_regimes(np.full(400, 7.0)).tolist()) == {-1, 0}
 
 

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from look_ahead import what_changes
 from planted_market import planted_market
+from scipy.stats import t as student
 
 from markets.candles import FloatArray
 from markets.market import Market
 from models.forecasts import Forecasts, ForecastSeries
 from models.naive import ewma_mean, expanding_mean
-from models.significance import clark_west_p, correlation, newey_west, pesaran_timmermann_p, ranks, upper_tail
+from models.significance import clark_west_p, correlation, newey_west, pesaran_timmermann_p, ranks
 from models.skill import forecast_skill, oracle_ratio, skill_score
 
 MARKET = planted_market(3000, seed=8)
@@ -129,7 +130,7 @@ def test_nothing_to_measure() -> None:
 
 
 def test_clark_west_formula() -> None:
-    """The mean of (y-b)^2 - [(y-f)^2 - (b-f)^2] over twice the usual size of f - b, over its Newey-West error."""
+    """The mean of (y-b)^2 - [(y-f)^2 - (b-f)^2] over twice the usual size of f - b, over its error, as a Student t."""
     random = np.random.default_rng(2)
     y, f, b = random.standard_normal((3, 400))
     weights = (1 - 2 / 251) ** np.arange(400.0)
@@ -140,14 +141,10 @@ def test_clark_west_formula() -> None:
     near = [(i, j) for i in range(400) for j in range(400) if abs(i - j) <= lags]
     variance = sum(c[i] * c[j] * (1 - abs(i - j) / (lags + 1)) for i, j in near)
     assert newey_west(d) == pytest.approx(variance / 400**2)
-    assert clark_west_p(y, f, b) == pytest.approx(upper_tail(d.mean() / math.sqrt(variance / 400**2)))
+    assert clark_west_p(y, f, b) == pytest.approx(
+        student.sf(d.mean() / math.sqrt(variance / 400**2 / (1 - 6 / 400 + 12 / 400**2)), 100), rel=1e-9, abs=0
+    )
     assert clark_west_p(y, b + 1e-9 * (f - b), b) == pytest.approx(clark_west_p(y, f, b))
-
-
-def test_normal_tail() -> None:
-    """The tail of the normal distribution: 5 % above 1.645."""
-    assert upper_tail(0.0) == 0.5
-    assert upper_tail(1.6448536269514722) == pytest.approx(0.05)
 
 
 def test_direction_that_never_changes_is_not_tested() -> None:

@@ -18,6 +18,8 @@ TRUE: list[tuple[str, Check]] = [
     ("significance", checks.direction_is_a_regression_on_a_constant),
     ("significance", checks.clark_west_is_a_regression_on_a_constant),
     ("significance", checks.a_settling_model_is_judged_at_the_level_that_is_said),
+    ("significance", checks.errors_are_no_smaller_than_without_lags),
+    ("significance", checks.few_bars_alarm_as_seldom_as_said),
     ("significance", checks.many_tests_are_allowed_for),
     ("significance", checks.diebold_mariano_is_that_of_statsmodels),
     ("regression", checks.a_walked_regression_sees_no_outcome),
@@ -54,6 +56,27 @@ FAULTS = [
     Fault(
         "the residual forgets the slope", "significance", "(second - value * first)", "second",
         checks.correlations_have_the_error_of_statsmodels,
+    ),
+    Fault(
+        "few bars are taken for many", "significance", "/ (1.0 - share + share**2 / 3.0)", "",
+        checks.clark_west_is_a_regression_on_a_constant,
+    ),
+    Fault(
+        "a residual is as large as its row makes it", "significance", "np.where(known, left, 1.0)", "1.0",
+        checks.correlations_have_the_error_of_statsmodels,
+    ),
+    Fault(
+        "autocorrelations take the error down", "significance",
+        "max(long_run_error(scores), math.sqrt(newey_west(scores, 0)))", "long_run_error(scores)",
+        checks.errors_are_no_smaller_than_without_lags,
+    ),
+    Fault(
+        "the error counts as known", "significance", "1.5 / _lag_share(n)", "1e9",
+        checks.few_bars_alarm_as_seldom_as_said,
+    ),
+    Fault(
+        "any number of bars is tested", "significance", "if len(values) < LEAST_ROWS:", "if len(values) < 2:",
+        checks.few_bars_alarm_as_seldom_as_said,
     ),
     Fault(
         "a sign is held against all signs", "significance", "trailing_mean(sign)[:-1]", "0.0 * sign[:-1] + sign.mean()",
