@@ -87,9 +87,9 @@ def load_config(path: Path = DEMO_CONFIG, overrides: Sequence[str] = (), data: P
 
     A value is read as TOML (`3`, `true`, `["return:1"]`), else it is the text itself (`2atr`).
     An override of `market` counts for every [[market]] table. The path of `features.file` starts from the folder of
-    the TOML file, and so does that of `exogenous.file` where it begins with "./". A contract that was fetched into the
-    data folder `data` (see `load_market`) stands in the config with its figures, their source and date, in the place of
-    its name. Raises ParameterError or DataError.
+    the TOML file, and so do those of `exogenous.file` and `.scorer` where they begin with "./". A contract that was
+    fetched into the data folder `data` (see `load_market`) stands in the config with its figures, their source and
+    date, in the place of its name. Raises ParameterError or DataError.
     """
     tables = _read_toml(path)
     features = tables.get("features")
@@ -97,8 +97,9 @@ def load_config(path: Path = DEMO_CONFIG, overrides: Sequence[str] = (), data: P
         features["file"] = str((path.parent / Path(features["file"]).expanduser()).resolve())
     series = tables.get("exogenous")
     for table in series if isinstance(series, list) else [series]:
-        if isinstance(table, dict) and str(table.get("file", "")).startswith(("./", "../")):
-            table["file"] = str((path.parent / table["file"]).resolve())
+        for key in ("file", "scorer"):
+            if isinstance(table, dict) and str(table.get(key, "")).startswith(("./", "../")):
+                table[key] = str((path.parent / table[key]).resolve())
     for text in overrides:
         _override(tables, text)
     _name_contracts(tables.get("market"), data)

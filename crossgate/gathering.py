@@ -15,6 +15,7 @@ from backtests.parameters import AccountParams, CostParams
 from backtests.playback import Playback, make_playback
 from crossgate.config import load_config
 from crossgate.job import load_markets
+from crossgate.side_files import data_folder
 from foundation.errors import CrossgateError, DataError
 from foundation.parameters import Parameters
 from foundation.trials import Span
@@ -75,7 +76,9 @@ def play_again(folder: Folder, data: Path | None = None) -> Playback:
         raise DataError(folder.path, "was made in Python, so its market stands in no file")
     config = load_config(folder.path / "config.toml")
     forecasts = forecasts_of(read_tracks(folder.path), str(folder.run.record["forecasts_name"]))
-    playback = make_playback(load_markets(config, data), forecasts, *(folder.tables[name] for name, _ in _TABLES))
+    playback = make_playback(
+        load_markets(config, data_folder(folder.path, data)), forecasts, *(folder.tables[name] for name, _ in _TABLES)
+    )
     kept = folder.run.record["markets"]
     for market in playback.stage.played:
         if kept.get(market.symbol) != market.fingerprint:

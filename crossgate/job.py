@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import crossgate as cg
 from backtests.result import Result
 from crossgate.config import Config
-from crossgate.tables import BookParams, DemoParams, MarketParams
+from crossgate.side_files import side_files
+from crossgate.tables import BookParams, DemoParams, MarketParams, TradedParams
 from foundation.errors import ParameterError, suggestion
 from foundation.seals import check_sealed
 from foundation.trials import Span, TrialLedger
@@ -21,6 +22,7 @@ from markets.candles import utc
 from markets.exogenous import Exogenous
 from markets.exogenous_files import load_exogenous
 from markets.market import Market, common_span
+from markets.store import resolve_data_folder
 from models.forecasts import Forecasts
 
 if TYPE_CHECKING:
@@ -39,16 +41,24 @@ def run_job(
     """
     check_folder(folder)
     check_ledger(TrialLedger())
-    markets = load_markets(config, data)
+    beside, markets = side_files(config), load_markets(config, data)
     check_markets(config, markets)
     if not open_seal:
         check_sealed(TrialLedger(), [whole_span(market) for market in common_span(markets)])
     forecasts = explain_forecasts(config, markets, make_forecasts(config, markets))
     result = cg.backtest(
         markets, forecasts, config.strategy, config.risk, config.account, config.costs,
-        name=config.run.name, config=config.record(),
+        name=config.run.name, config=beside.record,
     )  # fmt: skip
-    return result, cg.write_report(result, folder, pdf=pdf, open_seal=open_seal)
+    place = resolve_data_folder(data).resolve() if reads_data(config) else None
+    return result, cg.write_report(result, folder, pdf=pdf, open_seal=open_seal, inputs=beside.content, data=place)
+
+
+def reads_data(config: Config) -> bool:
+    """Whether something that a config names lies in the data folder."""
+    named = [Path(table.file).expanduser() for table in config.exogenous]
+    traded = any(isinstance(table, TradedParams) for table in config.market)
+    return traded or not all(path.is_absolute() for path in named)
 
 
 def searched(config: Config, data: Path | None = None) -> tuple[list[Market], Forecasts]:
@@ -112,13 +122,13 @@ def first_tests(config: Config, markets: Sequence[Market]) -> dict[str, int]:
     return walkforward.first_tests(markets, config.model.lstm, config.features, config.walk_forward)
 
 
-def make_forecasts(config: Config, markets: Sequence[Market]) -> Forecasts:
-    """The walk-forward forecasts of a config, or those of its saved model."""
+def make_forecasts(config: Config, markets: Sequence[Market], *, cache: bool = True) -> Forecasts:
+    """The walk-forward forecasts of a config, or those of its saved model; without `cache` every network is trained."""
     if config.model.load is not None:
         return saved_model(config).forecasts(markets)
     return cg.walk_forward(
         markets, config.model.lstm, config.features,
-        walk=config.walk_forward, seed=config.run.seed, calibration=config.calibration,
+        walk=config.walk_forward, seed=config.run.seed, calibration=config.calibration, cache=cache,
     )  # fmt: skip
 
 

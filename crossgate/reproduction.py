@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import crossgate as cg
-from crossgate.config import load_config
+from crossgate.config import Config, load_config
 from crossgate.job import load_markets, make_forecasts
+from crossgate.side_files import data_folder
 from foundation.errors import DataError
 from markets.candles import utc
+from models.jobs import count_networks
 from reports.fingerprints import altered_files
 from reports.parting import Parting, first_parting, read_tables
 from reports.settings import provenance
@@ -21,7 +24,7 @@ from reports.settings import provenance
 class Reproduction:
     """Whether a run came out the same: `fills` of them, and what is different, by name: kept and now.
 
-    `altered`: the files of its folder that are not as they were written.
+    `altered`: the files of its folder that are not as they were written. `forecasts`: where they came from now.
     """
 
     run: str
@@ -29,6 +32,7 @@ class Reproduction:
     parting: Parting | None
     changed: dict[str, tuple[str, str]]
     altered: tuple[str, ...] = ()
+    forecasts: str = ""
 
     @property
     def same(self) -> bool:
@@ -42,6 +46,8 @@ class Reproduction:
     def lines(self) -> list[str]:
         """The answer in words."""
         changed = [f"  {name}: {kept} then, {now} now" for name, (kept, now) in self.changed.items()]
+        if self.forecasts:
+            changed.insert(0, f"  forecasts: {self.forecasts}")
         if self.altered:
             changed.append(f"  altered after it was written: {', '.join(self.altered)}")
         if self.parting is None:
@@ -50,16 +56,18 @@ class Reproduction:
         return [f"{self.run}: it comes out different from {where} on: {self.parting.text}", *changed]
 
 
-def reproduce_run(folder: Path, data: Path | None = None) -> Reproduction:
-    """The run in a folder, played again with the settings that are kept there.
+def reproduce_run(folder: Path, data: Path | None = None, *, retrain: bool = False) -> Reproduction:
+    """The run in a folder, played again with the settings and the small files that are kept there.
 
-    `data`: the data folder, see `load_market`. Raises DataError for a run that was made in Python, whose market and
-    forecasts stand in no file, and whatever a run of that config raises.
+    `data`: the data folder, see `load_market`; else the one that the run names, where it is still there. With `retrain`
+    every network is trained again, whatever the cache holds. Raises DataError for a run that was made in Python, whose
+    market and forecasts stand in no file, and whatever a run of that config raises.
     """
     kept = read_record(folder)
     config = load_config(folder / "config.toml")
-    markets = load_markets(config, data)
-    forecasts = make_forecasts(config, markets)
+    markets = load_markets(config, data_folder(folder, data))
+    with count_networks() as count:
+        forecasts = make_forecasts(config, markets, cache=not retrain)
     result = cg.backtest(
         markets, forecasts, config.strategy, config.risk, config.account, config.costs,
         name=config.run.name, config=config.record(),
@@ -67,7 +75,18 @@ def reproduce_run(folder: Path, data: Path | None = None) -> Reproduction:
     tables = read_tables(folder)
     parting = first_parting(tables, read_tables(result))
     changed = changes(kept, provenance(result))
-    return Reproduction(str(folder), len(tables["fills"]), parting, changed, altered_files(folder) or ())
+    altered = altered_files(folder) or ()
+    return Reproduction(str(folder), len(tables["fills"]), parting, changed, altered, _origin(config, count))
+
+
+def _origin(config: Config, count: Mapping[str, int]) -> str:
+    """Where the forecasts of a reproduction came from, in words."""
+    if config.model.load is not None:
+        return f"of the saved model {config.model.load}"
+    trained, networks = count["trained"], count["trained"] + count["kept"]
+    if not trained:
+        return f"from the cache ({networks:,} networks); --retrain trains them again"
+    return f"trained again ({trained:,} of {networks:,} networks)"
 
 
 def read_record(folder: Path) -> dict[str, Any]:

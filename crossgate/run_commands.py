@@ -152,11 +152,16 @@ def _print_difference(
         typer.echo(f"  {key}: {ours} and {theirs}")
 
 
-def reproduce(run: RunPath, data: Data = None, as_json: AsJson = False) -> None:
+def reproduce(
+    run: RunPath,
+    data: Data = None,
+    retrain: Annotated[bool, typer.Option("--retrain", help="Train every network again, without the cache.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Play a run again from its folder, and say whether every fill is the same; exit code 1 where one is not."""
     from crossgate.reproduction import reproduce_run
 
-    answer = reproduce_run(run, data)
+    answer = reproduce_run(run, data, retrain=retrain)
     if as_json:
         print_json(answer.record())
     else:

@@ -43,9 +43,10 @@ def measure_retraining(run: Path, data: Path | None = None) -> list[PairedSkill]
     """What retraining is worth on each market of a run, by models of its config, trained now where none are kept."""
     from crossgate.config import load_config
     from crossgate.job import compare_retraining, load_markets
+    from crossgate.side_files import data_folder
 
-    config = load_config(run / "config.toml", data=data)
-    return list(compare_retraining(config, load_markets(config, data)))
+    config, place = load_config(run / "config.toml", data=data), data_folder(run, data)
+    return list(compare_retraining(config, load_markets(config, place)))
 
 
 def runs_record(runs: Sequence[Path], retraining: bool = False, data: Path | None = None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from backtests.solo import account_of, play_solo
 from crossgate.config import load_config
 from crossgate.job import load_markets, make_forecasts
 from crossgate.reproduction import changes, read_record
+from crossgate.side_files import data_folder
 from foundation.files import atomic_file
 from foundation.progress import progress
 from markets.candles import utc
@@ -82,7 +83,7 @@ def verify_run(folder: Path, data: Path | None = None) -> Certificate:
     for a run that was made in Python, and whatever a run of that config raises.
     """
     kept, config = read_record(folder), load_config(folder / "config.toml")
-    tables, markets = read_tables(folder), load_markets(config, data)
+    tables, markets = read_tables(folder), load_markets(config, data_folder(folder, data))
     forecasts, made = make_forecasts(config, markets), {}
     parts = markets, forecasts, config.strategy, config.risk, config.account, config.costs
     expected = account_of_tables(tables)

@@ -38,6 +38,21 @@ def source_fingerprint(folder: Path, modules: Iterable[str] | None = None) -> st
     return fingerprint({path.relative_to(folder).as_posix(): _meaning(path.read_text("utf-8")) for path in files})
 
 
+def tree_fingerprint(folders: Iterable[Path], suffixes: tuple[str, ...]) -> str:
+    """The fingerprint of the text of all files below some folders whose names end so: quicker than what they mean.
+
+    Names, paths below their folder and every character count; how lines end changes nothing.
+    """
+    return fingerprint(
+        {
+            f"{folder.name}/{path.relative_to(folder).as_posix()}": path.read_text("utf-8")
+            for folder in folders
+            for path in sorted(folder.rglob("*"))
+            if path.suffix in suffixes and path.is_file()
+        }
+    )
+
+
 def _meaning(text: str) -> str:
     tree = ast.parse(text)
     for node in ast.walk(tree):

@@ -53,7 +53,9 @@ class ExogenousParams(Parameters):
     )
     values: Annotated[tuple[str, ...], BeforeValidator(_read_list)] = Field((), description="columns of numbers")
     text: str | None = Field(None, min_length=1, description="a column of words")
-    scorer: str = Field("vader", min_length=1, description='"vader", one of your own, or "module:function"')
+    scorer: str = Field(
+        "vader", min_length=1, description='"vader", one of your own, "module:function" or "./file.py:function"'
+    )
     stale_after: Annotated[Quantity, Measured(_UNITS)] = Field(description='a duration such as "3d"')
     neutral: float | None = Field(None, description="a number that stands in where nothing fresh is known")
     window: Annotated[Quantity | None, Measured(_UNITS, off=True)] = Field(None, description='such as "24h"')

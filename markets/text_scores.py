@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from foundation.errors import DataError, ParameterError, suggestion
+from foundation.own_code import run_file
 from markets.candles import FloatArray
 
 Scorer = Callable[[str], float]
@@ -26,7 +28,8 @@ def text_scorer(name: str) -> Callable[[Scorer], Scorer]:
 
 
 def score_texts(texts: Sequence[str], scorer: str) -> FloatArray:
-    """The scores of some texts, float64, by a scorer of that name or by the function that `module:function` names.
+    """The scores of some texts, float64, by a scorer of that name or by the function that `module:function` or
+    `path.py:function` names.
 
     Raises DataError for a score outside -1 to 1, ParameterError for a scorer that is not there. Name only modules that
     you trust: they are run.
@@ -44,10 +47,12 @@ def score_texts(texts: Sequence[str], scorer: str) -> FloatArray:
 
 
 def _imported(name: str) -> Scorer:
-    module, _, function = name.partition(":")
+    module, _, function = name.rpartition(":")
     try:
-        found = getattr(importlib.import_module(module), function, None)
-    except ImportError as error:
+        file = module.endswith(".py")
+        own = run_file(Path(module), f"scorer_{Path(module).stem}") if file else importlib.import_module(module)
+        found = getattr(own, function, None)
+    except (ImportError, OSError) as error:
         fix = "a module that Python finds, such as mine:tone for mine.py in PYTHONPATH"
         raise ParameterError("exogenous.scorer", f"cannot be imported ({error})", value=name, fix=fix) from None
     if not callable(found):

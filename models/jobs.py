@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
+from contextvars import ContextVar
 
 from foundation.cluster import running_cluster
 from foundation.parallel import run_all
@@ -16,6 +18,18 @@ from models.parameters import LSTMParams
 
 # The resource that a worker of a cluster is started with where it has a GPU, and the networks it is sent at once.
 RESOURCE, CLUSTER_GROUPS = "GPU", 256
+_COUNT: ContextVar[Counter[str] | None] = ContextVar("count", default=None)
+
+
+@contextmanager
+def count_networks() -> Iterator[Counter[str]]:
+    """Counts the networks that walk-forwards within the block found in the cache, as "kept", and "trained"."""
+    count: Counter[str] = Counter(kept=0, trained=0)
+    before = _COUNT.set(count)
+    try:
+        yield count
+    finally:
+        _COUNT.reset(before)
 
 
 def run_jobs(jobs: Sequence[Job], description: str, workers: int | None, cache: bool) -> list[FoldForecast]:
@@ -31,6 +45,8 @@ def run_pooled_jobs(
     missing = {row: jobs[row] for row, kept in enumerate(made) if kept is None}
     for row, forecasts in _train(missing, description, workers, cache):
         made[row] = forecasts
+    if (count := _COUNT.get()) is not None:
+        count.update(kept=len(jobs) - len(missing), trained=len(missing))
     return [forecasts for forecasts in made if forecasts is not None]
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 
 from foundation.errors import CrossgateError, ParameterError
 from foundation.fingerprint import fingerprint
+from foundation.own_code import run_file
 from models import features as registry
 
 # The content and the names of each file that was imported.
@@ -28,7 +27,8 @@ def import_features(path: str | Path) -> str:
         fix = "a path from here, or from the folder of the config"
         raise ParameterError("features.file", f"cannot be read ({error})", value=str(path), fix=fix) from None
     kinds = registry.known_kinds()
-    if file in _IMPORTED and _IMPORTED[file][0] == content and _IMPORTED[file][1] <= set(kinds):
+    # A copy elsewhere, such as the one in a run folder, is the same file.
+    if any(known == content and names <= set(kinds) for known, names in _IMPORTED.values()):
         return content
     kept = {name: kind for name, kind in kinds.items() if name not in _IMPORTED.get(file, ("", set()))[1]}
     registry.replace_kinds(kept)
@@ -47,14 +47,10 @@ def import_features(path: str | Path) -> str:
 
 
 def _run(file: Path, content: str) -> None:
-    name = f"own_features_{content}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
+    if file.suffix != ".py":
         raise ParameterError("features.file", "is no Python file", value=str(file), fix="name it *.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        run_file(file, f"own_features_{content}")
     except CrossgateError:
         raise
     except Exception as error:

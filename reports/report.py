@@ -31,6 +31,8 @@ from reports.tracks import TABLE, forecast_table
 
 TABLES = ("decisions", "fills", "equity", "positions", "funding", "orders", "trades")
 PDF = "report.pdf"
+# Where copies of the small files lie that the config names: own features, series, scorers.
+INPUTS = "inputs"
 # What `crossgate verify` leaves beside a run; an earlier run's goes with it.
 CERTIFICATE = "certificate.json"
 FILES = (
@@ -39,7 +41,7 @@ FILES = (
     *(f"{name}.parquet" for name in (*TABLES, TABLE)),
 )  # fmt: skip
 # What a folder holds where it was asked for.
-OPTIONAL = (PDF, f"{INTERPRETATION}.parquet", CERTIFICATE)
+OPTIONAL = (PDF, f"{INTERPRETATION}.parquet", CERTIFICATE, INPUTS)
 
 
 def write_report(
@@ -50,6 +52,8 @@ def write_report(
     ledger: TrialLedger | None = None,
     pdf: bool = False,
     open_seal: bool = False,
+    inputs: Mapping[str, bytes] | None = None,
+    data: Path | None = None,
 ) -> Path:
     """The path of report.html in a run folder that is written whole or not at all.
 
@@ -61,14 +65,19 @@ def write_report(
     for a folder that holds anything else. `baselines`
     are run here when they are not handed in. The run is put down as a trial in the `ledger`, by default the one of
     `ledger_home`. A run that reaches into sealed data raises SealedError, but for one that opens the seal, or has
-    done so.
+    done so. `inputs`: the content of small files that the config names, by their names in the folder, below inputs/.
+    `data`: the data folder of the run, which run.json keeps as a hint for playing it again.
     """
     target, kept = check_folder(folder), ledger or TrialLedger()
     admit(result, kept, opening=open_seal)
     findings = find(result, baselines, kept)
     with atomic_folder(target) as scratch:
-        _write_findings(findings, scratch, pdf=pdf)
-        write_fingerprints(scratch, [path.name for path in scratch.iterdir()])
+        _write_findings(findings, scratch, pdf=pdf, data=data)
+        for name, content in (inputs or {}).items():
+            (scratch / name).parent.mkdir(exist_ok=True)
+            (scratch / name).write_bytes(content)
+        files = [path for path in scratch.rglob("*") if path.is_file()]
+        write_fingerprints(scratch, [path.relative_to(scratch).as_posix() for path in files])
         if (target / LABELS).is_file():
             shutil.copy2(target / LABELS, scratch / LABELS)
     return target / "report.html"
@@ -87,8 +96,7 @@ def check_folder(folder: str | Path) -> Path:
     return target
 
 
-def _write_findings(findings: Findings, folder: Path, *, pdf: bool) -> None:
-
+def _write_findings(findings: Findings, folder: Path, *, pdf: bool, data: Path | None) -> None:
     result = findings.result
     certainty: Certainty = findings.certainty
     metrics = {**findings.metrics, "certainty": certainty.own_record(), "baselines": findings.baseline_metrics}
@@ -97,9 +105,10 @@ def _write_findings(findings: Findings, folder: Path, *, pdf: bool) -> None:
     if interpretations := result.forecasts.interpretations:
         metrics["interpretation"] = {one.symbol: interpretation_record(one) for one in interpretations}
         interpretation_frame(interpretations).to_parquet(folder / f"{INTERPRETATION}.parquet", index=False)
+    hint = {} if data is None else {"data": str(data)}
     (folder / "config.toml").write_text(tomli_w.dumps(collect_settings(result)), "utf-8")
     (folder / "metrics.json").write_text(write_json(metrics), "utf-8")
-    (folder / "run.json").write_text(write_json(provenance(result)), "utf-8")
+    (folder / "run.json").write_text(write_json({**provenance(result), **hint}), "utf-8")
     (folder / VERDICT).write_text(write_json(stored_verdict(findings)), "utf-8")
     (folder / "trials.json").write_text(write_json(certainty.trial_record()), "utf-8")
     for name in TABLES:

@@ -17,7 +17,7 @@ import models
 import strategies
 from foundation.errors import CrossgateError, DataError, ParameterError, suggestion
 from foundation.files import atomic_file, atomic_folder, cache_home
-from foundation.fingerprint import fingerprint, source_fingerprint
+from foundation.fingerprint import fingerprint, source_fingerprint, tree_fingerprint
 from foundation.lazy import lazy_exports
 from foundation.parameters import Parameters
 from foundation.units import Measured, Quantity, nanoseconds, parse_quantity
@@ -301,6 +301,22 @@ def test_what_has_no_plain_form_has_no_fingerprint() -> None:
     """An object that JSON cannot hold is refused rather than named by its address."""
     with pytest.raises(TypeError):
         fingerprint(object())
+
+
+def test_a_tree_has_a_fingerprint(tmp_path: Path) -> None:
+    """Any character, name or file counts, of the files with the suffixes that were asked for; line ends do not."""
+    room = tmp_path / "room"
+    room.mkdir()
+    (room / "a.py").write_bytes(b"x = 1\n")
+    (room / "b.toml").write_bytes(b"y = 1\n")
+    first = tree_fingerprint([room], (".py", ".toml"))
+    (room / "notes.txt").write_bytes(b"z")
+    (room / "a.py").write_bytes(b"x = 1\r\n")
+    assert tree_fingerprint([room], (".py", ".toml")) == first
+    (room / "b.toml").write_bytes(b"y = 2\n")
+    second = tree_fingerprint([room], (".py", ".toml"))
+    (room / "b.toml").rename(room / "c.toml")
+    assert len({first, second, tree_fingerprint([room], (".py", ".toml"))}) == 3
 
 
 def test_source_has_a_fingerprint(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from result_factory import make_market, make_result, make_trades
 
 from backtests import solo
 from crossgate.command_line import main
+from markets.demo import demo_market
+from reports.fingerprints import altered_files
 from reports.report import check_folder, write_report
 
 DEMO = str(Path(__file__).resolve().parent.parent / "backtests" / "configs" / "demo.toml")
@@ -126,7 +129,82 @@ def test_a_run_is_reproduced_to_the_last_bit(root: Path, capsys: pytest.CaptureF
     code, said, _ = call("reproduce", root / "demo", capsys=capsys)
     fills = len(pd.read_parquet(root / "demo" / "fills.parquet"))
     assert fills > 0
-    assert (code, said) == (0, f"{root / 'demo'}: every bar and all {fills:,} fills are the same\n")
+    assert code == 0
+    first, second = said.splitlines()
+    assert first == f"{root / 'demo'}: every bar and all {fills:,} fills are the same"
+    assert re.fullmatch(r"  forecasts: from the cache \(\d+ networks\); --retrain trains them again", second)
+    code, said, _ = call("reproduce", root / "demo", "--retrain", capsys=capsys)
+    assert (code, said.splitlines()[0]) == (0, first)
+    assert re.fullmatch(r"  forecasts: trained again \((\d+) of \1 networks\)", said.splitlines()[1])
+
+
+BESIDE = """
+[run]
+name = "beside"
+[market]
+contract = "binance_usdm:BTCUSDT"
+candles = "hours.parquet"
+[features]
+columns = ["return:1", "half_return", "news.score"]
+file = "mine.py"
+[[exogenous]]
+name = "news"
+file = "./news.csv"
+time = "time"
+published = "time"
+text = "words"
+scorer = "./mood.py:mood"
+stale_after = "30d"
+neutral = 0.0
+[account]
+missing_funding = "zero"
+"""
+MINE = """
+import crossgate as cg
+
+@cg.feature(warm_up=lambda: 0, memory=lambda: 1)
+def half_return(inputs):
+    return 0.5 * (inputs.close / inputs.open - 1.0)
+"""
+
+
+def test_a_run_with_files_beside_its_config_is_reproduced_without_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Own features, a series and its scorer lie in the folder with fingerprints; the data folder is remembered."""
+    desk, data, run = tmp_path / "desk", tmp_path / "data", tmp_path / "runs" / "beside"
+    for folder in (desk, data):
+        folder.mkdir()
+    candles = demo_market(bars=2000).candles.frame()
+    candles.to_parquet(data / "hours.parquet", index=False)
+    (desk / "c.toml").write_text(BESIDE)
+    (desk / "mine.py").write_text(MINE)
+    (desk / "mood.py").write_text("def mood(text):\n    return 1.0 if 'up' in text else -1.0\n")
+    stamps = candles["timestamp"].iloc[::50].dt.strftime("%Y-%m-%d %H:%M:%S")
+    words = ["up", "down"] * (len(stamps) // 2)
+    pd.DataFrame({"time": stamps, "words": words}).to_csv(desk / "news.csv", index=False)
+    given = ["backtest", desk / "c.toml", *SMALL[2:], "--set", "run.retraining=false"]
+    given += ["--set", "run.interpretation=false", "--data", data, "--out", run]
+    code, _, error = call(*given, capsys=capsys)
+    assert code == 0, error
+    left = {path.name: path.read_bytes() for path in (run / "inputs").iterdir()}
+    assert left == {name: (desk / name).read_bytes() for name in ("mine.py", "mood.py", "news.csv")}
+    assert json.loads((run / "run.json").read_text("utf-8"))["data"] == str(data)
+    shutil.rmtree(desk)
+    moved = Path(shutil.move(run, tmp_path / "moved"))
+    code, said, _ = call("reproduce", moved, capsys=capsys)
+    assert (code, "fills are the same" in said) == (0, True)
+    assert altered_files(moved) == ()
+    assert {path.name for path in (moved / "inputs").iterdir()} == set(left)
+    (moved / "inputs" / "news.csv").write_bytes(left["news.csv"].replace(b"up", b"no"))
+    code, said, _ = call("reproduce", moved, capsys=capsys)
+    assert "altered after it was written: inputs/news.csv" in said
+    assert "market BTCUSDT: " in said
+    shutil.move(data, tmp_path / "elsewhere")
+    code, said, _ = call("reproduce", moved, capsys=capsys)
+    assert code == 2
+    code, said, _ = call("reproduce", moved, "--data", tmp_path / "elsewhere", capsys=capsys)
+    assert "altered after it was written: inputs/news.csv" in said
 
 
 def changed_fill(folder: Path) -> Any:
@@ -141,12 +219,14 @@ def test_a_changed_fill_and_another_version_are_seen(root: Path, capsys: pytest.
     """The last digit of one price, and a library that is not the one of then, both come to light; exit code 1."""
     stamp = changed_fill(root / "demo")
     record = json.loads((root / "demo" / "run.json").read_text())
-    record["versions"]["numpy"] = "1.0"
+    assert len(record["versions"]["crossgate sources"]) == 32
+    record["versions"] |= {"numpy": "1.0", "crossgate sources": "0" * 32}
     (root / "demo" / "run.json").write_text(json.dumps(record))
     code, said, _ = call("reproduce", root / "demo", capsys=capsys)
     assert code == 1
     assert f"different from {stamp:%Y-%m-%d %H:%M}" in said
     assert "numpy: 1.0 then, " in said
+    assert f"crossgate sources: {'0' * 32} then, " in said
     assert "altered after it was written: fills.parquet, run.json" in said
     code, said, _ = call("reproduce", root / "demo", "--json", capsys=capsys)
     answer = json.loads(said)
