@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from backtests.distance import margin_use
 from backtests.result import Result
 from backtests.stop_paths import stop_paths
 from markets.candles import FloatArray, IntArray
@@ -22,6 +23,7 @@ from reports.findings import Findings
 from reports.levels import trade_levels
 from reports.metrics import asked_tracks
 from reports.packing import pack
+from strategies.averages import average_true_range
 
 # More bars than this are drawn in groups, so that a page stays quick and small.
 MOST_BARS = 100_000
@@ -59,8 +61,9 @@ class Groups:
 def payload(findings: Findings) -> str:
     """The payload as JSON; equal findings give equal text.
 
-    A timestamp is a bar's open in seconds. `markets`: candles, position, liquidation price (NaN without one) and the
-    forecast interval of each bar as prices (NaN without one). `account`: equity and drawdown at every bar's close.
+    A timestamp is a bar's open in seconds. `markets`: candles, position, liquidation price (NaN without one), how far
+    it is from the close in average true ranges, and the forecast interval of each bar as prices (NaN without one).
+    `account`: equity, drawdown and the share of equity that is posted as margin at every bar's close.
     `trades`: rows of the bars on which each opened and closed (-1 while open), prices and levels, the steps of stops
     that move, and the text of the table.
     """
@@ -71,7 +74,7 @@ def payload(findings: Findings) -> str:
         "name": result.name,
         "currency": result.settlement,
         "grouped": groups.size,
-        "account": _account(findings.curve, groups),
+        "account": _account(findings, groups),
         "baselines": [_baseline(name, one) for name, one in list(findings.curves.items())[1:]],
         "markets": [_market(market, result, tracks.get(market.symbol)) for market in result.markets],
         "trades": _trades(findings),
@@ -79,12 +82,14 @@ def payload(findings: Findings) -> str:
     return json.dumps(content, sort_keys=True, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
-def _account(curve: EquityCurve, groups: Groups) -> dict[str, Any]:
+def _account(findings: Findings, groups: Groups) -> dict[str, Any]:
+    curve, margin = findings.curve, margin_use(findings.result.equity).to_numpy()
     return {
         "cash": curve.cash,
         "time": pack(groups.first(curve.timestamp) // 1_000_000_000),
         "equity": pack(groups.last(curve.equity)),
         "drawdown": pack(-groups.most(curve.drawdown)),
+        "margin": pack(groups.last(margin)),
     }
 
 
@@ -98,13 +103,18 @@ def _market(market: Market, result: Result, track: Track | None) -> dict[str, An
     first, last = _span(market, result)
     candles, groups = market.candles.rows(first, last), Groups(last - first)
     liquidation = positions["liquidation_price"].to_numpy(dtype=np.float64)
+    liquidation = np.where(liquidation > 0.0, liquidation, np.nan)
+    whole = market.candles
+    atr = average_true_range(whole.high, whole.low, whole.close, result.risk.atr_bars)[first:last]
+    away = np.abs(liquidation - candles.close) / np.where(atr > 0.0, atr, np.nan)
     columns = {
         "open": groups.first(candles.open),
         "high": groups.most(candles.high),
         "low": groups.least(candles.low),
         "close": groups.last(candles.close),
         "position": groups.last(positions["position"].to_numpy(dtype=np.float64)),
-        "liquidation": groups.last(np.where(liquidation > 0.0, liquidation, np.nan)),
+        "liquidation": groups.last(liquidation),
+        "ranges": groups.last(away),
     }
     level = 0.0
     if track is not None and groups.size == 1:

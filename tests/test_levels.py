@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from reports.packing import pack, unpack
 from reports.payload import Groups, payload
 from reports.templating import CHARTS
 from reports.trades import list_trades
+from strategies.averages import average_true_range
 
 VENDOR = Path(__file__).resolve().parent.parent / "reports" / "templates" / "vendor"
 
@@ -130,6 +132,27 @@ def test_the_payload_holds_the_run() -> None:
     assert [len(table[name]) for name in ("heads", "keys")] == [14, 14]
     np.testing.assert_array_equal(unpack(table["opened"]), (START + np.array([1, 3]) * HOUR) // 10**9)
     np.testing.assert_array_equal(unpack(table["closed"]), [(START + 9 * HOUR) // 10**9, 0])
+
+
+def test_the_payload_tells_how_near_liquidation_was_and_what_margin_was_in_use() -> None:
+    """From the close in average true ranges, unknown without a level; margin as a share of equity."""
+    market = make_market(bars=200)
+    result = make_result(market, [Trade(50, 5.0), Trade(150, -5.0, "signal")])
+    levels = np.where(result.positions["position"] != 0.0, 0.4 * market.candles.close, np.nan)
+    margin = 0.25 * result.equity["equity"] * (result.positions["position"].to_numpy() != 0.0)
+    result = replace(
+        result,
+        positions=result.positions.assign(liquidation_price=levels), equity=result.equity.assign(margin=margin),
+    )  # fmt: skip
+    content = json.loads(payload(findings_of(result)))
+    candles, held = market.candles, ~np.isnan(levels)
+    atr = average_true_range(candles.high, candles.low, candles.close, result.risk.atr_bars)
+    assert held.any()
+    assert not held.all()
+    np.testing.assert_allclose(
+        unpack(content["markets"][0]["ranges"]), np.where(held, 0.6 * candles.close / atr, np.nan), rtol=1e-6
+    )
+    np.testing.assert_allclose(unpack(content["account"]["margin"]), 0.25 * held, rtol=1e-6)
 
 
 def test_a_forecast_interval_stands_at_the_bar_it_speaks_of() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,8 @@ def test_a_liquidation_price_beyond_the_edge_is_named_there(browser: Any, tmp_pa
     result = make_result(market, [Trade(100, 5.0)])
     price = float(market.candles.close[100])
     positions = result.positions.assign(liquidation_price=0.4 * price)
-    file = write_report(replace(result, positions=positions), tmp_path / "run", baselines={})
+    equity = result.equity.assign(margin=0.25 * result.equity["equity"])
+    file = write_report(replace(result, positions=positions, equity=equity), tmp_path / "run", baselines={})
     with open_page(browser, file) as (page, errors, _):
         page.locator("[data-days=all]").click()
         page.evaluate(FRAMES)
@@ -143,6 +145,11 @@ def test_a_liquidation_price_beyond_the_edge_is_named_there(browser: Any, tmp_pa
         away = 1.0 - 0.4 * price / float(market.candles.close[bars - 1])
         assert "↓ Liquidation" in edge
         assert edge.endswith(f"{100 * away:.1f}% below")
+        box = chart_box(page)
+        page.mouse.move(box["x"] + 400, box["y"] + 100)
+        page.evaluate(FRAMES)
+        assert re.search(r"Liquidation [\d,.]+ \(−[\d.]+%, [\d.]+ ATR away\)", page.locator(".readout").inner_text())  # noqa: RUF001
+        assert "Margin in use 25.0%" in page.locator(".readout").inner_text()
         page.locator(".layers summary").click()
         page.locator("[data-layer=fit]").check()
         page.evaluate(FRAMES)

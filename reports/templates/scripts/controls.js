@@ -28,8 +28,10 @@ report.describe = function (chart, at) {
   if (market.position[at] !== 0) pairs.push(["Position", report.short(market.position[at])]);
   if (!Number.isNaN(market.liquidation[at])) {
     const away = market.liquidation[at] / market.close[at] - 1;
-    pairs.push(["Liquidation", `${price(market.liquidation[at])} (${report.percent(away)} away)`]);
+    const ranges = Number.isNaN(market.ranges[at]) ? "" : `, ${report.number(market.ranges[at], 1)} ATR`;
+    pairs.push(["Liquidation", `${price(market.liquidation[at])} (${report.percent(away)}${ranges} away)`]);
   }
+  if (row >= 0 && data.account.margin[row] > 0) pairs.push(["Margin in use", report.percent(data.account.margin[row])]);
   if (market.lower && !Number.isNaN(market.lower[at])) {
     pairs.push([`Forecast, ${market.level}`, `${price(market.lower[at])} to ${price(market.upper[at])}`]);
   }
