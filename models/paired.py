@@ -15,6 +15,7 @@ from markets.candles import FloatArray, IntArray
 from markets.market import Market
 from models.forecasts import Forecasts
 from models.naive import naive_forecasts
+from models.significance import holm
 from models.skill import skill_score
 from models.track import Track, track_of
 
@@ -31,19 +32,25 @@ class Contender(NamedTuple):
 
 
 class Gain(NamedTuple):
-    """What `second` gained over `first`: the difference of their skills, its interval, and if that leaves out 0."""
+    """What `second` gained over `first`: the difference of their skills, its interval alone, and if it is clear.
+
+    `adjusted_p`: two-sided, of no gain, by the draws beyond 0, and allowing for the number of pairs (Holm). `clear`:
+    whether it is below what the level of the intervals leaves.
+    """
 
     first: str
     second: str
     gain: float
     lower: float
     upper: float
+    adjusted_p: float
     clear: bool
 
     def __str__(self) -> str:
         if self.gain == self.lower == self.upper == 0.0:
             return f"{self.second} forecast the same as {self.first}"
-        said = "more than luck" if self.clear else "it may be luck"
+        alone = self.lower > 0.0 or self.upper < 0.0
+        said = "more than luck" if self.clear else f"it may be luck{', as one of several pairs' if alone else ''}"
         side = "better" if self.gain >= 0.0 else "worse"
         bounds = f"{self.lower:+.3%} to {self.upper:+.3%}"
         return f"{self.second} was {abs(self.gain):.3%} of squared error {side} than {self.first} ({bounds}): {said}"
@@ -53,8 +60,8 @@ class Gain(NamedTuple):
 class PairedSkill:
     """Forecasts of one symbol held against each other over the `bars` that all of them forecast.
 
-    The gains are of every pair, in the order in which they were named. Intervals hold `level`; they come from one
-    circular block bootstrap in which all forecasts are drawn together, so that luck they share cancels.
+    The gains are of every pair, in the order in which they were named. Intervals hold `level`, each alone; they come
+    from one circular block bootstrap in which all forecasts are drawn together, so that luck they share cancels.
     """
 
     symbol: str
@@ -93,12 +100,19 @@ def compare_tracks(tracks: Mapping[str, Track], *, level: float = 0.95, seed: in
         Contender(name, points[number], *np.quantile(skills[:, number], tails).tolist())
         for number, name in enumerate(named)
     )
-    gains = []
-    for one, two in combinations(range(len(named)), 2):
-        lower, upper = np.quantile(skills[:, two] - skills[:, one], tails).tolist()
-        clear = lower > 0.0 or upper < 0.0
-        gains.append(Gain(named[one], named[two], points[two] - points[one], lower, upper, clear))
+    pairs = list(combinations(range(len(named)), 2))
+    apart = [skills[:, two] - skills[:, one] for one, two in pairs]
+    adjusted, gains = holm([_beyond(draws) for draws in apart]), []
+    for (one, two), draws, p in zip(pairs, apart, adjusted, strict=True):
+        lower, upper = np.quantile(draws, tails).tolist()
+        gains.append(Gain(named[one], named[two], points[two] - points[one], lower, upper, p, p <= 1.0 - level))
     return PairedSkill(first.symbol, len(rows), level, contenders, tuple(gains))
+
+
+def _beyond(draws: FloatArray) -> float:
+    """The two-sided p-value of no gain: twice the share of draws at 0 or on its other side, itself counted."""
+    side = min(int((draws <= 0.0).sum()), int((draws >= 0.0).sum()))
+    return min(1.0, 2.0 * (side + 1) / (len(draws) + 1))
 
 
 def block_bars(bars: int) -> int:

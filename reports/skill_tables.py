@@ -212,7 +212,10 @@ def paired_table(paired: PairedSkill) -> Table:
         figures = (Cell(_skill(value)) for value in (gain.gain, gain.lower, gain.upper))
         word = "more than luck" if gain.clear else "may be luck"
         rows.append([Cell(f"{gain.second} over {gain.first}"), *figures, Cell(word)])
-    caption = f"{paired.symbol}: {paired.bars:,} bars that all forecast; ranges hold the figure {level} of the time"
+    caption = (
+        f"{paired.symbol}: {paired.bars:,} bars that all forecast; each range holds the figure {level} of the time"
+    )
+    caption += "; more than luck allows for the number of pairs (Holm)" if len(paired.gains) > 1 else ""
     return Table(caption, ["", "Share of squared error", "from", "to", ""], rows, frozenset({0, 4}))
 
 

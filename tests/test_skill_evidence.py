@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pytest
+from planted_faults import mutated
 from planted_market import planted_market
 from skill_checks import a_track
 
 from foundation.errors import DataError, ParameterError
 from markets.candles import FloatArray
+from models import paired
 from models.evidence import bounds_of, forecast_evidence
 from models.forecasts import Forecasts, ForecastSeries
 from models.paired import Gain, block_bars, compare_forecasts, compare_tracks
@@ -216,7 +219,7 @@ def test_what_retraining_is_worth() -> None:
     assert first.clear
     assert first.lower < first.gain < first.upper
     assert first[2:] == second[2:]
-    assert third == Gain("scheduled", "again", 0.0, 0.0, 0.0, clear=False)
+    assert third == Gain("scheduled", "again", 0.0, 0.0, 0.0, 1.0, clear=False)
     assert first.gain == pytest.approx(found.contenders[1].skill - found.contenders[0].skill)
     assert "more than luck" in str(first)
     assert str(third) == "again forecast the same as scheduled"
@@ -231,6 +234,31 @@ def test_the_interval_of_a_gain_holds_no_gain_as_often_as_it_says() -> None:
         pair = {"one": replace(track, mean=ORACLE + one), "two": replace(track, mean=ORACLE + two)}
         clear += compare_tracks(pair, level=0.9, seed=seed).gains[0].clear
     assert 5 <= clear <= 28
+
+
+def pairs_are_allowed_for(module: Any) -> None:
+    """Of four forecasts that are equally far off any is found apart in a fifth of 24 draws at most, as luck has it."""
+    track, found = track_of(MARKET, forecasts(ORACLE)), 0
+    for seed in range(24):
+        noise = 0.001 * np.random.default_rng([seed, 7]).standard_normal((4, 3000))
+        named = {str(number): replace(track, mean=ORACLE + one) for number, one in enumerate(noise)}
+        found += any(one.clear for one in module.compare_tracks(named, level=0.8, seed=seed).gains)
+    assert 1 <= found <= 10, found
+
+
+def test_pairs_are_allowed_for() -> None:
+    """Among six pairs luck is called so as often as in one; not where each is judged alone."""
+    pairs_are_allowed_for(paired)
+    with pytest.raises(AssertionError):
+        pairs_are_allowed_for(
+            mutated("models.paired", "holm([_beyond(draws) for draws in apart])", "map(_beyond, apart)")
+        )
+
+
+def test_a_pair_that_is_clear_alone_only_is_said_to_be_one_of_several() -> None:
+    """Its range leaves 0 out, and its p-value, which allows for the other pairs, does not."""
+    gain = Gain("one", "two", 0.01, 0.001, 0.02, 0.09, clear=False)
+    assert str(gain).endswith("(+0.100% to +2.000%): it may be luck, as one of several pairs")
 
 
 def test_what_cannot_be_compared() -> None:

@@ -38,6 +38,13 @@ def test_the_verdict_of_the_benchmark_can_be_a_miss(nulls: dict[str, Any], capsy
     assert capsys.readouterr().out.count("MISSED") == 4
 
 
+def test_the_verdict_on_few_bars_can_be_a_miss(nulls: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """Of 200 draws about as many alarm as said, on few bars too; more than the band has room for is a miss."""
+    assert nulls["judge_few"](200, 0.12)
+    assert not nulls["judge_few"](200, 0.01)
+    assert capsys.readouterr().out.count("MISSED") >= 10
+
+
 def test_the_small_model_is_least_squares_on_its_window(nulls: dict[str, Any]) -> None:
     """Its forecast rests on the constant and two lags of the last 250 rows whose outcome is known."""
     returns = nulls["draw"]("iid", 7)
