@@ -22,12 +22,12 @@ from reports.stored_verdict import VERDICT, stored_record
 INDEX = ".runs.json"
 # The order of what a line of the index keeps of a run, with a value for each metric that the index names; a change here
 # makes old index files useless, and so does another number.
-VERSION = 3
+VERSION = 4
 LINE = (
     "marks", "name", "symbols", "synthetic", "settlement", "bar", "first", "last", "altered", "values", "tags", "note",
 )  # fmt: skip
 MARKS = ("metrics.json", "run.json", LABELS, VERDICT)
-Marks = list[list[int]]
+Marks = list[int]
 _DAYS = list(CATALOGUE).index("days")
 
 
@@ -123,27 +123,33 @@ def _folders(root: str) -> list[str]:
 
 
 def _marks(folder: str) -> Marks:
-    """What changes when a file of the folder is written: inode, size and time of change of what a list reads, [] for
-    none; of the files that it only watches the sum of their sizes and the latest time. [] for a folder without a run.
+    """What changes when a file of the folder is written, and when its run.json was; [] for a folder without a run.
+
+    The first is one number for inode, size and time of change of what a list reads, and for size and time of the tables
+    that it only watches: many numbers a run would take longer to read than the files take to be looked at.
     """
-    marks: Marks = []
+    seen: list[int] = []
+    written = 0
     for name in MARKS:
         try:
             found = os.stat(f"{folder}/{name}")  # noqa: PTH116
-            marks.append([found.st_ino, found.st_size, found.st_mtime_ns])
         except OSError:
-            if not marks:
+            if not seen:
                 return []
-            marks.append([])
-    size, latest = 0, 0
+            seen.append(0)
+            continue
+        seen += (found.st_ino, found.st_size, found.st_mtime_ns)
+        if name == "run.json":
+            written = found.st_mtime_ns
     for name in TABLES:
         try:
             found = os.stat(f"{folder}/{name}")  # noqa: PTH116
         except OSError:
+            seen.append(0)
             continue
-        size += found.st_size
-        latest = max(latest, found.st_mtime_ns)
-    return [*marks, [size, latest]]
+        seen += (found.st_size, found.st_mtime_ns)
+    # The hash of whole numbers is the same in every process.
+    return [hash(tuple(seen)), written]
 
 
 def _read_run(folder: Path, marks: Marks) -> list[Any] | None:
@@ -175,7 +181,7 @@ def _entry(
     key: str, marks: Marks, name: str, symbols: Any, synthetic: bool, settlement: str,
     bar: int | None, first: int | None, last: int | None, altered: Any, values: Any, tags: Any, note: str,
 ) -> Entry:  # fmt: skip
-    written = marks[1][2]
+    written = marks[1]
     return Entry(
         key, name, tuple(symbols), synthetic, settlement, bar, first, last, written, tuple(altered), tuple(values),
         Labels(tuple(tags), note),

@@ -16,7 +16,8 @@ from result_factory import make_market, make_result, make_trades
 from crossgate.run_list import runs_table
 from foundation.errors import DataError, ParameterError
 from reports.choosing import choose_runs
-from reports.index import INDEX, list_runs
+from reports.fingerprints import TABLES
+from reports.index import INDEX, MARKS, _marks, list_runs
 from reports.labels import FILE, Labels, change_labels, read_labels
 from reports.report import write_report
 from reports.stored_verdict import VERDICT, keep_verdict
@@ -51,7 +52,7 @@ def test_every_run_is_listed_and_nothing_else(root: Path) -> None:
     assert list_runs(root) == found
 
 
-DAMAGES = ["", "{", '{"version": 3, "metrics": [], "runs": {}}', '{"version": 0, "runs": {}}', "[]", "cut", "short"]
+DAMAGES = ["", "{", '{"version": 4, "metrics": [], "runs": {}}', '{"version": 0, "runs": {}}', "[]", "cut", "short"]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -190,6 +191,20 @@ def test_ten_thousand_runs_are_listed_without_opening_them(root: Path, monkeypat
     before = time.process_time()
     assert len(list_runs(root)) == 302
     assert time.process_time() - before < 5.0
+
+
+def test_each_file_that_a_list_watches_changes_the_mark_of_its_run(root: Path) -> None:
+    """Records, labels, verdict and tables: a byte more, and another time of the same bytes, is another mark."""
+    folder = root / "one"
+    change_labels(folder, add=["a"])
+    for name in (*MARKS, *TABLES):
+        before = _marks(str(folder))
+        with (folder / name).open("ab") as file:
+            file.write(b" ")
+        longer = _marks(str(folder))
+        os.utime(folder / name, (2_000_000_000,) * 2)
+        assert len({marks[0] for marks in (before, longer, _marks(str(folder)))}) == 3, name
+    assert _marks(str(folder)) == _marks(str(folder))
 
 
 def test_runs_are_ordered_and_chosen_by_what_they_are(root: Path) -> None:
