@@ -62,7 +62,11 @@ def _own_module(name: str) -> Path | None:
     """The file of a module or file that holds a scorer; None for what is installed, or is a package."""
     if name.endswith(".py"):
         return Path(name)
-    spec = importlib.util.find_spec(name)
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        # Whoever asks the scorer says so in one line.
+        return None
     if spec is None or spec.origin is None or spec.submodule_search_locations is not None:
         return None
     path = Path(spec.origin).resolve()
