@@ -28,14 +28,16 @@ def binomial_range(count: int, draws: int) -> Interval:
     as many or more have odds of 1 - LEVEL, `high` that at which as few or fewer do. None of n: up to
     1 - (1 - LEVEL)^(1/n), about 3 / n. Raises ValueError for a count that is not within 0 to `draws`, or no draw.
     """
+    if not 0 <= count <= draws or draws == 0:
+        raise ValueError(f"{count} of {draws}")
+    edge = (1.0 - LEVEL) ** (1.0 / draws)
+    if count in (0, draws):
+        return Interval(edge, 1.0) if count else Interval(0.0, 1.0 - edge)
     # scipy.special takes a while to load, and few who need ranges need this one.
     from scipy.special import betaincinv
 
-    if not 0 <= count <= draws or draws == 0:
-        raise ValueError(f"{count} of {draws}")
-    low = float(betaincinv(count, draws - count + 1, 1.0 - LEVEL)) if count else 0.0
-    high = float(betaincinv(count + 1, draws - count, LEVEL)) if count < draws else 1.0
-    return Interval(low, high)
+    low = float(betaincinv(count, draws - count + 1, 1.0 - LEVEL))
+    return Interval(low, float(betaincinv(count + 1, draws - count, LEVEL)))
 
 
 def odds_words(count: int, draws: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -53,6 +54,8 @@ def run(folder: Path, workers: int, address: str | None = None, *, slow: bool = 
 
 
 if __name__ == "__main__":
+    # A shell that starts tests in the background lets them ignore Ctrl-C; this process is not to inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         run(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None)
     except KeyboardInterrupt:

@@ -57,8 +57,9 @@ def test_settings_that_differ_are_named(folders: tuple[Path, Path]) -> None:
     assert compare(*folders).differences.to_dict("index") == {"risk.leverage": {"slow": "3.0", "fast": "5.0"}}
 
 
-def test_the_text_is_a_table(folders: tuple[Path, Path]) -> None:
+def test_the_text_is_a_table(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """str() names the runs, the metrics, the settings that differ, and nothing is wider than its column."""
+    monkeypatch.setenv("COLUMNS", "100")
     lines = str(compare(*folders)).splitlines()
     assert lines[0] == "Metrics, money in USDT"
     assert lines[1].split() == ["slow", "fast"]
@@ -125,8 +126,9 @@ def test_the_curves_of_a_comparison_share_a_scale() -> None:
     assert all(len(line.split()) == 4 for line in drawn[:2])
 
 
-def test_equal_settings_are_said_to_be_equal() -> None:
+def test_equal_settings_are_said_to_be_equal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two runs of the same settings say so, and runs of one name are told apart."""
+    monkeypatch.setenv("COLUMNS", "100")
     text = str(compare(run("same", 40), run("same", 20)))
     assert "settings: the same" in text
     assert text.splitlines()[1].split() == ["same", "same", "#2"]

@@ -155,7 +155,10 @@ def test_every_walk_forward_says_what_retraining_is_worth(
     monkeypatch.setattr("models.retraining.SMALL_SECONDS", 0.0)
     found = cheap(drift_retrains=7)
     assert [one.name for one in found.pairs[0].contenders] == ["frozen", "scheduled"]
-    assert found.pairs[0].gains[0] == asked[0].gains[0]
+    # One pair alone is not held to what three would have to show.
+    alone, among = found.pairs[0].gains[0], asked[0].gains[0]
+    assert alone._replace(adjusted_p=among.adjusted_p) == among
+    assert alone.adjusted_p <= among.adjusted_p
     assert "on drift (up to 14 networks, about 0 s of one core)" in found.note
     assert "`crossgate skill RUN --retraining` trains it" in found.note
 
