@@ -12,9 +12,11 @@ from markets.candles import BoolArray, Candles, FloatArray, utc
 from markets.exogenous import Exogenous
 from markets.funding import Funding
 from markets.market import Market
-from models.features import Column, parse_column
+from models.features import Column, parse_column, parse_columns
 from models.forecasts import market_bars
 from models.inputs import as_inputs
+from models.parameters import FeatureParams, LSTMParams
+from models.samples import Sample, build_sample
 from models.stepping import FeatureStepper
 
 EXACT = 1e-9
@@ -49,20 +51,23 @@ def check_feature(name: str, market: Market, rows: Sequence[int] | None = None) 
     _check_steps(column, market, whole)
 
 
-def refuse_leaks(markets: Sequence[Market], columns: Sequence[Column]) -> None:
+def proven_sample(market: Market, features: FeatureParams, model: LSTMParams) -> Sample:
+    """The sample that something is to be trained on; raises LookAheadError where a feature of a user's own leaks."""
+    refuse_leaks(market, parse_columns(features.columns))
+    return build_sample(market, features, model)
+
+
+def refuse_leaks(market: Market, columns: Sequence[Column]) -> None:
     """Holds features of a user's own to bars that are known, before anything is trained on them.
 
-    On the first bars of each market, as `check_feature` does, but without its proofs of memory and steps, and once in a
+    On the first bars of the market, as `check_feature` does, but without its proofs of memory and steps, and once in a
     process. Raises LookAheadError for a feature whose value changes with later bars.
     """
     for column in columns:
-        if column.kind.compute.__module__.startswith("models."):
-            continue
-        for market in markets:
-            held = column.kind.compute, column.name, market.symbol
-            if held not in _HELD:
-                _check_spread(column, market)
-                _HELD.add(held)
+        held = column.kind.compute, column.name, market.symbol
+        if not column.kind.compute.__module__.startswith("models.") and held not in _HELD:
+            _check_spread(column, market)
+            _HELD.add(held)
 
 
 def _check_spread(column: Column, market: Market) -> None:

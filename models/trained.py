@@ -16,14 +16,13 @@ from markets.market import Market
 from models.cache import FoldJob
 from models.calibration import CalibrationParams, with_intervals
 from models.ensemble import Ensembles, SymbolModel, make_series
-from models.features import parse_columns
 from models.fitted import TrainedNetwork
 from models.forecasts import Bar, Forecast, Forecasts, ForecastSeries
 from models.jobs import train_jobs
 from models.live import NO_SERIES, LiveForecasters
 from models.parameters import FeatureParams, LSTMParams
 from models.pooling import PooledJob, plan_whole
-from models.proof import refuse_leaks
+from models.proof import proven_sample
 from models.samples import Sample, build_sample
 from models.walkforward import as_list, member_seeds
 
@@ -118,8 +117,7 @@ def train_model(
     A training that was killed goes on from its last checkpoint.
     """
     model, features = model or LSTMParams(), features or FeatureParams()
-    refuse_leaks(as_list(markets), parse_columns(features.columns))
-    samples = {market.symbol: build_sample(market, features, model) for market in as_list(markets)}
+    samples = {market.symbol: proven_sample(market, features, model) for market in as_list(markets)}
     chosen, names = member_seeds(seed, seeds), ", ".join(samples)
     if pooled:
         members = _train_pool(samples, pooled_scaling, features.scaling, model, chosen, workers, names)

@@ -25,8 +25,8 @@ from models.live import LiveForecasters
 from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
 from models.pool_chain import PoolChain
 from models.pooling import plan_pool, pooled_jobs
-from models.proof import refuse_leaks
-from models.samples import Sample, build_sample
+from models.proof import proven_sample
+from models.samples import Sample
 from models.schedule import Fold, left_out_bars, make_folds, rows_needed
 
 
@@ -88,7 +88,6 @@ def _walk(
     markets: list[Market], model: LSTMParams, features: FeatureParams, walk: WalkForwardParams, seeds: list[int],
     workers: int | None, cache: bool,
 ) -> Walked:  # fmt: skip
-    refuse_leaks(markets, parse_columns(features.columns))
     if walk.pooled:
         return _walk_pool(markets, model, features, walk, seeds, workers, cache)
     plans = {market.symbol: plan_folds(market, model, features, walk) for market in markets}
@@ -117,7 +116,7 @@ def _walk_pool(
     workers: int | None, cache: bool,
 ) -> Walked:  # fmt: skip
     """The forecasts of one model for all symbols; with a warm start the folds follow each other."""
-    samples = {market.symbol: build_sample(market, features, model) for market in markets}
+    samples = {market.symbol: proven_sample(market, features, model) for market in markets}
     if walk.retrain == "drift":
         chain = PoolChain(samples, model, features, walk, seeds)
         chain.run(f"Training models for all of {_symbols(markets)}", workers, cache)
@@ -172,7 +171,7 @@ def first_tests(
     if not walk.pooled:
         plans = {market.symbol: plan_folds(market, model, features, walk) for market in markets}
         return {symbol: int(sample.timestamp[folds[0].test_first]) for symbol, (sample, folds) in plans.items()}
-    samples = {market.symbol: build_sample(market, features, model) for market in markets}
+    samples = {market.symbol: proven_sample(market, features, model) for market in markets}
     found: dict[str, int] = {}
     for one in plan_pool(samples, walk, model):
         for symbol, own in zip(one.symbols, one.own, strict=True):
@@ -208,7 +207,7 @@ def plan_folds(
     market: Market, model: LSTMParams, features: FeatureParams, walk: WalkForwardParams
 ) -> tuple[Sample, list[Fold]]:
     """The sample of a market and its folds, before anything trains; raises where there are too few bars."""
-    sample = build_sample(market, features, model)
+    sample = proven_sample(market, features, model)
     folds = make_folds(sample.timestamp, sample.bar, walk, sample.memory, sample.source, sample.horizon)
     _check_length(sample, folds[0], walk, model)
     return sample, folds

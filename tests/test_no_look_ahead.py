@@ -36,7 +36,7 @@ ROW = 700
 @pytest.fixture
 def peek(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A feature with a planted leak, the log return of the NEXT bar, which no walk-forward refuses."""
-    monkeypatch.setattr("models.walkforward.refuse_leaks", lambda *_: None)
+    monkeypatch.setattr("models.proof.refuse_leaks", lambda *_: None)
 
     @feature(name="peek", warm_up=lambda: 0, memory=lambda: 1)
     def next_return(inputs: Inputs) -> FloatArray:

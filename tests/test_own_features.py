@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from planted_market import SHORT, TINY, planted_market
@@ -11,13 +12,15 @@ from test_feature_registry import full_market
 
 from crossgate.config import build_config, load_config
 from foundation.errors import LookAheadError, ParameterError
+from markets.market import Market
 from models import features as registry
 from models import own_features
+from models.model_search import tune_model
 from models.own_features import import_features
-from models.parameters import FeatureParams
+from models.parameters import FeatureParams, LSTMParams
 from models.proof import check_feature
 from models.trained import train_model
-from models.walkforward import walk_forward, walk_forward_models
+from models.walkforward import first_tests, walk_forward, walk_forward_models
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "backtests" / "configs" / "own_features.toml"
 PLAIN = """
@@ -125,11 +128,21 @@ def peek(inputs):
 """
 
 
+def first_tests_of(market: Market, model: LSTMParams, features: FeatureParams, *, walk: Any, workers: int) -> Any:
+    """What is asked before anything trains."""
+    return first_tests([market], model, features, walk)
+
+
+def search_on(market: Market, model: LSTMParams, features: FeatureParams, *, walk: Any, workers: int) -> Any:
+    """A search for settings of the model."""
+    return tune_model(market, model, features, walk=walk, trials=1, workers=workers)
+
+
 @pytest.mark.parametrize("when", ["hour >= 0", "hour == 17"])
 def test_a_feature_that_looks_ahead_trains_nothing(tmp_path: Path, when: str) -> None:
     """Also where it does so at one hour of the day alone: no network is trained on it, and the proof refuses it."""
     features = FeatureParams(columns=("peek",), file=write(tmp_path, LEAKS.replace("WHEN", when)))
-    for train in (walk_forward, walk_forward_models):
+    for train in (walk_forward, walk_forward_models, first_tests_of, search_on):
         with pytest.raises(LookAheadError, match=r"feature peek: is .* with other later bars"):
             train(planted_market(), TINY, features, walk=SHORT, workers=1)
     with pytest.raises(LookAheadError, match="feature peek"):

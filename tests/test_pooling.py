@@ -70,7 +70,7 @@ def test_a_pool_that_trains_on_another_symbols_future_is_caught(monkeypatch: pyt
 
     def observed(*markets: Market) -> list[float]:
         samples.update({market.symbol: build_sample(market, FEW, TINY) for market in markets})
-        monkeypatch.setattr("models.walkforward.build_sample", lambda market, *_: samples[market.symbol])
+        monkeypatch.setattr("models.proof.build_sample", lambda market, *_: samples[market.symbol])
         return known_at(forecast(*markets), "ALPHA", ROW)
 
     samples: dict[str, Any] = {}
