@@ -17,6 +17,7 @@ from planted_market import FEW, TINY, planted_market
 from torch import Tensor
 
 from models.cache import FoldJob
+from models.grouped.descent import GroupedDescent
 from models.parameters import LSTMParams
 from models.samples import Sample, build_sample
 
@@ -47,3 +48,16 @@ def small_sample(params: LSTMParams = TINY, seed: int = 1) -> Sample:
 def small_job(params: LSTMParams, last: int = 700, seed: int = 5, sample: Sample | None = None) -> FoldJob:
     """A training on the rows before `last`, which forecasts the rest."""
     return FoldJob(small_sample(params) if sample is None else sample, last, 60, last, "standard", params, seed)
+
+
+def stepped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many networks took each step from now on."""
+    taken: list[int] = []
+    honest = GroupedDescent._step
+
+    def counted(descent: GroupedDescent) -> None:
+        taken.append(len(descent.groups))
+        honest(descent)
+
+    monkeypatch.setattr(GroupedDescent, "_step", counted)
+    return taken

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from grouped_cases import plain_recurrence, small_job, small_sample
+from grouped_cases import plain_recurrence, small_job, small_sample, stepped
 from planted_market import FEW, SHORT, TINY, planted_market
 
 import models.checkpoints
@@ -67,19 +67,6 @@ def same(some: list[list[FoldForecast]], others: list[list[FoldForecast]]) -> bo
     return figures and all(
         np.array_equal(one.weights[name], other.weights[name]) for one, other in pairs for name in one.weights
     )
-
-
-def stepped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many networks took each step from now on."""
-    taken: list[int] = []
-    honest = GroupedDescent._step
-
-    def counted(descent: GroupedDescent) -> None:
-        taken.append(len(descent.groups))
-        honest(descent)
-
-    monkeypatch.setattr(GroupedDescent, "_step", counted)
-    return taken
 
 
 def test_a_killed_launch_goes_on_in_the_interpreter(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from grouped_cases import CPU, plain_recurrence, small_job, small_sample
+from grouped_cases import CPU, plain_recurrence, small_job, small_sample, stepped
 from planted_market import TINY, planted_market
 
 import models.grouped.descent as grouped
@@ -135,14 +135,7 @@ def test_each_network_ends_when_its_own_patience_is_over(patience: int, monkeypa
         planted_market(trend=0.6).candles, FeatureParams(columns=("return:1", "sma_distance:5")), params
     )
     jobs = [small_job(params, 700, seed, sample) for sample in (noise, trend, noise) for seed in (5, 6)]
-    sizes: list[int] = []
-    honest = GroupedDescent._step
-
-    def counted(descent: GroupedDescent) -> None:
-        sizes.append(len(descent.groups))
-        honest(descent)
-
-    monkeypatch.setattr(GroupedDescent, "_step", counted)
+    sizes = stepped(monkeypatch)
     found = together(jobs)
     assert sizes[0] == 6
     assert 1 <= sizes[-1] < 6
