@@ -1,6 +1,8 @@
-"""Volatility problems: a planted GARCH with leverage, and the S&P 500, with the forecasts to measure others by."""
+"""Volatility problems: a planted GARCH with leverage, and stock indices, with the forecasts to measure others by."""
 
 from __future__ import annotations
+
+from importlib import import_module
 
 import numpy as np
 
@@ -45,13 +47,14 @@ def expected_qlike(variance: FloatArray, true: FloatArray) -> float:
     return float((ratio - np.log(ratio) - 1.0).mean())
 
 
-def sp500() -> Candles:
-    """The S&P 500, 1999 to 2018, from the package arch; sessions are numbered as days that follow each other."""
-    import arch.data.sp500
+def stock_index(name: str) -> Candles:
+    """The S&P 500 (`sp500`) or NASDAQ composite (`nasdaq`), 1999 to 2018, from the package arch.
 
-    table = arch.data.sp500.load()
+    Sessions are numbered as days that follow each other.
+    """
+    table = import_module(f"arch.data.{name}").load()
     columns = (table[name].to_numpy(dtype=np.float64) for name in ("Open", "High", "Low", "Close", "Volume"))
-    return Candles(DAY * np.arange(len(table)), *columns, bar=DAY, source="S&P 500")
+    return Candles(DAY * np.arange(len(table)), *columns, bar=DAY, source=name)
 
 
 def har_leverage(variance: FloatArray, close: FloatArray, last: int, form: str) -> FloatArray:
@@ -72,18 +75,6 @@ def har_leverage(variance: FloatArray, close: FloatArray, last: int, form: str) 
     back = np.maximum(back, np.nanmin(variance))
     level: FloatArray = back * (variance[WINDOWS[-1] + 1 : last] / back[fit]).mean()
     return level
-
-
-def follow_level(variance: FloatArray, true: FloatArray, span: int = 250) -> FloatArray:
-    """Forecasts times the exponential mean of true over forecast as known before each; 1 before the first.
-
-    The span was chosen on the NASDAQ composite of the package arch, from 125 to 2,000 sessions.
-    """
-    followed, level, rate = np.empty(len(variance)), 1.0, 2.0 / (span + 1.0)
-    for t in range(len(variance)):
-        followed[t] = level * variance[t]
-        level += rate * (true[t] / variance[t] - level)
-    return followed
 
 
 def _means(values: FloatArray, span: int) -> FloatArray:

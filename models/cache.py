@@ -28,7 +28,7 @@ from models.schedule import Rows, split_rows
 # The modules that a training runs through, and those that make forecasts of a network: a test watches both at work.
 TRAINS = (
     "training", "descent", "dropout", "losses", "network", "starts", "scaling", "variance", "leverage", "outputs",
-    "fitted", "recurrence",
+    "fitted", "recurrence", "variance_level",
 )  # fmt: skip
 GROUPED = ("descent", "kernels", "launch", "network", "recurrence", "rows")
 TRAINS_IN_GROUPS = tuple(f"grouped/{name}" for name in GROUPED)

@@ -28,7 +28,8 @@ class TrainedNetwork:
     `base`: the slopes of its variance base, empty for the trailing volatility. `deviation`: the root
     mean square of the next return in its fit rows, in trailing volatilities; it is sigma where none is
     learned. `slope`: the mean next return per unit of a score that is no return, on the validation rows; of a
-    volatility, the deviation of the next return per unit of its range's, on fit and validation rows.
+    volatility, the deviation of the next return per unit of its range's, on fit and validation rows. `level`: of its
+    variance after the validation rows, at which recalibration starts; 1 without.
     `steps`: after how many steps the weights were best on the validation rows, whose losses are `loss` (with
     these weights) and `zero_loss` (of a network that says zero everywhere). `device`: where it was trained; on "cuda"
     other than on the CPU by rounding.
@@ -44,6 +45,7 @@ class TrainedNetwork:
     loss: float
     zero_loss: float
     device: str = "cpu"
+    level: float = 1.0
 
     @cached_property
     def cell(self) -> Cell:
@@ -70,6 +72,7 @@ class TrainedNetwork:
             "loss": self.loss,
             "zero_loss": self.zero_loss,
             "device": self.device,
+            "level": self.level,
         }
 
     def check_shapes(self) -> None:
@@ -110,9 +113,9 @@ def read_network(record: Mapping[str, Any], weights: Weights, params: LSTMParams
         raise ValueError("weights are not finite")
     figures = {name: float(record[name]) for name in ("deviation", "slope", "loss", "zero_loss")}
     base = np.array(record["base"], dtype=np.float64)
-    steps, device = int(record["steps"]), str(record.get("device", "cpu"))
+    steps, device, level = int(record["steps"]), str(record.get("device", "cpu")), float(record.get("level", 1.0))
     network = TrainedNetwork(
-        params, read_scaler(record["scaler"]), weights, base, steps=steps, device=device, **figures
+        params, read_scaler(record["scaler"]), weights, base, steps=steps, device=device, level=level, **figures
     )
     network.check_shapes()
     return network

@@ -18,6 +18,7 @@ from models.ensemble import Successors, SymbolModel, make_forecast
 from models.features import Float32Array
 from models.forecasts import NO_FORECAST, Bar, Forecast
 from models.parameters import FeatureParams, LSTMParams
+from models.recalibration import Recalibration
 from models.recurrence import CellState
 from models.stepping import SampleStepper
 
@@ -35,8 +36,9 @@ class InputState:
 
 @dataclass
 class NetworkState:
-    """The state of the networks of the ensemble, side by side, and how many bars have warmed it."""
+    """The state of an ensemble: the level of its sigma, its networks side by side, how many bars have warmed them."""
 
+    recalibration: Recalibration
     cells: CellState | None = None
     warmed: int = 0
 
@@ -66,7 +68,7 @@ class LiveForecaster:
         self.inputs = InputState(SampleStepper(features, params, self._model.bar), deque(maxlen=params.replay))
         self._needs = set(self.inputs.stepper.needs)
         self._series = [one for one in series if self._needs & set(one.series.columns)]
-        self.networks = NetworkState()
+        self.networks = NetworkState(Recalibration(self._model, params))
         self.calibration = Calibration(calibration)
         self._answered: tuple[Bar, Forecast] | None = None
         self._start_afresh()
@@ -95,6 +97,7 @@ class LiveForecaster:
             self.swap(self._waiting.popleft()[1])
         shown = self.inputs.stepper.step(self._joined(bar))
         self.calibration.observe(bar)
+        self.networks.recalibration.observe(bar)
         if not np.isfinite(shown.features).all():
             return NO_FORECAST
         row = shown.features[None, :]
@@ -103,16 +106,16 @@ class LiveForecaster:
         early = bar.timestamp <= self._model.trained_through or bar.timestamp < self._models[0][0]
         if early or self.networks.warmed <= self._params.replay:
             return NO_FORECAST
-        made = make_forecast(members, shown.volatility, self._params)
+        made = self.networks.recalibration.recalibrated(make_forecast(members, shown.volatility, self._params))
         return made if self._learned else self._with_interval(made)
 
     def swap(self, model: SymbolModel) -> None:
         """Lets another ensemble forecast from the next bar on: its networks are shown the inputs of the last bars.
 
-        The other two states go on as they are.
+        Its sigma starts at its own level. The other two states go on as they are.
         """
         self._model = model
-        self.networks = NetworkState(model.together.fresh_state())
+        self.networks = NetworkState(Recalibration(model, self._params), model.together.fresh_state())
         if self.inputs.rows:
             self._show(np.concatenate(self.inputs.rows))
 

@@ -95,7 +95,9 @@ class LSTMParams(Parameters):
     for each unit traded). Where it says a sigma, that is learned as a residual on `variance_base`: the
     trailing volatility (`ewma`), a regression on average deviations and falls over `har_bars` (`har`), or the
     likeliest sum of exponential averages of ranges and falls over as many bars (`leverage`),
-    measured by `range_measure`. docs/models.md has the formulas.
+    measured by `range_measure`. With `recalibration_bars` each sigma is multiplied with the root of the exponential
+    mean, over as many bars, of realised over forecast variance; 0 leaves it as the network says.
+    docs/models.md has the formulas.
 
     `device`: where networks train (models/devices.py); "auto" takes a GPU where there is one. It changes the weights by
     rounding only. `replay` changes forecasts, and no training.
@@ -139,6 +141,9 @@ class LSTMParams(Parameters):
     range_measure: Literal["parkinson", "true_range"] = Field(
         "parkinson", description='"parkinson" (high over low) or "true_range" (the gap from the close before, too)'
     )
+    recalibration_bars: int = Field(
+        0, ge=0, le=100_000, description="bars of the running level of sigma, from 0 (none) to 100000, such as 250"
+    )
     levels: Annotated[tuple[float, ...], BeforeValidator(_read_list)] = Field(
         (0.05, 0.25, 0.5, 0.75, 0.95), min_length=3, max_length=99,
         description="rising probabilities with 0.5 in their middle, such as [0.05, 0.5, 0.95]",
@@ -163,6 +168,13 @@ class LSTMParams(Parameters):
             raise ParameterError(
                 "model.levels", "should rise between 0 and 1, 0.5 in their middle", value=list(levels), fix=fix
             )
+
+        if self.recalibration_bars and self.output == "quantiles":
+            fix = "0, or another output"
+            raise ParameterError(
+                "model.recalibration_bars", "learned quantiles have no sigma to bring to a level",
+                value=self.recalibration_bars, fix=fix,
+            )  # fmt: skip
 
     def without_device(self) -> dict[str, Any]:
         """The settings that say what is learned, for JSON: all but the device."""

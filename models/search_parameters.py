@@ -20,7 +20,7 @@ SPACE: Mapping[str, Any] = {
 # Settings that change what is learned, its units or the rows: losses under two values of them say nothing about each.
 FIXED = (
     "output", "levels", "volatility_bars", "variance_base", "har_bars", "range_measure", "barrier_sigma",
-    "barrier_bars", "turnover_cost", "device",
+    "barrier_bars", "turnover_cost", "recalibration_bars", "device",
 )  # fmt: skip
 SEARCHED = tuple(name for name in LSTMParams.model_fields if name not in FIXED)
 _FIX = "such as model.hidden=4:64:log, model.burn_in=0,16,64 or model.dropout=0:0.5"

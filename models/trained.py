@@ -23,6 +23,7 @@ from models.live import NO_SERIES, LiveForecasters
 from models.parameters import FeatureParams, LSTMParams
 from models.pooling import PooledJob, plan_whole
 from models.proof import proven_sample
+from models.recalibration import with_recalibration
 from models.samples import Sample, build_sample
 from models.walkforward import as_list, member_seeds
 
@@ -64,7 +65,9 @@ class TrainedModel:
         series = {market.symbol: self._series(market) for market in listed}
         models = {symbol: ((int(one.timestamp[0]), self.symbols[symbol]),) for symbol, one in series.items()}
         made = Forecasts(series, "trained LSTM", ensembles=Ensembles(self.features, self.model, models))
-        return made if self.model.output == "quantiles" else with_intervals(made, listed, self.calibration)
+        if self.model.output == "quantiles":
+            return made
+        return with_intervals(with_recalibration(made, listed), listed, self.calibration)
 
     def forecast(self, bar: Bar) -> Forecast:
         """The forecast for the bar after `bar`; NO_FORECAST where it is not out of sample, or the state is cold."""

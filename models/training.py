@@ -24,6 +24,7 @@ from models.samples import Sample
 from models.scaling import Scaler, fit_scaler
 from models.schedule import Rows, split_rows
 from models.variance import base_log, fit_base, shown_columns
+from models.variance_level import sample_levels
 
 # The rows of one market that fit and validate.
 Part = tuple[Sample, Rows]
@@ -105,7 +106,9 @@ def finish(prepared: Prepared, params: LSTMParams, best: Best, device: str = "cp
     own = zip(prepared.parts, prepared.scalers, prepared.bases, prepared.deviations, strict=True)
     said = best.steps, best.loss, best.zero_loss
     return [
-        _with_slope(TrainedNetwork(params, scaler, learned, base, deviation, 1.0, *said, device), *part)
+        _with_level(
+            _with_slope(TrainedNetwork(params, scaler, learned, base, deviation, 1.0, *said, device), *part), *part
+        )
         for part, scaler, base, deviation in own
     ]
 
@@ -142,6 +145,18 @@ def _with_slope(trained: TrainedNetwork, sample: Sample, rows: Rows) -> TrainedN
     score = read_score(values[WARM_UP:], params.output)
     slope = fit_slope(score, sample.returns[rows.check_first : rows.check_last].astype(np.float64))
     return replace(trained, slope=slope)
+
+
+def _with_level(trained: TrainedNetwork, sample: Sample, rows: Rows) -> TrainedNetwork:
+    """The network with the level of its variance after the validation rows, followed over them from 1 on.
+
+    1 is the level of the rows that the variance was fitted to.
+    """
+    check, warm = slice(rows.check_first, rows.check_last), rows.check_first - WARM_UP
+    if trained.params.recalibration_bars == 0:
+        return trained
+    said = trained.forecast(sample.features[warm : check.stop], trained.fresh_state())[WARM_UP:]
+    return replace(trained, level=float(sample_levels(said, sample, check, [trained], 1.0)[-1]))
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
 from models.pool_chain import PoolChain
 from models.pooling import plan_pool, pooled_jobs
 from models.proof import proven_sample
+from models.recalibration import with_recalibration
 from models.samples import Sample
 from models.schedule import Fold, left_out_bars, make_folds, rows_needed
 
@@ -69,7 +70,9 @@ def walk_forward(
         alarms,
         Ensembles(features, model, made.models),
     )
-    return forecasts if model.output == "quantiles" else with_intervals(forecasts, listed, calibration)
+    if model.output == "quantiles":
+        return forecasts
+    return with_intervals(with_recalibration(forecasts, listed), listed, calibration)
 
 
 class Walked(NamedTuple):

@@ -15,6 +15,7 @@ from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
 from models.samples import Sample
 from models.schedule import Fold, Rows, bars_in
 from models.scores import log_score
+from models.variance_level import first_level, sample_levels
 
 
 def watch_model(
@@ -29,8 +30,9 @@ def watch_model(
     """
     check = slice(rows.check_first, rows.check_last)
     said = [forecast_rows(sample, member, check.start, check.stop, model) for member in members]
-    reference = _scores(sample, said, check, model)
-    realised = np.append(np.nan, _scores(sample, columns, slice(fold.test_first, fold.test_last), model)[:-1])
+    reference = _scores(sample, said, check, members, 1.0)
+    tested = slice(fold.test_first, fold.test_last)
+    realised = np.append(np.nan, _scores(sample, columns, tested, members, first_level(members))[:-1])
     names = tuple(features.columns)
     training = sample.features[rows.fit_first : rows.check_last]
     if young and 2 * bars_in(walk.drift_window, sample.bar, "drift_window") > len(training):
@@ -62,8 +64,15 @@ def drift_window(walk: WalkForwardParams, bar: int, training: int) -> int:
     return window
 
 
-def _scores(sample: Sample, columns: Sequence[FloatArray], rows: slice, model: LSTMParams) -> FloatArray:
-    """The log score of the ensemble's forecast at each row, in trailing volatilities; NaN without an outcome."""
+def _scores(
+    sample: Sample, columns: Sequence[FloatArray], rows: slice, members: Sequence[TrainedNetwork], level: float
+) -> FloatArray:
+    """The log score of the ensemble's forecast at each row, in trailing volatilities; NaN without an outcome.
+
+    `level`: where that of its sigma starts.
+    """
+    model = members[0].params
     said = combine(columns, np.ones(len(columns[0])), model)
     freedom = said[:, 2] if model.output == "student" else None
-    return log_score(sample.returns[rows].astype(np.float64), said[:, 0], said[:, 1], freedom)
+    sigma = said[:, 1] * np.sqrt(sample_levels(said, sample, rows, members, level)[:-1])
+    return log_score(sample.returns[rows].astype(np.float64), said[:, 0], sigma, freedom)

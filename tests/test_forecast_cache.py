@@ -37,6 +37,7 @@ OTHER: dict[str, Any] = {
     "validation": 0.3, "check": 1, "patience": 1, "volatility_bars": 5, "replay": 140, "variance_base": "leverage",
     "har_bars": (1, 7), "range_measure": "true_range", "levels": (0.1, 0.2, 0.5, 0.8, 0.9), "barrier_sigma": 1.0,
     "barrier_bars": 6, "turnover_cost": 0.2, "device": "cpu",
+    "recalibration_bars": 30,
 }  # fmt: skip
 
 
@@ -84,6 +85,8 @@ def check_settings(output: str) -> None:
     job = job_of(params)
     made = trained(job)
     for name, value in OTHER.items():
+        if (output, name) == ("quantiles", "recalibration_bars"):
+            continue
         other = job_of(params.replaced(**{name: value}))
         if other.network_key == job.network_key:
             again = trained(other)
@@ -106,6 +109,7 @@ def test_every_setting_counts_that_changes_a_network(output: str) -> None:
         ("position", "turnover_cost"),
         ("mean", "burn_in"),
         ("mean", "head"),
+        ("student", "recalibration_bars"),
         ("student", "start"),
     ],
 )
@@ -193,7 +197,9 @@ def test_the_source_that_counts_is_the_source_at_work() -> None:
     trains, asks = set[str](), set[str]()
     for number, output in enumerate(OUTPUTS):
         base = ("ewma", "har", "leverage")[number % 3]
-        job = job_of(TINY.replaced(output=output, steps=1, variance_base=base, dropout=0.1))
+        level = 0 if output == "quantiles" else 30
+        params = TINY.replaced(output=output, steps=1, variance_base=base, dropout=0.1, recalibration_bars=level)
+        job = job_of(params)
         job.network_key  # noqa: B018 - made before, so that only the training is watched
         trains |= modules_at_work(lambda job=job: trained(job))
         run_job(job, True)
