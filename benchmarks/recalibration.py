@@ -30,9 +30,9 @@ PLANTED = (0, 250, 1000, 4000)
 
 
 def nasdaq() -> None:
-    """Prints the NASDAQ composite's table; three seeds."""
+    """Prints the NASDAQ composite's table."""
     for bars in SPANS:
-        run = run_index("nasdaq", INDEX_MODEL.replaced(recalibration_bars=bars), 3)
+        run = run_index("nasdaq", INDEX_MODEL.replaced(recalibration_bars=bars))
         best = min(run.hars.values())
         beside = f"; HAR with such a level {run.har_followed / best:.3f}" if bars else ""
         print(f"NASDAQ composite, level over {bars:5,} sessions: {run.loss / best:.3f}{beside}", flush=True)

@@ -125,7 +125,7 @@ def planted(monkeypatch: pytest.MonkeyPatch, right: str, wrong: str) -> None:
 
 def test_a_label_that_leaks_through_the_detector(monkeypatch: pytest.MonkeyPatch) -> None:
     """A detector that is shown each forecast's outcome a bar early is found: the alarm changes with the next bar."""
-    scores = "_scores(sample, columns, slice(fold.test_first, fold.test_last), model)"
+    scores = "_scores(sample, columns, tested, members, first_level(members))"
     faulty = mutated("models.watching", f"np.append(np.nan, {scores}[:-1])", scores)
     monkeypatch.setattr(models.chains, "watch_model", faulty.watch_model)
     leaking = [row for row in rows_of(drifting()) if what_changes(MARKET, row, observed(row))]
