@@ -14,6 +14,7 @@ from backtests.records import contract_record
 from backtests.replay import check_replay
 from backtests.result import Result
 from backtests.search import Search, SearchWords, read_search
+from backtests.search_text import table_text
 from backtests.study import Study
 from backtests.tables import Tables, on_tables
 from backtests.tuning import search, tuning_ground
@@ -22,7 +23,7 @@ from foundation.dimensions import Dimension
 from foundation.errors import ParameterError
 from foundation.fingerprint import fingerprint
 from foundation.seals import check_sealed
-from foundation.trials import Batch, Span, batch_of
+from foundation.trials import Batch, Head, Span, batch_of
 from markets.candles import FloatArray, IntArray
 from markets.market import Market, common_span
 from models.forecasts import EXTRAS, Forecasts
@@ -60,7 +61,8 @@ class Forward:
     Sharpe ratio they had on the past that they were chosen by; `outside`, the one on the fold itself; `return`,
     `trades`. Where no setting kept the constraints the fold is not traded. `curve`: the honest one, all folds after
     one another. `hindsight`: the same bars under `known`, the values that a tuning on everything chooses. `results`:
-    what Backtrader made of each traded fold. `trials`: all that the ledger holds for these contracts and times.
+    what Backtrader made of each traded fold. `trials`: all that the ledger holds for these contracts and times,
+    and `head` where it ended then.
 
     A fold starts without a position, with the equity that the one before left. What is open at its last close is
     closed there, at the mark price less taker fee and slippage; so a position never spans two settings.
@@ -75,6 +77,7 @@ class Forward:
     known: Mapping[str, Any]
     results: Mapping[int, Result]
     trials: int
+    head: Head
     markets: tuple[Market, ...]
     forecasts: Forecasts
 
@@ -90,9 +93,9 @@ class Forward:
         return self.inside - self.curve.sharpe
 
     def __str__(self) -> str:
-        lines = self.folds.to_string(index=False, float_format=lambda value: f"{value:.4g}")
-        fall = f"Sharpe ratio {self.inside:.3g} on the past, {self.curve.sharpe:.3g} on what followed"
-        return f"{lines}\n{fall}; {self.hindsight.sharpe:.3g} with hindsight"
+        fall = f"Sharpe ratio {self.inside:.2f} on the past, {self.curve.sharpe:.2f} on what followed"
+        count = f"{self.trials:,} trials on this data in the ledger"
+        return f"{table_text(self.folds)}\n{fall}; {self.hindsight.sharpe:.2f} with hindsight; {count}"
 
 
 @on_tables
@@ -113,22 +116,23 @@ def tune_forward(
     """
     if folds < 1:
         raise ParameterError("walk_forward", "should be 1 fold or more", value=folds)
-    asked = read_search(over, words)
+    asked = read_search(over, words, folds)
     markets = common_span(markets)
     whole = tuning_ground(markets, forecasts, base, asked.space)
     check_sealed(asked.ledger, whole.spans)
     chooser = _Chooser(tuple(markets), forecasts, base, asked)
     borders = _borders(markets[0], whole.stage.start, folds)
-    studies = [chooser.chosen(border) for border in borders[:-1]]
+    told = (f"Choosing before fold {number} of {folds}" for number in range(1, folds + 1))
+    studies = [chooser.chosen(border, what) for border, what in zip(borders[:-1], told, strict=True)]
     rows, curve, results = _judged(markets, forecasts, base, studies, borders)
-    end = chooser.chosen(borders[-1])
+    end = chooser.chosen(borders[-1], "Choosing on all bars")
     known = end.values(end.best[0]) if end.best else {}
     hindsight, _ = _stretch(markets, forecasts, base.changed(known) if known else None, borders[0], borders[-1], base)
     content = fingerprint("forward", [one.fingerprint for one in markets], forecasts.fingerprint, str(rows))
     asked.ledger.record(_batch(whole.spans, rows, curve, content))
-    count, table = asked.ledger.tried(whole.spans).trials, pd.DataFrame(rows)
+    head, count, table = asked.ledger.head(), asked.ledger.tried(whole.spans).trials, pd.DataFrame(rows)
     space, goals, played = asked.space, asked.goals, tuple(markets)
-    return Forward(base, space, goals, table, curve, hindsight, known, results, count, played, forecasts)
+    return Forward(base, space, goals, table, curve, hindsight, known, results, count, head, played, forecasts)
 
 
 def _batch(spans: Sequence[Span], rows: Sequence[Mapping[str, Any]], curve: Curve, content: str) -> Batch:
@@ -148,11 +152,11 @@ class _Chooser:
     base: Tables
     asked: Search
 
-    def chosen(self, end: int) -> Study:
+    def chosen(self, end: int, what: str) -> Study:
         """The study of settings on the rows before `end`, and on the forecasts made there."""
         past = [one.rows(0, end) for one in self.markets]
         known = cut_forecasts(self.forecasts, 0, int(past[0].candles.timestamp[-1]))
-        return search(tuning_ground(past, known, self.base, self.asked.space), self.base, self.asked)
+        return search(tuning_ground(past, known, self.base, self.asked.space), self.base, self.asked, what)
 
 
 def _borders(market: Market, start: int, folds: int) -> list[int]:

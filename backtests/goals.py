@@ -73,20 +73,24 @@ def read_goals(objectives: Sequence[str], constraints: Sequence[str]) -> Goals:
     """The goals that texts such as "sharpe", "max_drawdown" and "max_drawdown<=30%" say; raises ParameterError."""
     if not objectives:
         raise ParameterError("objective", "is missing", fix="such as sharpe")
-    read = tuple(map(_read_objective, objectives))
+    read = tuple(map(read_objective, objectives))
     if len({one.metric for one in read}) < len(read):
         raise ParameterError("objective", "is named twice", value=list(objectives), fix="name each once")
     return Goals(read, tuple(map(_read_constraint, constraints)))
 
 
-def _read_objective(text: str) -> Objective:
+def read_objective(text: str, where: str = "objective", more: Sequence[str] = ()) -> Objective:
+    """The objective that a text such as "sharpe" or "trades:max" says; raises ParameterError, which says `where`.
+
+    `more`: words that the caller takes besides, for the error.
+    """
     metric, colon, way = text.partition(":")
     if colon and way not in ("max", "min"):
-        raise ParameterError("objective", "should end in :max or :min", value=text, fix="such as trades:max")
-    _check_metric("objective", metric)
+        raise ParameterError(where, "should end in :max or :min", value=text, fix="such as trades:max")
+    _check_metric(where, metric, more)
     if not colon and metric not in (*_RISING, *_FALLING):
         problem = "is neither better high nor better low"
-        raise ParameterError("objective", problem, value=text, fix=f"write {metric}:max or {metric}:min")
+        raise ParameterError(where, problem, value=text, fix=f"write {metric}:max or {metric}:min")
     return Objective(metric, way == "max" if colon else metric in _RISING)
 
 
@@ -100,10 +104,11 @@ def _read_constraint(text: str) -> Constraint:
     return Constraint(metric, relation == "<=", float(number) / (100.0 if percent else 1.0))
 
 
-def _check_metric(where: str, metric: str) -> None:
+def _check_metric(where: str, metric: str, more: Sequence[str] = ()) -> None:
     known = metric_names()
     if metric not in known:
-        raise ParameterError(where, "is no metric of a setting", value=metric, fix=suggestion(metric, known))
+        fix = suggestion(metric, [*known, *more])
+        raise ParameterError(where, "is no metric of a setting", value=metric, fix=fix)
 
 
 def metric_names() -> tuple[str, ...]:

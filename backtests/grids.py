@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from backtests.axes import sort_axis
+from backtests.search_size import check_values
 from backtests.searched import check_name, keeps_signals, parse_value
 from backtests.tables import Tables
 from foundation.dimensions import read_value
@@ -26,13 +28,16 @@ _RANGE = re.compile(r"(-?[0-9.]+)([a-z%]*):(-?[0-9.]+)([a-z%]*):([0-9]+)(:log)?"
 class Grid:
     """The axes of a sweep: values by `table.key`. Signals vary slowest, so that what they share is worked out once.
 
-    Settings are numbered, the last axis varying fastest. `parsed`: the values as the tables hold them. Raises
-    ParameterError for a value, or values together, that no table takes; each is looked at once, not each setting.
+    Settings are numbered, the last axis varying fastest. The values of an axis stand in their order, whatever order
+    they were named in; `runs`: for each axis how long the runs of neighbours among them are (`sort_axis`). `parsed`:
+    the values as the tables hold them. Raises ParameterError for a value, or values together, that no table takes; each
+    is looked at once, not each setting.
     """
 
     base: Tables
     axes: Mapping[str, Sequence[Any]]
     parsed: Mapping[str, tuple[Any, ...]] = field(init=False)
+    runs: Mapping[str, tuple[int, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
         if not self.axes:
@@ -41,6 +46,7 @@ class Grid:
             check_name(name, "grid")
             if len(values) == 0:
                 raise ParameterError(f"grid {name}", "has no value", fix="name one or more")
+            check_values(name, len(values))
         slow = [name for name in self.axes if not keeps_signals(name)]
         order = [*slow, *(name for name in self.axes if keeps_signals(name))]
         axes = {name: tuple(self.axes[name]) for name in order}
@@ -48,8 +54,9 @@ class Grid:
         for name, values in parsed.items():
             if len({str(value) for value in values}) < len(values):
                 raise ParameterError(f"grid {name}", "has a value twice", value=list(map(str, axes[name])))
-        object.__setattr__(self, "axes", axes)
-        object.__setattr__(self, "parsed", parsed)
+        ranked = {name: sort_axis(name, axes[name], values) for name, values in parsed.items()}
+        for at, held in enumerate(("axes", "parsed", "runs")):
+            object.__setattr__(self, held, {name: one[at] for name, one in ranked.items()})
         self._check_together()
 
     def __len__(self) -> int:
@@ -126,11 +133,6 @@ def _stand_ins(written: Sequence[Any], parsed: Sequence[Any]) -> list[Any]:
     return [value for _, value in kinds.values()]
 
 
-def ordered(values: Sequence[Any]) -> bool:
-    """Whether the values of an axis, as parsed, have neighbours: numbers and distances do, words do not."""
-    return all(value is None or isinstance(value, int | float | Quantity) for value in values)
-
-
 def read_axis(text: str) -> tuple[str, list[Any]]:
     """The axis that a text such as "risk.stop_loss=0.5%:5%:10" or "risk.leverage=1,2,3" names.
 
@@ -154,6 +156,7 @@ def read_axis(text: str) -> tuple[str, list[Any]]:
     if unit != other or int(count) < 2:
         problem = "should have one unit and two values or more"
         raise ParameterError("--grid", problem, value=text, fix="such as risk.stop_loss=0.5%:5%:10")
+    check_values(name.strip(), int(count))
     begin, end, steps = float(first), float(last), int(count) - 1
     if log and not 0.0 < begin < end:
         raise ParameterError("--grid", "should rise from above zero to go by factors", value=text)

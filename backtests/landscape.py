@@ -7,28 +7,55 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from backtests.grids import Grid, ordered
+from backtests.grids import Grid
 from markets.candles import FloatArray
 
 
-def plateau(values: FloatArray, shape: tuple[int, ...], along: Sequence[bool] | None = None) -> FloatArray:
+def plateau(values: FloatArray, shape: tuple[int, ...], runs: Sequence[Sequence[int]] | None = None) -> FloatArray:
     """The worst value among each cell of a grid and its neighbours, corners included; NaN where one has none.
 
-    `along`: for each axis whether its values have neighbours; by default all have.
+    `runs`: for each axis how long the runs of values are that are neighbours of one another; by default all are.
     """
     cells = np.where(np.isnan(values), -np.inf, values).reshape(shape)
-    for axis in range(cells.ndim):
-        if along is not None and not along[axis]:
+    for axis, size in enumerate(shape):
+        along = (size,) if runs is None else runs[axis]
+        if len(along) == size:
             continue
-        edge = [(1, 1) if one == axis else (0, 0) for one in range(cells.ndim)]
-        wide = np.moveaxis(np.pad(cells, edge, mode="edge"), axis, 0)
-        cells = np.moveaxis(np.minimum(np.minimum(wide[:-2], wide[1:-1]), wide[2:]), 0, axis)
+        parts = [_worst_along(part, axis) for part in np.split(cells, np.cumsum(along)[:-1], axis)]
+        cells = parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
     return np.where(np.isneginf(cells), np.nan, cells).ravel()
 
 
+def _worst_along(cells: FloatArray, axis: int) -> FloatArray:
+    """The smallest of each cell and the two beside it on an axis."""
+    edge = [(1, 1) if one == axis else (0, 0) for one in range(cells.ndim)]
+    wide = np.moveaxis(np.pad(cells, edge, mode="edge"), axis, 0)
+    worst: FloatArray = np.moveaxis(np.minimum(np.minimum(wide[:-2], wide[1:-1]), wide[2:]), 0, axis)
+    return worst
+
+
 def grid_plateau(grid: Grid, values: FloatArray) -> FloatArray:
-    """The plateau of a grid's values; words, such as a way of sizing, have no neighbours."""
-    return plateau(values, grid.shape, [ordered(values) for values in grid.parsed.values()])
+    """The plateau of a grid's values; words, such as a way of sizing, and other units have no neighbours."""
+    return plateau(values, grid.shape, list(grid.runs.values()))
+
+
+def at_edges(grid: Grid, values: FloatArray, number: int) -> list[str]:
+    """The axes at whose end a setting stands, while the value beside it there comes to something else.
+
+    "off" is no end that could be moved.
+    """
+    found, cells = [], values.reshape(grid.shape)
+    at = tuple(int(row[0]) for row in grid.columns(np.array([number])).values())
+    for axis, (name, runs) in enumerate(grid.runs.items()):
+        ends = np.cumsum((0, *runs))
+        run = int(np.searchsorted(ends, at[axis], "right")) - 1
+        first, last = int(ends[run]), int(ends[run + 1]) - 1
+        if first == last or at[axis] not in (first, last) or grid.parsed[name][at[axis]] is None:
+            continue
+        inner = at[axis] + (1 if at[axis] == first else -1)
+        if cells[at] != cells[(*at[:axis], inner, *at[axis + 1 :])]:
+            found.append(name)
+    return found
 
 
 def effects(grid: Grid, values: FloatArray) -> pd.DataFrame:
@@ -55,10 +82,14 @@ def _equal(cells: FloatArray, first: FloatArray) -> bool:
     return bool(((cells == first) | (np.isnan(cells) & np.isnan(first))).all())
 
 
-def best_numbers(values: FloatArray, count: int) -> np.ndarray:
-    """The numbers of the highest values, the highest first, equal ones by number; those that are NaN never."""
+def best_numbers(values: FloatArray, count: int, then: FloatArray | None = None) -> np.ndarray:
+    """The numbers of the highest values, the highest first, those that are NaN never.
+
+    Equal ones come in the order of the values `then`, the highest first, and of their numbers.
+    """
     known = np.flatnonzero(~np.isnan(values))
     if len(known) > count:
         least = np.partition(values[known], len(known) - count)[len(known) - count]
         known = known[values[known] >= least]
-    return known[np.argsort(-values[known], kind="stable")][:count]
+    second = np.zeros(len(known)) if then is None else -np.nan_to_num(then[known], nan=-np.inf)
+    return known[np.lexsort((second, -values[known]))][:count]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from backtests.goals import Goals, read_goals
+from backtests.search_size import MOST_TRIALS, check_trials
 from backtests.space import read_space
 from foundation.dimensions import Dimension
 from foundation.errors import ParameterError
@@ -21,7 +22,8 @@ class SearchWords(TypedDict, total=False):
     several give a Pareto front. `constraints`: such as "max_drawdown<=30%", "trades>=50". `seed` (0). `storage`: a
     folder for a journal, or the URL of a database that several processes may share; the same search goes on there until
     there are `trials` of them; by default nothing is kept. `workers`: processes, by default one a core. `ledger`: of
-    trials, by default the one of `ledger_home`.
+    trials, by default the one of `ledger_home`. `most` (20,000): more trials in all, those of every fold of a
+    walk-forward, are refused; None plays any number.
     """
 
     trials: int
@@ -31,6 +33,7 @@ class SearchWords(TypedDict, total=False):
     storage: Path | str | None
     workers: int | None
     ledger: TrialLedger | None
+    most: int | None
 
 
 @dataclass(frozen=True)
@@ -46,15 +49,16 @@ class Search:
     workers: int | None = None
 
 
-def read_search(over: Mapping[str, Any], words: SearchWords) -> Search:
-    """The search over some values by `table.key`; raises ParameterError for what makes no sense.
+def read_search(over: Mapping[str, Any], words: SearchWords, folds: int = 0) -> Search:
+    """The search over some values by `table.key`, once or for `folds`; raises ParameterError for what makes no sense.
 
     `over`: by `table.key` a range such as "0.5%:5%" or "0.001:0.05:log", or a list of values.
     """
     rest: dict[str, Any] = dict(words)
     goals = read_goals(rest.pop("objectives", ("sharpe",)), rest.pop("constraints", ()))
-    ledger = rest.pop("ledger", None) or TrialLedger()
+    ledger, most = rest.pop("ledger", None) or TrialLedger(), rest.pop("most", MOST_TRIALS)
     found = Search(tuple(read_space(over)), goals, ledger, **rest)
     if found.trials < 1:
         raise ParameterError("trials", "should be 1 or more", value=found.trials)
+    check_trials(found.trials, folds, most)
     return found

@@ -13,22 +13,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from backtests.goals import read_objective
 from backtests.grids import Grid
 from backtests.ground import Ground, compile_kernel, grid_ground, play_numbers, play_range
-from backtests.landscape import best_numbers, effects, grid_plateau, idle_axes
+from backtests.landscape import at_edges, best_numbers, effects, grid_plateau, idle_axes
 from backtests.piece_store import PieceStore
 from backtests.records import Records
 from backtests.replay import check_replay
 from backtests.result import Result
+from backtests.search_size import MOST_SETTINGS, check_settings
+from backtests.search_text import table_text
 from backtests.tables import Tables, on_tables
 from backtests.tally import TALLY, rate
 from foundation.compilation import compiled_folder
-from foundation.errors import ParameterError, suggestion
+from foundation.errors import ParameterError
 from foundation.fingerprint import fingerprint
 from foundation.parallel import stream_all
 from foundation.seals import check_sealed
 from foundation.threads import map_threads
-from foundation.trials import TrialLedger, batch_of
+from foundation.trials import Head, TrialLedger, batch_of
 from markets.candles import FloatArray, IntArray
 from markets.market import Market
 from models.forecasts import Forecasts
@@ -39,6 +42,8 @@ PIECE, PIECE_BARS = 2000, 5_000_000
 SMALL = 50_000_000
 # Up to how many settings the table holds all of them; of more it holds this many of the best, by either measure.
 WHOLE, BEST = 100_000, 1000
+# Among how many times as many they are looked for: settings that came to the same are kept once.
+DEEP = 50
 # Of how many settings block sums are kept: of more, those of a sample.
 MOST_BLOCKS = 5000
 SETTINGS_FILE = "settings.parquet"
@@ -53,8 +58,8 @@ class Sweep:
     numbers or distances. Beyond 100,000 settings it holds the 1,000 best by Sharpe ratio and by plateau. `sharpe`,
     `plateau`: of all settings, by number. `blocks`: sums of bar returns, shape (settings, 16), for the
     probability of overfitting; of more than 5,000 settings a random sample. `trials`: all that the ledger holds for
-    these contracts and times, this sweep included. `replayed`: what Backtrader made of the settings with the best
-    Sharpe ratio and the best plateau, by number.
+    these contracts and times, this sweep included, and `head` where it ended then. `replayed`: what Backtrader made of
+    the settings with the best Sharpe ratio and the best plateau, by number.
     """
 
     grid: Grid
@@ -65,6 +70,7 @@ class Sweep:
     trials: int
     replayed: Mapping[int, Result]
     ground: Ground
+    head: Head
 
     def __len__(self) -> int:
         return len(self.grid)
@@ -74,22 +80,23 @@ class Sweep:
         """Whether the table holds every setting."""
         return len(self.table) == len(self.grid)
 
-    def best(self, metric: str = "sharpe", count: int = 10) -> pd.DataFrame:
-        """The settings with the highest values of a metric, or of "plateau"; raises ParameterError for another word.
+    @cached_property
+    def chosen(self) -> int | None:
+        """The number of the setting to take: the best plateau, of equal ones the best Sharpe ratio; None for none."""
+        found = best_numbers(self.plateau, 1, self.sharpe)
+        return int(found[0]) if len(found) else None
 
-        Of settings that differ in nothing but `idle` parameters the first one stands for all.
+    def best(self, metric: str = "sharpe", count: int = 10) -> pd.DataFrame:
+        """The best settings by a metric, or by "plateau", equal ones by Sharpe ratio; raises ParameterError otherwise.
+
+        A metric that is better low, such as max_drawdown, ranks from below; one that is neither takes ":max" or ":min"
+        behind it. Of settings that came to the same in every metric the first one stands for all.
         """
-        known = [str(name) for name in self.table if name not in self.grid.axes]
-        if metric not in known:
-            raise ParameterError("metric", "is not known", value=metric, fix=suggestion(metric, known))
-        if not self.whole and metric not in ("sharpe", "plateau"):
-            fix = "sharpe or plateau; all settings stand in the folder's settings.parquet"
-            raise ParameterError("metric", "is kept for the best settings only", value=metric, fix=fix)
-        ranked = self.table.sort_values(metric, ascending=False, kind="stable", na_position="last")
-        moving = [name for name in self.grid.axes if name not in self.idle]
-        if self.idle:
-            ranked = ranked[~ranked[moving].astype(str).duplicated()] if moving else ranked.head(1)
-        return ranked.head(count)
+        name, rising = read_ranking(metric, len(self))
+        sides = [not rising, False] if name != "sharpe" else [not rising]
+        ranked = self.table.sort_values([name, "sharpe"][: len(sides)], ascending=sides, kind="stable")
+        metrics = [one for one in ranked if one != "plateau" and one not in self.grid.axes]
+        return ranked[~ranked[metrics].duplicated()].head(count)
 
     @cached_property
     def idle(self) -> list[str]:
@@ -101,10 +108,15 @@ class Sweep:
         """What each value of each axis does on its own: the median, worst and best Sharpe over all else."""
         return effects(self.grid, self.sharpe)
 
+    @cached_property
+    def at_edges(self) -> list[str]:
+        """The parameters at the end of whose values the `chosen` setting stands: more of them should be tried."""
+        return [] if self.chosen is None else at_edges(self.grid, self.sharpe, self.chosen)
+
     def __str__(self) -> str:
         shown = [*self.grid.axes, "total_return", "sharpe", "plateau", "max_drawdown", "trades", "liquidations"]
         head = f"{len(self):,} settings; {self.trials:,} trials on this data in the ledger"
-        return f"{head}\n{self.best()[shown].to_string(index=False, float_format=lambda value: f'{value:.4g}')}"
+        return f"{head}\n{table_text(self.best('plateau')[shown])}"
 
 
 @on_tables
@@ -117,6 +129,7 @@ def sweep(
     workers: int | None = None,
     ledger: TrialLedger | None = None,
     folder: Path | None = None,
+    most: int | None = MOST_SETTINGS,
 ) -> Sweep:
     """Every combination of the values in `over`, by `table.key`, on the same markets and forecasts.
 
@@ -124,9 +137,11 @@ def sweep(
     the best Sharpe ratio and the best plateau are played again by Backtrader, and a single fill that differs raises
     CrossgateError. All settings are put down in the `ledger` of trials. With a `folder` each finished piece is kept
     there, an interrupted sweep goes on where it was, and `settings.parquet` there holds the metrics of all settings.
-    Memory does not grow with the grid but for 16 bytes a setting. Raises ParameterError for a value that no table
-    takes, SealedError where the data reaches into a sealed stretch.
+    Memory does not grow with the grid but for 16 bytes a setting. A grid of more than `most` settings is refused with
+    what it would take; None plays any. Raises ParameterError for that and for a value that no table takes, SealedError
+    where the data reaches into a sealed stretch.
     """
+    check_settings(over, sum(len(one.candles) for one in markets), most)
     grid, ledger = Grid(base, over), ledger or TrialLedger()
     ground = grid_ground(markets, forecasts, grid)
     check_sealed(ledger, ground.spans)
@@ -212,18 +227,25 @@ def _finished(
     if summary.tallies is not None:
         numbers, tallies = np.arange(len(grid)), summary.tallies
     else:
-        numbers = np.union1d(best_numbers(ratios, BEST), best_numbers(level, BEST))
+        numbers = np.union1d(_leading(ratios, ratios), _leading(level, ratios))
         tallies = play_numbers(ground, grid, numbers)
     table = tabulate(grid, numbers, tallies, level[numbers], ground)
-    winners = [*best_numbers(ratios, 1), *best_numbers(level, 1)]
+    winners = [*best_numbers(ratios, 1), *best_numbers(level, 1, ratios)]
     replayed = {
         int(number): check_replay(markets, ground.forecasts, grid.tables(number), f"setting {number}")
         for number in dict.fromkeys(winners)
     }
     per_bar = ratios / np.sqrt(ground.bars_per_year)
     ledger.record(batch_of("sweep", ground.spans, grid.record(), content, per_bar), summary.blocks)
-    trials = ledger.tried(ground.spans).trials
-    return Sweep(grid, table, ratios, level, summary.blocks, trials, replayed, ground)
+    head, trials = ledger.head(), ledger.tried(ground.spans).trials
+    return Sweep(grid, table, ratios, level, summary.blocks, trials, replayed, ground, head)
+
+
+def _leading(values: FloatArray, ratios: FloatArray) -> IntArray:
+    """The numbers of the best settings by some values that a large sweep keeps: those of one Sharpe ratio once."""
+    best = best_numbers(values, BEST * DEEP, ratios)
+    _, first = np.unique(ratios[best], return_index=True)
+    return best[np.sort(first)[:BEST]]
 
 
 def tabulate(grid: Grid, numbers: IntArray, tallies: Records, level: FloatArray, ground: Ground) -> pd.DataFrame:
@@ -254,6 +276,17 @@ def _write_settings(found: Sweep, ground: Ground, store: PieceStore, path: Path)
             writer.write_table(part)
         if writer is not None:
             writer.close()
+
+
+def read_ranking(metric: str, settings: int) -> tuple[str, bool]:
+    """The column that a word asks to rank so many settings by, and whether high is best; raises ParameterError."""
+    if metric == "plateau":
+        return metric, True
+    asked = read_objective(metric, "metric", ("plateau",))
+    if settings > WHOLE and asked.metric != "sharpe":
+        fix = "sharpe or plateau; all settings stand in the folder's settings.parquet"
+        raise ParameterError("metric", "is kept for the best settings only", value=metric, fix=fix)
+    return asked.metric, asked.rising
 
 
 def _content(ground: Ground, grid: Grid) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -17,6 +17,7 @@ from backtests.records import Records
 from backtests.replay import check_replay
 from backtests.result import Result
 from backtests.search import Search, SearchWords, read_search
+from backtests.search_text import table_text
 from backtests.study import Asked, Study
 from backtests.tables import Tables, on_tables
 from backtests.tally import rate
@@ -27,7 +28,7 @@ from foundation.locks import sole_writer
 from foundation.parallel import Crew
 from foundation.progress import progress
 from foundation.seals import check_sealed
-from foundation.trials import TrialLedger, batch_of
+from foundation.trials import Head, TrialLedger, batch_of
 from markets.market import Market
 from models.forecasts import Forecasts
 
@@ -45,7 +46,7 @@ class Tuned:
     it was `feasible`. `best`: the number of the best feasible trial, or with several objectives those of the Pareto
     front, by the first one; empty where no trial is feasible. `replayed`: what Backtrader made of each of them.
     `importance`: by objective, how much each parameter explains. `trials`: all that the ledger holds for
-    these contracts and times, this tuning included.
+    these contracts and times, this tuning included, and `head` where it ended then.
     """
 
     base: Tables
@@ -57,6 +58,7 @@ class Tuned:
     importance: Mapping[str, Mapping[str, float]]
     trials: int
     ground: Ground
+    head: Head
 
     def __len__(self) -> int:
         return len(self.table)
@@ -83,8 +85,10 @@ class Tuned:
             *names,
             *dict.fromkeys([*(one.metric for one in self.goals.objectives), "sharpe", "max_drawdown", "trades"]),
         ]
-        rows = self.table.loc[list(self.best), shown]
-        return f"{head}\n{rows.to_string(index=False, float_format=lambda value: f'{value:.4g}')}"
+        front = (
+            "\nthe Pareto front, none of which is beaten in every objective:" if len(self.goals.objectives) > 1 else ""
+        )
+        return f"{head}{front}\n{table_text(self.table.loc[list(self.best), shown])}"
 
 
 @on_tables
@@ -126,8 +130,8 @@ def _corners(base: Tables, space: Sequence[Dimension]) -> list[Tables]:
     return made
 
 
-def search(ground: Ground, base: Tables, asked: Search) -> Study:
-    """The study of a search after its trials, each of which stands in the ledger."""
+def search(ground: Ground, base: Tables, asked: Search, what: str = "Tuning") -> Study:
+    """The study of a search after its trials, each of which stands in the ledger; `what`: for the progress bar."""
     check_sealed(asked.ledger, ground.spans)
     record = {"space": {one.name: one.record() for one in asked.space}, **asked.goals.record()}
     markets = [one.fingerprint for one in ground.stage.played]
@@ -140,7 +144,7 @@ def search(ground: Ground, base: Tables, asked: Search) -> Study:
     with Crew((ground,), count) as crew, _sole(asked.storage):
         study = Study(name, asked.space, asked.goals, asked.storage, asked.seed)
         batches = -(-max(asked.trials - len(study), 0) // BATCH)
-        for _ in progress(range(batches), f"Tuning, {asked.trials:,} trials", batches):
+        for _ in progress(range(batches), f"{what}, {asked.trials:,} trials", batches):
             left = min(BATCH, asked.trials - len(study))
             if left <= 0:
                 break
@@ -194,10 +198,10 @@ def _finished(markets: Sequence[Market], ground: Ground, base: Tables, study: St
     table, best = study.table, tuple(study.best)
     if table.empty or not len(table.columns):
         raise CrossgateError("tuning: no trial was played")
-    unplayed = Tuned(base, study.space, study.goals, table, best, {}, {}, 0, ground)
+    unplayed = Tuned(base, study.space, study.goals, table, best, {}, {}, 0, ground, Head(0, ""))
     replayed = {
         number: check_replay(markets, ground.forecasts, unplayed.tables(number), f"trial {number}")
         for number in progress(best, "Playing the best again by Backtrader", len(best))
     }
-    trials = ledger.tried(ground.spans).trials
-    return Tuned(base, study.space, study.goals, table, best, replayed, study.importance(), trials, ground)
+    head, trials = ledger.head(), ledger.tried(ground.spans).trials
+    return replace(unplayed, replayed=replayed, importance=study.importance(), trials=trials, head=head)

@@ -25,6 +25,7 @@ Cluster = Annotated[
         "--cluster", metavar="ADDRESS", help="A dask scheduler, such as tcp://127.0.0.1:8786; else this machine."
     ),
 ]
+Yes = Annotated[bool, typer.Option("--yes", help="Start however much was asked for; docs/tuning.md names the bounds.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
 
 

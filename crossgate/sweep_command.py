@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crossgate.options import AsJson, Cluster, ConfigPath, Data, Overrides, searching
+from crossgate.options import AsJson, Cluster, ConfigPath, Data, Overrides, Yes, searching
 
 if TYPE_CHECKING:
     from backtests.sweeps import Sweep
@@ -30,36 +30,46 @@ def sweep(
     ] = None,
     by: Annotated[str, typer.Option("--by", metavar="METRIC", help="What the best are chosen by.")] = "plateau",
     count: Annotated[int, typer.Option("--count", metavar="N", help="How many of the best to show.", min=1)] = 10,
+    yes: Yes = False,
     address: Cluster = None,
     as_json: AsJson = False,
 ) -> None:
     """Play all combinations of some values on the same forecasts; go on where an interrupted sweep stopped."""
+    from backtests.search_size import MOST_SETTINGS
     from crossgate.sweeping import sweep_job
     from reports.evidence import backtest_overfitting
     from reports.sweep_report import rows, sweep_record
 
     with searching(address, "what is missing"):
-        found, page = sweep_job(config, grid, overrides or (), data, out)
+        found, page = sweep_job(config, grid, overrides or (), data, out, None if yes else MOST_SETTINGS, by)
     best, overfitting = found.best(by, count), backtest_overfitting(found.blocks)
     if as_json:
         record = {**sweep_record(found, overfitting), "best": rows(found, by, count), "report": str(page)}
         typer.echo(json.dumps(record, indent=2, allow_nan=False))
         return
-    _print_sweep(found, best, by, overfitting)
+    _print_sweep(found, best, by, overfitting, config)
     typer.echo(f"report: {page}")
 
 
-def _print_sweep(found: Sweep, best: Any, by: str, overfitting: float) -> None:
+def _print_sweep(found: Sweep, best: Any, by: str, overfitting: float, config: Path) -> None:
+    from backtests.search_text import table_text
+    from reports.search_sentences import counted, settings_words, sweep_banners
+
     shown = [*found.grid.axes, "total_return", "sharpe", "plateau", "max_drawdown", "trades", "liquidations"]
     typer.echo(f"{len(found):,} settings, the best by {by}; plateau is the worst Sharpe ratio among a setting and its")
-    typer.echo("neighbours on the grid. The best ones were played again by Backtrader, fill for fill.")
-    typer.echo(best[shown].to_string(index=False, float_format=lambda value: f"{value:.4g}"))
+    typer.echo(
+        "neighbours on the grid. The best by plateau and by Sharpe ratio were played again by Backtrader, fill for"
+    )
+    typer.echo("fill. Of settings that came to the same in every metric the first is listed.")
+    typer.echo(table_text(best[shown]))
     typer.echo("\nwhat each value does alone (Sharpe ratio over all else):")
-    typer.echo(found.effects.to_string(index=False, float_format=lambda value: f"{value:.3g}"))
+    typer.echo(table_text(found.effects))
     for name in found.idle:
-        typer.echo(
-            f"\n{name} changed nothing: settings that differ in it alone came to the same; one of them is listed"
-        )
-    typer.echo(f"\ntrials on this data in the ledger: {found.trials:,}")
+        typer.echo(f"\n{name} changed nothing: settings that differ in it alone came to the same")
+    typer.echo(f"\ntrials on this data in the ledger: {found.trials:,} {counted(found.head)}".rstrip())
     if math.isfinite(overfitting):
         typer.echo(f"probability of backtest overfitting: {overfitting:.0%} (one half: choosing helps nothing)")
+    for banner in sweep_banners(found, math.nan):
+        typer.echo(f"{banner.headline} {banner.text}")
+    if found.chosen is not None:
+        typer.echo(f"next: crossgate backtest {config} {settings_words(found.grid.point(found.chosen))}")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from crossgate.options import AsJson, Cluster, ConfigPath, Data, Overrides, searching
+from crossgate.options import AsJson, Cluster, ConfigPath, Data, Overrides, Yes, searching
 
 Over = Annotated[
     list[str],
@@ -47,19 +47,25 @@ def tune(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="The folder of the tuning; else runs/NAME-tune.")
     ] = None,
+    yes: Yes = False,
     address: Cluster = None,
     as_json: AsJson = False,
 ) -> None:
     """Search for the best settings; go on where an interrupted search stopped."""
+    from backtests.search_size import MOST_TRIALS
     from crossgate.tuning import TuneJob, tune_job
+    from reports.search_sentences import banners
 
     job = TuneJob(
-        config, tuple(over), trials, tuple(objectives or ("sharpe",)), tuple(constraints or ()), folds, storage
-    )
+        config, tuple(over), trials, tuple(objectives or ("sharpe",)), tuple(constraints or ()), folds, storage,
+        None if yes else MOST_TRIALS,
+    )  # fmt: skip
     with searching(address, "the trials that are there"):
         found, page, record = tune_job(job, overrides or (), data, out)
     if as_json:
         typer.echo(json.dumps({**record, "report": str(page)}, indent=2, allow_nan=False))
         return
     typer.echo(str(found))
+    for banner in banners(found):
+        typer.echo(f"{banner.headline} {banner.text}")
     typer.echo(f"report: {page}")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import crossgate as cg
 from backtests.forward import Forward
 from backtests.goals import read_goals
+from backtests.search_size import MOST_TRIALS, check_trials
 from backtests.space import read_over, read_space
 from backtests.tuning import Tuned
 from crossgate.config import load_config
@@ -26,6 +27,7 @@ class TuneJob(NamedTuple):
     constraints: tuple[str, ...]
     folds: int
     storage: str | None
+    most: int | None = MOST_TRIALS
 
 
 def tune_job(
@@ -38,6 +40,7 @@ def tune_job(
     over = read_over(job.over)
     read_space(over)
     read_goals(job.objectives, job.constraints)
+    check_trials(job.trials, job.folds, job.most)
     settings = load_config(job.config, overrides, data)
     folder = check_tune_folder(out or Path("runs") / f"{settings.run.name}-tune")
     check_reach(folder)
@@ -45,7 +48,7 @@ def tune_job(
     tables = (settings.strategy, settings.risk, settings.account, settings.costs)
     words: dict[str, Any] = {
         "over": over, "trials": job.trials, "objectives": job.objectives, "constraints": job.constraints,
-        "seed": settings.run.seed, "storage": job.storage or folder,
+        "seed": settings.run.seed, "storage": job.storage or folder, "most": job.most,
     }  # fmt: skip
     found: Tuned | Forward
     if job.folds:

@@ -51,12 +51,11 @@ def label(name: str) -> str:
 
 
 def chosen_number(found: Sweep) -> int:
-    """The setting that the maps go through: the best plateau, else the best Sharpe ratio, else the first."""
-    for values in (found.plateau, found.sharpe):
-        best = best_numbers(values, 1)
-        if len(best):
-            return int(best[0])
-    return 0
+    """The setting that the maps go through: the chosen one, else the best Sharpe ratio, else the first."""
+    if found.chosen is not None:
+        return found.chosen
+    best = best_numbers(found.sharpe, 1)
+    return int(best[0]) if len(best) else 0
 
 
 def heat_maps(found: Sweep) -> list[HeatMap]:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from backtests.landscape import best_numbers
-from backtests.sweeps import MOST_BLOCKS, Sweep
+from backtests.sweeps import Sweep
 from foundation.trials import TrialLedger
 from reports import formats
 from reports.catalogue import CATALOGUE
-from reports.heat_maps import chosen_number, label
+from reports.heat_maps import chosen_number
 from reports.page import draw
+from reports.search_sentences import counted, metric_words, sweep_banners, sweep_lead
 from reports.sections import search
-from reports.sentences import Banner, ratio_banner
+from reports.sentences import ratio_banner
 from reports.templating import render
 
 
@@ -33,8 +32,8 @@ def render_sweep(found: Sweep, name: str, ledger: TrialLedger, overfitting: floa
         "search.html",
         draw=draw,
         title=name,
-        banners=[*_banners(found, overfitting), *ratio_banner(days_of(found))],
-        lead=lead(found),
+        banners=[*sweep_banners(found, overfitting), *ratio_banner(days_of(found))],
+        lead=sweep_lead(found),
         tiles=_tiles(found, overfitting),
         sections=[one for one in made if one is not None],
         **span_heading(found),
@@ -63,44 +62,11 @@ def provenance(found: Any) -> list[tuple[str, str]]:
     return [*prints, ("Forecasts", f"{forecasts.name} {forecasts.fingerprint}")]
 
 
-def lead(found: Sweep) -> str:
-    """What the sweep comes to, in two sentences."""
-    count = f"{len(found):,} settings of {len(found.grid.axes)} parameters were played"
-    peak, plateau = best_numbers(found.sharpe, 1), best_numbers(found.plateau, 1)
-    if not len(peak):
-        return f"{count}; none of them made a trade."
-    highest = formats.ratio(float(found.sharpe[peak[0]]))
-    if not len(plateau):
-        return f"{count}. The best Sharpe ratio is {highest}; no setting has neighbours that all traded."
-    number = int(plateau[0])
-    values = ", ".join(f"{label(name)} {value}" for name, value in found.grid.point(number).items())
-    level, own = formats.ratio(float(found.plateau[number])), formats.ratio(float(found.sharpe[number]))
-    return (
-        f"{count}. The safest ground is {values}: its Sharpe ratio is {own}, and no neighbour is below {level}. "
-        f"The highest ratio anywhere is {highest}."
-    )
-
-
 def days_of(found: Any) -> float:
     """How many days the bars of a search span."""
     candles = found.ground.stage.played[0].candles
     count, bar = int((candles.timestamp >= found.ground.stage.start).sum()), int(candles.bar)
     return count * bar / 86_400e9
-
-
-def _banners(found: Sweep, overfitting: float) -> list[Banner]:
-    sample = f" of a sample of {MOST_BLOCKS:,} settings" if len(found) > MOST_BLOCKS else ""
-    if np.isnan(overfitting):
-        return []
-    text = (
-        f"Of all ways to halve the time{sample}, in {overfitting:.0%} the setting that was best in one half was at or "
-        "below the middle of all settings in the other. One half is what chance alone gives."
-    )
-    if overfitting >= 0.4:
-        return [Banner("warned", "Choosing the best of these settings helps little.", text)]
-    if overfitting >= 0.1:
-        return [Banner("plain", "Choosing among these settings helps, but not surely.", text)]
-    return [Banner("evident", "What was good in one half of the time was good in the other.", text)]
 
 
 def _tiles(found: Sweep, overfitting: float) -> list[tuple[str, str, str]]:
@@ -112,6 +78,7 @@ def _tiles(found: Sweep, overfitting: float) -> list[tuple[str, str, str]]:
         ("Best plateau", formats.ratio(float(found.plateau[number])), ""),
     ]
     if row is not None:
-        tiles += [(f"Its {CATALOGUE[name].label.lower()}", CATALOGUE[name].write(row[name]), "") for name in shown]
+        tiles += [(f"Its {metric_words(name)}", CATALOGUE[name].write(row[name]), "") for name in shown]
     tiles.append(("Overfitting", formats.percent(overfitting, decimals=0), "odds"))
+    tiles.append(("Trials on this data", formats.count(found.trials), counted(found.head)))
     return tiles

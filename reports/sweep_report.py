@@ -52,6 +52,7 @@ def sweep_record(found: Sweep, overfitting: float) -> dict[str, Any]:
         "settings": len(found),
         "grid": found.grid.record(),
         "trials": found.trials,
+        "ledger": found.head._asdict(),
         "overfitting": plain(overfitting),
         "best": {by: rows(found, by, 10) for by in ("plateau", "sharpe")},
         "effects": [

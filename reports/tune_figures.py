@@ -27,7 +27,7 @@ def draw_trials(
     figure = sheet.figure()
     axes = _panel(figure, sheet, 6.0 * sheet.text / sheet.width)
     axes.scatter(
-        across[~kept], up[~kept], s=16, marker="x", linewidths=0.9, color=LIGHT["second"], alpha=0.65, zorder=2
+        across[~kept], up[~kept], s=26, marker="x", linewidths=1.3, color=LIGHT["second"], alpha=0.85, zorder=2
     )
     axes.scatter(across[kept], up[kept], s=15, color=LIGHT["first"], alpha=0.55, linewidths=0, zorder=3)
     rows = np.array(front, dtype=np.int64)

@@ -15,8 +15,9 @@ from reports import formats
 from reports.catalogue import CATALOGUE
 from reports.heat_maps import label
 from reports.page import draw
+from reports.search_sentences import counted, forward_banners, metric_words, tuned_banners
 from reports.sections import search, tuning
-from reports.sentences import Banner, ratio_banner
+from reports.sentences import ratio_banner
 from reports.sweep_page import days_of, provenance, span_heading
 from reports.templating import render
 
@@ -32,20 +33,17 @@ def render_tuned(found: Tuned, name: str, ledger: TrialLedger) -> str:
         search.winners(named, ledger),
         search.snippet(found.values(found.best[0]), "The best trial as a config") if found.best else None,
     ]
-    banner = Banner(
-        "plain", "The best of many looks better than it is.",
-        f"The ledger holds {found.trials:,} trials on these contracts and times. Choose on the past and judge on what "
-        "follows with --walk-forward before you believe a figure here.",
-    )  # fmt: skip
     return render(
-        "search.html", draw=draw, title=name, banners=[banner, *ratio_banner(days_of(found))],
+        "search.html", draw=draw, title=name, banners=[*tuned_banners(found), *ratio_banner(days_of(found))],
         lead=_lead(found), tiles=_tiles(found),
         sections=[one for one in made if one is not None], **span_heading(found), provenance=provenance(found),
     )  # fmt: skip
 
 
 def _lead(found: Tuned) -> str:
-    goals = " and ".join(f"{'high' if one.rising else 'low'} {_plain(one.metric)}" for one in found.goals.objectives)
+    goals = " and ".join(
+        f"{'high' if one.rising else 'low'} {metric_words(one.metric)}" for one in found.goals.objectives
+    )
     bounds = ", ".join(map(_bound, found.goals.constraints))
     count = f"{len(found):,} trials over {len(found.space)} parameters were played for a {goals}"
     count += f", with {bounds}" if bounds else ""
@@ -60,13 +58,9 @@ def _lead(found: Tuned) -> str:
 
 
 def _bound(one: Constraint) -> str:
-    return f"{_plain(one.metric)} {'at most' if one.most else 'at least'} {CATALOGUE[one.metric].write(one.bound)}"
-
-
-def _plain(metric: str) -> str:
-    """A metric within a sentence."""
-    words = CATALOGUE[metric].label
-    return words if words in ("Sharpe", "Sortino", "Calmar") else words[0].lower() + words[1:]
+    return (
+        f"{metric_words(one.metric)} {'at most' if one.most else 'at least'} {CATALOGUE[one.metric].write(one.bound)}"
+    )
 
 
 def _tiles(found: Tuned) -> list[tuple[str, str, str]]:
@@ -76,7 +70,7 @@ def _tiles(found: Tuned) -> list[tuple[str, str, str]]:
         row = found.table.loc[found.best[0]]
         shown = ("sharpe", "total_return", "max_drawdown", "trades", "liquidations")
         tiles += [(CATALOGUE[name].label, CATALOGUE[name].write(row[name]), "") for name in shown]
-    tiles.append(("Trials on this data", formats.count(found.trials), ""))
+    tiles.append(("Trials on this data", formats.count(found.trials), counted(found.head)))
     return tiles
 
 
@@ -99,25 +93,10 @@ def render_forward(found: Forward, name: str) -> str:
     prints = [(f"Market {one.symbol}", one.fingerprint) for one in played]
     return render(
         "search.html", draw=draw, title=name, lead=_forward_lead(found), tiles=_forward_tiles(found),
-        banners=[_verdict(found), *ratio_banner(len(stamps) * played[0].candles.bar / 86_400e9)],
+        banners=[*forward_banners(found), *ratio_banner(len(stamps) * played[0].candles.bar / 86_400e9)],
         sections=sections, **heading,
         provenance=[*prints, ("Forecasts", f"{found.forecasts.name} {found.forecasts.fingerprint}")],
     )  # fmt: skip
-
-
-def _verdict(found: Forward) -> Banner:
-    outside, inside = found.curve.sharpe, found.inside
-    if np.isnan(outside) or np.isnan(inside):
-        return Banner("plain", "Nothing was traded.", "No setting kept the constraints before any fold.")
-    text = (
-        f"The values chosen had a Sharpe ratio of {formats.ratio(inside)} on the past they were chosen by, and of "
-        f"{formats.ratio(outside)} on the bars that followed."
-    )
-    if outside <= 0.0:
-        return Banner("warned", "What was chosen on the past lost afterwards.", text)
-    if outside < 0.5 * inside:
-        return Banner("warned", "Less than half of the ratio lasted.", text)
-    return Banner("evident", "Most of the ratio lasted.", text)
 
 
 def _forward_lead(found: Forward) -> str:
@@ -140,7 +119,7 @@ def _forward_tiles(found: Forward) -> list[tuple[str, str, str]]:
         ("Total return", formats.percent(float(found.curve.equity[-1]) / found.curve.cash - 1.0, signed=True), ""),
         ("Deepest drawdown", formats.percent(fall), ""),
         ("Trades", formats.count(int(found.folds["trades"].sum())), ""),
-        ("Trials on this data", formats.count(found.trials), ""),
+        ("Trials on this data", formats.count(found.trials), counted(found.head)),
     ]
 
 

@@ -69,6 +69,7 @@ def tuned_record(found: Tuned) -> dict[str, Any]:
         "best": [{str(key): plain(value) for key, value in row.items()} for row in rows],
         "importance": {name: dict(own) for name, own in found.importance.items()},
         "trials_on_this_data": found.trials,
+        "ledger": found.head._asdict(),
     }
 
 
@@ -84,6 +85,7 @@ def forward_record(found: Forward) -> dict[str, Any]:
         "sharpe_with_hindsight": plain(found.hindsight.sharpe),
         "known": {name: plain(value) for name, value in found.known.items()},
         "trials_on_this_data": found.trials,
+        "ledger": found.head._asdict(),
     }
 
 

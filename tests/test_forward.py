@@ -85,8 +85,8 @@ def test_the_future_changes_no_earlier_choice(scene: tuple[Market, Forecasts], f
     [
         ("past = [one.rows(0, end) for one in self.markets]", "past = [one.rows(0, end + 60) for one in self.markets]"),
         (
-            "studies = [chooser.chosen(border) for border in borders[:-1]]",
-            "studies = [chooser.chosen(border) for border in borders[1:]]",
+            "zip(borders[:-1], told, strict=True)",
+            "zip(borders[1:], told, strict=True)",
         ),
     ],
 )

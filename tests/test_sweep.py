@@ -177,7 +177,8 @@ def test_a_parameter_that_changes_nothing_is_named_and_listed_once(scene: tuple[
     assert len(found.table) == 6
     (said,) = told_idle(found)
     assert said.startswith("Leverage changed nothing")
-    moved = replace(found, sharpe=found.sharpe + np.arange(6.0))
+    own = found.sharpe + np.arange(6.0)
+    moved = replace(found, sharpe=own, table=found.table.assign(sharpe=own))
     assert moved.idle == []
     assert told_idle(moved) == []
     assert len(moved.best(count=10)) == 6

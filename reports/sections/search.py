@@ -22,6 +22,7 @@ from reports.heat_maps import chosen_number, heat_maps, label
 from reports.metrics import compute_metrics
 from reports.parts import Chart, Fold, Grid, Paragraph, Part, Section, Widget
 from reports.search_figures import draw_effects, draw_parallel
+from reports.search_sentences import settings_words
 from reports.sections.performance import equity_chart
 from reports.tables import Cell, Table
 
@@ -77,14 +78,13 @@ def told_idle(found: Sweep) -> list[str]:
     said = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
     return [
         f"{said[0].upper()}{said[1:]} changed nothing: settings that differ in no other value came to the same Sharpe "
-        "ratio. Of such settings the first is listed. Another parameter may decide in its place, as the way of "
-        "sizing does for leverage."
+        "ratio. Another parameter may decide in its place, as the way of sizing does for leverage."
     ]
 
 
 def lines(found: Sweep) -> Section | None:
     """Parallel coordinates: each setting a line over all parameters to its plateau and Sharpe ratio."""
-    best = best_numbers(found.plateau, MARKED)
+    best = best_numbers(found.plateau, MARKED, found.sharpe)
     known = np.flatnonzero(~np.isnan(found.plateau))
     if len(best) < 2:
         return None
@@ -124,7 +124,11 @@ def settings(found: Sweep) -> Section:
     parts: list[Part] = [
         Grid(_settings_table(found, "plateau"), wide=True, style="ledger"),
         Fold("The best by Sharpe ratio alone", [Grid(_settings_table(found, "sharpe"), wide=True, style="ledger")]),
-        Paragraph("All settings with all metrics stand in settings.parquet.", "aside"),
+        Paragraph(
+            "Of settings that came to the same in every metric the first one is listed. All settings with all metrics "
+            "stand in settings.parquet.",
+            "aside",
+        ),
     ]
     return Section("settings", "Settings", "The best settings", parts)
 
@@ -138,6 +142,7 @@ def _settings_table(found: Sweep, by: str) -> Table:
         for _, row in table.iterrows()
     ]
     caption = f"The {len(rows)} settings with the best {'plateau' if by == 'plateau' else 'Sharpe ratio'}"
+    caption += f", fees in {found.ground.stage.played[0].contract.settlement}"
     return Table(caption, [*heads, *labels], rows, frozenset(range(len(axes))))
 
 
@@ -162,13 +167,22 @@ def winners(results: Mapping[str, Result], ledger: TrialLedger) -> Section | Non
 
 
 def snippet(values: Mapping[str, Any], title: str = "The chosen setting as a config") -> Section:
-    """Some values as the tables of a config file."""
+    """Some values as the tables of a config file, and what to do with them next."""
     tables: dict[str, dict[str, Any]] = {}
     for name, value in values.items():
         table, _, key = name.partition(".")
         tables.setdefault(table, {})[key] = value if isinstance(value, int | float | list) else str(value)
     text = tomli_w.dumps(tables).strip()
-    return Section("config", "Config", title, [Widget("snippet.html", {"text": text, "label": title})])
+    alone = f"crossgate backtest CONFIG {settings_words(values)}"
+    parts: list[Part] = [
+        Widget("snippet.html", {"text": text, "label": title}),
+        Paragraph(
+            "Next: the same setting as a run of its own, whose verdict counts all these trials. CONFIG is that of this "
+            "search, which is kept as config.toml beside this page."
+        ),
+        Widget("snippet.html", {"text": alone, "label": "The command that plays it"}),
+    ]
+    return Section("config", "Config", title, parts)
 
 
 def chosen(found: Sweep) -> dict[str, Any]:
@@ -178,11 +192,10 @@ def chosen(found: Sweep) -> dict[str, Any]:
 
 def named(found: Sweep) -> dict[str, Result]:
     """The replayed results by what they are the best by, the plateau first."""
-    plateau = best_numbers(found.plateau, 1)
-    peak = best_numbers(found.sharpe, 1)
-    pairs = [("best plateau", plateau), ("best Sharpe ratio", peak)]
+    peak = best_numbers(found.sharpe, 1).tolist()
+    plateau = [] if found.chosen is None else [found.chosen]
     seen: dict[int, str] = {}
-    for name, number in pairs:
-        if len(number):
-            seen[int(number[0])] = f"{seen[int(number[0])]} and {name}" if int(number[0]) in seen else name
+    for name, numbers in (("best plateau", plateau), ("best Sharpe ratio", peak)):
+        for number in numbers:
+            seen[number] = f"{seen[number]} and {name}" if number in seen else name
     return {name: found.replayed[number] for number, name in seen.items()}

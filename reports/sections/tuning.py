@@ -18,6 +18,7 @@ from reports.curves import EquityCurve
 from reports.heat_maps import label
 from reports.parts import Chart, Fold, Grid, Paragraph, Part, Section
 from reports.search_figures import draw_parallel
+from reports.search_sentences import constraint_words
 from reports.sections.performance import equity_chart
 from reports.tables import Cell, Table
 from reports.tune_figures import draw_importance, draw_trials
@@ -43,11 +44,12 @@ def trials(found: Tuned) -> Section:
     chart = Chart(
         "trials", lambda sheet: draw_trials(across, up, kept, front, labels, sheet),
         f"{len(known):,} trials as dots; {len(front)} of them are marked, {said}.",
-        f"Blue: {said}. Crosses broke a constraint. {len(table) - len(known):,} of {len(table):,} trials never traded "
-        "or were refused, and are not drawn.",
+        f"Blue: {said}. Crosses broke a constraint, dots kept them all. {len(table) - len(known):,} of {len(table):,} "
+        "trials never traded or were refused, and are not drawn.",
     )  # fmt: skip
     title = "The Pareto front" if len(metrics) == 2 else "Trials"
-    return Section("trials", "Trials", title, [chart] if len(known) else [Paragraph("No trial made a trade.")])
+    parts: list[Part] = [chart] if len(known) else [Paragraph("No trial made a trade.")]
+    return Section("trials", "Trials", title, [*parts, *(Paragraph(one, "aside") for one in constraint_words(found))])
 
 
 def _records(values: FloatArray, kept: Any, *, rising: bool) -> list[int]:
@@ -135,7 +137,7 @@ def best(found: Tuned) -> Section:
         caption = f"The {len(ranked)} feasible trials with the best {CATALOGUE[first.metric].label}"
         parts.append(Grid(_trial_table(found, list(ranked.index), caption), wide=True, style="ledger"))
     else:
-        parts.append(Paragraph("No trial kept all constraints."))
+        parts.append(Paragraph("No trial kept all constraints; how far each one was kept stands under Trials."))
     parts.append(Paragraph("All trials with all metrics stand in trials.parquet.", "aside"))
     return Section("best", "Best trials", "The best trials", parts)
 

@@ -1,0 +1,36 @@
+"""Search text: tables of searches as a terminal shows them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+_FRACTIONS = (
+    "total_return", "return", "cagr", "volatility", "max_drawdown", "time_under_water", "win_rate", "exposure",
+)  # fmt: skip
+_RATIOS = ("sharpe", "sortino", "calmar", "plateau", "profit_factor", "inside", "outside", "median", "worst", "best")
+_SIGNED = ("total_return", "return", "cagr")
+_COUNTS = ("trades", "liquidations", "refusals", "shrunk")
+
+
+def table_text(table: pd.DataFrame) -> str:
+    """A table with percentages, ratios of two decimals and whole counts; "-" for what is not defined."""
+    return table.to_string(index=False, formatters={str(name): _writer(str(name)) for name in table})
+
+
+def _writer(name: str) -> Callable[[Any], str]:
+    if name in _FRACTIONS:
+        return partial(_write, f"{'+' if name in _SIGNED else ''},.1%")
+    return partial(_write, ",.2f" if name in _RATIOS else ",.0f" if name in _COUNTS else ",.10g")
+
+
+def _write(pattern: str, value: Any) -> str:
+    if isinstance(value, pd.Timestamp):
+        return f"{value:%Y-%m-%d}"
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "-"
+    return format(value, pattern) if isinstance(value, int | float) else str(value)
