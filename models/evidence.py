@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from models.scores import (
     quantile_crps,
     worst_block,
 )
+from models.sigma_source import Source, sigma_source
 from models.significance import Correlation, diebold_mariano_p, holm, robust_correlation
 from models.skill import Skill, too_few, track_skill
 from models.track import Track
@@ -33,7 +34,7 @@ BLOCK_BARS = 500
 
 
 class VolatilityEvidence(NamedTuple):
-    """How good sigma was, over the bars where HAR has a forecast too: `bars` of them.
+    """How good sigma was, over the bars where HAR has a forecast too: `bars` of them; `source`: what it is.
 
     `qlike` and `har_qlike`: less than 0 beats the best constant in hindsight. `diebold_mariano_p`: two-sided, of
     their being equally good. `crps`: of the forecast's distribution; `naive_crps`: of a Gaussian with the
@@ -48,6 +49,7 @@ class VolatilityEvidence(NamedTuple):
     crps: float
     naive_crps: float
     crps_levels: int
+    source: Source
 
 
 class Coverage(NamedTuple):
@@ -150,6 +152,7 @@ def _volatility(track: Track, base: FloatArray, har: FloatArray) -> VolatilityEv
         crps=own,
         naive_crps=naive,
         crps_levels=levels,
+        source=sigma_source(track),
     )
 
 
@@ -223,13 +226,20 @@ def _against(skill: Skill) -> str:
     return "; ".join(parts) or "no naive forecast did as well"
 
 
+_NAMED: Mapping[Source, str] = {
+    "own": "sigma",
+    "trailing": "sigma, which is not learned but a trailing volatility times one number a model,",
+    "quantiles": "sigma, here the width of learned quantiles as if they were of a normal distribution,",
+}
+
+
 def _sigma(volatility: VolatilityEvidence | None) -> str:
     """What sigma is worth beside HAR with leverage; nothing where that cannot be told."""
     if volatility is None or math.isnan(volatility.diebold_mariano_p):
         return ""
     p, apart = volatility.diebold_mariano_p, volatility.qlike - volatility.har_qlike
     how = "cannot be told from" if p >= SIGNIFICANCE else "is worse than" if apart > 0.0 else "is better than"
-    return f"; sigma {how} HAR with leverage (QLIKE {apart:+.3f}, Diebold-Mariano {_p(p)})"
+    return f"; {_NAMED[volatility.source]} {how} HAR with leverage (QLIKE {apart:+.3f}, Diebold-Mariano {_p(p)})"
 
 
 def _p(value: float) -> str:

@@ -157,6 +157,11 @@ def _band(value: float, error: float) -> str:
     return f"{_coefficient(value)} ({lower} to {upper})"
 
 
+_SOURCES: Mapping[str, str] = {
+    "own": "the forecast's own",
+    "trailing": "not learned: a trailing volatility times one number a model",
+    "quantiles": "the width of learned quantiles, as if of a normal distribution",
+}
 _VOLATILITY: tuple[tuple[str, str, Write], ...] = (
     ("qlike", "QLIKE of sigma, less that of the best constant", _coefficient),
     ("har_qlike", "QLIKE of HAR with leverage, likewise", _coefficient),
@@ -174,6 +179,8 @@ def volatility_table(evidence: Sequence[Evidence]) -> Table | None:
         [Cell(label), *(Cell(write(getattr(one.volatility, name, None))) for one in evidence)]
         for name, label, write in _VOLATILITY
     ]
+    sources = (Cell(_SOURCES[one.volatility.source] if one.volatility else formats.NONE) for one in evidence)
+    rows.insert(0, [Cell("What sigma is"), *sources])
     levels = sorted({one.volatility.crps_levels for one in evidence if one.volatility} - {0})
     if levels:
         caption = f"CRPS above is summed over the {levels[0]} quantiles that the forecast learned"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from planted_faults import mutated
-from planted_market import planted_market
+from planted_market import FEW, SHORT, TINY, planted_market
 from skill_checks import a_track
 
 from foundation.errors import DataError, ParameterError
@@ -19,9 +19,11 @@ from models import paired
 from models.evidence import bounds_of, forecast_evidence
 from models.forecasts import Forecasts, ForecastSeries
 from models.paired import Gain, block_bars, compare_forecasts, compare_tracks
+from models.sigma_source import sigma_source
 from models.significance import holm
 from models.skill import skill_error, skill_score
 from models.track import track_of
+from models.walkforward import walk_forward
 
 MARKET = planted_market(3000, seed=12, trend=0.2)
 ORACLE = MARKET.oracle
@@ -274,3 +276,39 @@ def test_what_cannot_be_compared() -> None:
         compare_tracks({"one": track, "other": other})
     assert block_bars(8000) == 40
     assert block_bars(3) == 3
+
+
+PLANTED = planted_market(1200, seed=3)
+
+
+@pytest.mark.parametrize(
+    ("model", "source"),
+    [
+        ({}, "trailing"),
+        ({"output": "position"}, "trailing"),
+        ({"output": "gaussian"}, "own"),
+        ({"output": "volatility"}, "own"),
+        ({"recalibration_bars": 50}, "own"),
+        ({"output": "quantiles", "levels": (0.1, 0.5, 0.9)}, "quantiles"),
+    ],
+)
+def test_what_sigma_is_is_told_from_the_forecasts(model: dict[str, Any], source: str) -> None:
+    """A sigma that no network learned is named as the trailing volatility it is, through refits of other sizes."""
+    made = walk_forward(PLANTED, TINY.replaced(start="zero", **model), FEW, walk=SHORT, workers=1)
+    found = forecast_evidence(track_of(PLANTED, made))
+    assert found.volatility is not None
+    assert found.volatility.source == source
+    words = {"trailing": "sigma, which is not learned but a trailing", "quantiles": "sigma, here the width of learned"}
+    assert words.get(source, "; sigma ") in found.verdict
+
+
+def test_a_sigma_that_is_nearly_a_trailing_volatility_is_its_own() -> None:
+    """A tenth of a per mille of something else in it, on every bar, is seen; so is a number that changes by the bar."""
+    track = track_of(PLANTED, walk_forward(PLANTED, TINY, FEW, walk=SHORT, workers=1))
+    assert sigma_source(track) == "trailing"
+    wave = 1.0 + 1e-4 * np.sin(np.arange(len(track.sigma)))
+    assert sigma_source(replace(track, sigma=track.sigma * wave)) == "own"
+    assert sigma_source(replace(track, sigma=np.where(np.isnan(track.sigma), np.nan, 0.01))) == "own"
+    assert sigma_source(replace(track, model=np.where(track.model >= 0, 0, -1))) == "own", (
+        "models have numbers of their own"
+    )
