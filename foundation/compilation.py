@@ -30,13 +30,16 @@ _IMPORTS = re.compile(r"^[ \t]*(?:from ([\w.]+) )?import (?:\(([^)]*)\)|(.*))", 
 @overload
 def rule(function: F) -> F: ...
 @overload
-def rule(*, makes_arrays: bool = ..., inline: bool = ...) -> Callable[[F], F]: ...
-def rule(function: F | None = None, *, makes_arrays: bool = False, inline: bool = False) -> F | Callable[[F], F]:
+def rule(*, makes_arrays: bool = ..., inline: bool = ..., contract: bool = ...) -> Callable[[F], F]: ...
+def rule(
+    function: F | None = None, *, makes_arrays: bool = False, inline: bool = False, contract: bool = False
+) -> F | Callable[[F], F]:
     """A function compiled to machine code by numba, with numba's default error model; other threads run meanwhile.
 
     `makes_arrays`: for a rule that makes an array, or calls one that returns an array. All others are compiled
     without counting references to arrays, which would cost most of them more than what they do. `inline`: for a rule
     that is called at every step of the sweep kernel and hands on many arrays; it becomes a part of its callers.
+    `contract`: a product and a sum may become one operation with one rounding; for networks, never for money.
 
     Compiled code is kept on disk in a folder that is named by a hash of the source of EVERY
     module of our packages that uses this decorator, and of all of ours that those import, because
@@ -45,10 +48,11 @@ def rule(function: F | None = None, *, makes_arrays: bool = False, inline: bool 
     which hang on those files too.
     """
     if function is None:
-        return partial(rule, makes_arrays=makes_arrays, inline=inline)
+        return partial(rule, makes_arrays=makes_arrays, inline=inline, contract=contract)
     if numba.config.DISABLE_JIT:
         return function
-    options = {"nopython": True, "nogil": True, "boundscheck": None, "_nrt": makes_arrays, "forceinline": inline}
+    options: dict[str, Any] = {"nopython": True, "nogil": True, "boundscheck": None}
+    options |= {"_nrt": makes_arrays, "forceinline": inline} | ({"fastmath": {"contract"}} if contract else {})
     compiled, before = RuleDispatcher(function, options=options), numba.config.CACHE_DIR
     file = Path(function.__code__.co_filename).resolve()
     numba.config.CACHE_DIR = str(compiled_folder(None if _is_ours(file) else file))

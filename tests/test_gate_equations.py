@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 import torch
 from gate_equations import gate_equations
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
+from models.features import Float32Array
 from models.network import ForecastNetwork
 from models.parameters import LSTMParams
 from models.recurrence import CellState, fresh_state, make_cell, run_cell
-from models.windows import forecast_windows
+from models.windows import forecast_windows, fraction
 
 INPUTS = np.random.default_rng(5).normal(size=(300, 5)).astype(np.float32) * 1.5
 SHAPES = (
@@ -91,7 +95,9 @@ def test_planted_faults_are_seen(fault: str) -> None:
     assert np.abs(faulty - right).max() > 0.01
 
 
-@pytest.mark.parametrize("shape", [{}, {"layers": 2, "head": "linear", "hidden": 9}], ids=str)
+@pytest.mark.parametrize(
+    "shape", [{}, {"layers": 2, "head": "linear", "hidden": 9}, {"layers": 3, "hidden": 17}, {"hidden": 64}], ids=str
+)
 def test_windows_are_the_gate_equations(shape: dict[str, Any]) -> None:
     """A window's value is that of its bars alone, from a state of zeros, whatever stands in the batch beside it."""
     params = LSTMParams(**shape)
@@ -107,3 +113,24 @@ def test_windows_are_the_gate_equations(shape: dict[str, Any]) -> None:
     others[116:] *= -3.0
     assert np.array_equal(forecast_windows(network, others, 16, batch=32)[: 100 + 1], values[: 100 + 1])
     assert forecast_windows(network, INPUTS[:15], 16).shape == (0, 1)
+
+
+def test_a_gap_in_the_inputs_is_a_gap_in_its_windows_alone() -> None:
+    """A NaN, and a value out of all bounds, reach the windows that hold them and no other."""
+    network, gap = made(LSTMParams(layers=2, hidden=6)), INPUTS.copy()
+    gap[100, 1], gap[200] = np.nan, 1e30
+    clean, values = forecast_windows(network, INPUTS, 16, batch=32), forecast_windows(network, gap, 16, batch=32)
+    held = np.arange(85, 101)
+    assert np.isnan(values[held]).all()
+    assert np.isfinite(np.delete(values, held, axis=0)).all()
+    untouched = np.r_[0:85, 101:185, 201 : len(values)]
+    assert np.array_equal(values[untouched], clean[untouched])
+
+
+@given(hnp.arrays(np.float32, 400, elements=st.floats(-(2.0**20), 2.0**20, width=32)))
+def test_a_fraction_is_the_tangent(values: Float32Array) -> None:
+    """The fraction is tanh, to four roundings of a float32, near zero as well as far out."""
+    found = np.array([top / low for top, low in map(fraction, np.concatenate((values, values * 1e-6, values * 1e-3)))])
+    exact = np.tanh(np.concatenate((values, values * 1e-6, values * 1e-3)).astype(np.float64))
+    assert np.abs(found - exact).max() <= 5e-7
+    assert np.all(np.abs(found - exact) <= 5e-7 * np.abs(exact) + 1e-37)
