@@ -30,7 +30,7 @@ TRAINS = (
     "training", "descent", "dropout", "losses", "network", "starts", "scaling", "variance", "leverage", "outputs",
     "fitted", "recurrence", "variance_level",
 )  # fmt: skip
-GROUPED = ("descent", "kernels", "launch", "network", "recurrence", "rows")
+GROUPED = ("descent", "kernels", "launch", "network", "recurrence", "rows", "scan")
 TRAINS_IN_GROUPS = tuple(f"grouped/{name}" for name in GROUPED)
 FORECASTS = ("fold_forecasts", "fitted", "recurrence", "outputs", "variance", "leverage", "scaling")
 

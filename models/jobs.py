@@ -84,7 +84,7 @@ def _train(
 
 
 def on_cpu(description: str, params: LSTMParams) -> str:
-    """The description of a training: that it runs on the CPU, and why, where a GPU was asked for or is there."""
+    """The description of a training on the CPU: with why, where it was left to this machine."""
     why = why_on_cpu(params)
     return f"{description} on the CPU, as {why}" if description and why else description
 

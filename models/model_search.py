@@ -19,9 +19,8 @@ from foundation.trials import Span, TrialLedger, batch_of
 from markets.candles import FloatArray
 from markets.market import Market
 from models.cache import forecast_source, training_source
-from models.devices import why_on_cpu
 from models.inner_folds import PIECES, extreme_models, inner_jobs, make_ground, piece_losses
-from models.jobs import run_jobs
+from models.jobs import on_cpu, run_jobs
 from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
 from models.search_parameters import SearchParams
 from models.selection import Lead, measure_lead
@@ -118,7 +117,7 @@ def tune_model(
     names = ", ".join(ground.market.symbol for ground in task.grounds)
     study = open_study(task.key)
     rounds = 1 + -(-max(trials - len(finished(study)), 0) // BATCH)
-    said = f"Searching models for {names} in rounds of {BATCH} trials{task.on_cpu}"
+    said = on_cpu(f"Searching models for {names} in rounds of {BATCH} trials", model)
     list(progress(task.rounds(study, trials), said, rounds))
     return task.result(study, trials)
 
@@ -168,13 +167,6 @@ class _Task:
         settings = [one.model_dump(mode="json") for one in (model, features, walk, search)]
         source = [*training_source("cpu"), forecast_source(), source_fingerprint(Path(__file__).parent, JUDGES)]
         self.key = fingerprint(*data, settings, seed, source)
-
-    @property
-    def on_cpu(self) -> str:
-        """Which trials train on the CPU though a GPU is asked for or there, and why, for the line on standard error."""
-        ends = [self.written.model.replaced(**{one.name: end}) for one in self.dimensions for end in one.ends]
-        found = dict.fromkeys(why for one in (self.written.model, *ends) if (why := why_on_cpu(one)))
-        return f", some on the CPU, as {' and '.join(found)}" if found else ""
 
     def rounds(self, study: optuna.Study, trials: int) -> Iterator[None]:
         """Judges the config as written, then trials round by round until there are enough."""

@@ -14,7 +14,7 @@ from markets.market import Market
 from models.cache import FoldForecast, FoldJob
 from models.calibration import CalibrationParams, with_intervals
 from models.chains import Chain, run_chains
-from models.devices import why_on_cpu
+from models.devices import why_gpu_is_idle
 from models.drift import drift_notes
 from models.ensemble import Ensembles, SymbolModel, make_series
 from models.features import needed_series, parse_columns
@@ -249,7 +249,7 @@ def _notes(results: list[FoldForecast], walk: WalkForwardParams, model: LSTMPara
     if grouped:
         how = "equal to those that the CPU trains but for rounding, and not to the bit"
         notes.append(f"{grouped} of {len(results)} networks were trained in groups on a GPU: {how}")
-    elif why := why_on_cpu(model):
+    elif why := why_gpu_is_idle(model):
         notes.append(f"all {len(results)} networks were trained on the CPU one by one, not in groups on a GPU: {why}")
     idle = sum(result.steps == 0 for result in results)
     if idle:

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from grouped_cases import plain_recurrence, small_job
+from grouped_cases import off_chip, small_job
 from planted_market import FEW, SHORT, TINY, planted_market
 
 import models.devices as devices
 from foundation.errors import ParameterError
-from models.devices import missing_gpu, training_device, why_not_grouped, why_on_cpu
+from models.devices import Driver, check_gpu, missing_gpu, training_device, why_gpu_is_idle, why_on_cpu
+from models.grouped.launch import stream_grouped
 from models.model_search import tune_model
 from models.parameters import WalkForwardParams
 from models.search_parameters import SearchParams
@@ -23,14 +24,23 @@ from models.walkforward import walk_forward
 
 ON_GPU = TINY.replaced(device="cuda", start="zero")
 MARKET = planted_market()
+GPU = Driver(1, (9, 0), (13, 0))
+
+
+def with_gpu(monkeypatch: pytest.MonkeyPatch, driver: Driver = GPU, built: str = "13.0") -> None:
+    """A machine whose driver and torch say this, and which has Triton and a compiler."""
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    monkeypatch.setenv("CC", "cc")
+    monkeypatch.setattr(devices, "_driver", lambda: driver)
+    monkeypatch.setattr(devices, "_torch_cuda", lambda: built)
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test starts with an empty cache, and groups train on the plain recurrence."""
+    """Every test starts with an empty cache, and groups train on the scan."""
     monkeypatch.setenv("CROSSGATE_CACHE", str(tmp_path))
     monkeypatch.setenv("CROSSGATE_LEDGER", str(tmp_path / "ledger"))
-    monkeypatch.setattr("models.grouped.network.run_recurrence", plain_recurrence)
+    monkeypatch.setattr("models.grouped.recurrence.on_chip", off_chip)
 
 
 def walked(device: str, **settings: Any) -> Any:
@@ -66,35 +76,110 @@ def test_what_a_gpu_made_is_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_auto_takes_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Never the interpreter, never on a cluster; what cannot be grouped trains on the CPU and says so."""
-    monkeypatch.delenv("TRITON_INTERPRET")
+    """Never the interpreter, never on a cluster; a device that is named is taken at its word."""
     auto = TINY.replaced(device="auto")
-    assert training_device(auto) == "cpu"
-    for name, there in (("_torch_cuda", "13.0"), ("_count_gpus", 1)):
-        monkeypatch.setattr(devices, name, lambda value=there: value)
-    assert training_device(auto) == "cuda"
+    assert (training_device(auto), why_on_cpu(auto)) == ("cpu", "TRITON_INTERPRET is set")
+    with_gpu(monkeypatch)
+    assert (training_device(auto), why_on_cpu(auto)) == ("cuda", "")
     assert training_device(auto.replaced(device="cpu")) == "cpu"
-    monkeypatch.setenv("TRITON_INTERPRET", "1")
-    assert training_device(auto) == "cpu"
-    monkeypatch.delenv("TRITON_INTERPRET")
+    assert training_device(auto.replaced(hidden=1024, layers=4, dropout=0.5)) == "cuda"
     monkeypatch.setattr(devices, "running_cluster", lambda: "tcp://127.0.0.1:9")
     assert training_device(auto) == "cpu"
-    assert training_device(ON_GPU) == "cuda"
+    assert "a cluster trains on its CPUs" in why_on_cpu(auto)
+    assert (training_device(ON_GPU), why_on_cpu(ON_GPU)) == ("cuda", "")
 
 
-@pytest.mark.parametrize("change", [{"hidden": 65}, {"hidden": 80, "dropout": 0.1}], ids=str)
-def test_what_cannot_be_grouped_trains_on_the_cpu(change: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    """The forecasts are the CPU's to the bit, and the line says why."""
-    model = ON_GPU.replaced(steps=2, **change)
-    assert why_not_grouped(model)
-    walk = SHORT.replaced(scheme="holdout", seeds=1)
-    asked = walk_forward(MARKET, model, FEW, walk=walk, workers=1)
-    assert f"on the CPU, as {why_not_grouped(model)} (1) ..." in capsys.readouterr().err
-    plain = walk_forward(MARKET, model.replaced(device="cpu"), FEW, walk=walk, workers=1)
-    assert asked.fingerprint == plain.fingerprint
-    said = f"all 1 networks were trained on the CPU one by one, not in groups on a GPU: {why_not_grouped(model)}"
-    assert said in asked.notes
+MISSING: dict[str, tuple[dict[str, Any], str, str]] = {
+    "no device": ({"driver": Driver()}, "no CUDA device is there", 'device = "cpu" or "auto"'),
+    "an old device": (
+        {"driver": Driver(1, (6, 1), (12, 8))}, "the GPU is of compute capability 6.1, below 7.5",
+        'device = "cpu" or "auto"',
+    ),
+    "torch for the CPU": (
+        {"built": ""}, "a GPU is there, but the installed torch is built for the CPU alone",
+        "a build of torch with CUDA",
+    ),
+    "an old driver": (
+        {"driver": Driver(1, (9, 0), (12, 8))},
+        "the driver of the GPU knows CUDA 12.8, and the installed torch is built for 13.0",
+        "a newer driver, or a build of torch for an older CUDA",
+    ),
+    "no Triton": ({"triton": None}, "Triton is not installed", 'pip install -e ".[gpu]"'),
+    "an old Triton": ({"triton": "3.1.0"}, "Triton 3.1.0 is older than 3.7", 'pip install -e ".[gpu]"'),
+    "no compiler": ({"compiler": None}, "Triton finds no C compiler", "install gcc, or set CC"),
+    "Apple": (
+        {"platform": "darwin"}, "GPUs are used on Linux alone (those of Apple are not used)",
+        'device = "cpu" or "auto"',
+    ),
+    "Windows": ({"platform": "win32"}, "GPUs are used on Linux alone", 'device = "cpu" or "auto"'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MISSING)
+def test_what_is_missing_is_said_in_one_line(
+    case: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """ "cuda" is refused with what to do, and nothing is trained; "auto" trains on the CPU and says why."""
+    words, problem, fix = MISSING[case]
+    with_gpu(monkeypatch, words.get("driver", GPU), words.get("built", "13.0"))
+    monkeypatch.setattr(devices.sys, "platform", words.get("platform", "linux"))
+    if "triton" in words:
+        honest = importlib.util.find_spec
+        there = words["triton"]
+        monkeypatch.setattr(
+            importlib.util, "find_spec", lambda name: None if name == "triton" and not there else honest(name)
+        )
+        monkeypatch.setattr(devices, "version", lambda _: there)
+    if "compiler" in words:
+        monkeypatch.delenv("CC")
+        monkeypatch.setattr(devices.shutil, "which", lambda _: None)
+    with pytest.raises(ParameterError) as said:
+        check_gpu()
+    assert str(said.value).startswith(f"model.device = 'cuda': {problem}; {fix}")
+    auto = TINY.replaced(device="auto", steps=1)
+    walk_forward(MARKET, auto, FEW, walk=SHORT.replaced(scheme="holdout", seeds=1), workers=1)
+    assert f"Training models for TEST on the CPU, as {problem} (1) ..." in capsys.readouterr().err
+    assert why_on_cpu(auto.replaced(device="cpu")) == ""
+
+
+def test_nothing_is_missing_on_a_machine_with_all() -> None:
+    """A GPU, a torch for CUDA and Triton; in the interpreter Triton alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        with_gpu(patch)
+        assert missing_gpu() is None
+        with_gpu(patch, Driver(2, (7, 5), (12, 6)), "12.6")
+        assert missing_gpu() is None
+        patch.setattr(devices, "_driver", Driver)
+        patch.setenv("TRITON_INTERPRET", "1")
+        assert missing_gpu() is None
+
+
+def test_a_run_notes_a_gpu_that_stands_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is none there is nothing to note, and forecasts are the same on every such machine."""
+    auto, walk = TINY.replaced(device="auto", steps=1), SHORT.replaced(scheme="holdout", seeds=1)
+    with_gpu(monkeypatch, Driver())
+    assert why_gpu_is_idle(auto) == ""
+    plain = walk_forward(MARKET, auto, FEW, walk=walk, workers=1)
     assert not any("GPU" in note for note in plain.notes)
+    with_gpu(monkeypatch, built="")
+    idle = walk_forward(MARKET, auto, FEW, walk=walk, workers=1)
+    assert "all 1 networks were trained on the CPU one by one, not in groups on a GPU: a GPU is there, but" in str(
+        idle.notes
+    )
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    assert why_gpu_is_idle(auto) == ""
+
+
+@pytest.mark.parametrize("change", [{"hidden": 65}, {"hidden": 80, "dropout": 0.1, "layers": 2}], ids=str)
+def test_wide_states_train_in_groups(change: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """States that the kernels do not hold: the CPU's forecasts but for rounding, and the note of a group."""
+    model, walk = ON_GPU.replaced(steps=3, **change), SHORT.replaced(scheme="holdout", seeds=2)
+    there = walk_forward(MARKET, model, FEW, walk=walk, workers=1)
+    assert "Training models for TEST in groups on a GPU (2) ..." in capsys.readouterr().err
+    assert any("2 of 2 networks were trained in groups on a GPU" in note for note in there.notes)
+    here = walk_forward(MARKET, model.replaced(device="cpu"), FEW, walk=walk, workers=1)
+    one, other = there.series["TEST"], here.series["TEST"]
+    assert np.abs((one.mean - other.mean) / other.sigma).max() < 1e-4
 
 
 @pytest.mark.parametrize(
@@ -105,56 +190,71 @@ def test_what_cannot_be_grouped_trains_on_the_cpu(change: dict[str, Any], capsys
     ],
     ids=str,
 )  # fmt: skip
-def test_chains_and_pools_say_so_too(words: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    """Models that wait for each other: one line says that they train on the CPU, and why, and so do the notes."""
-    model, walk = ON_GPU.replaced(steps=2, hidden=65), SHORT.replaced(drift_window="5d", seeds=1, **words)
-    made = walk_forward(MARKET, model, FEW, walk=walk, workers=1)
-    assert "on the CPU, as a state of 65, above 64, is not trained in groups; rounds" in capsys.readouterr().err
-    assert any("one by one, not in groups on a GPU: a state of 65, above 64" in note for note in made.notes)
+def test_chains_and_pools_say_so_too(
+    words: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Models that wait for each other: one line says that they train on the CPU, and why."""
+    with_gpu(monkeypatch, Driver())
+    model, walk = TINY.replaced(steps=2), SHORT.replaced(drift_window="5d", seeds=1, **words)
+    walk_forward(MARKET, model, FEW, walk=walk, workers=1)
+    assert "on the CPU, as no CUDA device is there; rounds" in capsys.readouterr().err
 
 
-def test_a_search_says_what_trains_where(capsys: pytest.CaptureFixture[str]) -> None:
-    """Of the sizes that a search may draw, those that cannot be grouped are named in its line."""
+def test_a_search_says_what_trains_where(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """In its one line; where the CPU was asked for there is nothing to say."""
+    with_gpu(monkeypatch, Driver())
     walk = WalkForwardParams(train="25d", test="10d", embargo="1h")
-    search = SearchParams(space={"hidden": [4, 80], "dropout": "0:0.2"}, features=False, folds=2)
-    model = ON_GPU.replaced(steps=2)
-    for device, said in (("cuda", True), ("cpu", False)):
-        found = tune_model(MARKET, model.replaced(device=device), FEW, walk=walk, search=search, trials=1, workers=1)
-        line = capsys.readouterr().err
-        assert ("some on the CPU, as a state of 80, above 64, is not trained in groups" in line) == said
-        assert len(found.table) == 2
+    search = SearchParams(space={"hidden": [4, 8]}, features=False, folds=2)
+    for device, said in (("auto", True), ("cpu", False)):
+        model = TINY.replaced(steps=2, device=device)
+        tune_model(MARKET, model, FEW, walk=walk, search=search, trials=1, workers=1)
+        assert ("on the CPU, as no CUDA device is there" in capsys.readouterr().err) == said
 
 
-def test_auto_says_why_a_gpu_that_is_there_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is none, or the CPU was asked for, there is nothing to say."""
-    model = TINY.replaced(device="auto", hidden=65)
-    assert why_on_cpu(model) == ""
-    monkeypatch.delenv("TRITON_INTERPRET")
-    assert why_on_cpu(model) == ""
-    for name, there in (("_torch_cuda", "13.0"), ("_count_gpus", 1)):
-        monkeypatch.setattr(devices, name, lambda value=there: value)
-    assert why_on_cpu(model) == "a state of 65, above 64, is not trained in groups"
-    assert why_on_cpu(model.replaced(hidden=64, dropout=0.1)) == ""
-    assert why_on_cpu(model.replaced(device="cpu")) == ""
+class FakeDriver:
+    """What stands in for libcuda.so.1."""
+
+    def __init__(self, failing: str = "") -> None:
+        self.failing = failing
+
+    def cuInit(self, _: int) -> int:  # noqa: N802
+        return int(self.failing == "init")
+
+    def cuDeviceGetCount(self, made: Any) -> int:  # noqa: N802
+        made._obj.value = 2
+        return 100 if self.failing == "count" else 0
+
+    def cuDriverGetVersion(self, made: Any) -> int:  # noqa: N802
+        made._obj.value = 12080
+        return 0
+
+    def cuDeviceGetAttribute(self, made: Any, attribute: int, device: int) -> int:  # noqa: N802
+        assert device == 0
+        made._obj.value = {75: 8, 76: 9}[attribute]
+        return 0
 
 
-def test_what_is_missing_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No Triton, no torch for CUDA, no device: what to do about each, and nothing is trained or written."""
-    honest = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "triton" else honest(name))
-    with pytest.raises(ParameterError, match=r'^model\.device = \'cuda\': needs Triton; pip install -e "\.\[gpu\]"$'):
-        walked("cuda")
-    monkeypatch.setattr(importlib.util, "find_spec", honest)
-    monkeypatch.delenv("TRITON_INTERPRET")
-    monkeypatch.setattr(devices, "_torch_cuda", lambda: "")
-    with pytest.raises(ParameterError, match="the installed torch is built for the CPU alone; device = "):
-        walked("cuda")
-    monkeypatch.setattr(devices, "_torch_cuda", lambda: "13.0")
-    monkeypatch.setattr(devices, "_count_gpus", lambda: 0)
-    with pytest.raises(ParameterError, match=r'no CUDA device is there; device = "cpu" or "auto"'):
-        walked("cuda")
-    monkeypatch.setattr(devices, "_count_gpus", lambda: 1)
-    assert missing_gpu() is None
+def test_the_driver_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Devices, generation and version as the driver writes them; nothing where it is not there or fails."""
+    ask = devices._driver.__wrapped__
+    monkeypatch.setattr(devices.ctypes, "CDLL", lambda _: FakeDriver())
+    assert ask() == Driver(2, (8, 9), (12, 8))
+    monkeypatch.setattr(devices.ctypes, "CDLL", lambda _: FakeDriver("init"))
+    assert ask() == Driver()
+    monkeypatch.setattr(devices.ctypes, "CDLL", lambda _: FakeDriver("count"))
+    assert ask().devices == 0
+    monkeypatch.setattr(devices.sys, "platform", "darwin")
+    assert ask() == Driver()
+
+
+def test_a_gpu_that_torch_cannot_use_is_no_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels for a GPU are never given tensors of the CPU: the driver shows one, and torch does not take it."""
+    import torch
+
+    with_gpu(monkeypatch)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ParameterError, match=r"torch cannot use the GPU that the driver shows; see nvidia-smi"):
+        next(stream_grouped([small_job(ON_GPU)], False))
 
 
 def test_the_build_of_torch_is_read_without_torch() -> None:
@@ -162,7 +262,7 @@ def test_the_build_of_torch_is_read_without_torch() -> None:
     import torch
 
     assert devices._torch_cuda() == (torch.version.cuda or "")
-    assert devices._count_gpus() == torch.cuda.device_count()
+    assert devices._driver().devices == torch.cuda.device_count()
 
 
 @pytest.mark.parametrize("pooled", [False, True])

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from grouped_cases import plain_recurrence, small_job, small_sample, stepped
+from grouped_cases import off_chip, small_job, small_sample, stepped
 from planted_market import FEW, SHORT, TINY, planted_market
 
 import models.checkpoints
@@ -35,8 +35,8 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Recurrence in plain torch, which is quick."""
-    monkeypatch.setattr("models.grouped.network.run_recurrence", plain_recurrence)
+    """The scan in plain torch, which is quick."""
+    monkeypatch.setattr("models.grouped.recurrence.on_chip", off_chip)
 
 
 def jobs_of(params: LSTMParams, count: int) -> list[FoldJob]:

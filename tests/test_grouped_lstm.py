@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import grouped_cases
@@ -18,8 +18,10 @@ from gate_equations import gate_equations
 from test_gate_equations import made, weights
 
 import models.grouped.kernels as kernels
+import models.grouped.recurrence as recurrence
+import models.grouped.scan as scan
 from models.grouped.network import layout_of, raw_values
-from models.grouped.recurrence import Shape, run_recurrence
+from models.grouped.recurrence import Shape, on_chip, run_recurrence
 from models.network import bend
 from models.parameters import LSTMParams
 
@@ -28,6 +30,7 @@ SHAPES = (
     {"hidden": 5, "head": "linear", "output": "student"},
     {"hidden": 20, "layers": 2, "output": "gaussian"},
     {"hidden": 4, "layers": 2, "head": "linear"},
+    {"hidden": 70, "layers": 2, "output": "quantiles"},
 )
 TREE = Path(__file__).resolve().parent.parent
 
@@ -93,10 +96,24 @@ def test_states_and_gradients_are_those_of_nn_lstm(case: tuple[int, int, int, in
     assert max(found.gradients) <= 2e-5
 
 
-def test_the_plain_recurrence_of_the_tests_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What stands in for the kernels where a test takes many steps comes to what they come to."""
-    monkeypatch.setitem(globals(), "run_recurrence", grouped_cases.plain_recurrence)
-    assert Compared().apart <= 2e-5
+@pytest.mark.parametrize("case", [(3, 7, 18, 5), (1, 4, 33, 32), (2, 1, 1, 17), (2, 6, 5, 65), (1, 3, 4, 130)], ids=str)
+def test_the_scan_is_nn_lstm_too(case: tuple[int, int, int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes the place of the kernels for wide states, and in tests of many steps, comes to what they come to."""
+    if case[-1] <= 64:
+        monkeypatch.setattr(recurrence, "on_chip", grouped_cases.off_chip)
+    found = Compared(*case)
+    assert max(found.states) <= 1e-6
+    assert max(found.gradients) <= 5e-5
+
+
+def test_kernels_and_scan_are_chosen_by_the_room_on_the_chip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """States up to 64 on a card with 99 KB a program, up to 32 on one with 64 KB; all others are scanned."""
+    for room, most in ((227 * 1024, 64), (99 * 1024, 64), (64 * 1024, 32), (48 * 1024, 0)):
+        said = SimpleNamespace(shared_memory_per_block_optin=room)
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _, said=said: said)
+        assert [units for units in range(1, 131) if on_chip(units, torch.device("cuda"))] == list(range(1, most + 1))
+    assert on_chip(64, grouped_cases.CPU)
+    assert not on_chip(65, grouped_cases.CPU)
 
 
 def test_a_network_does_not_depend_on_those_beside_it() -> None:
@@ -129,12 +146,12 @@ FAULTS = {
 }
 
 
-def faulty(old: str, new: str, folder: Path) -> ModuleType:
-    """The kernels with a fault planted in their source."""
-    source = Path(kernels.__file__).read_text("utf-8")
+def faulty(honest: ModuleType, old: str, new: str, folder: Path) -> ModuleType:
+    """A module with a fault planted in its source."""
+    source = Path(str(honest.__file__)).read_text("utf-8")
     assert old in source
-    (folder / "faulty_kernels.py").write_text(source.replace(old, new))
-    spec = importlib.util.spec_from_file_location("faulty_kernels", folder / "faulty_kernels.py")
+    (folder / "faulty.py").write_text(source.replace(old, new))
+    spec = importlib.util.spec_from_file_location("faulty", folder / "faulty.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -145,9 +162,30 @@ def faulty(old: str, new: str, folder: Path) -> ModuleType:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_planted_faults_are_seen(fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each fault in a kernel puts states or gradients far from those of nn.LSTM."""
-    wrong = faulty(*FAULTS[fault], tmp_path)
+    wrong = faulty(kernels, *FAULTS[fault], tmp_path)
     for name in ("forward_kernel", "backward_kernel"):
         monkeypatch.setattr(kernels, name, getattr(wrong, name))
+    assert Compared().apart > 1e-2
+
+
+SCAN_FAULTS = {
+    "weights not transposed on the way there": ("weights.transpose(1, 2)", "weights.view(*weights.mT.shape)"),
+    "cell gate bent as the others": ("g.tanh_()", "g.sigmoid_()"),
+    "cell state without the forget gate": ("torch.addcmul(f * c, i, g)", "torch.addcmul(c, i, g)"),
+    "slope of a step left out": ("dh = dh + slopes[:, step]", "dh = dh + (step > 0) * slopes[:, step]"),
+    "cell slope not carried back": ("dc = dc * f\n", "dc = dc * 0.0\n"),
+    "cell of the wrong step": ("dc * cell[:, step] *", "dc * cell[:, step + 1] *"),
+    "gates in another order": ("[dc * g * i * (1.0 - i), df,", "[df, dc * g * i * (1.0 - i),"),
+}
+
+
+@pytest.mark.parametrize("fault", SCAN_FAULTS)
+def test_planted_faults_in_the_scan_are_seen(fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each fault in the scan puts states or gradients far from those of nn.LSTM."""
+    wrong = faulty(scan, *SCAN_FAULTS[fault], tmp_path)
+    monkeypatch.setattr(recurrence, "on_chip", grouped_cases.off_chip)
+    for name in ("scan_forward", "scan_back"):
+        monkeypatch.setattr(recurrence, name, getattr(wrong, name))
     assert Compared().apart > 1e-2
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from grouped_cases import CPU, plain_recurrence, small_job, small_sample, stepped
+from grouped_cases import CPU, off_chip, small_job, small_sample, stepped
 from planted_market import TINY, planted_market
 
 import models.grouped.descent as grouped
 import models.grouped.launch as launch
-from foundation.errors import CrossgateError, ParameterError
+from foundation.errors import ParameterError
 from models.cache import FoldJob
 from models.descent import Descent, draw_starts
 from models.dropout import step_keys
@@ -43,8 +43,8 @@ MANY = TINY.replaced(steps=30)
 
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Grouped training on the plain recurrence, as the interpreter takes seconds a step."""
-    monkeypatch.setattr("models.grouped.network.run_recurrence", plain_recurrence)
+    """Grouped training on the scan, as the interpreter takes seconds a step."""
+    monkeypatch.setattr("models.grouped.recurrence.on_chip", off_chip)
 
 
 def alone(job: FoldJob) -> TrainedNetwork:
@@ -207,33 +207,6 @@ def test_chunks_drawn_ahead_are_those_drawn_step_by_step() -> None:
     assert np.array_equal(ahead, np.concatenate([draw_starts(other, starts, 5, 1) for _ in range(33)]))
 
 
-@pytest.mark.usefixtures("plain")
-def test_launches_are_cut_to_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Less memory: more launches, as equal as can be, and the same networks; too little for one is said."""
-    sample = small_sample(MANY)
-    jobs = [small_job(MANY, 700, seed, sample) for seed in range(5)]
-    whole = launch.run_grouped(jobs, False)
-    sizes: list[int] = []
-    honest = GroupedDescent.run
-
-    def counted(descent: GroupedDescent, checkpoint: Any = None) -> Any:
-        sizes.append(len(descent.tasks))
-        if len(descent.tasks) > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return honest(descent, checkpoint)
-
-    monkeypatch.setattr(GroupedDescent, "run", counted)
-    monkeypatch.setattr(launch, "WITHOUT_GPU", int(3.5 * launch.WITHOUT_GPU / launch.capacity(jobs, CPU)))
-    parts = launch.run_grouped(jobs, False)
-    # Two launches were planned; the larger one did not fit, and went in halves.
-    assert sizes == [2, 3, 1, 2]
-    for one, other in zip(whole, parts, strict=True):
-        assert apart(one[0].network, other[0].network) < 1e-6
-    monkeypatch.setattr(GroupedDescent, "run", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("no room")))
-    with pytest.raises(CrossgateError, match=r"does not hold the training of one network; a smaller model\.batch"):
-        launch.run_grouped(jobs, False)
-
-
 class Recording:
     """What stands in for a CUDA graph: it takes the step when replayed; what is done while it records is undone."""
 
@@ -277,14 +250,6 @@ def test_recording_a_step_takes_none(monkeypatch: pytest.MonkeyPatch) -> None:
     for one, other in zip(found, expected, strict=True):
         assert one.steps == other.steps
         assert all(torch.equal(one.weights[name], other.weights[name]) for name in other.weights)
-
-
-def test_parts_are_as_equal_as_can_be() -> None:
-    """Every item once, in order, none larger than asked for."""
-    for most, sizes in ((600, [500, 500]), (1000, [1000]), (999, [500, 500]), (334, [333, 334, 333])):
-        parts = launch.even_parts(list(range(1000)), most)
-        assert [len(part) for part in parts] == sizes
-        assert [one for part in parts for one in part] == list(range(1000))
 
 
 FAULTS = (

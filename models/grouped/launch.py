@@ -6,15 +6,16 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from subprocess import CalledProcessError
 from typing import TypeVar
 
 import torch
 
-from foundation.errors import CrossgateError
+from foundation.errors import CrossgateError, ParameterError
 from models.cache import FoldForecast, FoldJob, Job, keep_networks
 from models.checkpoints import GroupCheckpoint, begun_groups
 from models.descent import Task
-from models.devices import check_gpu
+from models.devices import check_gpu, interpreted
 from models.fitted import TrainedNetwork
 from models.fold_forecasts import ask_networks
 from models.grouped.descent import GroupedDescent
@@ -38,8 +39,7 @@ def run_grouped(jobs: Sequence[Job], keep: bool) -> list[list[FoldForecast]]:
 
 def stream_grouped(jobs: Sequence[Job], keep: bool) -> Iterator[tuple[int, list[FoldForecast]]]:
     """Each job's number and what it makes, launch by launch. Raises ParameterError where there is no GPU."""
-    check_gpu()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = _device()
     shapes: dict[tuple[str, int], list[int]] = {}
     for number, job in enumerate(jobs):
         shape = json.dumps(_lead(job).params.without_device()), _lead(job).sample.features.shape[1]
@@ -51,6 +51,17 @@ def stream_grouped(jobs: Sequence[Job], keep: bool) -> Iterator[tuple[int, list[
                 if keep:
                     keep_networks(jobs[number], trained)
                 yield number, ask_networks(jobs[number], trained, keep)
+
+
+def _device() -> torch.device:
+    """The first GPU, or the CPU where Triton interprets; raises ParameterError where groups cannot train."""
+    check_gpu()
+    if interpreted():
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        problem, fix = "torch cannot use the GPU that the driver shows", 'see nvidia-smi, or device = "cpu"'
+        raise ParameterError("model.device", problem, value="cuda", fix=fix)
+    return torch.device("cuda")
 
 
 def _launches(jobs: Sequence[Job], numbers: Sequence[int], device: torch.device, keep: bool) -> Iterator[Sequence[int]]:
@@ -79,13 +90,25 @@ def train_groups(
             found = GroupedDescent(tasks, device, precision, check_groups(tasks, device)).run(checkpoint)
         name = "cuda" if device.type == "cuda" else "cpu, as a group"
         return [finish(rows, params, best, name) for rows, best in zip(prepared, found, strict=True)]
-    except torch.OutOfMemoryError:
+    except CalledProcessError as error:
+        problem = f"Triton could not compile its launcher ({error.cmd[0]} ended with {error.returncode}, see above)"
+        fix = 'install the headers of Python (python3-dev), or model.device = "cpu"'
+        raise CrossgateError(f"{problem}; {fix}") from None
+    except RuntimeError as error:
+        if not _no_room(error):
+            raise
         if len(jobs) == 1:
             problem = "the memory of the GPU does not hold the training of one network"
             raise CrossgateError(f'{problem}; a smaller model.batch, or model.device = "cpu"') from None
     torch.cuda.empty_cache()
     half = len(jobs) // 2
     return [made for some in (jobs[:half], jobs[half:]) for made in train_groups(some, device, precision, keep)]
+
+
+def _no_room(error: RuntimeError) -> bool:
+    """Whether memory of the device was wanting, for torch, for a library of its own, or for a kernel or a graph."""
+    said = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in said or "cublas_status_alloc_failed" in said
 
 
 def make_tasks(jobs: Sequence[Job]) -> tuple[list[Prepared], list[Task]]:
@@ -122,7 +145,9 @@ def even_parts(items: Sequence[T], most: int) -> list[Sequence[T]]:
 
 
 def _free(device: torch.device) -> int:
-    """The bytes of the device that nothing uses."""
+    """The bytes of the device that nothing uses; what torch keeps of launches before is given back first."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else WITHOUT_GPU
 
 

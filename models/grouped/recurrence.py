@@ -7,8 +7,12 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
+from models.grouped.scan import scan_back, scan_forward
+
 # Chunks of a program, and the warps of 32 threads that work on them.
 BLOCK, WARPS = 32, 4
+# The largest states whose four square matrices a program holds on the chip, by the shared memory that it may have.
+ON_CHIP = ((64, 99 * 1024), (32, 64 * 1024))
 
 
 def run_recurrence(shown: Tensor, weights: Tensor, precision: str) -> Tensor:
@@ -17,6 +21,7 @@ def run_recurrence(shown: Tensor, weights: Tensor, precision: str) -> Tensor:
     `shown` (groups, steps, batch, 4 hidden): W x_t + b, gates in the order input, forget, cell, output; `weights`
     (groups, 4 hidden, hidden): the recurrent ones; both float32, of which `shown` is contiguous. `precision` of the
     products: "ieee" (float32) or "tf32". For gradients h_t may be used once: their sources are overwritten then.
+    Where the kernels cannot hold the weights on the chip, a scan in plain torch does the same.
     """
     if torch.is_grad_enabled():
         return cast(Tensor, _Recurrence.apply(shown, weights, precision))  # type: ignore[no-untyped-call]
@@ -34,33 +39,48 @@ class _Recurrence(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor, None]:
-        from models.grouped.kernels import backward_kernel
-
         weights, hidden, cell, gates = ctx.saved_tensors
         groups, steps, batch, units = slopes[0].shape
-        shape = Shape.of(units, ctx.precision)
-        backward_kernel[groups, shape.blocks(batch)](
-            weights, slopes[0].contiguous(), cell, gates, steps, batch, weights.stride(0),
-            units, shape.units, shape.block, ctx.precision, num_warps=WARPS, num_stages=shape.stages,
-        )  # fmt: skip
+        if on_chip(units, gates.device):
+            from models.grouped.kernels import backward_kernel
+
+            shape = Shape.of(units, ctx.precision)
+            backward_kernel[groups, shape.blocks(batch)](
+                weights, slopes[0].contiguous(), cell, gates, steps, batch, weights.stride(0),
+                units, shape.units, shape.block, ctx.precision, num_warps=WARPS, num_stages=shape.stages,
+            )  # fmt: skip
+        else:
+            scan_back(weights, slopes[0], cell, gates)
         rows = gates.view(groups, steps * batch, 4 * units)
         return gates, torch.bmm(rows.transpose(1, 2), hidden[:, :-1].reshape(groups, steps * batch, units)), None
 
 
 def _forward(shown: Tensor, weights: Tensor, precision: str, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
     """States and, where they are kept for the way back, cells (from step 0 on, which is zero) and gates."""
-    from models.grouped.kernels import forward_kernel
-
     groups, steps, batch, wide = shown.shape
     units = wide // 4
     hidden = shown.new_zeros(groups, steps + 1, batch, units)
     cell, gates = (torch.zeros_like(hidden), torch.empty_like(shown)) if keep else (hidden, shown)
+    if not on_chip(units, shown.device):
+        scan_forward(shown, weights, hidden, cell, gates, keep=keep)
+        return hidden, cell, gates
+    from models.grouped.kernels import forward_kernel
+
     shape = Shape.of(units, precision)
     forward_kernel[groups, shape.blocks(batch)](
         shown, weights, hidden, cell, gates, steps, batch, weights.stride(0),
         units, shape.units, shape.block, precision, keep, num_warps=WARPS, num_stages=shape.stages,
     )  # fmt: skip
     return hidden, cell, gates
+
+
+def on_chip(units: int, device: torch.device) -> bool:
+    """Whether the kernels hold states of this size on the chip of a device; interpreted, as on a consumer card."""
+    room = ON_CHIP[0][1]
+    if device.type == "cuda":
+        properties: Any = torch.cuda.get_device_properties(device)
+        room = properties.shared_memory_per_block_optin
+    return any(units <= most and room >= needed for most, needed in ON_CHIP)
 
 
 class Shape(NamedTuple):
