@@ -36,6 +36,7 @@ VALUES: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "levels": ([(0.1, 0.5, 0.9), (0.1, 0.2, 0.5, 0.6, 0.99)], {"output": "quantiles"}),
     "barrier_sigma": ([0.5, 5.0], {"output": "barrier"}),
     "barrier_bars": ([1, 30], {"output": "barrier"}),
+    "recalibration_bars": ([0, 64], {}),
     "turnover_cost": ([0.0, 1.0], {"output": "position"}),
 }
 # What the words are tried with.
