@@ -11,7 +11,7 @@ import pandas as pd
 
 from backtests.goals import Goals
 from backtests.records import contract_record
-from backtests.replay import check_replay
+from backtests.replay import check_replay, replay
 from backtests.result import Result
 from backtests.search import Search, SearchWords, read_search
 from backtests.search_text import table_text
@@ -153,10 +153,14 @@ class _Chooser:
     asked: Search
 
     def chosen(self, end: int, what: str) -> Study:
-        """The study of settings on the rows before `end`, and on the forecasts made there."""
+        """The study of settings on the rows before `end`, and on the forecasts made there; its best is replayed."""
         past = [one.rows(0, end) for one in self.markets]
         known = cut_forecasts(self.forecasts, 0, int(past[0].candles.timestamp[-1]))
-        return search(tuning_ground(past, known, self.base, self.asked.space), self.base, self.asked, what)
+        study = search(tuning_ground(past, known, self.base, self.asked.space), self.base, self.asked, what)
+        for number in study.best[:1]:
+            tables = self.base.changed(study.values(number))
+            check_replay(past, known, tables, f"trial {number} before row {end}", study.metrics(number))
+        return study
 
 
 def _borders(market: Market, start: int, folds: int) -> list[int]:
@@ -213,7 +217,7 @@ def _stretch(
     tables = replace(tables, account=tables.account.replaced(cash=cash))
     seen = [one.rows(0, last) for one in markets]
     own = cut_forecasts(forecasts, int(stamps[first]), int(stamps[last - 1]))
-    result = check_replay(seen, own, tables, f"fold from row {first}")
+    result = replay(seen, own, tables, f"fold from row {first}")
     equity = np.array(result.equity["equity"], dtype=np.float64)
     equity[-1] = max(equity[-1] - closing_cost(result), 0.0)
     kept = flat.equity.copy()

@@ -1,10 +1,11 @@
-"""Replay: the winners of a search played again by Backtrader, fill for fill, before anyone is told of them."""
+"""Replay: the winners of a search played again by Backtrader before anyone is told of them: fills and figures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from backtests.recount import first_apart
 from backtests.solo import play_solo
 from backtests.tables import Tables
 from foundation.errors import CrossgateError
@@ -15,7 +16,23 @@ if TYPE_CHECKING:
     from backtests.result import Result
 
 
-def check_replay(markets: Sequence[Market], forecasts: Forecasts, tables: Tables, what: str) -> Result:
+def check_replay(
+    markets: Sequence[Market], forecasts: Forecasts, tables: Tables, what: str, told: Mapping[str, float | None]
+) -> Result:
+    """Backtrader's result of a setting, of which a search has `told` the metrics of `backtests.tally.rate`.
+
+    Raises CrossgateError where the kernel comes to another fill or equity, or where what was told is not what
+    Backtrader comes to: it may have come from another machine, an earlier version or a damaged file.
+    """
+    result = replay(markets, forecasts, tables, what)
+    apart = first_apart(told, result)
+    if apart:
+        fix = "search again in a new folder or database; where that does not help, please report this"
+        raise CrossgateError(f"{what}: what was reported is not what Backtrader comes to, {apart}; {fix}")
+    return result
+
+
+def replay(markets: Sequence[Market], forecasts: Forecasts, tables: Tables, what: str) -> Result:
     """Backtrader's result of a setting; raises CrossgateError where the kernel comes to another fill or equity."""
     from backtests.engine import backtest
 

@@ -119,16 +119,18 @@ class Study:
         """The values of a trial, by `table.key`, as a config writes them."""
         return dict(self.optuna.get_trials(deepcopy=False)[number].user_attrs["values"])
 
+    def metrics(self, number: int) -> dict[str, float]:
+        """What a trial came to, by metric; NaN where undefined, empty for one that was refused."""
+        return _known(self.optuna.get_trials(deepcopy=False)[number])
+
     @property
     def table(self) -> pd.DataFrame:
         """A row a trial under its number: its values, its metrics, and whether it kept the constraints."""
-        rows = []
-        for one in self.optuna.get_trials(deepcopy=False):
-            if _counts(one):
-                metrics = {
-                    name: math.nan if value is None else value for name, value in one.user_attrs["metrics"].items()
-                }
-                rows.append({"trial": one.number, **one.user_attrs["values"], **metrics, "feasible": _kept(one)})
+        rows = [
+            {"trial": one.number, **one.user_attrs["values"], **_known(one), "feasible": _kept(one)}
+            for one in self.optuna.get_trials(deepcopy=False)
+            if _counts(one)
+        ]
         return pd.DataFrame(rows).set_index("trial") if rows else pd.DataFrame()
 
     def importance(self) -> dict[str, dict[str, float]]:
@@ -191,6 +193,10 @@ def _kept(one: FrozenTrial) -> bool:
 
 def _target(at: int, sign: float, one: FrozenTrial) -> float:
     return sign * float(one.values[at])
+
+
+def _known(one: FrozenTrial) -> dict[str, float]:
+    return {name: math.nan if value is None else value for name, value in one.user_attrs["metrics"].items()}
 
 
 def _plain(value: float) -> float | None:

@@ -19,6 +19,7 @@ from backtests.ground import Ground, compile_kernel, grid_ground, play_numbers, 
 from backtests.landscape import at_edges, best_numbers, effects, grid_plateau, idle_axes
 from backtests.piece_store import PieceStore
 from backtests.records import Records
+from backtests.recount import RELATIVE, ZERO
 from backtests.replay import check_replay
 from backtests.result import Result
 from backtests.search_size import MOST_SETTINGS, check_settings
@@ -26,7 +27,7 @@ from backtests.search_text import table_text
 from backtests.tables import Tables, on_tables
 from backtests.tally import TALLY, rate
 from foundation.compilation import compiled_folder
-from foundation.errors import ParameterError
+from foundation.errors import CrossgateError, ParameterError
 from foundation.fingerprint import fingerprint
 from foundation.parallel import stream_all
 from foundation.seals import check_sealed
@@ -229,16 +230,27 @@ def _finished(
     else:
         numbers = np.union1d(_leading(ratios, ratios), _leading(level, ratios))
         tallies = play_numbers(ground, grid, numbers)
+        _check_again(numbers, ratios[numbers], _ratios(ground, tallies))
     table = tabulate(grid, numbers, tallies, level[numbers], ground)
     winners = [*best_numbers(ratios, 1), *best_numbers(level, 1, ratios)]
-    replayed = {
-        int(number): check_replay(markets, ground.forecasts, grid.tables(number), f"setting {number}")
-        for number in dict.fromkeys(winners)
-    }
+    replayed = {}
+    for number in map(int, dict.fromkeys(winners)):
+        told: dict[str, Any] = {str(name): value for name, value in table.loc[number].items()}
+        told["sharpe"] = ratios[number]
+        replayed[number] = check_replay(markets, ground.forecasts, grid.tables(number), f"setting {number}", told)
     per_bar = ratios / np.sqrt(ground.bars_per_year)
     ledger.record(batch_of("sweep", ground.spans, grid.record(), content, per_bar), summary.blocks)
     head, trials = ledger.head(), ledger.tried(ground.spans).trials
     return Sweep(grid, table, ratios, level, summary.blocks, trials, replayed, ground, head)
+
+
+def _check_again(numbers: IntArray, ranked: FloatArray, again: FloatArray) -> None:
+    """Raises CrossgateError where a setting that is played again here has not the Sharpe ratio it was ranked by."""
+    apart = ~np.isclose(ranked, again, rtol=RELATIVE, atol=ZERO, equal_nan=True)
+    if apart.any():
+        row = int(np.argmax(apart))
+        found = f"was ranked by a Sharpe ratio of {ranked[row]:.10g}, and comes to {again[row]:.10g} here"
+        raise CrossgateError(f"setting {numbers[row]}: {found}; sweep again in a new folder, or without --cluster")
 
 
 def _leading(values: FloatArray, ratios: FloatArray) -> IntArray:

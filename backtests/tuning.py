@@ -200,7 +200,9 @@ def _finished(markets: Sequence[Market], ground: Ground, base: Tables, study: St
         raise CrossgateError("tuning: no trial was played")
     unplayed = Tuned(base, study.space, study.goals, table, best, {}, {}, 0, ground, Head(0, ""))
     replayed = {
-        number: check_replay(markets, ground.forecasts, unplayed.tables(number), f"trial {number}")
+        number: check_replay(
+            markets, ground.forecasts, unplayed.tables(number), f"trial {number}", study.metrics(number)
+        )
         for number in progress(best, "Playing the best again by Backtrader", len(best))
     }
     head, trials = ledger.head(), ledger.tried(ground.spans).trials

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from kernel_cases import Match, matches
 from witness_trader import WitnessTrader
 
+from backtests.recount import first_apart
 from backtests.solo import Solo
 from backtests.tally import rate
 from reports.metrics import compute_metrics
@@ -21,6 +22,7 @@ def test_kernel_and_backtrader_agree(match: Match) -> None:
     assert solo.part_from(result) == ""
     years, cash = match.markets[0].bars_per_year, match.account.cash
     theirs, ours = rate(solo.tally, years, cash), compute_metrics(result, ())
+    assert first_apart({name: float(values[0]) for name, values in theirs.items()}, result) == ""
     for name, values in theirs.items():
         expected = ours[name]
         found = float(values[0])
