@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -15,6 +16,7 @@ import pandas as pd
 from backtests.goals import Goals
 from foundation.dimensions import Dimension
 from foundation.errors import ParameterError
+from foundation.journals import open_journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,20 +41,23 @@ class Study:
     """The trials of one search, by its `name`, in a storage; the same name goes on with those that are there.
 
     `place`: a folder for a journal, the URL of a database that several processes may share, or None for memory.
-    What is asked next depends on the seed and on the trials that were told alone, so a search that was interrupted
-    comes to the same trials.
+    `rules`: the fingerprint of what the trials are played by; raises ParameterError where the storage holds the same
+    search by others. What is asked next depends on the seed and on the trials that were told alone, so a search that
+    was interrupted comes to the same trials.
     """
 
     def __init__(
-        self, name: str, space: Sequence[Dimension], goals: Goals, place: Path | str | None, seed: int
+        self, name: str, space: Sequence[Dimension], goals: Goals, place: Path | str | None, seed: int, rules: str = ""
     ) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.space, self.goals, self._seed = tuple(space), goals, seed
+        storage = _storage(place)
+        _check_rules(optuna.get_all_study_names(storage), name, rules, place)
         directions = [one.direction for one in goals.objectives]
         self.optuna: OptunaStudy = optuna.create_study(
-            storage=_storage(place), study_name=name, directions=directions, load_if_exists=True
+            storage=storage, study_name=f"{name} {rules}".rstrip(), directions=directions, load_if_exists=True
         )
         if isinstance(place, Path):
             self._forget_running()
@@ -162,21 +167,33 @@ class Study:
 
 def _storage(place: Path | str | None) -> BaseStorage:
     from optuna.exceptions import StorageInternalError
-    from optuna.storages import InMemoryStorage, JournalStorage, RDBStorage
-    from optuna.storages.journal import JournalFileBackend
+    from optuna.storages import InMemoryStorage, RDBStorage
     from sqlalchemy.exc import SQLAlchemyError
 
     if place is None:
         return InMemoryStorage()
     if isinstance(place, Path):
-        place.mkdir(parents=True, exist_ok=True)
-        return JournalStorage(JournalFileBackend(str(place / JOURNAL)))
+        return open_journal(place / JOURNAL)
     try:
         return RDBStorage(place)
-    except (ImportError, SQLAlchemyError, StorageInternalError) as error:
+    except (ImportError, ValueError, SQLAlchemyError, StorageInternalError) as error:
         fix = "such as sqlite:///study.db or postgresql://user@host/name, with its driver installed"
-        reason = str(error).partition("\n")[0]
-        raise ParameterError("--storage", f"cannot be opened ({reason})", value=place, fix=fix) from None
+        reason = _shown(str(error).partition("\n")[0])
+        raise ParameterError("--storage", f"cannot be opened ({reason})", value=_shown(place), fix=fix) from None
+
+
+def _check_rules(names: Sequence[str], name: str, rules: str, place: Path | str | None) -> None:
+    """Raises ParameterError where a storage holds a search that was played by other rules."""
+    held = [one for one in names if one.partition(name)[:2] == ("", name) and one != f"{name} {rules}"]
+    if rules and held:
+        problem = "holds trials of this search that another version of crossgate played, by other rules"
+        fix = "name another folder or database, or go on with that version"
+        raise ParameterError("storage", problem, value=_shown(str(place)), fix=fix)
+
+
+def _shown(text: str) -> str:
+    """A text without the passwords of the addresses in it."""
+    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
 
 
 def _counts(one: FrozenTrial) -> bool:

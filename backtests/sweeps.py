@@ -193,7 +193,8 @@ def _played(ground: Ground, grid: Grid, workers: int | None, store: PieceStore |
             summary.take(begin, kept, _ratios(ground, kept))
     small = sum(end - begin for begin, end in missing) * ground.bars < SMALL
     done = count - sum(end - begin for begin, end in missing)
-    if missing and not small:
+    if missing:
+        # In this thread, which hears of Ctrl-C, and not in each worker process.
         compile_kernel(ground, grid.tables(0))
     description = f"Playing {count:,} settings" + (f", {done:,} of which were kept" if done else "")
     if small:

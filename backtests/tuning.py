@@ -21,6 +21,7 @@ from backtests.search_text import table_text
 from backtests.study import Asked, Study
 from backtests.tables import Tables, on_tables
 from backtests.tally import rate
+from foundation.compilation import rules_fingerprint
 from foundation.dimensions import Dimension
 from foundation.errors import CrossgateError, ParameterError
 from foundation.fingerprint import fingerprint
@@ -142,7 +143,7 @@ def search(ground: Ground, base: Tables, asked: Search, what: str = "Tuning") ->
     if not small:
         compile_kernel(ground, base)
     with Crew((ground,), count) as crew, _sole(asked.storage):
-        study = Study(name, asked.space, asked.goals, asked.storage, asked.seed)
+        study = Study(name, asked.space, asked.goals, asked.storage, asked.seed, rules_fingerprint())
         batches = -(-max(asked.trials - len(study), 0) // BATCH)
         for _ in progress(range(batches), f"{what}, {asked.trials:,} trials", batches):
             left = min(BATCH, asked.trials - len(study))

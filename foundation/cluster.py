@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from foundation.errors import CrossgateError, ParameterError
+from foundation.identity import own_identity
 
 # How long a scheduler may take to answer, and a first worker to be there, in seconds.
 PATIENCE = 15
@@ -18,6 +19,7 @@ PATIENCE = 15
 AHEAD = 3
 # How often a call is asked for again.
 ATTEMPTS = 5
+WRONG = "is no address that can be used, such as tcp://127.0.0.1:8786"
 _address: ContextVar[str | None] = ContextVar("cluster", default=None)
 
 
@@ -41,6 +43,16 @@ def on_cluster(address: str | None) -> Iterator[None]:
         yield
     finally:
         _address.reset(before)
+
+
+def check_identity(sender: str) -> None:
+    """Raises CrossgateError on a worker whose crossgate is another one than that which sent the work."""
+    if own_identity() != sender:
+        from distributed import get_worker
+
+        fix = "install the same there and start the worker again"
+        problem = f"has other rules ({own_identity()}) than what sends the work ({sender})"
+        raise CrossgateError(f"worker {get_worker().address}: {problem}; {fix}")
 
 
 class ClusterClient:
@@ -79,6 +91,8 @@ class ClusterClient:
                     yield self._result(function, *waiting.popleft())
             while waiting:
                 yield self._result(function, *waiting.popleft())
+        except _killed_errors():
+            raise self._dying() from None
         except _lost_errors() as error:
             raise _lost(self._address, type(error).__name__) from None
         finally:
@@ -95,7 +109,11 @@ class ClusterClient:
                     raise
                 self._sent = self._send(self._shared)
                 future = self._submit(function, call)
-        raise CrossgateError(f"{self._address}: workers of the cluster die at the same piece of work again and again")
+        raise self._dying()
+
+    def _dying(self) -> CrossgateError:
+        """The error for work that ends each worker that is given it, as where memory is short."""
+        return CrossgateError(f"{self._address}: workers of the cluster die at the same piece of work again and again")
 
     def _wait(self, future: Any) -> Any:
         """The result of a future; looks after the scheduler and its workers meanwhile."""
@@ -150,10 +168,16 @@ def _lost(address: str, how: str) -> CrossgateError:
 
 
 def _lost_errors() -> tuple[type[BaseException], ...]:
-    from distributed import KilledWorker
     from distributed.comm import CommClosedError
 
-    return CancelledError, CommClosedError, KilledWorker
+    return CancelledError, CommClosedError
+
+
+def _killed_errors() -> type[BaseException]:
+    from distributed import KilledWorker
+
+    found: type[BaseException] = KilledWorker
+    return found
 
 
 def _connect(address: str) -> Any:
@@ -164,8 +188,10 @@ def _connect(address: str) -> Any:
         fix = 'pip install "crossgate[cluster]"'
         raise ParameterError("--cluster", "needs the library distributed", value=address, fix=fix) from None
     fix = "start one with: dask scheduler --host 127.0.0.1 (docs/scale.md)"
+    if address.rpartition("://")[0] not in ("", "tcp"):
+        raise ParameterError("--cluster", WRONG, value=address, fix=fix)
     try:
         return Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
-        problem = "does not answer" if isinstance(error, OSError) else "is no address of a scheduler"
+        problem = "does not answer" if isinstance(error, OSError) else WRONG
         raise ParameterError("--cluster", problem, value=address, fix=fix) from None

@@ -67,6 +67,15 @@ register("numba:compile", CompilationNotice())
 
 
 @cache
+def rules_fingerprint() -> str:
+    """The fingerprint of the source of all our rules and of this numba: what they come to, on whatever processor."""
+    digest = hashlib.blake2b(numba.__version__.encode(), digest_size=12)
+    for path, source in sorted(_rule_sources().items()):
+        digest.update(path.relative_to(_TREE).as_posix().encode() + b"\0" + source)
+    return digest.hexdigest()
+
+
+@cache
 def compiled_folder(stranger: Path | None = None) -> Path:
     """The folder of compiled rules for this source, this numba and this processor; for the rules of a file that is
     in none of our packages also for its own source, and that of what it imports from its folder.

@@ -14,6 +14,8 @@ This rests on names inside numba that it does not promise; `constraints.txt` pin
 - with the flag `no_compile` a pipeline ends with lowered code in `state.library`, and calls nothing of it;
 - a library's `finalize` links `_get_module_for_linking()` of each `add_linking_library`, then calls
   `_optimize_final_module`; what it keeps on disk is its object code, and of `_get_module_for_linking()` the names;
+- `_finalize_specific` emits a library, or finds it in what came from disk; LLVM calls functions of Python meanwhile,
+  through ctypes, which drops what they raise;
 - `load_overload` makes everything known that numba can compile, a third of a second and 50 MB, before it reads from
   disk; machine code needs of that the addresses of the helpers in `_nrt_python.c_helpers`, by the names of `rtsys`.
 """
@@ -36,6 +38,8 @@ from numba.core.registry import CPUDispatcher
 from numba.core.runtime import _nrt_python
 from numba.core.sigutils import normalize_signature
 from numba.core.typing import make_concrete_template
+
+from foundation.interrupts import held_interrupt
 
 Kinds = tuple[Any, ...]
 
@@ -179,6 +183,24 @@ class RuleDispatcher(CPUDispatcher):
                 library.codegen.set_env(variable.name, known)
         kept = {"fndesc": description, "environment": environment, "reload_init": list(library._reload_init)}
         return rule._replace(library=library, entry_point=entry, **kept)
+
+
+def _hold_interrupts() -> None:
+    """Has all of numba's libraries emitted with Ctrl-C held back.
+
+    Most of an emission passes in LLVM. An interrupt meanwhile was raised in the first line of Python that LLVM called,
+    where ctypes dropped it: the interrupt was lost, and the machine code too.
+    """
+    honest = JITCodeLibrary._finalize_specific
+
+    def _finalize_specific(self: Any) -> None:
+        with held_interrupt():
+            honest(self)
+
+    JITCodeLibrary._finalize_specific = _finalize_specific
+
+
+_hold_interrupts()
 
 
 def _widened(kind: Any) -> Any:

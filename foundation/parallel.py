@@ -13,7 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
-from foundation.cluster import ClusterClient, running_cluster
+from foundation.cluster import ClusterClient, check_identity, running_cluster
+from foundation.identity import own_identity
 from foundation.progress import progress
 
 T = TypeVar("T")
@@ -24,11 +25,15 @@ CLUSTER_PARTS = 64
 
 
 class Parcel(NamedTuple):
-    """What many calls share, packed: a worker unpacks it once, from a file of this machine or from the bytes."""
+    """What many calls share, packed: a worker unpacks it once, from a file of this machine or from the bytes.
+
+    `identity`: the crossgate that sends bytes; no other one works on them.
+    """
 
     token: str
     path: str
     content: bytes
+    identity: str = ""
 
 
 def processors() -> int:
@@ -172,7 +177,7 @@ def _parcel(shared: tuple[Any, ...], folder: Path | None) -> Parcel:
 
     token, content = uuid.uuid4().hex, cloudpickle.dumps(shared)
     if folder is None:
-        return Parcel(token, "", content)
+        return Parcel(token, "", content, own_identity())
     path = folder / token
     path.write_bytes(content)
     return Parcel(token, str(path), b"")
@@ -187,6 +192,7 @@ def _packed(function: Callable[..., T], calls: Iterable[tuple[Any, ...]]) -> Ite
 
 
 def _call_packed(parcel: Parcel, packed: bytes) -> Any:
+    check_identity(parcel.identity)
     function, call = pickle.loads(packed)
     return _call(parcel, function, call)
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from foundation.errors import DataError, ParameterError
 from foundation.files import atomic_file
 from foundation.fingerprint import fingerprint
+from foundation.journals import is_record, mend_tail
 from foundation.locks import sole_writer
 
 FloatArray = npt.NDArray[np.float64]
@@ -192,17 +193,14 @@ class TrialLedger:
 
     def _mend(self) -> None:
         """Cuts off the half line of a writer that was killed: its record was never reported as written."""
-        text = self.path.read_bytes() if self.path.exists() else b""
-        whole = text.rfind(b"\n") + 1
-        if whole < len(text):
-            with self.path.open("r+b") as file:
-                file.truncate(whole)
+        mend_tail(self.path)
 
     def _records(self) -> Iterator[dict[str, Any]]:
         """The records, each checked against the one before it."""
         text = self.path.read_bytes() if self.path.exists() else b""
-        previous = ORIGIN
-        for number, line in enumerate(text[: text.rfind(b"\n") + 1].splitlines(), 1):
+        lines, previous = text.split(b"\n"), ORIGIN
+        # Behind the last line end stands nothing, half a record, or one that lost its line end.
+        for number, line in enumerate(lines if is_record(lines[-1]) else lines[:-1], 1):
             try:
                 record = json.loads(line)
                 sound = record["previous"] == previous and record["digest"] == _digest(record)

@@ -13,6 +13,7 @@ import pandas as pd
 from foundation.errors import ParameterError
 from foundation.files import cache_home
 from foundation.fingerprint import fingerprint, source_fingerprint
+from foundation.journals import open_journal
 from foundation.progress import progress
 from foundation.seals import check_sealed
 from foundation.trials import Span, TrialLedger, batch_of
@@ -125,15 +126,12 @@ def tune_model(
 def open_study(key: str) -> optuna.Study:
     """The study of that name in the cache, without what a killed process left half done."""
     import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
     from optuna.trial import TrialState
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    path = cache_home() / "searches" / f"{key}.journal"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    storage = open_journal(cache_home() / "searches" / f"{key}.journal")
     study = optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(str(path))), study_name=key, load_if_exists=True,
+        storage=storage, study_name=key, load_if_exists=True,
         pruner=optuna.pruners.MedianPruner(n_startup_trials=WHOLE_TRIALS),
     )  # fmt: skip
     for one in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):

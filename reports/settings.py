@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from backtests.result import Result
-from foundation.fingerprint import tree_fingerprint
+from foundation.identity import own_sources
 
 PACKAGES = ("crossgate", "backtrader", "numba", "numpy", "pandas", "pyarrow", "ta-lib", "torch", "matplotlib", "jinja2")
-
-# The rooms that decide what a run comes to; what is said of it afterwards is none of its versions.
-ROOMS = ("foundation", "markets", "models", "strategies", "backtests")
 
 
 def collect_settings(result: Result) -> dict[str, Any]:
@@ -52,15 +47,8 @@ def provenance(result: Result) -> dict[str, Any]:
         "forecasts": result.forecasts.fingerprint,
         "retrainings": [one._asdict() for one in result.forecasts.retrainings],
         "notes": list(result.notes),
-        "versions": {"python": platform.python_version(), **_versions(), "crossgate sources": _sources()},
+        "versions": {"python": platform.python_version(), **_versions(), "crossgate sources": own_sources()},
     }
-
-
-@cache
-def _sources() -> str:
-    """The fingerprint of our own sources, with contracts and brackets: a version of its own for every change."""
-    root = Path(__file__).resolve().parent.parent
-    return tree_fingerprint([root / room for room in ROOMS], (".py", ".toml", ".csv"))
 
 
 def _versions() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from backtests.piece_store import PieceStore
 from foundation import cluster
 from foundation.cluster import on_cluster
 from foundation.errors import CrossgateError, DataError, ParameterError
+from foundation.identity import ROOMS
 from foundation.parallel import Crew, run_all
 
 TREE = Path(__file__).resolve().parent.parent
@@ -30,7 +32,8 @@ pytest.importorskip("distributed")
 class Cluster:
     """A scheduler and some workers, processes of their own that listen on the loopback address alone."""
 
-    def __init__(self, workers: int, gpus: int = 0) -> None:
+    def __init__(self, workers: int, gpus: int = 0, tree: Path = TREE) -> None:
+        self.tree = tree
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
@@ -42,11 +45,11 @@ class Cluster:
         self.tagged = [self._start(*words, "--resources", "GPU=1", interpret="1") for _ in range(gpus)]
 
     def _start(self, *words: str, interpret: str = "0") -> subprocess.Popen[bytes]:
-        paths = os.pathsep.join((str(TREE), str(TREE / "tests")))
+        paths = os.pathsep.join((str(self.tree), str(TREE / "tests")))
         command = [sys.executable, "-m", f"distributed.cli.dask_{words[0]}", *words[1:]]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         own = {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "TRITON_INTERPRET": interpret}
-        return subprocess.Popen(command, env={**os.environ, **own}, **quiet)
+        return subprocess.Popen(command, cwd=self.tree, env={**os.environ, **own}, **quiet)
 
     def ready(self) -> Cluster:
         """The cluster, once its scheduler answers and all workers are there."""
@@ -112,6 +115,28 @@ def test_what_calls_share_travels_once_and_results_come_in_order(pair: Cluster) 
         assert sum(max(count for _, own, count in found if own == pid) for pid in pids) == 40
         with pytest.raises(DataError, match="piece 99: is broken"):
             list(crew.stream(whereabouts, [(99,)], 1))
+
+
+def test_a_worker_with_other_rules_works_on_nothing(
+    pair: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither where it names another identity, nor where one line of its source is another: it is said which worker."""
+    calls = [([], number) for number in range(3)]
+    with monkeypatch.context() as patch:
+        patch.setattr("foundation.parallel.own_identity", lambda: "crossgate 9.9, sources abc")
+        problem = r"worker tcp://[0-9.]+:\d+: has other rules \(crossgate .*\) than .* \(crossgate 9\.9, sources abc\)"
+        with on_cluster(pair.address), pytest.raises(CrossgateError, match=problem):
+            run_all(whereabouts, calls, "counting")
+    for room in ROOMS:
+        shutil.copytree(TREE / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "backtests" / "fills.py").open("a") as file:
+        file.write("\nFEE = 2.0\n")
+    other = Cluster(1, tree=tmp_path)
+    try:
+        with on_cluster(other.ready().address), pytest.raises(CrossgateError, match="has other rules"):
+            run_all(whereabouts, calls, "counting")
+    finally:
+        other.stop()
 
 
 class Late:
@@ -246,8 +271,24 @@ def test_a_cluster_that_is_not_there_is_said_at_once(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(cluster, "PATIENCE", 1)
     with pytest.raises(ParameterError, match=r"127\.0\.0\.1:9': does not answer; start one with"):
         on_cluster("tcp://127.0.0.1:9").__enter__()
-    with pytest.raises(ParameterError, match="is no address of a scheduler"):
+    with pytest.raises(ParameterError, match=r"is no address that can be used, such as tcp://.*; start one with"):
         on_cluster("nonsense://x").__enter__()
+    for word in ("tls", "ucx"):
+        with pytest.raises(ParameterError, match=f"{word}://127.0.0.1:9': is no address that can be used"):
+            on_cluster(f"{word}://127.0.0.1:9").__enter__()
+
+
+def test_work_that_kills_every_worker_is_said(pair: Cluster) -> None:
+    """It is not the scheduler that is lost."""
+    from distributed import KilledWorker
+
+    client = cluster.ClusterClient(pair.address, None)
+    client._wait = lambda _: (_ for _ in ()).throw(KilledWorker("a", None, 3))  # type: ignore[method-assign]
+    try:
+        with pytest.raises(CrossgateError, match="workers of the cluster die at the same piece of work again and"):
+            list(client.stream(whereabouts, [(1,)]))
+    finally:
+        client.close()
 
 
 def test_a_cluster_without_workers_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

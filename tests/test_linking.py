@@ -203,6 +203,48 @@ def test_rules_from_disk_do_without_what_only_compiling_needs(tmp_path: Path) ->
         assert done.stdout == f"[2.0, 4.0] 2.0 {hits}\n{tables}\n[2.0, 4.0]\n", done.stderr
 
 
+INTERRUPTED = """
+import signal
+from numba.core.codegen import JITCodeLibrary
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+hooks = {"compiled": JITCodeLibrary._object_compiled_hook, "read": JITCodeLibrary._object_getbuffer_hook}
+struck = []
+
+def strike(name):
+    def hook(cls, *given):
+        library = getattr(given[0], "_CPUCodeLibrary__library", None)
+        if not struck and library is not None and (name == "compiled" or getattr(library, "_compiled_object", b"")):
+            struck.append(name)
+            signal.raise_signal(signal.SIGINT)
+        return hooks[name](*given)
+    return classmethod(hook)
+
+JITCodeLibrary._object_compiled_hook = strike("compiled")
+JITCodeLibrary._object_getbuffer_hook = strike("read")
+from made import total
+import numpy as np
+for _ in range(2):
+    try:
+        print(total(np.array([4.0])))
+    except KeyboardInterrupt:
+        print("interrupted", *struck)
+"""
+
+
+def test_an_interrupt_while_code_is_emitted_or_read_is_raised(tmp_path: Path) -> None:
+    """It comes in a function that LLVM calls, where it would be dropped: raised afterwards, and the next call works."""
+    (tmp_path / "made.py").write_text(MAKE)
+    variables = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(TREE)]), "CROSSGATE_CACHE": str(tmp_path / "cache")}
+    for name in ("compiled", "read"):
+        done = subprocess.run(
+            [sys.executable, "-c", INTERRUPTED], env={**os.environ, **variables, "NUMBA_DISABLE_JIT": "0"},
+            capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert done.stdout == f"interrupted {name}\n2.0\n", done.stderr
+        assert done.stderr == ""
+
+
 BOTH = """
 from typing import NamedTuple
 import numpy as np

@@ -210,6 +210,20 @@ def test_half_a_line_is_cut_off_by_the_next_writer(tmp_path: Path) -> None:
     assert [one.content for one in ledger.batches()] == ["a", "b"]
 
 
+def test_a_whole_record_that_lost_its_line_end_is_kept(tmp_path: Path) -> None:
+    """As an editor or a copy may leave it: it is read, and the next writer goes on behind it, but no altered one."""
+    ledger = TrialLedger(tmp_path)
+    for name in "ab":
+        ledger.record(batch(name))
+    ledger.path.write_bytes(ledger.path.read_bytes().rstrip(b"\n"))
+    assert [one.content for one in ledger.batches()] == ["a", "b"]
+    ledger.record(batch("c"))
+    assert [one.content for one in ledger.batches()] == ["a", "b", "c"]
+    ledger.path.write_bytes(ledger.path.read_bytes().rstrip(b"\n").replace(b'"content": "c"', b'"content": "d"'))
+    with pytest.raises(DataError, match="record 3 is not as it was written"):
+        ledger.record(batch("e"))
+
+
 @pytest.mark.parametrize(
     ("wrong", "problem"),
     [

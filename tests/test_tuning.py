@@ -18,7 +18,7 @@ from backtests.space import read_over, read_space
 from backtests.study import Study
 from backtests.tables import Tables
 from backtests.tuning import BATCH, Tuned, tune
-from foundation.errors import CrossgateError, ParameterError
+from foundation.errors import CrossgateError, DataError, ParameterError
 from foundation.locks import sole_writer
 from foundation.seals import SealedError, seal
 from foundation.trials import Span, TrialLedger
@@ -138,6 +138,49 @@ def test_an_interrupted_tuning_comes_to_the_same_trials(
     longer = tune(*scene, STRATEGY, **{**words, "trials": TRIALS + 3}, ledger=ledger)
     assert len(longer) == TRIALS + 3
     assert longer.table.iloc[:TRIALS].equals(found.table)
+
+
+@pytest.mark.parametrize("cut", [1, 7, 200])
+def test_a_journal_that_ends_in_half_a_line_goes_on(scene: tuple[Any, Any], cut: int, tmp_path: Path) -> None:
+    """As a full disk leaves it: a whole record counts, half a one is as if never written, and so it stays."""
+    words: dict[str, Any] = {"over": OVER, "seed": 3, "ledger": TrialLedger(tmp_path / "ledger")}
+    first = tune(*scene, STRATEGY, trials=22, storage=tmp_path / "study", **words)
+    journal = tmp_path / "study" / "journal.log"
+    journal.write_bytes(journal.read_bytes()[:-cut])
+    for trials in (22, 24):
+        found = tune(*scene, STRATEGY, trials=trials, storage=tmp_path / "study", **words)
+        assert len(found) == trials
+        assert found.table.iloc[:20].equals(first.table.iloc[:20])
+    journal.write_bytes(b"garbage\n" + journal.read_bytes())
+    with pytest.raises(DataError, match=r"journal\.log: is not a journal of trials as it was written; put back"):
+        tune(*scene, STRATEGY, trials=24, storage=tmp_path / "study", **words)
+
+
+@pytest.mark.parametrize("place", ["journal", "sqlite"])
+def test_trials_of_other_rules_are_not_gone_on_with(
+    scene: tuple[Any, Any], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another version of the rules played the trials that are there: refused, and none is added."""
+    storage = tmp_path / "study" if place == "journal" else f"sqlite:///{tmp_path}/study.db"
+    words: dict[str, Any] = {"over": {"risk.leverage": "1:5"}, "storage": storage, "ledger": TrialLedger(tmp_path)}
+    tune(*scene, STRATEGY, trials=3, **words)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "rules_fingerprint", lambda: "another")
+        with pytest.raises(ParameterError, match=r"storage = .*: holds trials of this search that another ver"):
+            tune(*scene, STRATEGY, trials=5, **words)
+    assert len(tune(*scene, STRATEGY, trials=4, **words)) == 4
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:secret@127.0.0.1:bad/db", "nothing://u:secret@h/db", "postgresql+nodriver://u:secret@h/db"]
+)
+def test_a_database_out_of_reach_is_said_without_its_password(scene: tuple[Any, Any], url: str, tmp_path: Path) -> None:
+    """One line for a wrong address or driver."""
+    words: dict[str, Any] = {"over": {"risk.leverage": "1:5"}, "trials": 3, "ledger": TrialLedger(tmp_path)}
+    with pytest.raises(ParameterError, match="cannot be opened") as told:
+        tune(*scene, STRATEGY, storage=url, **words)
+    assert "secret" not in str(told.value)
+    assert "u:***@" in str(told.value)
 
 
 def test_trials_left_by_a_killed_process_are_as_if_never_asked(tmp_path: Path) -> None:
