@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer._click.exceptions import ClickException, NoArgsIsHelpError, UsageError
 
 from crossgate import (
     data_commands,
@@ -42,7 +44,15 @@ app.command()(tune_model_command.tune_model)
 def main() -> None:
     """Runs the command line; a mistake in what was asked for is one line on standard error and exit code 2."""
     try:
-        app()
+        code = app(prog_name="crossgate", standalone_mode=False)
+    except NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except ClickException as error:
+        print(f"crossgate: {_usage(error)}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        sys.exit(1)
     except CrossgateError as error:
         print(f"crossgate: {error}", file=sys.stderr)
         sys.exit(2)
@@ -52,6 +62,17 @@ def main() -> None:
             raise
         print(f"crossgate: {error.filename}: {(error.strerror or 'cannot be used').lower()}", file=sys.stderr)
         sys.exit(2)
+    if isinstance(code, int) and code:
+        sys.exit(code)
+
+
+def _usage(error: ClickException) -> str:
+    """What is wrong with the words of a command, in one line, and where its words are explained."""
+    said = error.format_message().replace("Value error, ", "").rstrip(".")
+    said = re.sub(r"^Invalid value for '(.+?)': (.)", lambda one: f"{one[1]}: {one[2].lower()}", " ".join(said.split()))
+    context = error.ctx if isinstance(error, UsageError) else None
+    path = "crossgate" if context is None else context.command_path
+    return f"{said[0].lower()}{said[1:]}; {path} --help lists what there is"
 
 
 @app.command()

@@ -26,6 +26,7 @@ from reports.facts import Facts, played_of, skilled
 from reports.folders import Run
 from reports.stability import sampled, stability_of
 from reports.tracks import forecasts_of, read_tracks
+from reports.untraded import explain_no_trade
 from strategies.parameters import CrossoverParams, RiskParams
 
 # The tables that a run's equity depends on besides its data, in their order.
@@ -100,14 +101,14 @@ def _open(path: Path, run: Run) -> Folder:
 def _facts(folder: Folder, found: Examination | str) -> Facts:
     curve, record, told = folder.run.curve, folder.run.record, isinstance(found, str)
     asks = folder.tables["strategy"].rule in ("confirmed", "forecast")
-    tracks = read_tracks(folder.path)
+    tracks, trades = read_tracks(folder.path), len(folder.frame("trades"))
     first, last = int(curve.timestamp[0]), int(curve.timestamp[-1])
     prints = [str(record["markets"][symbol]) for symbol in folder.symbols]
     return Facts(
         spans=tuple(Span(key, first, last) for key in _keys(folder)),
         content=run_content(prints, str(record["forecasts"]), [folder.tables[name] for name, _ in _TABLES]),
         total_return=curve.total_return,
-        trades=len(folder.frame("trades")),
+        trades=trades,
         liquidations=int(folder.run.metrics.get("liquidations") or 0),
         asks=asks,
         skills=tuple(skilled(track_skill(track)) for track in tracks.values()) if asks else (),
@@ -118,6 +119,7 @@ def _facts(folder: Folder, found: Examination | str) -> Facts:
         played=None if isinstance(found, str) else played_of(found),
         unplayed=str(found) if told else "",
         confirmed=folder.tables["strategy"].rule == "confirmed",
+        untraded="" if trades else explain_no_trade(folder.frame("decisions"), folder.frame("orders")),
     )
 
 

@@ -62,11 +62,12 @@ def runs(
     """List the runs below a folder."""
     from crossgate.run_list import columns_of, runs_json, runs_table
     from reports.choosing import choose_runs
-    from reports.index import list_runs
+    from reports.index import list_runs, undisturbed
 
-    known = list_runs(root)
-    # They stay to the end: the collector need not look at ten thousand of them again and again.
-    gc.freeze()
+    with undisturbed():
+        known = list_runs(root)
+        # They stay to the end: the collector need not look at ten thousand of them again, or even once.
+        gc.freeze()
     found = choose_runs(known, where or (), tag or (), sort)
     names = columns_of(found, columns)
     typer.echo("\n".join(runs_json(found) if as_json else runs_table(found, names, len(known))))

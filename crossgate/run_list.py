@@ -72,12 +72,14 @@ def _column(name: str) -> tuple[str, Callable[[Entry], str], str]:
 def runs_json(runs: Sequence[Entry]) -> Iterator[str]:
     """The lines of one JSON object with all runs, a line each; times in UTC."""
     yield '{"runs": ['
-    last = len(runs) - 1
+    last, encode = len(runs) - 1, json.JSONEncoder(allow_nan=False).encode
+    # Numbers hold no comma, so that the names of the metrics are set between them without a table for each run.
+    metrics = ", ".join(f'"{name}": %s' for name in CATALOGUE)
     for number, run in enumerate(runs):
-        record = {name: value for name, value in vars(run).items() if name != "values"}
+        record = vars(run) | {"labels": run.labels._asdict()}
+        values = encode(record.pop("values"))[1:-1].split(", ")
         for name in ("first", "last", "written"):
             record[name] = None if record[name] is None else moment(record[name])
-        record |= {"metrics": run.metrics, "labels": run.labels._asdict()}
-        line = json.dumps(record, allow_nan=False)
+        line = f'{encode(record)[:-1]}, "metrics": {{{metrics % tuple(values)}}}}}'
         yield line if number == last else f"{line},"
     yield "]}"

@@ -14,6 +14,7 @@ from reports.curves import EquityCurve
 from reports.evidence import SharpeMoments, sharpe_moments
 from reports.plain import plain
 from reports.stability import Fall, Sampled, Stability, Stretch, sampled, stability_of
+from reports.untraded import explain_no_trade
 
 if TYPE_CHECKING:
     from backtests.examination import Examination
@@ -88,7 +89,7 @@ class Facts:
     `spans`, `content`: as it stands in the ledger of trials. `asks`: whether its rule asks forecasts, of which `skills`
     tell, `confirmed`: whether the averages have to agree with them, and `sampled` of their training. `stability`: how
     evenly it earned. `moments`: of its bar returns, None where they do not vary. `played`: None where it could not be
-    played again, and `unplayed` says why.
+    played again, and `unplayed` says why. `untraded`: why it made no trade, as far as it is known.
     """
 
     spans: tuple[Span, ...]
@@ -105,6 +106,7 @@ class Facts:
     played: Played | None
     unplayed: str = ""
     confirmed: bool = False
+    untraded: str = ""
 
     def record(self) -> dict[str, Any]:
         """The facts as JSON can hold them: what is not finite is null."""
@@ -151,6 +153,7 @@ def facts_of(
         played=None if isinstance(examination, str) else played_of(examination),
         unplayed=str(examination) if told else "",
         confirmed=result.strategy.rule == "confirmed",
+        untraded="" if trades else explain_no_trade(result.decisions, result.orders),
     )
 
 

@@ -75,7 +75,7 @@ def list_runs(root: Path) -> list[Entry]:
     """
     if not root.is_dir():
         raise DataError(root, "is no folder of runs", fix="run a backtest first, or name the folder")
-    with _undisturbed():
+    with undisturbed():
         known = _read_index(root)
         current, changed = {}, False
         for key, marks in _run_folders(os.fspath(root)):
@@ -90,7 +90,7 @@ def list_runs(root: Path) -> list[Entry]:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Many small objects that all stay are made here: looking for those to drop takes longer than making them."""
     collecting = gc.isenabled()
     gc.disable()

@@ -18,6 +18,8 @@ from reports.standing import Standing
 
 # The thresholds of the ladder; docs/evidence.md says why each is what it is.
 LEAST_RETURN = 0.0
+# The check of the first rung that a run without a trade fails by.
+TRADED = "trades"
 MOST_LUCK = 0.05
 # Of half of the bars: the level of the whole run would ask more of the half than of the whole.
 MOST_LUCK_LATER = 0.1
@@ -47,10 +49,14 @@ class Check(NamedTuple):
 
 
 def earns(facts: Facts) -> Iterator[Check]:
-    """A profit after all costs."""
+    """At least one trade, and a profit after all costs."""
     value = facts.total_return
+    if facts.trades == 0:
+        text = f"It made no trade. {facts.untraded}".rstrip()
+        yield Check(TRADED, 0.0, "1 or more", text, False, "no trade")
+        return
     said = f"It {'earned' if value > 0.0 else 'lost'} {formats.percent(abs(value), decimals=2)} after all costs."
-    text = "It made no trade." if facts.trades == 0 else "It ended where it began." if value == 0.0 else said
+    text = "It ended where it began." if value == 0.0 else said
     yield Check("return after costs", value, "above 0", text, value > LEAST_RETURN, _percent(value))
 
 

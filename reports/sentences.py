@@ -155,17 +155,6 @@ def explain_baselines(baselines: Mapping[str, Result | Baseline]) -> str:
     return text
 
 
-def explain_no_trade(result: Result) -> str:
-    """Why nothing was traded, as far as decisions and orders tell."""
-    refused = int((result.orders["status"] == "refused").sum())
-    if refused:
-        return f"{refused:,} orders were refused; the reasons stand under Decisions and orders."
-    signals = int((result.decisions["signal"] != 0).sum())
-    if signals == 0:
-        return "The rule said hold at every bar; the reasons stand under Decisions and orders."
-    return f"The rule gave a signal on {signals:,} bars, and none became a fill."
-
-
 _BOTH = "When a bar holds both the stop and the target,"
 _PATHS = {
     "adverse": f"{_BOTH} the stop is assumed to come first.",

@@ -74,7 +74,6 @@ def _tiles(found: Sweep, overfitting: float) -> list[tuple[str, str, str]]:
     row = found.table.loc[number] if number in found.table.index else None
     shown = ("sharpe", "total_return", "max_drawdown", "trades", "liquidations")
     tiles = [
-        ("Settings", formats.count(len(found)), ""),
         ("Best plateau", formats.ratio(float(found.plateau[number])), ""),
     ]
     if row is not None:

@@ -37,6 +37,7 @@ FAILED = (
     "It passes all but the sealed stretch.",
 )
 PASSED = "It passes the sealed stretch."
+UNTRADED = "It did not trade."
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,8 @@ def _stop(one: Rung, ladder: tuple[Rung, ...]) -> Verdict | None:
     """The verdict on a run that comes to a rung, None where it climbs it."""
     number, sealed = min(one.number, RUNGS - 1), one.number >= RUNGS - 1
     if one.state == "failed" or (one.state == "unknown" and sealed):
-        return Verdict(number, FAILED[one.number - 1], one.text, True, ladder)
+        idle = one.decided is not None and one.decided.name == rungs.TRADED
+        return Verdict(number, UNTRADED if idle else FAILED[one.number - 1], one.text, True, ladder)
     if one.state == "unknown":
         title = one.title[0].lower() + one.title[1:]
         return Verdict(number, f"It cannot be judged whether {title}.", one.text, False, ladder)

@@ -163,6 +163,10 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "a run in a file": (["backtest", "--out", str(TREE / "LICENSE")], "out = "),
     "a saved model that is missing": (["backtest", "--set", "model.load=none"], "none"),
     "one run to compare": (["compare", "one"], "two"),
+    "no format": (["show", "one", "--format", "txt"], "--format: 'txt' is not one of 'html', 'md', 'json'"),
+    "a count of zero": (["sweep", DEMO, "--grid", "risk.leverage=1,2", "--count", "0"], "--count: input should be"),
+    "an option that is missing": (["sweep", DEMO], "missing option '--grid'; crossgate sweep --help"),
+    "a command that is none": (["swep"], "no such command 'swep'"),
     "folders that hold no run": (["compare", "one", "two"], "one: does not exist"),
 }  # fmt: skip
 

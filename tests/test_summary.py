@@ -84,7 +84,9 @@ def test_ranges_stand_beside_the_headlines() -> None:
 def test_a_run_without_a_trade_has_no_ranges() -> None:
     """Nothing varies: no range, no win rate, and the verdict says that no trade was made."""
     text = str(make_result(make_market(bars=100), [], name="idle"))
+    assert "It did not trade." in text
     assert "It made no trade." in text
+    assert "loses" not in text
     assert "range" not in text
     assert "win rate" not in text
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from planted_faults import mutated
 
@@ -20,7 +21,8 @@ from reports.facts import Facts, Played, Skilled, read_facts
 from reports.promise import Promise
 from reports.stability import Fall, Sampled, Stability, Stretch
 from reports.standing import Forward, Seal, Standing, standing_of
-from reports.verdict import FAILED, PASSED, RUNGS, TITLES, judge, place
+from reports.untraded import explain_no_trade
+from reports.verdict import FAILED, PASSED, RUNGS, TITLES, UNTRADED, judge, place
 
 HOUR = 3_600_000_000_000
 BARS = 1000
@@ -57,7 +59,7 @@ def told(facts: dict[str, Any] | None = None, standing: dict[str, Any] | None = 
 
 CASES: dict[str, tuple[int, dict[str, Any]]] = {
     "a loss": (1, {"facts": {"total_return": -0.01}}),
-    "nothing earned": (1, {"facts": {"total_return": 0.0, "trades": 0}}),
+    "nothing earned": (1, {"facts": {"total_return": 0.0}}),
     "a large p of skill": (2, {"facts": {"skills": (Skilled("TEST", 0.01, 0.01, 0.06),)}}),
     "an error above the mean's": (2, {"facts": {"skills": (Skilled("TEST", -0.01, -0.01, 0.001),)}}),
     "an error above zero's": (2, {"facts": {"skills": (Skilled("TEST", 0.01, -0.01, 0.001),)}}),
@@ -105,6 +107,26 @@ def test_each_rung_fails_by_its_own_figure(case: str) -> None:
     assert decided.value is not None
     assert decided.threshold
     assert found.reason == decided.text
+
+
+@pytest.mark.parametrize("profit", [0.0, 0.1])
+def test_a_run_without_a_trade_did_not_trade(profit: float) -> None:
+    """The headline says so, and the reason why, whatever the equity did; nothing says that it lost."""
+    found = told({"total_return": profit, "trades": 0, "untraded": "3 orders were refused."})
+    assert (found.rung, found.headline, found.sure) == (1, UNTRADED, True)
+    assert found.reason == "It made no trade. 3 orders were refused."
+
+
+def test_why_nothing_was_traded_names_the_most_frequent_reason() -> None:
+    """Refused orders first, then decisions that were all to hold, then signals that came to nothing."""
+    held = pd.DataFrame({"signal": [0, 0, 0, 0], "reason": ["below threshold"] * 3 + ["no forecast"]})
+    none = pd.DataFrame({"status": [], "reason": []})
+    said = "The rule said hold at every bar, in 75.0% of them because: below threshold."
+    assert explain_no_trade(held, none) == said
+    wanted = held.assign(signal=[0, 1, 0, -1])
+    assert "a signal on 2 bars" in explain_no_trade(wanted, none)
+    refused = pd.DataFrame({"status": ["refused", "refused", "filled"], "reason": ["below one lot"] * 2 + [""]})
+    assert explain_no_trade(wanted, refused) == "2 orders were refused, always because: below one lot."
 
 
 def test_averages_that_carry_a_run_are_named() -> None:

@@ -9,7 +9,7 @@ from reports import formats, tables
 from reports.distributions import draw_distributions
 from reports.findings import Findings
 from reports.parts import Chart, Grid, Paragraph, Part, Section, Widget
-from reports.sentences import explain_no_trade
+from reports.untraded import explain_no_trade
 
 LATEST = 50
 
@@ -26,7 +26,9 @@ def decisions(findings: Findings) -> Section:
 def trades(findings: Findings) -> Section:
     """Trades in groups and one by one."""
     if findings.trades.empty:
-        parts: list[Part] = [Paragraph(f"No trade was made. {explain_no_trade(findings.result)}")]
+        parts: list[Part] = [
+            Paragraph(f"No trade was made. {explain_no_trade(findings.result.decisions, findings.result.orders)}")
+        ]
         return Section("trades", "Trades", "Trades", parts)
     several = len(findings.result.markets) > 1
     count, latest = len(findings.trades), findings.trades.iloc[-LATEST:]

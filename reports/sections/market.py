@@ -13,7 +13,7 @@ from reports.figures import MARKED_TRADES, draw_price
 from reports.findings import Findings
 from reports.parts import Chart, Paragraph, Part, Section, Widget
 from reports.payload import Groups
-from reports.sentences import explain_no_trade
+from reports.untraded import explain_no_trade
 
 ZOOM_TRADES = 30
 COPYRIGHT = "Copyright (с) 2026 TradingView, Inc."  # noqa: RUF001 - as in its notice
@@ -24,7 +24,10 @@ def price(findings: Findings) -> Section:
     """Price and trades of every market."""
     parts: list[Part] = []
     if findings.trades.empty:
-        parts += [Paragraph("No trade was made.", "strong"), Paragraph(explain_no_trade(findings.result))]
+        parts += [
+            Paragraph("No trade was made.", "strong"),
+            Paragraph(explain_no_trade(findings.result.decisions, findings.result.orders)),
+        ]
     chart = Widget("chart.html", _controls(findings), _charts(findings))
     return Section("price", "Price and trades", "Price and trades", [*parts, chart])
 
