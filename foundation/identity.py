@@ -6,8 +6,6 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from foundation.fingerprint import tree_fingerprint
-
 # The rooms that decide what a run comes to; what is said of it afterwards is none of its versions.
 ROOMS = ("foundation", "markets", "models", "strategies", "backtests")
 
@@ -15,6 +13,9 @@ ROOMS = ("foundation", "markets", "models", "strategies", "backtests")
 @cache
 def own_sources() -> str:
     """The fingerprint of the sources that decide, with contracts and brackets: another one for every change."""
+    # Here, so that --help loads no numpy.
+    from foundation.fingerprint import tree_fingerprint
+
     root = Path(__file__).resolve().parent.parent
     return tree_fingerprint([root / room for room in ROOMS], (".py", ".toml", ".csv"))
 
