@@ -50,9 +50,15 @@ def price_child(child: Row, side: int, entry: float, tick: float) -> None:
         rate, amount = child.trailing_rate, child.trailing
     if rate <= 0.0 and amount <= 0.0:
         return
-    exact = distant(entry, -side if stops(child) else side, rate, amount)
-    level = max(tick, round_up(exact, tick) if side > 0 else round_down(exact, tick))
+    level = exit_level(-side if stops(child) else side, side, entry, rate, amount, tick)
     child.price, child.limit = level, child.limit + level - child.price
+
+
+@rule(inline=True)
+def exit_level(toward: int, side: int, entry: float, rate: float, amount: float, tick: float) -> float:
+    """The price of an exit at a distance above (`toward` +1) or below (-1) the entry's fill; `side`: the entry's."""
+    exact = distant(entry, toward, rate, amount)
+    return max(tick, round_up(exact, tick) if side > 0 else round_down(exact, tick))
 
 
 @rule(inline=True)

@@ -17,7 +17,7 @@ from foundation.compilation import rule
 def find_bands(desk: Desk, book: Book, s: int) -> bool:
     """The exits and the bands of a symbol put down in the book, and whether none of its orders waits for an open."""
     stop, target, quiet = nearest_exits(desk, s)
-    book.stop[s], book.target[s], book.waits[s] = stop, target, 0 if quiet else 1
+    book.stop[s], book.target[s] = stop, target
     book.low[s], book.high[s], book.least[s], book.most[s] = quiet_bands(desk, s, stop, target)
     return quiet
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from backtests.alone import play_alone
 from backtests.exchange import play_bar
 from backtests.records import ACCOUNT, FILL, ORDER, PAYMENT, POSITION, Desk, Records
 from backtests.scene import Scene
-from backtests.shortcut import play_short
 from backtests.stretches import close_bar, pass_quiet
 from backtests.tally import begin, count_news, finish_tally
 from backtests.ties import drop_finished
@@ -93,7 +93,6 @@ def play_of(
         books.most,
         books.stop,
         books.target,
-        books.waits,
         books.number[k : k + 1],
     )
     return Play(scene, wish, one, desk, book, tallies[n : n + 1], equity)
@@ -107,7 +106,9 @@ def play_until(play: Play, i: int, end: int, log: Records, rows: npt.NDArray[np.
     """
     scene, setting, desk, tally = play.scene, play.setting, play.desk, play.tally
     symbols, count = scene.bars.shape
-    short, logged = symbols == 1 and setting.settings[0].cross == 0, 0
+    if symbols == 1 and setting.settings[0].cross == 0:
+        return play_alone(play, i, end, log, rows)
+    logged = 0
     while i < end:
         if desk.account[0].events > 0:
             desk.account[0].events = 0
@@ -116,13 +117,10 @@ def play_until(play: Play, i: int, end: int, log: Records, rows: npt.NDArray[np.
         if not decision:
             if i >= count:
                 break
-            if short and scene.bars[0, i].blocked == 0:
-                play_short(desk, play.book, scene.bars, i)
-            else:
-                play_bar(
-                    desk.account, desk.positions, desk.orders, scene.bars, i, desk.settings,
-                    desk.contracts, desk.fills, desk.payments, desk.finer,
-                )  # fmt: skip
+            play_bar(
+                desk.account, desk.positions, desk.orders, scene.bars, i, desk.settings,
+                desk.contracts, desk.fills, desk.payments, desk.finer,
+            )  # fmt: skip
             if desk.account[0].events > 0:
                 count_news(tally[0], desk, play.book.profits)
                 take_news(desk, play.book, i + 1)

@@ -116,21 +116,7 @@ def count_news(tally: Row, desk: Desk, profits: Records) -> None:
     """The fills, payments and ended orders of a bar; `profits`: what each symbol's running trade has earned."""
     account = desk.account[0]
     for k in range(account.fills):
-        fill = desk.fills[k]
-        s = fill.symbol
-        cost = fill.fee + fill.liquidation_fee
-        tally.fees += fill.fee
-        tally.charges += fill.liquidation_fee
-        tally.slippage += fill.slippage
-        tally.traded += fill.notional
-        if fill.reason == LIQUIDATION:
-            tally.liquidations += 1
-        if fill.opening == 1 and abs(fill.position) <= fill.quantity:
-            tally.trades += 1
-            profits[s] = 0.0
-        profits[s] += fill.realised_pnl - cost
-        if fill.position == 0.0:
-            count_trade(tally, profits[s])
+        count_fill(tally, desk.fills[k], profits)
     count_payments(tally, desk)
     for k in range(account.orders):
         order = desk.orders[k]
@@ -138,6 +124,25 @@ def count_news(tally: Row, desk: Desk, profits: Records) -> None:
             tally.refusals += 1
         elif order.status == FILLED and order.remark != 0:
             tally.shrunk += 1
+
+
+@rule(inline=True)
+def count_fill(tally: Row, fill: Row, profits: Records) -> None:
+    """A fill, and the trade that it opens or ends."""
+    s = fill.symbol
+    cost = fill.fee + fill.liquidation_fee
+    tally.fees += fill.fee
+    tally.charges += fill.liquidation_fee
+    tally.slippage += fill.slippage
+    tally.traded += fill.notional
+    if fill.reason == LIQUIDATION:
+        tally.liquidations += 1
+    if fill.opening == 1 and abs(fill.position) <= fill.quantity:
+        tally.trades += 1
+        profits[s] = 0.0
+    profits[s] += fill.realised_pnl - cost
+    if fill.position == 0.0:
+        count_trade(tally, profits[s])
 
 
 @rule(inline=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +12,6 @@ from backtests.records import (
     FILL_REASONS,
     FILLED,
     LIMIT,
-    LIQUIDATION,
     LIVE,
     MARKET,
     SLEEPING,
@@ -68,8 +66,8 @@ class Book(NamedTuple):
 
     `memory`: one record a symbol. `now`: the situation it looks at. `exits`: those it plans. `profits`: of each
     symbol's running trade. `low`, `high`: the band of each symbol in which no order is met and no stop moves; `least`,
-    `most`: that in which none is met. `stop`, `target`: the rows of its nearest exits, -1 for none. `waits`: whether
-    one of its orders waits for an open. `number`: of the last order.
+    `most`: that in which none is met. `stop`, `target`: the rows of its nearest exits, -1 for none.
+    `number`: of the last order.
     """
 
     memory: Records
@@ -82,7 +80,6 @@ class Book(NamedTuple):
     most: FloatArray
     stop: npt.NDArray[np.int64]
     target: npt.NDArray[np.int64]
-    waits: npt.NDArray[np.int64]
     number: npt.NDArray[np.int64]
 
 
@@ -92,6 +89,19 @@ class Setting(NamedTuple):
     plan: Records
     habits: Records
     settings: Records
+
+
+class Move(NamedTuple):
+    """What is to be done at the next open.
+
+    `leaving`: why the position is closed, a number of FILL_REASONS, 0 where it is not. `side`: that of an entry, 0 for
+    none; of `size`, with the first `planned` of the book's exits.
+    """
+
+    leaving: int
+    side: int
+    size: float
+    planned: int
 
 
 class Play(NamedTuple):
@@ -126,7 +136,6 @@ def new_book(count: int, symbols: int) -> Book:
         np.zeros(symbols),
         np.zeros(symbols, dtype=np.int64),
         np.zeros(symbols, dtype=np.int64),
-        np.zeros(symbols, dtype=np.int64),
         np.zeros(count, dtype=np.int64),
     )
 
@@ -135,20 +144,21 @@ def new_book(count: int, symbols: int) -> Book:
 def take_news(desk: Desk, book: Book, bars: int) -> None:
     """What the strategy learns of the fills of a bar, in their order, when the bar has closed."""
     for k in range(desk.account[0].fills):
-        fill = desk.fills[k]
-        reason, filled = LIQUIDATION, True
+        fill, filled = desk.fills[k], True
         for r in range(desk.account[0].orders):
             if desk.orders[r].id == fill.order:
-                order = desk.orders[r]
-                filled = order.status == FILLED
-                reason = fill.reason if fill.reason == LIQUIDATION else order.reason
-        if not filled:
-            continue
-        memory = book.memory[fill.symbol]
-        if reason == ENTRY_REASON:
-            remember_entry(memory, bars)
-        elif reason != TARGET or fill.side * desk.positions[fill.symbol].quantity >= 0.0:
-            remember_exit(memory, bars, -fill.side, reason == SIGNAL)
+                filled = desk.orders[r].status == FILLED
+        if filled:
+            learn(book.memory[fill.symbol], fill, desk.positions[fill.symbol].quantity, bars)
+
+
+@rule(inline=True)
+def learn(memory: Row, fill: Row, quantity: float, bars: int) -> None:
+    """What the strategy learns of a fill; `quantity`: of the position when the bar has closed."""
+    if fill.reason == ENTRY_REASON:
+        remember_entry(memory, bars)
+    elif fill.reason != TARGET or fill.side * quantity >= 0.0:
+        remember_exit(memory, bars, -fill.side, fill.reason == SIGNAL)
 
 
 @rule(inline=True)
@@ -157,15 +167,36 @@ def decide(scene: Scene, wish: Wish, setting: Setting, desk: Desk, book: Book, i
     if desk.account[0].ruined:
         return
     for s in range(len(desk.positions)):
-        held = direction(desk.positions[s].quantity)
-        wanted = wish.sides[s, i]
-        step = next_step(book.memory[s], setting.habits[0], wanted, held, on_its_way(desk, s), i + 1)
-        if step in (LEAVE, CLOSE_FOR_SIGNAL, CLOSE_AND_ENTER):
-            order = new_order(desk, book, s, MARKET, -held, TIME if step == LEAVE else SIGNAL)
-            order.reduce_only, order.quantity = 1, abs(desk.positions[s].quantity)
-        if step in (ENTER, CLOSE_AND_ENTER):
-            look(scene, wish, desk, book, s, i, wanted)
-            give_bracket(setting.plan[0], desk, book, s, wanted)
+        move = next_move(scene, wish, setting, desk, book, s, i, on_its_way(desk, s))
+        give_orders(setting.plan[0], desk, book, s, move)
+
+
+@rule(inline=True)
+def next_move(
+    scene: Scene, wish: Wish, setting: Setting, desk: Desk, book: Book, s: int, i: int, waiting: bool
+) -> Move:
+    """What the strategy wants done at the next open, now that a bar has closed; `waiting`: an order still waits."""
+    held, wanted = direction(desk.positions[s].quantity), int(wish.sides[s, i])
+    step = next_step(book.memory[s], setting.habits[0], wanted, held, waiting, i + 1)
+    leaving, side, size, count = 0, 0, 0.0, 0
+    if step in (LEAVE, CLOSE_FOR_SIGNAL, CLOSE_AND_ENTER):
+        leaving = TIME if step == LEAVE else SIGNAL
+    if step in (ENTER, CLOSE_AND_ENTER):
+        look(scene, wish, desk, book, s, i, wanted)
+        size, count = entry_size(setting.plan[0], book.now[0]), plan_exits(setting.plan[0], book.now[0], book.exits)
+        side = wanted if size > 0.0 and known(book.exits, count) else 0
+    return Move(leaving, side, size, count)
+
+
+@rule(inline=True)
+def give_orders(plan: Row, desk: Desk, book: Book, s: int, move: Move) -> None:
+    """The orders of a move, which wait for the next open."""
+    if move.leaving != 0:
+        quantity = desk.positions[s].quantity
+        order = new_order(desk, book, s, MARKET, -direction(quantity), move.leaving)
+        order.reduce_only, order.quantity = 1, abs(quantity)
+    if move.side != 0:
+        give_bracket(plan, desk, book, s, move)
 
 
 @rule(inline=True)
@@ -192,23 +223,32 @@ def look(scene: Scene, wish: Wish, desk: Desk, book: Book, s: int, i: int, side:
 
 
 @rule(inline=True)
-def give_bracket(plan: Row, desk: Desk, book: Book, s: int, side: int) -> None:
-    """A market order to open, with its stop and targets, if its size and their distances are known."""
-    size, count = entry_size(plan, book.now[0]), plan_exits(plan, book.now[0], book.exits)
-    if math.isnan(size) or not known(book.exits, count) or size <= 0.0:
-        return
-    entry = new_order(desk, book, s, MARKET, side, ENTRY_REASON)
-    entry.quantity, entry.leverage = size, plan.leverage
-    for k in range(count):
+def give_bracket(plan: Row, desk: Desk, book: Book, s: int, move: Move) -> None:
+    """A market order to open, with its stop and targets."""
+    entry = new_order(desk, book, s, MARKET, move.side, ENTRY_REASON)
+    entry.quantity, entry.leverage = move.size, plan.leverage
+    for k in range(move.planned):
         one = book.exits[k]
-        leave = new_order(desk, book, s, LIMIT if one.target else STOP, -side, TARGET if one.target else STOP_LOSS)
+        kind, reason = (LIMIT, TARGET) if one.target else (STOP, STOP_LOSS)
+        leave = new_order(desk, book, s, kind, -move.side, reason)
         leave.parent, leave.status, leave.reduce_only, leave.leverage = entry.id, SLEEPING, 1, plan.leverage
-        leave.quantity = size * one.share
-        leave.share = min(1.0, abs(leave.quantity / size))
+        leave.quantity, leave.share = move.size * one.share, share_of(move.size, one.share)
         leave.offset_rate, leave.offset = one.offset_rate, one.offset
-        leave.trailing_rate, leave.trailing = one.trailing_rate, one.trailing
-        leave.trailing_after_rate, leave.trailing_after = one.trailing_after_rate, one.trailing_after
-        leave.break_even_rate, leave.break_even = one.break_even_rate, one.break_even
+        write_following(leave, one)
+
+
+@rule(inline=True)
+def share_of(size: float, share: float) -> float:
+    """The share of an entry that its exit is for, as a broker works it out of both their sizes."""
+    return min(1.0, abs(size * share / size))
+
+
+@rule(inline=True)
+def write_following(leave: Row, one: Row) -> None:
+    """How an exit follows the price: the distances of a planned one put down in its order."""
+    leave.trailing_rate, leave.trailing = one.trailing_rate, one.trailing
+    leave.trailing_after_rate, leave.trailing_after = one.trailing_after_rate, one.trailing_after
+    leave.break_even_rate, leave.break_even = one.break_even_rate, one.break_even
 
 
 @rule(inline=True)

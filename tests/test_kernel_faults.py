@@ -10,269 +10,25 @@ from typing import Any
 import numpy as np
 import pytest
 from kernel_cases import HOUR, Match, forecasts, market
+from kernel_fault_cases import FAULTS, ORDER
 from planted_faults import mutated
 
 from backtests import kernel, solo, trader
 from backtests.parameters import AccountParams, CostParams
 from backtests.result import Result
+from backtests.tally import TALLY
 from markets.candles import Candles
 from markets.funding import Funding
 from strategies.parameters import CrossoverParams, RiskParams
 
-# The modules of the kernel's loop, each before those that build on it.
-ORDER = ("quiet", "trader", "shortcut", "cross", "holding", "stretches", "kernel")
-# Each fault: its module, what stands there, and what is put in its place.
-FAULTS: dict[str, tuple[str, str, str]] = {
-    "a stop that is touched on a quiet bar": (
-        "quiet",
-        "least, most = max(stop_price, level) + tick,",
-        "least, most = max(stop_price, level) - 50 * tick,",
-    ),
-    "a target that is touched on a quiet bar": (
-        "quiet",
-        "        target_price = desk.orders[target].price",
-        "        pass",
-    ),
-    "a liquidation forgotten on a quiet bar": (
-        "quiet",
-        "least, most = max(stop_price, level) + tick,",
-        "least, most = stop_price + tick,",
-    ),
-    "a trailing stop that rests on quiet bars": (
-        "quiet",
-        "            moved = (order.price + side * (order.trailing - tick)) / share",
-        "            pass",
-    ),
-    "a break-even that rests on quiet bars": (
-        "quiet",
-        "        moved = min(moved, even) if side > 0 else max(moved, even)",
-        "        pass",
-    ),
-    "orders passed over on a quiet bar": (
-        "quiet",
-        "order.kind != LIMIT):\n            quiet = False",
-        "order.kind != LIMIT):\n            pass",
-    ),
-    "funding passed over": (
-        "holding",
-        "min(end, scene.upcoming[0, i], edge + 1)",
-        "min(end, edge + 1)",
-    ),
-    "funding inside a bar passed over": (
-        "holding",
-        "    settle_funding(desk, 0, bar.mark_close, bar.funding_inside)",
-        "    pass",
-    ),
-    "a liquidation price that funding has moved": (
-        "holding",
-        "    if level > 0.0 and (low",
-        "    if level < 0.0 and (low",
-    ),
-    "exits that are not looked up after an entry": (
-        "shortcut",
-        "        stop, target, _ = nearest_exits(desk, 0)",
-        "        pass",
-    ),
-    "the farther target first": (
-        "quiet",
-        "(order.price - desk.orders[target].price) < 0.0",
-        "(order.price - desk.orders[target].price) > 0.0",
-    ),
-    "a market order that nobody waits for": (
-        "holding",
-        "0 if quiet else 1",
-        "0",
-    ),
-    "a margin that funding has used up": (
-        "holding",
-        "    return bool(position.margin - position.reserve + unrealised > 0.0 and",
-        "    return bool(",
-    ),
-    "funding paid twice where more happens": (
-        "holding",
-        "        account.cash, position.margin, position.liquidation_price = cash, margin, level",
-        "        pass",
-    ),
-    "a stop that stays while bars are passed over": (
-        "holding",
-        "    if stop >= 0:",
-        "    if stop >= len(desk.orders):",
-    ),
-    "bands of a stop that has moved on": (
-        "holding",
-        "quiet_bands(desk, 0, stop, book.target[0])",
-        "(book.low[0], book.high[0], book.least[0], book.most[0])",
-    ),
-    "an order met on a bar that is passed over": (
-        "holding",
-        "scene.low[0, i] > book.least[0]",
-        "True",
-    ),
-    "funding passed over with two symbols": (
-        "stretches",
-        " or scene.upcoming[s, i] == i",
-        "",
-    ),
-    "a cross account that is sheltered from everything": (
-        "stretches",
-        "    share = shelter(desk)\n",
-        "    share = 0.9\n",
-    ),
-    "a short on a cross account without a level": (
-        "stretches",
-        "        elif position.quantity < 0.0:\n            book.high[s] = min(",
-        "        elif position.quantity < 0.0:\n            book.high[s] = max(",
-    ),
-    "a cross account's maintenance forgotten": (
-        "cross",
-        "        if outlives(desk, share):\n",
-        "        if True:\n",
-    ),
-    "a signal passed over while a position is held": (
-        "holding",
-        "SHORT if side > 0 else LONG, 0, i",
-        "LONG if side > 0 else SHORT, 0, i",
-    ),
-    "a signal passed over while two are held": (
-        "stretches",
-        "(wanted != 0 and wanted != held) or memory.barred != 0",
-        "memory.barred != 0",
-    ),
-    "a barred side kept for ever": (
-        "stretches",
-        "        if barred == 0:",
-        "        if True:",
-    ),
-    "a barred side freed late": (
-        "stretches",
-        "wish.upcoming[OTHER, s, i]) if",
-        "wish.upcoming[OTHER, s, i] + 1) if",
-    ),
-    "the time exit passed over": (
-        "holding",
-        "min(found, max(i, memory.entered + longest - 2)) if longest > 0 else found",
-        "found",
-    ),
-    "the time exit a bar late": (
-        "holding",
-        "memory.entered + longest - 2",
-        "memory.entered + longest - 1",
-    ),
-    "a decision a bar late": (
-        "stretches",
-        "    until = play.scene.bars.shape[1] - 1\n",
-        "    until = play.scene.bars.shape[1] - 1\n    i = min(i + 1, until)\n",
-    ),
-    "a gap passed over": (
-        "shortcut",
-        "not book.least[0] < bar.open < book.most[0] or ",
-        "",
-    ),
-    "a liquidation at the open passed over": (
-        "shortcut",
-        " or level_reached(desk, bar.mark_open)",
-        "",
-    ),
-    "a liquidation inside the bar passed over": (
-        "shortcut",
-        " or level_reached(desk, worst_mark)",
-        "",
-    ),
-    "a stop before its target": (
-        "shortcut",
-        "(stopped and target >= 0) or",
-        "False or",
-    ),
-    "targets before their turn": (
-        "shortcut",
-        "            target = target_in_reach(desk, bar, side, found)",
-        "            target = -1",
-    ),
-    "exits that do not count on the bar of the entry": (
-        "shortcut",
-        "        meet_levels(desk, bar, stop, target)",
-        "        if state.fills == 0:\n            meet_levels(desk, bar, stop, target)",
-    ),
-    "the trailing distance rests on the entry's bar": (
-        "shortcut",
-        "        follow_bar(desk, bar, stop)",
-        "        pass",
-    ),
-    "funding at the open passed over": (
-        "shortcut",
-        "        settle_funding(desk, 0, bar.mark_open, bar.funding_open)",
-        "        pass",
-    ),
-    "a position that has lost its margin at the close": (
-        "shortcut",
-        "        bankrupt_at_close(desk, bar, 0)",
-        "        pass",
-    ),
-    "an exit for a share that ends the others": (
-        "shortcut",
-        "        if not part_of(order):\n            cut_ties(desk)\n        return",
-        "        pass",
-    ),
-    "a maker's fee for all": (
-        "shortcut",
-        "contract.maker_fee if maker else contract.taker_fee",
-        "contract.maker_fee",
-    ),
-    "a stop that fills at its level after a gap": (
-        "shortcut",
-        "stop_fill(-side, desk.orders[stop].price, bar.open)",
-        "desk.orders[stop].price",
-    ),
-    "equity of the bar before": (
-        "stretches",
-        "unrealised, account.cash + unrealised\n        close_bar(play, i)\n",
-        "unrealised, account.equity\n        close_bar(play, i)\n        account.equity = account.cash + unrealised\n",
-    ),
-    "an entry that the strategy forgets": (
-        "trader",
-        "            remember_entry(memory, bars)",
-        "            pass",
-    ),
-    "a signal's exit that bars its side": (
-        "trader",
-        "remember_exit(memory, bars, -fill.side, reason == SIGNAL)",
-        "remember_exit(memory, bars, -fill.side, False)",
-    ),
-    "the cost of closing left out of sizes": (
-        "trader",
-        "len(desk.positions) - closing",
-        "len(desk.positions)",
-    ),
-    "the whole equity for each symbol": (
-        "trader",
-        "desk.account[0].equity / len(desk.positions)",
-        "desk.account[0].equity",
-    ),
-    "sizes from the bar before": (
-        "trader",
-        "desk.contracts[s], scene.close[s, i]",
-        "desk.contracts[s], scene.close[s, max(i - 1, 0)]",
-    ),
-    "an exit for the whole instead of its share": (
-        "trader",
-        "        leave.quantity = size * one.share\n",
-        "        leave.quantity = size\n",
-    ),
-    "an exit that could open": (
-        "trader",
-        "SLEEPING, 1, plan.leverage",
-        "SLEEPING, 0, plan.leverage",
-    ),
-}
-
 
 def match(
     seed: int, symbols: int, risk: dict[str, Any], strategy: dict[str, Any], wild: float = 1.0,
-    intrabar: str = "adverse", slippage_bps: float = 2.0, margin: str = "isolated",
+    intrabar: str = "adverse", slippage_bps: float = 2.0, margin: str = "isolated", lot: float = 0.01,
 ) -> Match:  # fmt: skip
     """A match on wild markets."""
     random = np.random.default_rng(seed)
-    markets = tuple(market(random, name, 200, wild) for name in ("ONE", "TWO")[:symbols])
+    markets = tuple(market(random, name, 200, wild, lot=lot) for name in ("ONE", "TWO")[:symbols])
     plain = {"fast": 2, "slow": 6, "threshold": "0.5bps"}
     return Match(
         seed, markets, forecasts(random, markets, 30), CrossoverParams(**{**plain, **strategy}), RiskParams(**risk),
@@ -285,6 +41,13 @@ def funded_inside(one: Match) -> Match:
     first, stamps = one.markets[0], one.markets[0].candles.timestamp[::5] + HOUR // 2
     rates = np.random.default_rng(one.seed).normal(0.0, 0.05, len(stamps))
     return replace(one, markets=(replace(first, funding=Funding(stamps, rates, "case")),))
+
+
+def often_touched(one: Match) -> Match:
+    """The same match on bars of which cleaning has touched every third or so: they take no fills."""
+    last = one.markets[0].candles
+    touched = np.random.default_rng(one.seed).random(len(last)) < 0.3
+    return replace(one, markets=(replace(one.markets[0], candles=replace(last, touched=touched)),))
 
 
 def marked_apart(one: Match) -> Match:
@@ -303,7 +66,8 @@ def played() -> list[tuple[Match, Result]]:
     small: dict[str, Any] = {"sizing": "fraction", "fraction": 0.05}
     near: dict[str, Any] = {"sizing": "leverage", "leverage": 1.0, "stop_loss": "0.5%", "take_profit": "0.5%"}
     ladder = [{"distance": "0.5%", "share": 0.3}, {"distance": "1%", "share": 0.3}]
-    found = []
+    # Quantities of which doubles hold no whole number of lots: closes and exits leave one.
+    found = [match(5, 1, {**near, "take_profit": "1%"}, {"rule": "crossover"}, wild=2.0, lot=8.5e-12)]
     for seed in range(4):
         found += [
             match(seed, 1, {"sizing": "leverage", "stop_loss": "1%", "take_profit": "1%"}, {}),
@@ -317,6 +81,10 @@ def played() -> list[tuple[Match, Result]]:
             match(seed, 1, {"trailing_stop": "1%", "stop_loss": "2%", "take_profit": "off"}, {"rule": "crossover"}),
             match(seed, 1, {"stop_loss": "2%", "break_even": "1%", "take_profit": "8%"}, {"rule": "crossover"}),
             match(seed, 1, {"sizing": "leverage", "leverage": 1.0, "stop_loss": "off", "take_profit": "off"}, {}),
+            # Entries and shares around one lot; accounts that end ruined; bars that take no fills.
+            match(seed, 1, {"sizing": "fraction", "fraction": 0.102, "leverage": 1.0, "targets": ladder}, {}, lot=10.0),
+            match(seed, 1, {**far, "stop_loss": "4%"}, {"rule": "crossover"}, wild=3.0, lot=1e-10),
+            often_touched(match(seed, 1, near, {"rule": "crossover", "fast": 1, "slow": 2})),
             match(seed, 2, {"sizing": "leverage", "leverage": 2.0}, {"on_opposite": "close", "direction": "long"}),
             match(seed, 2, {**far, "leverage": 25.0}, {"rule": "crossover", "slow": 20}, wild=6.0, margin="cross"),
             match(seed, 2, {**far, "leverage": 48.0}, {"rule": "buy_and_hold"}, wild=0.5, margin="cross"),
@@ -341,21 +109,30 @@ def opened(array: Any) -> Any:
     return array.view(np.recarray) if array.dtype.names else array
 
 
-def plain(name: str, right: str, wrong: str) -> Callable[..., Any]:
-    """The kernel's loop run as plain Python, with a fault in one of its modules.
+def loop_as_python(name: str, right: str, wrong: str) -> dict[str, Any]:
+    """The modules of the kernel's loop, of which one has a fault, by name.
 
-    Modules that build on the faulty one are run as plain Python too, so that they call it.
+    It and those that build on it are run as plain Python, so that they call it.
     """
-    above = ORDER[ORDER.index("holding" if name in ("quiet", "trader") else name) :]
-    above = tuple(one for one in above if one != name)
-    parts = {one: importlib.import_module(f"backtests.{one}") for one in ORDER}
+    above = ORDER[ORDER.index(name) + 1 :]
+    parts: dict[str, Any] = {one: importlib.import_module(f"backtests.{one}") for one in ORDER}
     parts |= {one: mutated(f"backtests.{one}", "from __future__ import annotations\n", "") for one in above}
     parts[name] = mutated(f"backtests.{name}", right, wrong)
     for part in [parts[one] for one in (name, *above)]:
-        part.np = Open()  # type: ignore[attr-defined]
+        part.np = Open()
         for other in (parts[one] for one in ORDER if parts[one] is not part):
             known = {word for word, thing in vars(other).items() if getattr(thing, "__module__", "") == other.__name__}
             vars(part).update({word: vars(other)[word] for word in known & set(vars(part))})
+    return parts
+
+
+def plain(name: str, right: str, wrong: str) -> Callable[..., Any]:
+    """`play_settings` with a fault in one of the modules of the kernel's loop."""
+    return played_by(loop_as_python(name, right, wrong))
+
+
+def played_by(parts: dict[str, Any]) -> Callable[..., Any]:
+    """`play_settings` of some modules, for records as compiled code takes them."""
     loop, make_book = vars(parts["kernel"]), parts["trader"].new_book
     loop["new_book"] = lambda *of: trader.Book(*map(opened, make_book(*of)))
 
@@ -369,23 +146,31 @@ def plain(name: str, right: str, wrong: str) -> Callable[..., Any]:
     return play
 
 
+def counts(tally: Any) -> list[int]:
+    """What a tally counts, in whole numbers."""
+    return [int(tally[name][0]) for name in TALLY.names or () if TALLY[name] == np.int64]
+
+
 def parted(played: list[tuple[Match, Result]], monkeypatch: pytest.MonkeyPatch, loop: Callable[..., Any]) -> str:
-    """The first difference over the matches with another loop; '' where there is none."""
-    monkeypatch.setattr(solo, "play_settings", loop)
+    """The first difference over the matches with another loop, in fills, equity or counts; '' where there is none."""
     for one, result in played:
+        expected = counts(one.kernel().tally)
         try:
-            difference = one.kernel().part_from(result)
-        except IndexError:
-            return "more orders than there is room for"
-        if difference:
-            return difference
+            with monkeypatch.context() as patch:
+                patch.setattr(solo, "play_settings", loop)
+                found = one.kernel()
+        except (IndexError, ZeroDivisionError):
+            return "a mistake that numbers cannot bear"
+        difference = found.part_from(result)
+        if difference or counts(found.tally) != expected:
+            return difference or f"counts {counts(found.tally)} and {expected}"
     return ""
 
 
 def test_without_a_fault_nothing_parts(played: list[tuple[Match, Result]], monkeypatch: pytest.MonkeyPatch) -> None:
     """The loop run as plain Python, with nothing changed, agrees on every match, as the compiled one does."""
     assert parted(played, monkeypatch, kernel.play_settings) == ""
-    assert parted(played[:12], monkeypatch, plain("kernel", "from __future__ import annotations\n", "")) == ""
+    assert parted(played[:15], monkeypatch, plain("kernel", "from __future__ import annotations\n", "")) == ""
 
 
 @pytest.mark.parametrize("fault", FAULTS)

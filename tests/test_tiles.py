@@ -53,15 +53,18 @@ def test_tiles_change_nothing(symbols: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong"),
+    ("module", "right", "wrong"),
     [
-        ("desks.account[k : k + 1]", "desks.account[:1]"),
-        ("desks.positions[k * symbols : (k + 1) * symbols]", "desks.positions[:symbols]"),
-        ("desks.orders[k * room : (k + 1) * room]", "desks.orders[:room]"),
-        ("books.memory[k * symbols : (k + 1) * symbols]", "books.memory[:symbols]"),
-        ("reached[k], min(start + step, count)", "start, min(start + step, count)"),
+        ("kernel", "desks.account[k : k + 1]", "desks.account[:1]"),
+        ("kernel", "desks.positions[k * symbols : (k + 1) * symbols]", "desks.positions[:symbols]"),
+        ("kernel", "desks.orders[k * room : (k + 1) * room]", "desks.orders[:room]"),
+        ("kernel", "books.memory[k * symbols : (k + 1) * symbols]", "books.memory[:symbols]"),
+        ("kernel", "reached[k], min(start + step, count)", "start, min(start + step, count)"),
+        ("alone", " or move.leaving != 0 or move.side != 0:", ":"),
     ],
 )
-def test_settings_that_share_a_state_are_seen(right: str, wrong: str) -> None:
-    """Accounts, positions, orders or memories of one setting in the hands of the next change what comes out."""
-    assert tallies(1, 2, 10, plain("kernel", right, wrong)).tobytes() != tallies(1, 2, 0).tobytes()
+def test_settings_that_share_a_state_are_seen(module: str, right: str, wrong: str) -> None:
+    """Accounts, positions, orders or memories of one setting in the hands of the next change what comes out; and so do
+    moves that a tile's end has lost.
+    """
+    assert tallies(1, 2, 10, plain(module, right, wrong)).tobytes() != tallies(1, 2, 0).tobytes()

@@ -1,0 +1,334 @@
+"""Mistakes to plant in the modules of the kernel's loop."""
+
+from __future__ import annotations
+
+# The modules of the kernel's loop, each before those that build on it.
+ORDER = ("quiet", "trader", "shortcut", "cross", "holding", "stretches", "alone", "kernel")
+# Each fault: its module, what stands there, and what is put in its place.
+FAULTS: dict[str, tuple[str, str, str]] = {
+    "a stop that is touched on a quiet bar": (
+        "quiet",
+        "least, most = max(stop_price, level) + tick,",
+        "least, most = max(stop_price, level) - 50 * tick,",
+    ),
+    "a target that is touched on a quiet bar": (
+        "quiet",
+        "        target_price = desk.orders[target].price",
+        "        pass",
+    ),
+    "a liquidation forgotten on a quiet bar": (
+        "quiet",
+        "least, most = max(stop_price, level) + tick,",
+        "least, most = stop_price + tick,",
+    ),
+    "a trailing stop that rests on quiet bars": (
+        "quiet",
+        "            moved = (order.price + side * (order.trailing - tick)) / share",
+        "            pass",
+    ),
+    "a break-even that rests on quiet bars": (
+        "quiet",
+        "        moved = min(moved, even) if side > 0 else max(moved, even)",
+        "        pass",
+    ),
+    "orders passed over on a quiet bar": (
+        "quiet",
+        "order.kind != LIMIT):\n            quiet = False",
+        "order.kind != LIMIT):\n            pass",
+    ),
+    "funding passed over": (
+        "holding",
+        "min(end, scene.upcoming[0, i], edge + 1)",
+        "min(end, edge + 1)",
+    ),
+    "funding inside a bar passed over": (
+        "holding",
+        "    settle_funding(desk, 0, bar.mark_close, bar.funding_inside)",
+        "    pass",
+    ),
+    "a liquidation price that funding has moved": (
+        "holding",
+        "    if level > 0.0 and (low",
+        "    if level < 0.0 and (low",
+    ),
+    "the farther target first": (
+        "quiet",
+        "(order.price - desk.orders[target].price) < 0.0",
+        "(order.price - desk.orders[target].price) > 0.0",
+    ),
+    "a margin that funding has used up": (
+        "holding",
+        "    return bool(position.margin - position.reserve + unrealised > 0.0 and",
+        "    return bool(",
+    ),
+    "funding paid twice where more happens": (
+        "holding",
+        "        account.cash, position.margin, position.liquidation_price = cash, margin, level",
+        "        pass",
+    ),
+    "a stop that stays while bars are passed over": (
+        "holding",
+        "    if stop >= 0:",
+        "    if stop >= len(desk.orders):",
+    ),
+    "bands of a stop that has moved on": (
+        "holding",
+        "quiet_bands(desk, 0, stop, book.target[0])",
+        "(book.low[0], book.high[0], book.least[0], book.most[0])",
+    ),
+    "an order met on a bar that is passed over": (
+        "holding",
+        "scene.low[0, i] > book.least[0]",
+        "True",
+    ),
+    "funding passed over with two symbols": (
+        "stretches",
+        " or scene.upcoming[s, i] == i",
+        "",
+    ),
+    "a cross account that is sheltered from everything": (
+        "stretches",
+        "    share = shelter(desk)\n",
+        "    share = 0.9\n",
+    ),
+    "a short on a cross account without a level": (
+        "stretches",
+        "        elif position.quantity < 0.0:\n            book.high[s] = min(",
+        "        elif position.quantity < 0.0:\n            book.high[s] = max(",
+    ),
+    "a cross account's maintenance forgotten": (
+        "cross",
+        "        if outlives(desk, share):\n",
+        "        if True:\n",
+    ),
+    "a signal passed over while a position is held": (
+        "holding",
+        "SHORT if side > 0 else LONG, 0, i",
+        "LONG if side > 0 else SHORT, 0, i",
+    ),
+    "a signal passed over while two are held": (
+        "stretches",
+        "(wanted != 0 and wanted != held) or memory.barred != 0",
+        "memory.barred != 0",
+    ),
+    "a barred side kept for ever": (
+        "stretches",
+        "        if barred == 0:",
+        "        if True:",
+    ),
+    "a barred side freed late": (
+        "stretches",
+        "wish.upcoming[OTHER, s, i]) if",
+        "wish.upcoming[OTHER, s, i] + 1) if",
+    ),
+    "the time exit passed over": (
+        "holding",
+        "min(found, max(i, memory.entered + longest - 2)) if longest > 0 else found",
+        "found",
+    ),
+    "the time exit a bar late": (
+        "holding",
+        "memory.entered + longest - 2",
+        "memory.entered + longest - 1",
+    ),
+    "a decision a bar late": (
+        "stretches",
+        "    until = play.scene.bars.shape[1] - 1\n",
+        "    until = play.scene.bars.shape[1] - 1\n    i = min(i + 1, until)\n",
+    ),
+    "a gap passed over": (
+        "shortcut",
+        "book.least[0] < bar.open < book.most[0] and ",
+        "",
+    ),
+    "a liquidation at the open passed over": (
+        "shortcut",
+        " and not level_reached(desk, bar.mark_open)",
+        "",
+    ),
+    "a liquidation inside the bar passed over": (
+        "shortcut",
+        " or level_reached(desk, worst_mark)",
+        "",
+    ),
+    "a stop before its target": (
+        "shortcut",
+        "(stopped and target >= 0) or",
+        "False or",
+    ),
+    "targets before their turn": (
+        "shortcut",
+        "            row = target_in_reach(desk, bar, side, book.target[0])",
+        "            row = -1",
+    ),
+    "exits that are not looked up after a share": (
+        "shortcut",
+        "            book.stop[0], book.target[0], _ = nearest_exits(desk, 0)\n            row",
+        "            row",
+    ),
+    "exits that are not looked up after the exchange's own steps": (
+        "shortcut",
+        "            drop_finished(desk)\n            book.stop[0], book.target[0], _ = nearest_exits(desk, 0)",
+        "            drop_finished(desk)",
+    ),
+    "the nearest of planned targets is the farthest": (
+        "shortcut",
+        "(order.price - desk.orders[book.target[0]].price) < 0.0",
+        "(order.price - desk.orders[book.target[0]].price) > 0.0",
+    ),
+    "exits that do not count on the bar of the entry": (
+        "shortcut",
+        "        if meet_levels(desk, book, bar):",
+        "        if state.fills == 0 and meet_levels(desk, book, bar):",
+    ),
+    "a bar that needs the exchange's own steps without them": (
+        "shortcut",
+        "            exit_inside(desk, bar, 0)",
+        "            pass",
+    ),
+    "the trailing distance rests on the entry's bar": (
+        "shortcut",
+        "        follow_bar(desk, bar, book.stop[0])",
+        "        pass",
+    ),
+    "funding at the open passed over": (
+        "shortcut",
+        "        settle_funding(desk, 0, bar.mark_open, bar.funding_open)",
+        "        pass",
+    ),
+    "funding paid twice after a gap": (
+        "shortcut",
+        "    state.cash, position.margin, position.liquidation_price = cash, margin, level\n    return False",
+        "    return False",
+    ),
+    "funding at the close of an event passed over": (
+        "shortcut",
+        "        settle_funding(desk, 0, bar.mark_close, bar.funding_inside)",
+        "        pass",
+    ),
+    "a position that has lost its margin at the close": (
+        "shortcut",
+        "        bankrupt_at_close(desk, bar, 0)",
+        "        pass",
+    ),
+    "a bar that takes no fills": (
+        "shortcut",
+        "    if bar.blocked:\n        return False",
+        "    pass",
+    ),
+    "a market order's size as its exit's share": (
+        "shortcut",
+        "order.quantity = entry.filled * order.share",
+        "order.quantity = entry.filled",
+    ),
+    "an exit below one lot": (
+        "shortcut",
+        "            play.tally[0].refusals += 1\n            return",
+        "            play.tally[0].refusals += 1",
+    ),
+    "exits on the wrong side": (
+        "shortcut",
+        "toward = move.side if one.target else -move.side",
+        "toward = -move.side if one.target else move.side",
+    ),
+    "exits from the price of another entry": (
+        "shortcut",
+        "    order.basis = entry.fill_price",
+        "    pass",
+    ),
+    "an entry that is refused and made": (
+        "shortcut",
+        "        tally.refusals += 1\n        return",
+        "        tally.refusals += 1",
+    ),
+    "a shrunk entry that is not counted": (
+        "shortcut",
+        "        tally.shrunk += 1",
+        "        pass",
+    ),
+    "exits that outlive their position": (
+        "shortcut",
+        "        state.orders = 0\n",
+        "        pass\n",
+    ),
+    "a maker's fee for all": (
+        "shortcut",
+        "contract.maker_fee if maker else contract.taker_fee",
+        "contract.maker_fee",
+    ),
+    "a stop that fills at its level after a gap": (
+        "shortcut",
+        "            reference = stop_fill(-side, reference, bar.open)",
+        "            pass",
+    ),
+    "a part of a position that counts as all of it": (
+        "shortcut",
+        "        if quantity < held and not part_of(order):",
+        "        if False:",
+    ),
+    "a close that leaves a part": (
+        "shortcut",
+        "(leaving == 0 or round_down(held, desk.contracts[0].lot) >= held)",
+        "True",
+    ),
+    "a bar that the shortcut leaves without a move": (
+        "alone",
+        "simple = play_whole(play, i, move)",
+        "simple = play_whole(play, i, Move(0, 0, 0.0, 0))",
+    ),
+    "an order that waits and is given again": (
+        "alone",
+        "i - 1, not simple)",
+        "i - 1, False)",
+    ),
+    "a ruined account that goes on": (
+        "alone",
+        "            if account.ruined:",
+        "            if False:",
+    ),
+    "bands from before the entry": (
+        "alone",
+        "                refresh_bands(play)",
+        "                pass",
+    ),
+    "equity of the bar before": (
+        "stretches",
+        "unrealised, account.cash + unrealised\n        close_bar(play, i)\n",
+        "unrealised, account.equity\n        close_bar(play, i)\n        account.equity = account.cash + unrealised\n",
+    ),
+    "an entry that the strategy forgets": (
+        "trader",
+        "        remember_entry(memory, bars)",
+        "        pass",
+    ),
+    "a signal's exit that bars its side": (
+        "trader",
+        "remember_exit(memory, bars, -fill.side, fill.reason == SIGNAL)",
+        "remember_exit(memory, bars, -fill.side, False)",
+    ),
+    "the cost of closing left out of sizes": (
+        "trader",
+        "len(desk.positions) - closing",
+        "len(desk.positions)",
+    ),
+    "the whole equity for each symbol": (
+        "trader",
+        "desk.account[0].equity / len(desk.positions)",
+        "desk.account[0].equity",
+    ),
+    "sizes from the bar before": (
+        "trader",
+        "desk.contracts[s], scene.close[s, i]",
+        "desk.contracts[s], scene.close[s, max(i - 1, 0)]",
+    ),
+    "an exit for the whole instead of its share": (
+        "trader",
+        "leave.quantity, leave.share = move.size * one.share, share_of(move.size, one.share)",
+        "leave.quantity, leave.share = move.size, 1.0",
+    ),
+    "an exit that could open": (
+        "trader",
+        "SLEEPING, 1, plan.leverage",
+        "SLEEPING, 0, plan.leverage",
+    ),
+}
