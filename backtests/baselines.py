@@ -6,13 +6,17 @@ from backtests.engine import backtest
 from backtests.result import Result
 from backtests.simpler import simpler_rules
 from foundation.progress import progress
+from strategies.parameters import CrossoverParams
 
 
 def run_baselines(result: Result) -> dict[str, Result]:
     """The baselines of a run, by name, over the same bars, costs and starting cash: those of `simpler.play_baselines`.
 
-    Reports rest on those, which the kernel plays to the same fills in a hundredth of the time.
+    Reports rest on those, which the kernel plays to the same fills in a hundredth of the time. None for a strategy
+    written by hand, which has no simpler rules of its own.
     """
+    if not isinstance(result.strategy, CrossoverParams) or result.risk is None:
+        return {}
     variants = simpler_rules(result.strategy, result.risk)
     return {
         name: backtest(result.markets, result.forecasts, strategy, risk, result.account, result.costs, name=name)

@@ -82,6 +82,18 @@ class FuturesBroker(bt.BrokerBase):
         self.heard, self.sleeps, self.cursor = True, True, Cursor()
         self.account = np.zeros(1, dtype=records.ACCOUNT)
         self.account["cash"] = self.account["equity"] = self.p.cash
+        # Every order as it was given, see `submit`.
+        self.given: list[tuple[Any, ...]] = []
+
+    @classmethod
+    def of(cls, account: AccountParams, costs: CostParams, leverage: float) -> FuturesBroker:
+        """The broker of an account, with costs that the contract does not hold, whatever they are."""
+        terms = {name: getattr(account, name) for name in ("cash", "intrabar", "limit_fill", "margin")}
+        made: FuturesBroker = cls(leverage=leverage, **terms)
+        made.costs = costs
+        for name in ("slippage_bps", "half_spread", "impact", "impact_bars"):
+            setattr(made.p, name, getattr(costs, name))
+        return made
 
     def start(self) -> None:
         """Takes the feeds' markets onto the exchange; all must have the same bars."""
@@ -96,6 +108,7 @@ class FuturesBroker(bt.BrokerBase):
         self.account[:] = 0
         self.account["cash"] = self.account["equity"] = self.p.cash
         self.notifications.clear()
+        self.given.clear()
         markets, first = [feed.market for feed in self.feeds], self.feeds[0].market.candles
         self.playing = Playing(markets, self.terms, self.costs, self.account, sleeps=self.sleeps)
         self.positions, self.contracts = self.playing.positions, self.playing.contracts
@@ -229,7 +242,12 @@ class FuturesBroker(bt.BrokerBase):
         return self._order(SellOrder, owner, data, size, **options)
 
     def submit(self, order: Any) -> Any:
-        """Takes an order; those of a bracket wait until the last one is transmitted."""
+        """Takes an order; those of a bracket wait until the last one is transmitted.
+
+        `given` keeps the bar at whose close it was given, with its symbol, kind, size and price.
+        """
+        bar = len(self.clock) - 1
+        self.given.append((bar, order.data.symbol, order.exectype, order.size, order.price, order.pricelimit))
         order.addcomminfo(self.getcommissioninfo(order.data))
         order.submit(self)
         self._notify(order)

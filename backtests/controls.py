@@ -62,7 +62,7 @@ class Luck:
     mean number of bars that one of them lasts, `near`: the share NEAREST of the draws that trade as often as the run.
     `p`: the chance that luck does as well, (1 + draws with a Sharpe ratio of at least ours) / (1 + draws). `since`: the
     same for what comes after each point of the fan, see `chances_since`. `place`: the share of draws that ended with
-    less equity.
+    less equity. `counted`: what is ranked where that is not the run itself, but its positions (`backtests.turned`).
     """
 
     sharpe: FloatArray
@@ -74,6 +74,7 @@ class Luck:
     since: FloatArray
     place: float
     fan: Fan
+    counted: Outcome | None = None
 
     @property
     def draws(self) -> int:

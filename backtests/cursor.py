@@ -9,7 +9,7 @@ from typing import Any, NoReturn, cast
 
 import backtrader as bt
 
-from foundation.errors import CrossgateError
+from foundation.errors import CrossgateError, LookAheadError
 
 
 class Cursor:
@@ -31,7 +31,10 @@ class CursorLine:
     _cursor: Cursor
 
     def __getitem__(self, ago: int) -> float:
-        value: float = self.array[self._cursor.at + ago]
+        row = self._cursor.at + ago
+        if ago > 0 or row < 0:
+            raise _unknown(ago)
+        value: float = self.array[row]
         return value
 
     def __setitem__(self, ago: int, value: float) -> None:
@@ -43,6 +46,8 @@ class CursorLine:
 
     def get(self, ago: int = 0, size: int = 1) -> Any:
         """Some values in a row, up to `ago` bars from here."""
+        if ago > 0:
+            raise _unknown(ago)
         return unshared(super().get(ago, size))  # type: ignore[misc]
 
     def _stays(self, place: int) -> NoReturn:
@@ -50,6 +55,12 @@ class CursorLine:
 
     _idx = property(lambda line: line._cursor.at, _stays)
     lencount = property(lambda line: line._cursor.at + 1, _stays)
+
+
+def _unknown(ago: int) -> LookAheadError:
+    """What is said of a bar that a line cannot know: a row below zero would be one of the last bars of all."""
+    what = "later than the last one closed" if ago > 0 else "before the first"
+    return LookAheadError(f"a line was asked for the value at [{ago}], a bar {what}")
 
 
 @cache

@@ -13,6 +13,8 @@ from markets.candles import FloatArray, IntArray
 from markets.market import Market
 from strategies.averages import average_true_range
 
+# Bars of the average true range that distances are told in, where no strategy says how many.
+ATR_BARS = 14
 # The shares of held bars at which a distribution is told.
 SHARES = (0.0, 0.01, 0.05, 0.5)
 

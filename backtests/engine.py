@@ -50,24 +50,24 @@ def backtest(
     asked = forecasts if isinstance(forecasts, Forecasts) else _collect(forecasts, markets)
     stage = set_stage(markets, asked, costs, [strategy], [risk])
     played, start = stage.played, stage.start
-    notes = [*_notes(played, start, account), *asked.notes]
+    notes = [*run_notes(played, start, account), *asked.notes]
     decided: list[Any] = [[] for _ in stage.fed]
     if loop == "fast":
         decided = [_outlook(one, stage.first, asked, strategy, risk, costs) for one in stage.fed]
     cerebro = _cerebro(stage, asked, strategy, risk, account, costs, decided, loop)
     cerebro.run()
-    record = _tables(cerebro.broker, decided, stage)
+    record = run_tables(cerebro.broker, decided, stage)
     ruined = bool(cerebro.broker.account["ruined"][0])
     if ruined:
         notes.append("the account was ruined: equity reached zero and stayed there")
-    notes += _losses(record, account)
+    notes += loss_notes(record, account)
     return Result(
         name=name, markets=played, forecasts=asked, strategy=strategy, risk=risk, account=account, costs=costs,
         start=start, notes=tuple(notes), ruined=ruined, config=config or {}, **record,
     )  # fmt: skip
 
 
-def _losses(tables: dict[str, Any], account: AccountParams) -> list[str]:
+def loss_notes(tables: dict[str, Any], account: AccountParams) -> list[str]:
     """What a reader must know of the run itself: liquidations, and an account that is as good as ruined."""
     count, least = tables["totals"].liquidations, float(tables["equity"]["equity"].min()) / account.cash
     notes = [f"{count} positions were liquidated"] if count > 1 else ["a position was liquidated"] * count
@@ -85,7 +85,7 @@ def _collect(forecaster: Forecaster, markets: Sequence[Market]) -> Forecasts:
     return collect_forecasts(forecaster, markets, type(forecaster).__name__)
 
 
-def _notes(markets: Sequence[Market], start: int, account: AccountParams) -> list[str]:
+def run_notes(markets: Sequence[Market], start: int, account: AccountParams) -> list[str]:
     """What a reader must know first: stand-ins and missing funding; refuses the latter by default."""
     notes = []
     for market in markets:
@@ -138,18 +138,14 @@ def _cerebro(
     cerebro = Cerebro(loop=loop)
     for market in stage.fed:
         cerebro.adddata(CandleFeed(dataname=market))
-    cerebro.broker = FuturesBroker(
-        cash=account.cash, leverage=risk.leverage, slippage_bps=costs.slippage_bps,
-        half_spread=costs.half_spread, impact=costs.impact, impact_bars=costs.impact_bars,
-        intrabar=account.intrabar, limit_fill=account.limit_fill, margin=account.margin,
-    )  # fmt: skip
+    cerebro.broker = FuturesBroker.of(account, costs, risk.leverage)
     parameters = {name: getattr(table, name) for table in (strategy, risk) for name in type(table).model_fields}
     known = {"outlooks": decided} if loop == "fast" else {"record": lambda number, row: decided[number].append(row)}
     cerebro.addstrategy(LSTMCrossover, forecaster=forecasts, start=stage.start, **known, **parameters)
     return cerebro
 
 
-def _tables(broker: FuturesBroker, decided: Sequence[Any], stage: Stage) -> dict[str, Any]:
+def run_tables(broker: FuturesBroker, decided: Sequence[Any], stage: Stage) -> dict[str, Any]:
     """The tables of a Result, from the first played row on."""
     first = stage.first
     fills, payments, orders = broker.ledger.tables()

@@ -24,11 +24,12 @@ SEED = 0
 class Examination:
     """Would it have worked anyway, what did what, how much hangs on assumptions, how near was ruin.
 
-    `distances`: a market each. `stops`: None where stops and liquidation do not meet, see `stop_limits`.
+    `attribution`: None for a strategy written by hand, whose parts nobody knows. `distances`: a market each.
+    `stops`: None where stops and liquidation do not meet, see `stop_limits`.
     """
 
     controls: Controls
-    attribution: Attribution
+    attribution: Attribution | None
     sensitivity: Sensitivity
     odds: RuinOdds
     stops: StopLimits | None

@@ -94,3 +94,15 @@ class CandleFeed(bt.feed.DataBase):
         columns["openinterest"] = np.broadcast_to(np.zeros(1), len(candles))
         columns["datetime"] = self.days
         return columns
+
+
+class LateFeed(CandleFeed):
+    """The same market seen a bar late: at the close of each bar its lines hold the bar before; the first bar twice."""
+
+    @property
+    def open_time(self) -> int:
+        """The open of the bar that is seen, UTC nanoseconds."""
+        return int(self._stamps[max(len(self.lines[0]) - 2, 0)])
+
+    def _columns(self) -> dict[str, Any]:
+        return {name: np.concatenate((values[:1], values[:-1])) for name, values in super()._columns().items()}

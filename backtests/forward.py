@@ -26,9 +26,8 @@ from foundation.seals import check_sealed
 from foundation.trials import Batch, Head, Span, batch_of
 from markets.candles import FloatArray, IntArray
 from markets.market import Market, common_span
-from models.forecasts import EXTRAS, Forecasts
+from models.forecasts import Forecasts, cut_forecasts
 
-_COLUMNS = ("timestamp", "mean", "sigma", "trained_through", "model", *EXTRAS)
 YEAR = 365 * 86_400_000_000_000
 
 
@@ -236,16 +235,6 @@ def closing_cost(result: Result) -> float:
             rate = market.contract.taker_fee + result.costs.slippage_rate(mark, market.contract.tick)
             total += abs(float(notional_of(contract_record(market.contract)[0], size, mark))) * rate
     return total
-
-
-def cut_forecasts(forecasts: Forecasts, first: int, last: int) -> Forecasts:
-    """The forecasts made at bars that open from `first` up to and including `last`, UTC nanoseconds."""
-    series = {}
-    for symbol, one in forecasts.series.items():
-        held = (one.timestamp >= first) & (one.timestamp <= last)
-        columns = {name: getattr(one, name)[held] for name in _COLUMNS if getattr(one, name) is not None}
-        series[symbol] = replace(one, **columns)
-    return replace(forecasts, series=series, ensembles=None)
 
 
 def sharpe_of(returns: FloatArray, bar: int) -> float:

@@ -18,6 +18,7 @@ from backtests.stage import Stage, set_stage
 from backtests.tally import TALLY, rate
 from backtests.trader import Setting, Wish
 from backtests.wishes import make_wish
+from foundation.errors import DataError
 from markets.candles import FloatArray, IntArray
 from markets.market import Market
 from models.forecasts import Forecasts
@@ -199,7 +200,9 @@ def make_playback(
 
 
 def playback_of(result: Result) -> Playback:
-    """The playback of a run."""
+    """The playback of a run; raises DataError for a strategy written by hand, which the kernel does not play."""
+    if not isinstance(result.strategy, CrossoverParams) or result.risk is None:
+        raise DataError(result.name, "was played by a strategy written by hand, which the kernel does not know")
     return make_playback(result.markets, result.forecasts, result.strategy, result.risk, result.account, result.costs)
 
 

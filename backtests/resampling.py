@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from backtests.impact import checked_impact_units
@@ -11,7 +14,9 @@ from backtests.scene import Scene, aligned, scene_of
 from backtests.trader import Wish
 from backtests.wishes import next_wanted
 from markets.candles import Candles, FloatArray, IntArray
+from markets.funding import Funding
 from markets.market import Market
+from models.forecasts import EXTRAS, Forecasts
 
 PRICES = ("open", "high", "low", "close", "mark_open", "mark_high", "mark_low", "mark_close")
 
@@ -86,3 +91,52 @@ def _impact(market: Market, bars: Records, kept: IntArray, window: int) -> Float
         stamps, opened, high, low, close, candles.volume[kept], candles.bar, candles.touched[kept], "bars drawn again"
     )
     return checked_impact_units(made, window)
+
+
+def resampled_market(market: Market, first: int, order: IntArray) -> Market:
+    """A market that plays the bars `order`, counted from row `first`, one after the other, behind those before `first`.
+
+    Prices, mark prices, funding and flags move with their bars as in `resampled`; stamps run on from bar to bar.
+    Finer candles, series from outside and the oracle are left out.
+    """
+    candles, rows = market.candles, first + order
+    kept = np.concatenate((np.arange(first), rows))
+    stamps = candles.timestamp[0] + candles.bar * np.arange(len(kept))
+    scale = np.ones(len(kept))
+    scale[first:] = _path(candles.close, rows, first) / _before(candles.close)[rows]
+    tick = market.contract.tick
+
+    def made(prices: FloatArray, source: str) -> Candles:
+        opened, high, low, close = (_rounded(prices[kept, k] * scale, tick) for k in range(4))
+        volume, flags = candles.volume[kept], candles.touched[kept]
+        return Candles(stamps, opened, high, low, close, volume, candles.bar, flags, source)
+
+    last = np.column_stack([getattr(candles, name) for name in ("open", "high", "low", "close")])
+    at_open, inside = (rates[kept] for rates in market.funding_bars())
+    due = np.concatenate((stamps, stamps + candles.bar // 2)), np.concatenate((at_open, inside))
+    chosen = np.flatnonzero(due[1] != 0.0)
+    chosen = chosen[np.argsort(due[0][chosen])]
+    funding = Funding(due[0][chosen], due[1][chosen]) if len(chosen) else None
+    mark = None if market.mark is None else made(market.mark_bars()[0], "mark prices drawn again")
+    bare = replace(market, oracle=None, finer=None, exogenous=())
+    return replace(bare, candles=made(last, "bars drawn again"), mark=mark, funding=funding)
+
+
+def resampled_forecasts(
+    forecasts: Forecasts, before: Sequence[Market], after: Sequence[Market], first: int, order: IntArray
+) -> Forecasts:
+    """The forecasts of each bar that was drawn, at the stamps of the new markets."""
+    kept, series = np.concatenate((np.arange(first), first + order)), {}
+    for old, new in zip(before, after, strict=True):
+        one = forecasts.series[old.symbol]
+        stamps = old.candles.timestamp[kept]
+        at = np.minimum(np.searchsorted(one.timestamp, stamps), len(one) - 1)
+        known = np.flatnonzero(one.timestamp[at] == stamps)
+        rows, made = at[known], new.candles.timestamp[known]
+        said = {
+            name: values[rows]
+            for name in ("mean", "sigma", "model", *EXTRAS)
+            if (values := getattr(one, name)) is not None
+        }
+        series[old.symbol] = replace(one, timestamp=made, trained_through=made - 1, **said)
+    return replace(forecasts, series=series, ensembles=None)

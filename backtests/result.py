@@ -11,6 +11,8 @@ import pandas as pd
 from markets.candles import utc
 
 if TYPE_CHECKING:
+    from backtests.own_run import OwnRun
+    from backtests.own_strategy import OwnParams
     from backtests.parameters import AccountParams, CostParams
     from markets.market import Market
     from models.forecasts import Forecasts
@@ -65,13 +67,15 @@ class Result:
     `start`: open of the first bar played, UTC nanoseconds; every market also holds earlier bars.
     `notes`: what a reader must know first, such as a mark price for which the last price stood in.
     `ruined`: whether equity reached zero; the account then stays there.
+    `own`: of a strategy written by hand, all that it takes to play it once more; it has no `risk` table, its decisions
+    are not told (but for an LSTMCrossover), and without forecasts its `forecasts` say nothing.
     """
 
     name: str
     markets: tuple[Market, ...]
     forecasts: Forecasts
-    strategy: CrossoverParams
-    risk: RiskParams
+    strategy: CrossoverParams | OwnParams
+    risk: RiskParams | None
     account: AccountParams
     costs: CostParams
     start: int
@@ -85,6 +89,7 @@ class Result:
     notes: tuple[str, ...] = ()
     ruined: bool = False
     config: dict[str, Any] = field(default_factory=dict)
+    own: OwnRun | None = None
 
     @property
     def synthetic(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,20 +92,25 @@ def at_costs(playback: Playback, multiple: float, *, fees: bool = True, slippage
 
 def break_even(playback: Playback) -> float:
     """The smallest multiple of the costs at which the run's profit is zero, found by halving; see Sensitivity."""
+    return least_multiple(lambda multiple: play_at_costs(playback, multiple).profit)
+
+
+def least_multiple(profit: Callable[[float], float]) -> float:
+    """The smallest multiple of the costs at which `profit` of it is zero; 0 without any at no costs, else infinity."""
     before = SEARCHED[0]
-    if play_at_costs(playback, before).profit <= 0.0:
+    if profit(before) <= 0.0:
         return 0.0
     for multiple in SEARCHED[1:]:
-        if play_at_costs(playback, multiple).profit <= 0.0:
-            return _root(playback, before, multiple)
+        if profit(multiple) <= 0.0:
+            return _root(profit, before, multiple)
         before = multiple
     return math.inf
 
 
-def _root(playback: Playback, low: float, high: float) -> float:
+def _root(profit: Callable[[float], float], low: float, high: float) -> float:
     while high - low > PRECISION:
         middle = 0.5 * (low + high)
-        low, high = (middle, high) if play_at_costs(playback, middle).profit > 0.0 else (low, middle)
+        low, high = (middle, high) if profit(middle) > 0.0 else (low, middle)
     return 0.5 * (low + high)
 
 

@@ -46,13 +46,13 @@ def set_stage(
     played, by default that of `costs`. Raises ParameterError for a
     leverage above a contract's maximum, DataError for forecasts that do not fit the markets.
     """
-    played = [_with_costs(one, costs) for one in common_span(markets)]
+    played = [with_costs(one, costs) for one in common_span(markets)]
     for one in played:
         for risk in risks:
             risk.check_leverage(one.contract)
         if one.symbol not in forecasts.series:
             raise DataError("forecasts", f"hold none for {one.symbol}", fix=suggestion(one.symbol, forecasts.series))
-    start = _first_bar(played[0], forecasts)
+    start = first_bar(played[0], forecasts)
     first = int(np.searchsorted(played[0].candles.timestamp, start))
     window = costs.impact_window if impact_window is None else impact_window
     longest = max(warm_up(one, risk.atr_bars, window) for one in strategies for risk in risks)
@@ -66,13 +66,14 @@ def warm_up(strategy: CrossoverParams, atr_bars: int, impact_window: int) -> int
     return max(WARM_UP_AVERAGES * max(strategy.slow, atr_bars), impact_window + 1)
 
 
-def _with_costs(market: Market, costs: CostParams) -> Market:
+def with_costs(market: Market, costs: CostParams) -> Market:
+    """The market with the fees of a run."""
     named = {name: getattr(costs, name) for name in ("taker_fee", "maker_fee", "liquidation_fee")}
     given = {name: value for name, value in named.items() if value is not None}
     return replace(market, contract=market.contract.replaced(**given)) if given else market
 
 
-def _first_bar(market: Market, forecasts: Forecasts) -> int:
+def first_bar(market: Market, forecasts: Forecasts) -> int:
     """The open of the first bar of the span that has a forecast."""
     stamps = market.candles.timestamp
     row = int(np.searchsorted(stamps, forecasts.start))

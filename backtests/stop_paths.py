@@ -31,7 +31,7 @@ def stop_paths(result: Result, trades: pd.DataFrame) -> list[StopPath | None]:
     entry, the price is measured from the entry's fill, and the rules of the exchange move it from bar to bar. So the
     last level is the one that the exit met.
     """
-    if result.risk.trailing_stop is None and result.risk.break_even is None:
+    if result.risk is None or (result.risk.trailing_stop is None and result.risk.break_even is None):
         return [None] * len(trades)
     playback = playback_of(result)
     symbols = [market.symbol for market in playback.stage.fed]

@@ -104,7 +104,7 @@ def on_tables(
     ) -> Found:
         given = zip(MODELS, (strategy, risk, account, costs), strict=True)
         tables: dict[str, Any] = {name: MODELS[name]() if table is None else table for name, table in given}
-        return function(_listed(market), forecasts, Tables(**tables), *args, **kwargs)
+        return function(listed(market), forecasts, Tables(**tables), *args, **kwargs)
 
     head, own = (list(inspect.signature(one).parameters.values()) for one in (OnTables.__call__, function))
     head[2] = head[2].replace(annotation=own[1].annotation)
@@ -113,7 +113,8 @@ def on_tables(
     return called
 
 
-def _listed(market: Market | Sequence[Market]) -> list[Market]:
+def listed(market: Market | Sequence[Market]) -> list[Market]:
+    """One market or several as a list; raises ParameterError for what is none."""
     found = [market] if isinstance(market, Market) else list(market) if isinstance(market, Sequence) else []
     if not found or not all(isinstance(one, Market) for one in found):
         fix = "market = cg.load_market(...), or a list of markets; forecasts come second"

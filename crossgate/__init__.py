@@ -11,6 +11,7 @@ from crossgate.tree import check_tree
 if TYPE_CHECKING:
     from backtests.engine import backtest
     from backtests.forward import tune_forward
+    from backtests.own_run import run_strategy
     from backtests.parameters import AccountParams, CostParams
     from backtests.sweeps import sweep
     from backtests.tuning import tune
@@ -47,6 +48,7 @@ __all__ = [
     "load_exogenous",
     "load_market",
     "on_cluster",
+    "run_strategy",
     "sweep",
     "tune",
     "tune_forward",
@@ -56,7 +58,8 @@ __all__ = [
 ]
 
 _ROOM = {
-    **dict.fromkeys(("AccountParams", "CostParams", "backtest", "sweep", "tune", "tune_forward"), "backtests"),
+    **dict.fromkeys(("AccountParams", "CostParams", "backtest", "run_strategy"), "backtests"),
+    **dict.fromkeys(("sweep", "tune", "tune_forward"), "backtests"),
     "on_cluster": "foundation",
     **dict.fromkeys(("CrossoverParams", "RiskParams"), "strategies"),
     **dict.fromkeys(("FeatureParams", "LSTMParams", "WalkForwardParams"), "models"),

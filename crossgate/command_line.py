@@ -78,7 +78,11 @@ def _usage(error: ClickException) -> str:
 @app.command()
 def backtest(
     config: Annotated[
-        Path | None, typer.Argument(metavar="CONFIG", help="A TOML file; without one, the embedded demo market.")
+        Path | None,
+        typer.Argument(
+            metavar="CONFIG",
+            help="A TOML file, or a strategy in a Python file, such as breakout.py:Breakout; else the demo.",
+        ),
     ] = None,
     overrides: Overrides = None,
     data: Data = None,

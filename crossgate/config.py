@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from backtests.own_strategy import OwnParams, check_strategy
 from backtests.parameters import AccountParams, CostParams
 from crossgate.tables import BookParams, DemoParams, MarketParams, ModelParams, RunParams, TradedParams
 from crossgate.tree import TREE
@@ -52,14 +53,14 @@ class Config:
     walk_forward: WalkForwardParams = field(default_factory=WalkForwardParams)
     calibration: CalibrationParams = field(default_factory=CalibrationParams)
     model_search: SearchParams = field(default_factory=SearchParams)
-    strategy: CrossoverParams = field(default_factory=CrossoverParams)
+    strategy: CrossoverParams | OwnParams = field(default_factory=CrossoverParams)
     risk: RiskParams = field(default_factory=RiskParams)
     account: AccountParams = field(default_factory=AccountParams)
     costs: CostParams = field(default_factory=CostParams)
 
     def __post_init__(self) -> None:
         contracts = [table.traded for table in self.market if isinstance(table, TradedParams)]
-        for contract in contracts:
+        for contract in () if isinstance(self.strategy, OwnParams) else contracts:
             self.risk.check_leverage(contract)
         symbols = [contract.symbol for contract in contracts]
         for symbol in symbols:
@@ -68,12 +69,20 @@ class Config:
         if sum(isinstance(table, DemoParams) for table in self.market) > 1:
             raise ParameterError("market.demo", "stands in two [[market]] tables", fix="keep one")
 
+    @property
+    def rules(self) -> CrossoverParams:
+        """The rules of the strategy, for what knows no other; raises ParameterError for one written by hand."""
+        if isinstance(self.strategy, OwnParams):
+            problem = "is written by hand, and this command knows the rules of LSTMCrossover alone"
+            raise ParameterError("strategy.file", problem, value=self.strategy.file, fix="run `crossgate backtest`")
+        return self.strategy
+
     def record(self) -> dict[str, Any]:
         """The config as plain values, ready for TOML and JSON; reading it back gives the same config."""
         plain = {
             item.name: getattr(self, item.name).model_dump(mode="json", exclude_none=True)
             for item in fields(self)
-            if item.name not in ("market", "exogenous")
+            if item.name not in ("market", "exogenous", *unasked(self.strategy))
         }
         markets = [table.model_dump(mode="json", exclude_none=True) for table in self.market]
         run = plain.pop("run")
@@ -82,22 +91,32 @@ class Config:
         return {**record, "exogenous": series} if series else record
 
 
+def unasked(strategy: CrossoverParams | OwnParams) -> tuple[str, ...]:
+    """The tables that a strategy has no use for: one written by hand has its own risk, and may ask no forecasts."""
+    if not isinstance(strategy, OwnParams):
+        return ()
+    return ("risk",) if strategy.forecasts else ("risk", *_FORECASTING)
+
+
 def load_config(path: Path = DEMO_CONFIG, overrides: Sequence[str] = (), data: Path | None = None) -> Config:
     """The config in a TOML file, changed by `table.key=value` texts.
 
-    A value is read as TOML (`3`, `true`, `["return:1"]`), else it is the text itself (`2atr`).
-    An override of `market` counts for every [[market]] table. The path of `features.file` starts from the folder of
-    the TOML file, and so do those of `exogenous.file` and `.scorer` where they begin with "./". A contract that was
-    fetched into the data folder `data` (see `load_market`) stands in the config with its figures, their source and
+    `path` may name a strategy in a Python file instead, such as `breakout.py:Breakout`: then all else has its default,
+    the market of the demo too, unless an override says otherwise. A value is read as TOML (`3`, `true`,
+    `["return:1"]`), else it is the text itself (`2atr`). An override of `market` counts for every [[market]] table. The
+    paths of `features.file` and `strategy.file` start from the folder of the TOML file, and so do those of
+    `exogenous.file`, `.scorer` and `model.load` where they begin with "./". A contract that was fetched into the data
+    folder `data` (see `load_market`) stands in the config with its figures, their source and
     date, in the place of its name. Raises ParameterError or DataError.
     """
-    tables = _read_toml(path)
-    features = tables.get("features")
-    if isinstance(features, dict) and isinstance(features.get("file"), str):
-        features["file"] = str((path.parent / Path(features["file"]).expanduser()).resolve())
+    tables = _of_strategy(path) if ".py" in (path.suffix, path.suffix.partition(":")[0]) else _read_toml(path)
+    for name in ("features", "strategy"):
+        table = tables.get(name)
+        if isinstance(table, dict) and isinstance(table.get("file"), str):
+            table["file"] = str((path.parent / Path(table["file"]).expanduser()).resolve())
     series = tables.get("exogenous")
-    for table in series if isinstance(series, list) else [series]:
-        for key in ("file", "scorer"):
+    for table in [tables.get("model"), *(series if isinstance(series, list) else [series])]:
+        for key in ("file", "scorer", "load"):
             if isinstance(table, dict) and str(table.get(key, "")).startswith(("./", "../")):
                 table[key] = str((path.parent / table[key]).resolve())
     for text in overrides:
@@ -114,9 +133,29 @@ def build_config(tables: Mapping[str, Any]) -> Config:
             raise ParameterError(name, "is not a known table", fix=fix)
         if name not in _SEVERAL and not isinstance(table, dict):
             raise ParameterError(name, f"should be a table, written [{name}]", value=table)
-    built = {name: table(**tables.get(name, {})) for name, table in _TABLES.items()}
+    built = {name: table(**tables.get(name, {})) for name, table in _TABLES.items() if name != "strategy"}
+    built["strategy"] = read_strategy(tables.get("strategy", {}))
+    for name in unasked(built["strategy"]):
+        if name in tables:
+            fix = "leave it out" if name == "risk" else "leave it out, or write strategy.forecasts = true"
+            raise ParameterError(name, f"is not asked by the strategy {built['strategy'].name}", fix=fix)
     several: dict[str, Any] = {name: _read_several(name, tables[name]) for name in _SEVERAL if name in tables}
     return Config(**built, **several)
+
+
+def read_strategy(table: Mapping[str, Any]) -> CrossoverParams | OwnParams:
+    """The strategy of a table: one written by hand where it names a file, with its class at hand."""
+    if "file" not in table:
+        return CrossoverParams(**table)
+    own = OwnParams(**table).loaded()
+    check_strategy(own)
+    return own
+
+
+def _of_strategy(path: Path) -> dict[str, Any]:
+    """The tables of a run of the strategy in a Python file."""
+    file, _, name = path.name.partition(":")
+    return {"run": {"name": (name or Path(file).stem).lower()}, "strategy": {"file": path.name}}
 
 
 def _name_contracts(written: Any, data: Path | None) -> None:
@@ -151,6 +190,8 @@ def _read_market(table: Mapping[str, Any]) -> MarketParams | BookParams | DemoPa
     return DemoParams(**table) if "demo" in table else MarketParams(**table)
 
 
+# The tables that forecasts are made by.
+_FORECASTING = ("features", "model", "walk_forward", "calibration", "model_search")
 _SEVERAL: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "market": _read_market,
     "exogenous": lambda table: ExogenousParams(**table),
@@ -180,7 +221,8 @@ def _override(tables: dict[str, Any], text: str) -> None:
     table, dot, key = name.strip().partition(".")
     if not (equals and dot and table and key):
         raise ParameterError("--set", "should read table.key=value", value=text, fix="such as --set risk.stop_loss=2%")
-    target = tables.setdefault(table, {"demo": True} if table == "market" else {})
+    demo = table == "market" and key in DemoParams.model_fields
+    target = tables.setdefault(table, {"demo": True} if demo else {})
     for each in target if isinstance(target, list) else [target]:
         if not isinstance(each, dict):
             raise ParameterError(table, f"should be a table, written [{table}]", value=each)

@@ -11,14 +11,18 @@ from typing import Any
 import pandas as pd
 
 from backtests.examination import Examination, check_playback, examine
+from backtests.own_examination import examine_own
+from backtests.own_strategy import OwnParams
 from backtests.parameters import AccountParams, CostParams
 from backtests.playback import Playback, make_playback
+from backtests.result import Result
 from crossgate.config import load_config
-from crossgate.job import load_markets
+from crossgate.job import load_markets, play_config
 from crossgate.side_files import data_folder
 from foundation.errors import CrossgateError, DataError
 from foundation.parameters import Parameters
 from foundation.trials import Span
+from models.own_features import own_registry
 from models.skill import track_skill
 from reports.certainty import run_content
 from reports.evidence import sharpe_moments
@@ -58,14 +62,18 @@ class Folder:
             raise DataError(path, f"cannot be read ({error})", fix="run the backtest again") from None
 
 
+@own_registry()
 def gather(path: Path, run: Run, data: Path | None) -> tuple[Facts, Examination | str]:
     """The facts of a run from its folder, and its examination or why there is none."""
     folder = _open(path, run)
     found: Examination | str
     try:
-        playback = play_again(folder, data)
-        positions, equity = folder.frame("positions"), folder.frame("equity")
-        found = examine(playback, positions, equity)
+        if isinstance(folder.tables["strategy"], OwnParams):
+            found = examine_own(_own_result(folder, data))
+        else:
+            playback = play_again(folder, data)
+            positions, equity = folder.frame("positions"), folder.frame("equity")
+            found = examine(playback, positions, equity)
     except CrossgateError as error:
         found = str(error)
     return _facts(folder, found), found
@@ -89,10 +97,22 @@ def play_again(folder: Folder, data: Path | None = None) -> Playback:
     return playback
 
 
+def _own_result(folder: Folder, data: Path | None) -> Result:
+    """The result of a strategy written by hand, played again; raises DataError where its fills are not the run's."""
+    config, forecasts = load_config(folder.path / "config.toml"), None
+    if folder.tables["strategy"].forecasts:
+        forecasts = forecasts_of(read_tracks(folder.path), str(folder.run.record["forecasts_name"]))
+    result = play_config(config, load_markets(config, data_folder(folder.path, data)), forecasts, config.record())
+    if not result.fills.equals(folder.frame("fills")):
+        raise DataError(folder.path, "comes out different when it is played again", fix="run it again")
+    return result
+
+
 def _open(path: Path, run: Run) -> Folder:
     try:
         config = tomllib.loads((path / "config.toml").read_text("utf-8"))
-        tables = {name: table(**config.get(name, {})) for name, table in _TABLES}
+        tables = {name: table(**config.get(name, {})) for name, table in _TABLES if name != "strategy"}
+        tables["strategy"] = _strategy(path, config.get("strategy", {}))
     except (ValueError, OSError) as error:
         raise DataError(path / "config.toml", f"is damaged ({type(error).__name__})", fix="run it again") from None
     return Folder(path, run, tables, config)
@@ -106,7 +126,7 @@ def _facts(folder: Folder, found: Examination | str) -> Facts:
     prints = [str(record["markets"][symbol]) for symbol in folder.symbols]
     return Facts(
         spans=tuple(Span(key, first, last) for key in _keys(folder)),
-        content=run_content(prints, str(record["forecasts"]), [folder.tables[name] for name, _ in _TABLES]),
+        content=run_content(prints, str(record["forecasts"]), _played_by(folder)),
         total_return=curve.total_return,
         trades=trades,
         liquidations=int(folder.run.metrics.get("liquidations") or 0),
@@ -121,6 +141,19 @@ def _facts(folder: Folder, found: Examination | str) -> Facts:
         confirmed=folder.tables["strategy"].rule == "confirmed",
         untraded="" if trades else explain_no_trade(folder.frame("decisions"), folder.frame("orders")),
     )
+
+
+def _strategy(path: Path, table: dict[str, Any]) -> CrossoverParams | OwnParams:
+    """The strategy of a run folder; one written by hand stands in a file below it."""
+    if "file" not in table:
+        return CrossoverParams(**table)
+    return OwnParams(**{**table, "file": str((path / table["file"]).resolve())})
+
+
+def _played_by(folder: Folder) -> list[Parameters]:
+    """The tables that a run's equity depends on; a strategy written by hand has no table of risk."""
+    own = isinstance(folder.tables["strategy"], OwnParams)
+    return [folder.tables[name] for name, _ in _TABLES if not (own and name == "risk")]
 
 
 def _keys(folder: Folder) -> list[str]:

@@ -7,11 +7,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import crossgate as cg
+from backtests.own_run import run_strategy
+from backtests.own_strategy import OwnParams
 from backtests.result import Result
-from crossgate.config import Config
+from crossgate.config import Config, unasked
 from crossgate.side_files import side_files
 from crossgate.tables import BookParams, DemoParams, MarketParams, TradedParams
 from foundation.errors import ParameterError, suggestion
@@ -46,12 +48,26 @@ def run_job(
     if not open_seal:
         check_sealed(TrialLedger(), [whole_span(market) for market in common_span(markets)])
     forecasts = explain_forecasts(config, markets, make_forecasts(config, markets))
-    result = cg.backtest(
-        markets, forecasts, config.strategy, config.risk, config.account, config.costs,
-        name=config.run.name, config=beside.record,
-    )  # fmt: skip
+    result = play_config(config, markets, forecasts, beside.record)
     place = resolve_data_folder(data).resolve() if reads_data(config) else None
     return result, cg.write_report(result, folder, pdf=pdf, open_seal=open_seal, inputs=beside.content, data=place)
+
+
+def play_config(
+    config: Config,
+    markets: Sequence[Market],
+    forecasts: Forecasts | None,
+    record: dict[str, Any],
+    loop: Literal["fast", "stock"] = "fast",
+) -> Result:
+    """The result of a config on its markets and forecasts; `record`: what the result keeps as its config."""
+    account, costs, name = config.account, config.costs, config.run.name
+    if isinstance(config.strategy, OwnParams):
+        own: dict[str, Any] = {"forecasts": forecasts, "name": name, "loop": loop, "config": record}
+        return run_strategy(config.strategy, markets, None, account, costs, **own)
+    assert forecasts is not None
+    rules, risk = config.strategy, config.risk
+    return cg.backtest(markets, forecasts, rules, risk, account, costs, name=name, config=record, loop=loop)
 
 
 def reads_data(config: Config) -> bool:
@@ -64,10 +80,13 @@ def reads_data(config: Config) -> bool:
 def searched(config: Config, data: Path | None = None) -> tuple[list[Market], Forecasts]:
     """The markets and forecasts that a search plays on, which never sees sealed data; raises SealedError for that."""
     check_ledger(TrialLedger())
+    config.rules  # noqa: B018 - asked for its refusal of a strategy written by hand
     markets = load_markets(config, data)
     check_markets(config, markets)
     check_sealed(TrialLedger(), [whole_span(market) for market in common_span(markets)])
-    return markets, make_forecasts(config, markets)
+    forecasts = make_forecasts(config, markets)
+    assert forecasts is not None
+    return markets, forecasts
 
 
 def whole_span(market: Market) -> Span:
@@ -107,13 +126,19 @@ def check_markets(config: Config, markets: Sequence[Market]) -> None:
     cut = common_span(markets)
     starts = first_tests(config, cut)
     for market in cut:
-        config.risk.check_leverage(market.contract)
+        if not isinstance(config.strategy, OwnParams):
+            config.risk.check_leverage(market.contract)
         if config.account.missing_funding == "refuse":
             market.check_funding(starts[market.symbol])
 
 
 def first_tests(config: Config, markets: Sequence[Market]) -> dict[str, int]:
-    """The open of the first bar with a forecast by symbol: of the first test, or the first after a saved training."""
+    """The open of the first bar with a forecast by symbol: of the first test, or the first after a saved training.
+
+    Of a strategy that asks none, the first bar of all.
+    """
+    if "model" in unasked(config.strategy):
+        return {market.symbol: int(market.candles.timestamp[0]) for market in markets}
     if config.model.load is not None:
         made = saved_model(config).forecasts(markets)
         return {symbol: int(one.timestamp[0]) for symbol, one in made.series.items()}
@@ -122,8 +147,13 @@ def first_tests(config: Config, markets: Sequence[Market]) -> dict[str, int]:
     return walkforward.first_tests(markets, config.model.lstm, config.features, config.walk_forward)
 
 
-def make_forecasts(config: Config, markets: Sequence[Market], *, cache: bool = True) -> Forecasts:
-    """The walk-forward forecasts of a config, or those of its saved model; without `cache` every network is trained."""
+def make_forecasts(config: Config, markets: Sequence[Market], *, cache: bool = True) -> Forecasts | None:
+    """The walk-forward forecasts of a config, or those of its saved model; without `cache` every network is trained.
+
+    None for a strategy that asks none.
+    """
+    if "model" in unasked(config.strategy):
+        return None
     if config.model.load is not None:
         return saved_model(config).forecasts(markets)
     return cg.walk_forward(
@@ -132,8 +162,10 @@ def make_forecasts(config: Config, markets: Sequence[Market], *, cache: bool = T
     )  # fmt: skip
 
 
-def explain_forecasts(config: Config, markets: Sequence[Market], forecasts: Forecasts) -> Forecasts:
+def explain_forecasts(config: Config, markets: Sequence[Market], forecasts: Forecasts | None) -> Forecasts | None:
     """The forecasts with what their networks rest on, and what retraining was worth, as the config asks."""
+    if forecasts is None:
+        return None
     ensembles, run = forecasts.ensembles, config.run
     if ensembles is not None and run.interpretation:
         from models.interpretation_cache import kept_interpretation

@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import crossgate as cg
-from crossgate.config import Config, load_config
-from crossgate.job import load_markets, make_forecasts
+from crossgate.config import Config, load_config, unasked
+from crossgate.job import load_markets, make_forecasts, play_config
 from crossgate.side_files import data_folder
 from foundation.errors import DataError
 from markets.candles import utc
 from models.jobs import count_networks
+from models.own_features import own_registry
 from reports.fingerprints import altered_files
 from reports.parting import Parting, first_parting, read_tables
 from reports.settings import provenance
@@ -56,6 +56,7 @@ class Reproduction:
         return [f"{self.run}: it comes out different from {where} on: {self.parting.text}", *changed]
 
 
+@own_registry()
 def reproduce_run(folder: Path, data: Path | None = None, *, retrain: bool = False) -> Reproduction:
     """The run in a folder, played again with the settings and the small files that are kept there.
 
@@ -68,10 +69,7 @@ def reproduce_run(folder: Path, data: Path | None = None, *, retrain: bool = Fal
     markets = load_markets(config, data_folder(folder, data))
     with count_networks() as count:
         forecasts = make_forecasts(config, markets, cache=not retrain)
-    result = cg.backtest(
-        markets, forecasts, config.strategy, config.risk, config.account, config.costs,
-        name=config.run.name, config=config.record(),
-    )  # fmt: skip
+    result = play_config(config, markets, forecasts, config.record())
     tables = read_tables(folder)
     parting = first_parting(tables, read_tables(result))
     changed = changes(kept, provenance(result))
@@ -81,6 +79,8 @@ def reproduce_run(folder: Path, data: Path | None = None, *, retrain: bool = Fal
 
 def _origin(config: Config, count: Mapping[str, int]) -> str:
     """Where the forecasts of a reproduction came from, in words."""
+    if "model" in unasked(config.strategy):
+        return ""
     if config.model.load is not None:
         return f"of the saved model {config.model.load}"
     trained, networks = count["trained"], count["trained"] + count["kept"]
@@ -109,7 +109,8 @@ def changes(kept: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[str, s
     flat = []
     for one in (kept, now):
         markets = {f"market {symbol}": content for symbol, content in one["markets"].items()}
-        flat.append({**one["versions"], **markets, "forecasts": one["forecasts"]})
+        own = {"strategy": one["strategy"]} if "strategy" in one else {}
+        flat.append({**one["versions"], **markets, **own, "forecasts": one["forecasts"]})
     return {
         name: (str(flat[0].get(name, "none")), str(flat[1].get(name, "none")))
         for name in sorted(flat[0].keys() | flat[1].keys())

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backtests.own_strategy import OwnParams, module_files
 from crossgate.config import Config
-from reports.report import INPUTS
+from models.storage import model_file
+from reports.settings import INPUTS
 
 # A larger file stays where it is: a run folder is no place for data.
 LARGEST = 16 * 2**20
@@ -22,6 +24,23 @@ class SideFiles:
 
     record: dict[str, Any]
     content: dict[str, bytes] = field(default_factory=dict)
+
+    def copy_code(self, path: Path) -> str | None:
+        """The same of a Python file, with the user's own modules that it imports, which lie beside the copy."""
+        modules = module_files(path)
+        if not modules:
+            return self.copy(path)
+        try:
+            texts = {name: file.read_bytes() for name, file in {path.name: path, **modules}.items()}
+        except OSError:
+            return None
+        for number in range(1, len(self.content) + 2):
+            folder = INPUTS if number == 1 else f"{INPUTS}/{number}"
+            placed = {f"{folder}/{name}": text for name, text in texts.items()}
+            if all(self.content.get(name, text) == text for name, text in placed.items()):
+                self.content.update(placed)
+                return f"{folder}/{path.name}"
+        raise AssertionError("there is always a free folder")
 
     def copy(self, path: Path) -> str | None:
         """The name that a file has in the run folder, where its content is taken now; None where it is to stay."""
@@ -39,21 +58,29 @@ class SideFiles:
 
 
 def side_files(config: Config) -> SideFiles:
-    """The side files of a config as they are now: of own features, of series beside the config, and of their scorers.
+    """The side files of a config as they are now: an own strategy, own features, a saved model, series and scorers.
 
-    Files below the data folder are data, and stay there; so does a file above LARGEST, and what such a file imports.
+    Of a Python file the user's own modules that it imports come along. Files below the data folder are data, and stay
+    there; so does a file above LARGEST.
     """
     found = SideFiles(config.record())
-    features = found.record["features"]
+    features, model = found.record.get("features", {}), found.record.get("model", {})
     if "file" in features:
-        features["file"] = found.copy(Path(features["file"])) or features["file"]
+        features["file"] = found.copy_code(Path(features["file"])) or features["file"]
+    if "load" in model:
+        name = found.copy(model_file(model["load"]))
+        model["load"] = f"./{name}" if name else model["load"]
+    if isinstance(config.strategy, OwnParams) and config.strategy.path is not None:
+        name = found.copy_code(config.strategy.path)
+        if name is not None:
+            found.record["strategy"]["file"] = f"./{name}:{config.strategy.name}"
     for table in found.record.get("exogenous", ()):
         path = Path(table["file"]).expanduser()
         if path.is_absolute() and (name := found.copy(path)):
             table["file"] = f"./{name}"
         scorer, _, function = table.get("scorer", "").rpartition(":")
         source = _own_module(scorer) if scorer else None
-        if source is not None and (name := found.copy(source)):
+        if source is not None and (name := found.copy_code(source)):
             table["scorer"] = f"./{name}:{function}"
     return found
 

@@ -34,10 +34,10 @@ def sweep_job(
     check_reach(folder)
     if most is not None and count_settings(axes) > most:
         check_settings(axes, sum(len(one.candles) for one in load_markets(settings, data)), most)
-    Grid(Tables(settings.strategy, settings.risk, settings.account, settings.costs), axes)
+    Grid(Tables(settings.rules, settings.risk, settings.account, settings.costs), axes)
     markets, forecasts = searched(settings, data)
     found = cg.sweep(
-        markets, forecasts, settings.strategy, settings.risk, settings.account, settings.costs,
+        markets, forecasts, settings.rules, settings.risk, settings.account, settings.costs,
         over=axes, folder=folder, most=most,
     )  # fmt: skip
     return found, write_sweep(found, folder, name=f"Sweep of {settings.run.name}", config=settings.record())

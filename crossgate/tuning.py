@@ -45,7 +45,7 @@ def tune_job(
     folder = check_tune_folder(out or Path("runs") / f"{settings.run.name}-tune")
     check_reach(folder)
     markets, forecasts = searched(settings, data)
-    tables = (settings.strategy, settings.risk, settings.account, settings.costs)
+    tables = (settings.rules, settings.risk, settings.account, settings.costs)
     words: dict[str, Any] = {
         "over": over, "trials": job.trials, "objectives": job.objectives, "constraints": job.constraints,
         "seed": settings.run.seed, "storage": job.storage or folder, "most": job.most,

@@ -7,16 +7,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import crossgate as cg
 from backtests.agreement import TOLERANCE, Account, farthest, first_difference
+from backtests.own_strategy import OwnParams
 from backtests.solo import account_of, play_solo
 from crossgate.config import load_config
-from crossgate.job import load_markets, make_forecasts
+from crossgate.job import load_markets, make_forecasts, play_config
 from crossgate.reproduction import changes, read_record
 from crossgate.side_files import data_folder
 from foundation.files import atomic_file
 from foundation.progress import progress
 from markets.candles import utc
+from models.own_features import own_registry
 from reports.parting import read_tables
 from reports.report import CERTIFICATE, write_json
 from reports.settings import provenance
@@ -75,29 +76,32 @@ class Certificate:
         return lines
 
 
+@own_registry()
 def verify_run(folder: Path, data: Path | None = None) -> Certificate:
     """The certificate of the run in a folder, which is kept there too, as certificate.json.
 
-    From the folder's config the run is played by Backtrader in both loops and by the compiled kernel, and each is held
-    against the fills and the equity that the folder keeps. `data`: the data folder, see `load_market`. Raises DataError
-    for a run that was made in Python, and whatever a run of that config raises.
+    From the folder's config the run is played by Backtrader in both loops and, but for a strategy written by hand, by
+    the compiled kernel, and each is held against the fills and the equity that the folder keeps. `data`: the data
+    folder, see `load_market`. Raises DataError for a run that was made in Python, and whatever a run of that config
+    raises.
     """
     kept, config = read_record(folder), load_config(folder / "config.toml")
     tables, markets = read_tables(folder), load_markets(config, data_folder(folder, data))
     forecasts, made = make_forecasts(config, markets), {}
-    parts = markets, forecasts, config.strategy, config.risk, config.account, config.costs
     expected = account_of_tables(tables)
 
     def by_backtrader(loop: Any) -> Account:
-        result = cg.backtest(*parts, name=config.run.name, config=config.record(), loop=loop)
+        result = play_config(config, markets, forecasts, config.record(), loop)
         made.update(provenance(result))
         return account_of(result)
 
     drivers: dict[str, Callable[[], Account]] = {
         "Backtrader, fast loop": lambda: by_backtrader("fast"),
         "Backtrader, its own loop": lambda: by_backtrader("stock"),
-        "kernel": lambda: play_solo(*parts).account(),
     }
+    if not isinstance(config.strategy, OwnParams) and forecasts is not None:
+        parts = markets, forecasts, config.strategy, config.risk, config.account, config.costs
+        drivers["kernel"] = lambda: play_solo(*parts).account()
     shown = progress(drivers.items(), "Playing the run again", len(drivers))
     checks = tuple(_check(driver, expected, play()) for driver, play in shown)
     start = utc(int(expected.stamps[0]))

@@ -30,6 +30,10 @@ class Parameters(BaseModel):
         """The same table with some values changed, validated again."""
         return type(self)(**{**self.model_dump(), **values})
 
+    def identity(self) -> dict[str, Any]:
+        """What a run that was made with this table depends on, as JSON can hold it."""
+        return self.model_dump(mode="json")
+
     @classmethod
     def _explain(cls, detail: ErrorDetails) -> ParameterError:
         path = [str(part) for part in detail["loc"]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import repeat
 from types import MappingProxyType
@@ -240,6 +240,25 @@ class Forecasts:
         if symbol not in self.series:
             raise DataError("forecasts", f"hold none for {symbol}", fix=suggestion(symbol, self.series))
         return self.series[symbol]
+
+
+def cut_forecasts(forecasts: Forecasts, first: int, last: int) -> Forecasts:
+    """The forecasts made at bars that open from `first` up to and including `last`, UTC nanoseconds."""
+    series = {}
+    for symbol, one in forecasts.series.items():
+        held = (one.timestamp >= first) & (one.timestamp <= last)
+        columns = {name: getattr(one, name)[held] for name in (*COLUMNS, *EXTRAS) if getattr(one, name) is not None}
+        series[symbol] = replace(one, **columns)
+    return replace(forecasts, series=series, ensembles=None)
+
+
+def no_forecasts(markets: Sequence[Market]) -> Forecasts:
+    """Forecasts that say nothing: of each market a row of no model at its first bar."""
+    series = {}
+    for one in markets:
+        stamp, none = one.candles.timestamp[:1], np.array([math.nan])
+        series[one.symbol] = ForecastSeries(stamp, none, none, stamp - 1, np.array([-1]))
+    return Forecasts(series, "none")
 
 
 def collect_forecasts(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from foundation.errors import CrossgateError, ParameterError
-from foundation.fingerprint import fingerprint
-from foundation.own_code import run_file
+from foundation.own_code import own_fingerprint, run_file
 from models import features as registry
 
 # The content and the names of each file that was imported.
@@ -14,7 +15,7 @@ _IMPORTED: dict[Path, tuple[str, set[str]]] = {}
 
 
 def import_features(path: str | Path) -> str:
-    """The fingerprint of a file whose decorated functions are features from now on.
+    """The fingerprint of a file whose decorated functions are features from now on, and of the own modules it imports.
 
     A file is run once; run again only where its content has changed, and then its earlier features are forgotten.
     Raises ParameterError where it is not there, does not run, or takes the name of a feature that exists already. Only
@@ -22,7 +23,7 @@ def import_features(path: str | Path) -> str:
     """
     file = Path(path).expanduser().resolve()
     try:
-        content = fingerprint(file.read_text("utf-8"))
+        content = own_fingerprint(file)
     except (OSError, UnicodeDecodeError) as error:
         fix = "a path from here, or from the folder of the config"
         raise ParameterError("features.file", f"cannot be read ({error})", value=str(path), fix=fix) from None
@@ -44,6 +45,24 @@ def import_features(path: str | Path) -> str:
         raise
     _IMPORTED[file] = content, set(registry.known_kinds()) - set(kept)
     return content
+
+
+@contextmanager
+def own_registry() -> Iterator[None]:
+    """A block in which no file of own features is registered at first; after it those are that were before.
+
+    So a run that is played again finds the features of its own copy, whatever became of the file that it copied.
+    """
+    kinds, imported = registry.known_kinds(), dict(_IMPORTED)
+    own = {name for _, names in imported.values() for name in names}
+    registry.replace_kinds({name: kind for name, kind in kinds.items() if name not in own})
+    _IMPORTED.clear()
+    try:
+        yield
+    finally:
+        registry.replace_kinds(kinds)
+        _IMPORTED.clear()
+        _IMPORTED.update(imported)
 
 
 def _run(file: Path, content: str) -> None:

@@ -42,7 +42,7 @@ def save_model(model: TrainedModel, path: Path | str) -> Path:
         "model": model.model.model_dump(mode="json"),
         "symbols": {symbol: _symbol_record(one) for symbol, one in model.symbols.items()},
     }
-    file = _file(Path(path))
+    file = model_file(path)
     with atomic_file(file) as scratch:
         safetensors.numpy.save_file(tensors, scratch, {_KEY: json.dumps(record, sort_keys=True)})
     return file
@@ -50,7 +50,7 @@ def save_model(model: TrainedModel, path: Path | str) -> Path:
 
 def load_model(path: Path | str) -> TrainedModel:
     """The trained model in a file or folder that `save_model` wrote; raises DataError that names the file."""
-    file = _file(Path(path))
+    file = model_file(path)
     if not file.is_file():
         raise DataError(file, "is not there", fix="train a model first, or mend the path")
     try:
@@ -68,7 +68,9 @@ def load_model(path: Path | str) -> TrainedModel:
         raise DataError(file, f"holds settings that this version does not know: {error}", fix="train anew") from None
 
 
-def _file(path: Path) -> Path:
+def model_file(path: Path | str) -> Path:
+    """The file of a model that is saved at a path, which may name a folder."""
+    path = Path(path).expanduser()
     return path if path.suffix == ".safetensors" else path / FILE_NAME
 
 

@@ -118,13 +118,13 @@ def span_of(market: Market, result: Result) -> Span:
 
 def content_of(result: Result) -> str:
     """The fingerprint of all that a run's equity depends on: data, forecasts and settings, not its name."""
-    tables = (result.strategy, result.risk, result.account, result.costs)
+    tables = [one for one in (result.strategy, result.risk, result.account, result.costs) if one is not None]
     return run_content([market.fingerprint for market in result.markets], result.forecasts.fingerprint, tables)
 
 
 def run_content(markets: Sequence[str], forecasts: str, tables: Sequence[Parameters]) -> str:
     """The same from the fingerprints of markets and forecasts, and the tables of strategy, risk, account and costs."""
-    return fingerprint(list(markets), forecasts, [one.model_dump(mode="json") for one in tables])
+    return fingerprint(list(markets), forecasts, [one.identity() for one in tables])
 
 
 def known_variance(tried: Tried, moments: SharpeMoments) -> float:

@@ -51,7 +51,8 @@ class Played:
     `depending`: trades that hang on the order. `break_even`: the multiple of the costs at which nothing is left, None
     for more than 64. `liquidated`: the odds of a liquidation within `horizon` bars at the run's own `leverage`, as the
     share of `paths` (0: not known how many); `halved`: of a fall by half. `beyond`: the share of entries whose stop lay
-    beyond liquidation; None without stops or on cross margin.
+    beyond liquidation; None without stops or on cross margin. Of a strategy written by hand `leverage` is NaN, because
+    its orders have their own, and random entries are its positions `turned` in time.
     """
 
     p_random: float
@@ -72,6 +73,7 @@ class Played:
     leverage: float
     beyond: float | None
     paths: int = 0
+    turned: bool = False
 
     def luck_since(self, first: int) -> float | None:
         """The chance that random entries do as well from the bar that opens at `first` on, or from soon after.
@@ -185,6 +187,7 @@ def played_of(found: Examination) -> Played:
         leverage=own.leverage,
         beyond=None if found.stops is None else found.stops.beyond,
         paths=own.paths,
+        turned=controls.random.counted is not None,
     )
 
 
@@ -196,7 +199,8 @@ def _skilled(record: Mapping[str, Any]) -> Skilled:
 
 def _played(record: Mapping[str, Any]) -> Played:
     since = tuple(_number(value) for value in record["p_since"])
-    return Played(**{**record, "moments": tuple(record["moments"]), "p_since": since})
+    known = {**record, "moments": tuple(record["moments"]), "p_since": since, "leverage": _number(record["leverage"])}
+    return Played(**known)
 
 
 def _stability(record: Mapping[str, Any]) -> Stability:

@@ -95,8 +95,11 @@ def played_again(
 ) -> tuple[Mapping[str, Result | Baseline], Examination | str]:
     """The baselines of a result, where none are given, and its examination, or why it cannot be examined.
 
-    Both are the kernel's. Where it does not play the run as it was played, Backtrader plays the baselines.
+    Both are the kernel's. Where it does not play the run as it was played, Backtrader plays the baselines. A strategy
+    written by hand is played again itself, beside buy and hold.
     """
+    if result.own is not None:
+        return _of_own(result, baselines)
     try:
         playback = checked_playback(result)
         others = play_baselines(playback) if baselines is None else baselines
@@ -105,3 +108,15 @@ def played_again(
         from backtests.baselines import run_baselines
 
         return run_baselines(result) if baselines is None else baselines, str(error)
+
+
+def _of_own(
+    result: Result, baselines: Mapping[str, Result] | None
+) -> tuple[Mapping[str, Result | Baseline], Examination | str]:
+    from backtests.own_examination import examine_own, own_baselines
+
+    others = own_baselines(result) if baselines is None else baselines
+    try:
+        return others, examine_own(result)
+    except CrossgateError as error:
+        return others, str(error)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from backtests.distance import margin_use
+from backtests.distance import ATR_BARS, margin_use
 from backtests.result import Result
 from backtests.stop_paths import stop_paths
 from markets.candles import FloatArray, IntArray
@@ -104,8 +104,8 @@ def _market(market: Market, result: Result, track: Track | None) -> dict[str, An
     candles, groups = market.candles.rows(first, last), Groups(last - first)
     liquidation = positions["liquidation_price"].to_numpy(dtype=np.float64)
     liquidation = np.where(liquidation > 0.0, liquidation, np.nan)
-    whole = market.candles
-    atr = average_true_range(whole.high, whole.low, whole.close, result.risk.atr_bars)[first:last]
+    whole, atr_bars = market.candles, ATR_BARS if result.risk is None else result.risk.atr_bars
+    atr = average_true_range(whole.high, whole.low, whole.close, atr_bars)[first:last]
     away = np.abs(liquidation - candles.close) / np.where(atr > 0.0, atr, np.nan)
     columns = {
         "open": groups.first(candles.open),

@@ -24,15 +24,13 @@ from reports.interpretation_tables import TABLE as INTERPRETATION
 from reports.interpretation_tables import interpretation_frame, interpretation_record
 from reports.labels import FILE as LABELS
 from reports.sealing import admit
-from reports.settings import collect_settings, provenance
+from reports.settings import INPUTS, collect_settings, own_inputs, provenance
 from reports.skill_tables import skill_record
 from reports.stored_verdict import VERDICT, stored_verdict
 from reports.tracks import TABLE, forecast_table
 
 TABLES = ("decisions", "fills", "equity", "positions", "funding", "orders", "trades")
 PDF = "report.pdf"
-# Where copies of the small files lie that the config names: own features, series, scorers.
-INPUTS = "inputs"
 # What `crossgate verify` leaves beside a run; an earlier run's goes with it.
 CERTIFICATE = "certificate.json"
 FILES = (
@@ -65,7 +63,8 @@ def write_report(
     for a folder that holds anything else. `baselines`
     are run here when they are not handed in. The run is put down as a trial in the `ledger`, by default the one of
     `ledger_home`. A run that reaches into sealed data raises SealedError, but for one that opens the seal, or has
-    done so. `inputs`: the content of small files that the config names, by their names in the folder, below inputs/.
+    done so. `inputs`: the content of small files that the config names, by their names in the folder, below inputs/; by
+    default the source of a strategy written by hand.
     `data`: the data folder of the run, which run.json keeps as a hint for playing it again.
     """
     target, kept = check_folder(folder), ledger or TrialLedger()
@@ -73,8 +72,8 @@ def write_report(
     findings = find(result, baselines, kept)
     with atomic_folder(target) as scratch:
         _write_findings(findings, scratch, pdf=pdf, data=data)
-        for name, content in (inputs or {}).items():
-            (scratch / name).parent.mkdir(exist_ok=True)
+        for name, content in (own_inputs(result) if inputs is None else inputs).items():
+            (scratch / name).parent.mkdir(parents=True, exist_ok=True)
             (scratch / name).write_bytes(content)
         files = [path for path in scratch.rglob("*") if path.is_file()]
         write_fingerprints(scratch, [path.relative_to(scratch).as_posix() for path in files])

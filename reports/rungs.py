@@ -113,7 +113,7 @@ def luck(facts: Facts) -> Iterator[Check]:
         yield _unplayed(facts, "p of random entries")
         return
     for name, p, draws in (
-        ("random entries", played.p_random, played.runs),
+        ("turned positions" if played.turned else "random entries", played.p_random, played.runs),
         ("permuted forecasts", played.p_permuted, played.permutations),
     ):
         if p is not None:
@@ -194,7 +194,8 @@ def _stability(facts: Facts) -> Iterator[Check]:
 
 def _lucky(facts: Facts, stretch: Stretch, where: str, most: float) -> Check:
     """The chance that random entries do as well over the end of a run."""
-    name, p = f"p of random entries, {where}", None
+    drawn = "turned positions" if facts.played is not None and facts.played.turned else "random entries"
+    name, p = f"p of {drawn}, {where}", None
     if facts.played is None:
         return _unplayed(facts, name)
     p = facts.played.luck_since(stretch.first)
@@ -202,7 +203,7 @@ def _lucky(facts: Facts, stretch: Stretch, where: str, most: float) -> Check:
         return Check(name, None, "", f"{where[0].upper()}{where[1:]} is too short to be held against luck.", None)
     reached = round(p * (facts.played.runs + 1)) - 1
     runs, chance = facts.played.runs, formats.probability(p)
-    text = f"On {where} {reached:,} of {runs:,} runs on random entries do as well (p {chance})."
+    text = f"On {where} {reached:,} of {runs:,} runs on {drawn} do as well (p {chance})."
     return Check(name, p, f"at most {most:g}", text, p <= most, _chance(p))
 
 
@@ -258,8 +259,8 @@ def liquidation(facts: Facts) -> Iterator[Check]:
         return
     drawn, known, open_ = _drawn(played)
     text = (
-        f"On {drawn} drawn from its bars a position is liquidated within {played.horizon:,} bars at its leverage of "
-        f"{played.leverage:g}{known}.{open_}"
+        f"On {drawn} drawn from its bars a position is liquidated within {played.horizon:,} bars at its leverage"
+        f"{'' if math.isnan(played.leverage) else f' of {played.leverage:g}'}{known}.{open_}"
     )
     met, figure = played.liquidated <= MOST_LIQUIDATION, f"odds {formats.percent(played.liquidated)}"
     yield Check("odds of liquidation", played.liquidated, f"at most {MOST_LIQUIDATION:g}", text, met, figure)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from backtests.own_strategy import OwnParams
 from backtests.parameters import CostParams
 from backtests.result import Result
 from backtests.simpler import Baseline
@@ -148,8 +149,7 @@ def explain_baselines(baselines: Mapping[str, Result | Baseline]) -> str:
         return "No simpler rules were run beside this one."
     text = "The same account over the same bars, with the same costs."
     if "buy and hold" in baselines:
-        held = baselines["buy and hold"].risk
-        text += f" Buy and hold is long at leverage {held.leverage:g} from the first bar on, and pays funding too."
+        text += " Buy and hold is long at leverage 1 from the first bar on, and pays funding too."
     if {"crossover alone", "LSTM alone"} <= set(baselines):
         text += " The other two keep the sizing and the exits, and leave out one of the two conditions for a trade."
     return text
@@ -213,8 +213,11 @@ def assumptions(result: Result) -> list[str]:
     fees = "; ".join(f"{symbol} taker {taker}, maker {maker}" for symbol, taker, maker in rates)
     margins = "; ".join(_margin_of(one) for one in contracts)
     missing = " Where it is missing it was played as zero." if account.missing_funding == "zero" else ""
+    first = "Forecasts are out of sample, and figures start at the first bar that has one."
+    if isinstance(result.strategy, OwnParams) and not result.strategy.forecasts:
+        first = "Figures start at the first bar at which the strategy's indicators are known, or at its first order."
     return [
-        "Forecasts are out of sample, and figures start at the first bar that has one.",
+        first,
         f"Orders are decided at a bar's close and fill at the next bar's open, {_worse(costs)} worse.",
         "Stop and target are live from the entry bar on. A stop beyond the open fills at the open, a target beyond it "
         "at its limit.",

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from backtests.own_strategy import source_files, source_of
 from backtests.result import Result
 from foundation.identity import own_sources
 
 PACKAGES = ("crossgate", "backtrader", "numba", "numpy", "pandas", "pyarrow", "ta-lib", "torch", "matplotlib", "jinja2")
 
+# Where copies of the small files lie that a run names: own strategies, features, series, scorers, a saved model.
+INPUTS = "inputs"
 
 def collect_settings(result: Result) -> dict[str, Any]:
     """The settings of a run as nested tables: its whole config, or the tables that it was called with.
@@ -23,17 +26,34 @@ def collect_settings(result: Result) -> dict[str, Any]:
     tables = {
         "run": {"name": result.name},
         "market": [{"contract": market.contract.model_dump(mode="json")} for market in result.markets],
-        "strategy": result.strategy.model_dump(mode="json"),
-        "risk": result.risk.model_dump(mode="json"),
+        "strategy": strategy_record(result),
+        "risk": None if result.risk is None else result.risk.model_dump(mode="json"),
         "account": result.account.model_dump(mode="json"),
         "costs": result.costs.model_dump(mode="json"),
     }
     return without_none(tables)
 
 
+def strategy_record(result: Result) -> dict[str, Any]:
+    """The table of the strategy; one written by hand stands among the inputs of the run's folder."""
+    kept: dict[str, Any] = result.strategy.model_dump(mode="json")
+    if result.own is None or result.own.strategy.path is None:
+        return kept
+    return {**kept, "file": f"./{INPUTS}/{result.own.strategy.path.name}:{result.own.strategy.name}"}
+
+
+def own_inputs(result: Result) -> dict[str, bytes]:
+    """The content of the files that a strategy written by hand stands in, by their names in the folder of a run."""
+    if result.own is None:
+        return {}
+    return {f"{INPUTS}/{name}": path.read_bytes() for name, path in source_files(result.own.strategy).items()}
+
+
 def provenance(result: Result) -> dict[str, Any]:
     """What a run was made from: fingerprints of its data and forecasts, and versions; no time of day."""
+    own = {} if result.own is None else {"strategy": source_of(result.own.strategy)}
     return {
+        **own,
         "name": result.name,
         "from_config": bool(result.config),
         "synthetic": result.synthetic,

@@ -16,6 +16,8 @@ def explain_no_trade(decisions: pd.DataFrame, orders: pd.DataFrame) -> str:
     if len(refused):
         count = "The only order was" if len(refused) == 1 else f"{len(refused):,} orders were"
         return f"{count} refused, {_most(refused['reason'])}."
+    if decisions.empty:
+        return "The strategy gave no order that filled; why, it keeps to itself."
     wanted = decisions[decisions["signal"] != 0]
     if wanted.empty:
         return f"The rule said hold at every bar, {_most(decisions['reason'])}."

@@ -14,11 +14,11 @@ from planted_faults import mutated
 
 from backtests import forward
 from backtests.engine import backtest
-from backtests.forward import Forward, closing_cost, cut_forecasts, tune_forward
+from backtests.forward import Forward, closing_cost, tune_forward
 from foundation.errors import ParameterError
 from foundation.trials import TrialLedger
 from markets.market import Market
-from models.forecasts import Forecasts, ForecastSeries
+from models.forecasts import Forecasts, ForecastSeries, cut_forecasts
 from reports.tune_report import write_tuned
 from strategies.parameters import CrossoverParams
 

@@ -17,8 +17,8 @@ ROOMS = ("foundation", "markets", "models", "strategies", "backtests", "reports"
 FRONT_DOOR = {
     "AccountParams", "CostParams", "CrossoverParams", "ExogenousParams", "FeatureParams", "LSTMParams", "RiskParams",
     "WalkForwardParams", "backtest", "check_feature", "compare", "demo_market", "feature", "load_book_market",
-    "load_exogenous", "load_market", "on_cluster", "sweep", "tune", "tune_forward", "tune_model", "walk_forward",
-    "write_report",
+    "load_exogenous", "load_market", "on_cluster", "run_strategy", "sweep", "tune", "tune_forward", "tune_model",
+    "walk_forward", "write_report",
 }  # fmt: skip
 
 

@@ -26,8 +26,14 @@ TINY: dict[str, dict[str, Any]] = {
 }
 TINY_RUN = ["walk_forward.train=70d", "walk_forward.test=30d", "walk_forward.seeds=1", "model.steps=5"]
 SHORT_DEMO = [*TINY_RUN, "market.bars=2400"]
-TINY_RUNS = {"demo": SHORT_DEMO, "own_features": SHORT_DEMO, "headlines_1h": SHORT_DEMO, "order_book_1s": TINY_RUN[2:]}
-TESTED_BARS = {"order_book_1s": 342 - 4 * 60}
+TINY_RUNS = {
+    "demo": SHORT_DEMO,
+    "own_features": SHORT_DEMO,
+    "headlines_1h": SHORT_DEMO,
+    "breakout": ["market.bars=700"],
+    "order_book_1s": TINY_RUN[2:],
+}
+TESTED_BARS = {"breakout": 700 - 47, "order_book_1s": 342 - 4 * 60}
 
 
 def strange_imports(source: str) -> list[str]:

@@ -19,7 +19,9 @@ def decisions(findings: Findings) -> Section:
     result = findings.result
     changed = tables.order_table(result.orders)
     untouched = Paragraph("Every order was taken as given: none was refused, none was shrunk.")
-    parts = [Grid(tables.decision_table(result.decisions)), untouched if changed is None else Grid(changed)]
+    parts: list[Part] = [Grid(tables.decision_table(result.decisions)), untouched if changed is None else Grid(changed)]
+    if result.own is not None and result.decisions.empty:
+        parts[0] = Paragraph("What a strategy written by hand decides, and why, it keeps to itself.")
     return Section("decisions", "Decisions", "Decisions and orders", parts)
 
 

@@ -13,6 +13,7 @@ from backtests.controls import Controls, Luck
 from backtests.distance import SHARES
 from backtests.examination import Examination
 from backtests.playback import Outcome
+from backtests.ruin import Odds
 from backtests.sensitivity import Sensitivity
 from reports import formats
 from reports.catalogue import TOO_SHORT, too_short
@@ -27,6 +28,14 @@ from reports.verdict import RUNGS, Rung, Verdict, place
 _STATES = {"passed": "climbed", "failed": "not climbed", "unknown": "cannot be judged", "not asked": "not asked"}
 _STEPS: dict[str, Literal["passed", "failed", "open"]] = {"passed": "passed", "failed": "failed"}
 _NO_BAND = "No bar holds both a stop and a target, so the order inside bars changes nothing."
+_DRAWN = (
+    " with their signals on them, some at each leverage and more at the run's own.",
+    ", on which the strategy was played anew, with orders of its own; at other leverages it would give others.",
+)
+_PLAYED_AGAIN = (
+    "The strategy was played again under each assumption; it sees the account as it then is. Late by a bar: it sees "
+    "each bar when the next one has closed. "
+)
 _TONES = {"passed": "gain", "failed": "loss"}
 
 
@@ -87,6 +96,8 @@ def _section(
 
 def _luck_parts(found: Examination, findings: Findings) -> list[Part]:
     controls, currency = found.controls, findings.result.settlement
+    if controls.random.counted is not None:
+        return _turned_parts(controls, findings)
     fans: list[Part] = [_fan(controls.random, "random entries", "random", currency)]
     if controls.permuted is not None:
         permuted = _fan(controls.permuted, "permuted forecasts", "permuted", currency)
@@ -104,6 +115,33 @@ def _luck_parts(found: Examination, findings: Findings) -> list[Part]:
         Paragraph(
             "p: the chance that luck has a Sharpe ratio at least as high, by all draws and the run itself. Ranks are "
             "by Sharpe ratio, because signals that come in wild times make wide profits at equal skill.",
+            "aside",
+        ),
+    ]
+
+
+def _turned_parts(controls: Controls, findings: Findings) -> list[Part]:
+    """Luck of a strategy written by hand: its positions at other times."""
+    luck, counted, asks = controls.random, controls.random.counted, findings.facts.asks
+    assert counted is not None
+    earned = [formats.percent(one.total_return, signed=True) for one in (counted, controls.ours)]
+    permuted = (
+        " Permuted forecasts are left out: what the strategy makes of a forecast is its own affair, and hundreds of "
+        "runs of it would take long."
+    )
+    return [
+        Paragraph(
+            "The positions of this run, as multiples of its equity and with what they cost, turned round in time: each "
+            "side is held as often, for as long and as large, at other times. All are counted by the bar, the run's "
+            "own too: what is held after the orders of an open earns from there to the close, and an order that fills "
+            f"inside a bar counts from its end on. Counted so this run earns {earned[0]}; as it was played, "
+            f"{earned[1]}.{permuted if asks else ''}"
+        ),
+        _fan(luck, "turned positions", "random", findings.result.settlement),
+        Grid(_luck_table(controls, short=_short(findings))),
+        Paragraph(
+            "p: the chance that the positions at other times have a Sharpe ratio at least as high as when they were "
+            "held, by all draws and the run itself.",
             "aside",
         ),
     ]
@@ -151,9 +189,12 @@ def _fan(found: Luck, name: str, anchor: str, currency: str) -> Chart:
 
 def _luck_table(controls: Controls, *, short: bool) -> Table:
     rows = [_outcome_row("this run", controls.ours, short=short)]
+    counted = controls.random.counted
+    rows += [] if counted is None else [_outcome_row("its positions, by the bar", counted, short=short)]
     rows += [_outcome_row(name, one, short=short) for name, one in controls.simpler.items()]
     rows = [[*row, Cell("")] for row in rows]
-    for name, one in (("random entries, median", controls.random), ("permuted forecasts, median", controls.permuted)):
+    drawn = "random entries, median" if counted is None else "turned positions, median"
+    for name, one in ((drawn, controls.random), ("permuted forecasts, median", controls.permuted)):
         if one is not None:
             middle = [float(np.median(values)) for values in (one.total_return, one.sharpe)]
             cells = [Cell(formats.percent(middle[0], signed=True)), _sharpe(middle[1], short=short)]
@@ -172,6 +213,13 @@ def _sharpe(value: float, *, short: bool) -> Cell:
 
 def _attribution_parts(found: Examination, _: Findings) -> list[Part]:
     kept = found.attribution
+    if kept is None:
+        return [
+            Paragraph(
+                "A strategy written by hand has no parts that could be left out one by one. What its costs were stands "
+                "under Costs."
+            )
+        ]
     rows = [
         [Cell(one.name), _growth(one.added), _times(math.exp(one.added)), _times(one.multiple), _growth(one.alone)]
         for one in kept.parts
@@ -212,7 +260,8 @@ def _sensitivity_parts(found: Examination, findings: Findings) -> list[Part]:
     bound = f" {one.bound:,} liquidations rest on the bound of the cross account alone." if one.bound else ""
     grid = Grid(_sensitivity_table(one, short=_short(findings)))
     if all(np.array_equal(curves[0], other) for other in curves[1:]):
-        return [Paragraph(f"{_NO_BAND}{bound} {_break_even(one)}"), grid]
+        again = _PLAYED_AGAIN if found.attribution is None else ""
+        return [Paragraph(f"{again}{_NO_BAND}{bound} {_break_even(one)}"), grid]
     chart = Chart(
         "orders",
         lambda sheet: draw_range(one.timestamp, curves, sheet, currency=currency),
@@ -222,7 +271,9 @@ def _sensitivity_parts(found: Examination, findings: Findings) -> list[Part]:
         list(zip(("this run", "adverse", "favourable"), ("run", "first", "second"), SWATCHES, strict=False)),
         low=True,
     )
-    said = f"{one.depending:,} of {one.trades:,} trades end otherwise under the other order.{bound} {_break_even(one)}"
+    again = _PLAYED_AGAIN if found.attribution is None else ""
+    depending = f"{one.depending:,} of {one.trades:,} trades end otherwise under the other order."
+    said = f"{again}{depending}{bound} {_break_even(one)}"
     return [Paragraph(said), chart, grid]
 
 
@@ -262,7 +313,7 @@ def _ruin_parts(found: Examination, _: Findings) -> list[Part]:
 def _odds_grid(found: Examination) -> Grid:
     rows = [
         [
-            Cell(f"{one.leverage:g}{' (this run)' if one is found.odds.own else ''}"),
+            Cell(_leverage(one, own=one is found.odds.own)),
             *_odds(one.liquidation, one.paths),
             *_odds(one.fall, one.paths),
             Cell(formats.count(one.paths)),
@@ -271,6 +322,11 @@ def _odds_grid(found: Examination) -> Grid:
     ]
     heads = ["Leverage", "Liquidation", "range", "Fall by half", "range", "Paths"]
     return Grid(Table("Odds by leverage", heads, rows))
+
+
+def _leverage(one: Odds, *, own: bool) -> str:
+    """The leverage of a row; the orders of a strategy written by hand have their own."""
+    return "this run's own" if math.isnan(one.leverage) else f"{one.leverage:g}{' (this run)' if own else ''}"
 
 
 def _ruin_texts(found: Examination) -> list[Part]:
@@ -286,7 +342,7 @@ def _ruin_texts(found: Examination) -> list[Part]:
     texts.append(
         Paragraph(
             f"Odds: the share of the paths, of {found.odds.bars:,} bars each, made of blocks of the bars that were "
-            "played with their signals on them, some at each leverage and more at the run's own. Range: what so many "
+            f"played{_DRAWN[found.attribution is None]} Range: what so many "
             "paths leave open; each end holds 19 times in 20 (Clopper and Pearson). A crash that never happened is on "
             "no path.",
             "aside",
