@@ -16,6 +16,7 @@ PACKAGES = ("crossgate", "backtrader", "numba", "numpy", "pandas", "pyarrow", "t
 # Where copies of the small files lie that a run names: own strategies, features, series, scorers, a saved model.
 INPUTS = "inputs"
 
+
 def collect_settings(result: Result) -> dict[str, Any]:
     """The settings of a run as nested tables: its whole config, or the tables that it was called with.
 
