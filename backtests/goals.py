@@ -71,6 +71,7 @@ class Goals:
 
 def read_goals(objectives: Sequence[str], constraints: Sequence[str]) -> Goals:
     """The goals that texts such as "sharpe", "max_drawdown" and "max_drawdown<=30%" say; raises ParameterError."""
+    objectives, constraints = ((one,) if isinstance(one, str) else one for one in (objectives, constraints))
     if not objectives:
         raise ParameterError("objective", "is missing", fix="such as sharpe")
     read = tuple(map(read_objective, objectives))

@@ -16,7 +16,7 @@ from backtests.axes import sort_axis
 from backtests.search_size import check_values
 from backtests.searched import check_name, keeps_signals, parse_value
 from backtests.tables import Tables
-from foundation.dimensions import read_value
+from foundation.dimensions import listed, read_value
 from foundation.errors import ParameterError
 from foundation.units import Quantity
 from markets.candles import IntArray
@@ -131,6 +131,23 @@ def _stand_ins(written: Sequence[Any], parsed: Sequence[Any]) -> list[Any]:
         if kind not in kinds or amount > kinds[kind][0]:
             kinds[kind] = amount, value
     return [value for _, value in kinds.values()]
+
+
+def read_axes(over: Mapping[str, Any]) -> dict[str, Any]:
+    """The axes of a mapping from `table.key` to a list, range or array of values, or to a text as `read_axis` takes it.
+
+    Raises ParameterError for anything else.
+    """
+    fix = 'such as {"risk.stop_loss": ["1%", "2%"], "risk.leverage": [1, 2, 3]}'
+    if not isinstance(over, Mapping):
+        raise ParameterError("grid", "should name values by table.key", value=over, fix=fix)
+    axes = {}
+    for name, written in over.items():
+        values = read_axis(f"{name}={written}")[1] if isinstance(written, str) else listed(written)
+        if values is None:
+            raise ParameterError(f"grid {name}", "should be a list of values", value=written, fix=fix)
+        axes[str(name)] = values
+    return axes
 
 
 def read_axis(text: str) -> tuple[str, list[Any]]:

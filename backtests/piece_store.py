@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
+import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ from foundation.files import atomic_file
 from foundation.locks import sole_writer
 
 FOLDER, MANIFEST, LOCK = "pieces", "unfinished.json", ".sweep.lock"
+SETTINGS_FILE = "settings.parquet"
+# The file of a piece, or its scratch file.
+PIECE = re.compile(r"\.?[0-9]{12}\.npy")
 
 
 class PieceStore:
@@ -45,7 +48,7 @@ class PieceStore:
         except (OSError, ValueError):
             kept = None
         if kept is None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self._clear()
         elif kept != self._content:
             problem = "holds an unfinished sweep of other settings, data or code"
             fix = f"name another folder, or remove {self._manifest.parent}"
@@ -71,7 +74,15 @@ class PieceStore:
     def finish(self) -> None:
         """Removes the pieces: the sweep is over, and what it came to is written elsewhere."""
         self._manifest.unlink(missing_ok=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._clear()
+
+    def _clear(self) -> None:
+        """Removes the pieces, and their folder where it holds nothing else."""
+        for path in self.folder.glob("*"):
+            if PIECE.match(path.name):
+                path.unlink()
+        with suppress(OSError):
+            self.folder.rmdir()
 
     def _path(self, begin: int) -> Path:
         return self.folder / f"{begin:012d}.npy"

@@ -12,7 +12,8 @@ from backtests.search_size import MOST_TRIALS, check_trials
 from backtests.space import read_space
 from foundation.dimensions import Dimension
 from foundation.errors import ParameterError
-from foundation.trials import TrialLedger
+from foundation.parallel import check_workers
+from foundation.trials import TrialLedger, as_ledger
 
 
 class SearchWords(TypedDict, total=False):
@@ -22,8 +23,8 @@ class SearchWords(TypedDict, total=False):
     several give a Pareto front. `constraints`: such as "max_drawdown<=30%", "trades>=50". `seed` (0). `storage`: a
     folder for a journal, or the URL of a database that several processes may share; the same search goes on there until
     there are `trials` of them; by default nothing is kept. `workers`: processes, by default one a core. `ledger`: of
-    trials, by default the one of `ledger_home`. `most` (20,000): more trials in all, those of every fold of a
-    walk-forward, are refused; None plays any number.
+    trials, or its folder, by default the one of `ledger_home`. `most` (20,000): more trials in all, those of every fold
+    of a walk-forward, are refused; None plays any number.
     """
 
     trials: int
@@ -32,7 +33,7 @@ class SearchWords(TypedDict, total=False):
     seed: int
     storage: Path | str | None
     workers: int | None
-    ledger: TrialLedger | None
+    ledger: TrialLedger | Path | str | None
     most: int | None
 
 
@@ -56,9 +57,12 @@ def read_search(over: Mapping[str, Any], words: SearchWords, folds: int = 0) -> 
     """
     rest: dict[str, Any] = dict(words)
     goals = read_goals(rest.pop("objectives", ("sharpe",)), rest.pop("constraints", ()))
-    ledger, most = rest.pop("ledger", None) or TrialLedger(), rest.pop("most", MOST_TRIALS)
+    ledger, most = as_ledger(rest.pop("ledger", None)), rest.pop("most", MOST_TRIALS)
     found = Search(tuple(read_space(over)), goals, ledger, **rest)
-    if found.trials < 1:
-        raise ParameterError("trials", "should be 1 or more", value=found.trials)
+    check_workers(found.workers)
+    for name, least in (("trials", 1), ("seed", 0)):
+        value = getattr(found, name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ParameterError(name, f"should be a whole number, {least} or more", value=value)
     check_trials(found.trials, folds, most)
     return found

@@ -14,6 +14,8 @@ _FIX = "such as risk.stop_loss=0.5%:5%, risk.risk_per_trade=0.001:0.05:log or ri
 
 def read_space(over: Mapping[str, Any]) -> tuple[Dimension, ...]:
     """The dimensions of a mapping from `table.key` to a range or values; raises ParameterError."""
+    if not isinstance(over, Mapping):
+        raise ParameterError("space", "should name ranges or values by table.key", value=over, fix=_FIX)
     if not over:
         raise ParameterError("space", "varies nothing", fix=_FIX)
     return tuple(_read(name, written) for name, written in over.items())

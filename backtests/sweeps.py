@@ -14,14 +14,15 @@ import numpy as np
 import pandas as pd
 
 from backtests.goals import read_objective
-from backtests.grids import Grid
+from backtests.grids import Grid, read_axes
 from backtests.ground import Ground, compile_kernel, grid_ground, play_numbers, play_range
 from backtests.landscape import at_edges, best_numbers, effects, grid_plateau, idle_axes
-from backtests.piece_store import PieceStore
+from backtests.piece_store import SETTINGS_FILE, PieceStore
 from backtests.records import Records
 from backtests.recount import RELATIVE, ZERO
 from backtests.replay import check_replay
 from backtests.result import Result
+from backtests.search_folder import check_sweep_folder
 from backtests.search_size import MOST_SETTINGS, check_settings
 from backtests.search_text import table_text
 from backtests.tables import Tables, on_tables
@@ -29,10 +30,10 @@ from backtests.tally import TALLY, rate
 from foundation.compilation import compiled_folder
 from foundation.errors import CrossgateError, ParameterError
 from foundation.fingerprint import fingerprint
-from foundation.parallel import stream_all
+from foundation.parallel import check_workers, stream_all
 from foundation.seals import check_sealed
 from foundation.threads import map_threads
-from foundation.trials import Head, TrialLedger, batch_of
+from foundation.trials import Head, TrialLedger, as_ledger, batch_of
 from markets.candles import FloatArray, IntArray
 from markets.market import Market
 from models.forecasts import Forecasts
@@ -47,7 +48,6 @@ WHOLE, BEST = 100_000, 1000
 DEEP = 50
 # Of how many settings block sums are kept: of more, those of a sample.
 MOST_BLOCKS = 5000
-SETTINGS_FILE = "settings.parquet"
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,10 +126,10 @@ def sweep(
     forecasts: Forecasts,
     base: Tables,
     *,
-    over: Mapping[str, Sequence[Any]],
+    over: Mapping[str, Any],
     workers: int | None = None,
-    ledger: TrialLedger | None = None,
-    folder: Path | None = None,
+    ledger: TrialLedger | Path | str | None = None,
+    folder: Path | str | None = None,
     most: int | None = MOST_SETTINGS,
 ) -> Sweep:
     """Every combination of the values in `over`, by `table.key`, on the same markets and forecasts.
@@ -138,12 +138,15 @@ def sweep(
     the best Sharpe ratio and the best plateau are played again by Backtrader, and a single fill that differs raises
     CrossgateError. All settings are put down in the `ledger` of trials. With a `folder` each finished piece is kept
     there, an interrupted sweep goes on where it was, and `settings.parquet` there holds the metrics of all settings.
-    Memory does not grow with the grid but for 16 bytes a setting. A grid of more than `most` settings is refused with
-    what it would take; None plays any. Raises ParameterError for that and for a value that no table takes, SealedError
-    where the data reaches into a sealed stretch.
+    The folder must be new, empty, or a sweep. `over`: lists, ranges or arrays of values, or texts as on the command
+    line. Memory does not grow with the grid but for 16 bytes a setting. A grid of more than `most` settings is refused
+    with what it would take; None plays any. Raises ParameterError for that and for a value that no table takes,
+    SealedError where the data reaches into a sealed stretch.
     """
-    check_settings(over, sum(len(one.candles) for one in markets), most)
-    grid, ledger = Grid(base, over), ledger or TrialLedger()
+    check_workers(workers)
+    axes, ledger = read_axes(over), as_ledger(ledger)
+    check_settings(axes, sum(len(one.candles) for one in markets), most)
+    grid, folder = Grid(base, axes), None if folder is None else check_sweep_folder(folder)
     ground = grid_ground(markets, forecasts, grid)
     check_sealed(ledger, ground.spans)
     content = _content(ground, grid)

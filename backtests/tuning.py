@@ -20,7 +20,7 @@ from backtests.search import Search, SearchWords, read_search
 from backtests.search_text import table_text
 from backtests.study import Asked, Study
 from backtests.tables import Tables, on_tables
-from backtests.tally import rate
+from backtests.tally import TALLY, rate
 from foundation.compilation import rules_fingerprint
 from foundation.dimensions import Dimension
 from foundation.errors import CrossgateError, ParameterError
@@ -169,26 +169,30 @@ def _play_batch(
     crew: Crew,
     ledger: TrialLedger,
 ) -> None:
-    """Plays what was asked, puts it down in the ledger, then tells what it came to."""
+    """Plays what was asked, puts all of it down in the ledger, what contradicts itself too, then tells of it."""
     made: list[tuple[Asked, Tables]] = []
+    refused: list[tuple[Asked, str]] = []
     for one in asked:
         try:
             made.append((one, base.changed(one.values)))
         except ParameterError as error:
-            study.tell(one, {}, str(error))
-    if not made:
-        return
+            refused.append((one, str(error)))
     made.sort(key=lambda pair: repr(pair[1].signals))
     tallies = _tallies(crew, [tables for _, tables in made])
     metrics = rate(tallies, ground.bars_per_year, ground.cash)
     per_bar = metrics["sharpe"] / np.sqrt(ground.bars_per_year)
-    batch = fingerprint(content, sorted(repr(one.values) for one, _ in made))
-    ledger.record(batch_of("tune", ground.spans, record, batch, per_bar), tallies["blocks"])
+    batch = fingerprint(content, sorted(repr(one.values) for one in asked))
+    blocks = tallies["blocks"] if made else None
+    ledger.record(batch_of("tune", ground.spans, record, batch, per_bar, len(asked)), blocks)
+    for one, reason in refused:
+        study.tell(one, {}, reason)
     for row, (one, _) in enumerate(made):
         study.tell(one, {name: float(values[row]) for name, values in metrics.items()})
 
 
 def _tallies(crew: Crew, tables: Sequence[Tables]) -> Records:
+    if not tables:
+        return np.zeros(0, dtype=TALLY)
     parts = [part for part in np.array_split(np.arange(len(tables)), crew.size) if len(part)]
     calls = [([tables[row] for row in part],) for part in parts]
     with closing(crew.stream(play_tables, calls, len(calls))) as results:

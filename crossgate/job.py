@@ -258,9 +258,12 @@ def check_ledger(ledger: TrialLedger) -> None:
 
 def check_reach(path: Path) -> None:
     """Raises ParameterError when nothing can be written at `path`."""
-    parent = next(above for above in path.expanduser().resolve().parents if above.exists())
+    place, fix = path.expanduser().resolve(), "name a place you may write to"
+    parent = next(above for above in place.parents if above.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise ParameterError("out", f"cannot be made in {parent}", value=str(path), fix="name a place you may write to")
+        raise ParameterError("out", f"cannot be made in {parent}", value=str(path), fix=fix)
+    if place.is_dir() and not os.access(place, os.W_OK):
+        raise ParameterError("out", "is a folder that cannot be written to", value=str(path), fix=fix)
 
 
 def _load(table: MarketParams | BookParams | DemoParams, data: Path | None) -> Market:

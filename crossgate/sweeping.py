@@ -7,13 +7,14 @@ from pathlib import Path
 
 import crossgate as cg
 from backtests.grids import Grid, read_axis
+from backtests.search_folder import check_sweep_folder
 from backtests.search_size import MOST_SETTINGS, check_settings, count_settings
 from backtests.sweeps import Sweep, read_ranking
 from backtests.tables import Tables
 from crossgate.config import load_config
 from crossgate.job import check_reach, load_markets, searched
 from foundation.errors import ParameterError
-from reports.sweep_report import check_sweep_folder, write_sweep
+from reports.sweep_report import write_sweep
 
 
 def sweep_job(

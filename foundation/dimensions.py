@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,8 +81,8 @@ def read_dimension(
             problem = "should rise, and from above zero where it goes by logarithms"
             raise ParameterError(where, problem, value=made.record(), fix=fix)
     else:
-        parts = written.split(",") if isinstance(written, str) else written
-        if not isinstance(parts, list | tuple):
+        parts = written.split(",") if isinstance(written, str) else listed(written)
+        if parts is None:
             raise ParameterError(where, "is neither a range nor a list of values", value=written, fix=fix)
         values = tuple(read_value(one.strip()) if isinstance(one, str) else one for one in parts)
         made = Dimension(name, choices=tuple(one for one in values if one != ""))
@@ -91,6 +91,20 @@ def read_dimension(
     for value in made.ends:
         check(value)
     return made
+
+
+def listed(values: Any) -> Sequence[Any] | None:
+    """Some values one after another, with Python's own numbers in the place of numpy's; None for what is no such thing.
+
+    A range, which may be long, stays one.
+    """
+    if isinstance(values, range):
+        return values
+    if hasattr(values, "tolist") and getattr(values, "ndim", 1) == 1:
+        values = values.tolist()
+    if not isinstance(values, list | tuple):
+        return None
+    return [value.item() if hasattr(value, "item") else value for value in values]
 
 
 def read_value(text: str) -> Any:

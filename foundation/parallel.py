@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
 from foundation.cluster import ClusterClient, check_identity, running_cluster
+from foundation.errors import ParameterError
 from foundation.identity import own_identity
 from foundation.progress import progress
 
@@ -39,6 +40,13 @@ class Parcel(NamedTuple):
 def processors() -> int:
     """The number of processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_workers(workers: object) -> None:
+    """Raises ParameterError for what is no number of workers; None stands for one a core."""
+    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+        fix = "1 works in this process; leave it out for one a core"
+        raise ParameterError("workers", "should be a whole number, 1 or more", value=workers, fix=fix)
 
 
 def run_all(
@@ -67,6 +75,7 @@ def stream_all(
 
     As `Crew.stream` of a crew that works once.
     """
+    check_workers(workers)
     count = workers if running_cluster() else min(workers or processors(), max(total, 1))
     with Crew(shared, count, resource) as crew:
         yield from crew.stream(function, calls, total, description)
@@ -82,6 +91,7 @@ class Crew:
     """
 
     def __init__(self, shared: tuple[Any, ...] = (), workers: int | None = None, resource: str = "") -> None:
+        check_workers(workers)
         self._shared, self._count, self._resource = shared, workers or processors(), resource
         self._address = None if workers == 1 else running_cluster()
         self._stack = ExitStack()

@@ -231,6 +231,15 @@ class TrialLedger:
         return blocks
 
 
+def as_ledger(given: TrialLedger | Path | str | None) -> TrialLedger:
+    """The ledger that was handed in, that in a folder, or the one of `ledger_home`; raises ParameterError else."""
+    if isinstance(given, TrialLedger):
+        return given
+    if given is not None and not isinstance(given, Path | str):
+        raise ParameterError("ledger", "should be a TrialLedger, or the folder of one", value=given)
+    return TrialLedger(None if given is None else Path(given))
+
+
 def ledger_home() -> Path:
     """The folder of the ledger: `$CROSSGATE_LEDGER`, else the user's data folder."""
     named = os.environ.get("CROSSGATE_LEDGER")

@@ -7,18 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from backtests.piece_store import FOLDER, LOCK, MANIFEST
-from backtests.sweeps import SETTINGS_FILE, Sweep
+from backtests.search_folder import check_sweep_folder
+from backtests.sweeps import Sweep
 from foundation.trials import TrialLedger
 from reports.evidence import backtest_overfitting
-from reports.search_folder import check_folder, write_files
-
-FILES = ("config.toml", "sweep.json", "sweep.png", "report.html", SETTINGS_FILE, FOLDER, MANIFEST)
-
-
-def check_sweep_folder(folder: str | Path) -> Path:
-    """The folder to write a sweep to, which must be new, empty, or a sweep, finished or not."""
-    return check_folder(folder, "sweep", FILES, LOCK)
+from reports.search_folder import write_files
 
 
 def write_sweep(

@@ -9,12 +9,13 @@ from typing import Any
 import pandas as pd
 
 from backtests.forward import Forward
+from backtests.search_folder import check_folder
 from backtests.study import JOURNAL
 from backtests.tuning import Tuned
 from foundation.files import atomic_file
 from foundation.trials import TrialLedger
 from reports.report import write_json
-from reports.search_folder import check_folder, write_files
+from reports.search_folder import write_files
 from reports.sweep_report import plain
 from reports.tune_page import render_forward, render_tuned
 

@@ -12,12 +12,13 @@ import pytest
 from kernel_cases import forecasts, market
 
 from backtests.landscape import best_numbers
+from backtests.search_folder import check_sweep_folder
 from backtests.sweeps import Sweep, sweep
 from foundation.errors import ParameterError
 from foundation.trials import TrialLedger
 from reports import formats
 from reports.heat_maps import MOST_CELLS, chosen_number, heat_maps
-from reports.sweep_report import check_sweep_folder, write_sweep
+from reports.sweep_report import write_sweep
 from strategies.parameters import CrossoverParams
 
 OVER: dict[str, list[Any]] = {

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from sweep_child import OVER, PIECE, STRATEGY, run, scene
 
 import backtests.sweeps as sweeps
 from backtests.piece_store import PieceStore
+from backtests.search_size import NANOSECONDS
 from backtests.sweeps import sweep
 from foundation.errors import ParameterError
 from foundation.trials import TrialLedger
@@ -169,3 +171,12 @@ def test_large_grids_keep_the_best_and_the_figures_of_all(tmp_path: Path, monkey
     assert kept["sharpe"].equals(small.table["sharpe"].reset_index(drop=True))
     with pytest.raises(ParameterError, match="is kept for the best settings only"):
         large.best("calmar")
+
+
+@pytest.mark.parametrize("bars", [300, 10_000, 5_000_000, 20_000_000])
+def test_no_piece_takes_as_long_as_an_interrupt_may(bars: int) -> None:
+    """Two seconds of a processor at twice what a bar and setting takes; what stops is held above, in pieces."""
+    ground = SimpleNamespace(bars=bars)
+    grid = range(5000)
+    longest = max(end - begin for begin, end in sweeps._pieces(grid, ground))  # type: ignore[arg-type]
+    assert longest * bars * 2.0 * NANOSECONDS / 1e9 <= 2.0

@@ -75,3 +75,22 @@ def test_luck_and_ruin_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch)
     assert np.array_equal(found[0].random.fan.bands, alone[0].random.fan.bands)
     assert np.array_equal(found[0].random.sharpe, alone[0].random.sharpe)
     assert found[1] == alone[1]
+
+
+@pytest.mark.usefixtures("three")
+def test_after_an_interrupt_no_further_item_begins() -> None:
+    """What three threads are at is finished, and nothing else: the longest item bounds how long that takes."""
+    begun, gate = [], threading.Event()
+
+    def work(item: int) -> int:
+        begun.append(item)
+        if item >= 3:
+            gate.wait(20)
+        return item
+
+    found = map_threads(work, range(100), 100, "items")
+    assert [next(found) for _ in range(3)] == [0, 1, 2]
+    threading.Timer(0.1, gate.set).start()
+    with pytest.raises(KeyboardInterrupt):
+        found.throw(KeyboardInterrupt)  # type: ignore[attr-defined]
+    assert len(begun) <= 6
