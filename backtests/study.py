@@ -53,7 +53,7 @@ class Study:
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.space, self.goals, self._seed = tuple(space), goals, seed
-        storage = _storage(place)
+        storage = open_storage(place)
         _check_rules(optuna.get_all_study_names(storage), name, rules, place)
         directions = [one.direction for one in goals.objectives]
         self.optuna: OptunaStudy = optuna.create_study(
@@ -165,7 +165,8 @@ class Study:
             self.optuna.tell(one.number, state=TrialState.FAIL)
 
 
-def _storage(place: Path | str | None) -> BaseStorage:
+def open_storage(place: Path | str | None) -> BaseStorage:
+    """Optuna's storage at a place, as in Study; raises ParameterError or DataError where it cannot be opened."""
     from optuna.exceptions import StorageInternalError
     from optuna.storages import InMemoryStorage, RDBStorage
     from sqlalchemy.exc import SQLAlchemyError

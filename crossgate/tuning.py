@@ -11,6 +11,7 @@ from backtests.forward import Forward
 from backtests.goals import read_goals
 from backtests.search_size import MOST_TRIALS, check_trials
 from backtests.space import read_over, read_space
+from backtests.study import open_storage
 from backtests.tuning import Tuned
 from crossgate.config import load_config
 from crossgate.job import check_reach, searched
@@ -44,6 +45,8 @@ def tune_job(
     settings = load_config(job.config, overrides, data)
     folder = check_tune_folder(out or Path("runs") / f"{settings.run.name}-tune")
     check_reach(folder)
+    if job.storage is not None:
+        open_storage(job.storage)
     markets, forecasts = searched(settings, data)
     tables = (settings.rules, settings.risk, settings.account, settings.costs)
     words: dict[str, Any] = {

@@ -151,3 +151,19 @@ def test_a_folder_that_cannot_be_written_to_is_said_first(tmp_path: Path, monkey
     (tmp_path / "out").mkdir()
     with pytest.raises(ParameterError, match=r"out = .*: is a folder that cannot be written to; name a place you may"):
         check_reach(tmp_path / "out")
+
+
+def test_a_database_out_of_reach_is_said_before_anything_trains(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The command opens it first."""
+    from crossgate import tuning
+    from crossgate.tuning import TuneJob, tune_job
+
+    monkeypatch.setattr(tuning, "searched", lambda *_: pytest.fail("it trains"))
+    config = Path(__file__).resolve().parent.parent / "backtests" / "configs" / "demo.toml"
+    job = TuneJob(config, ("risk.leverage=1:5",), 3, ("sharpe",), (), 0, "postgresql://u:secret@127.0.0.1:bad/db")
+    with pytest.raises(
+        ParameterError, match=r"--storage = 'postgresql://u:\*\*\*@127\.0\.0\.1:bad/db': cannot be opened"
+    ):
+        tune_job(job, out=tmp_path / "out")
