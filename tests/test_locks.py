@@ -83,3 +83,19 @@ def test_an_error_in_the_block_frees_the_place(tmp_path: Path) -> None:
         raise ValueError("inside")
     with sole_writer(tmp_path / "lock", "mine", patience=0.1):
         pass
+
+
+@pytest.mark.parametrize("place", ["file/inside/lock", "closed/lock"])
+def test_a_place_that_cannot_be_written_to_is_said(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file in the place of a folder, or a folder of somebody else: one line."""
+    from filelock import FileLock
+
+    (tmp_path / "file").touch()
+    if place.startswith("closed"):
+        denied = PermissionError(13, "Permission denied")
+        monkeypatch.setattr(FileLock, "acquire", lambda *_, **__: (_ for _ in ()).throw(denied))
+    with (
+        pytest.raises(CrossgateError, match=r"cannot be written to \(.+\); name a place you may write to"),
+        sole_writer(tmp_path / place, "mine"),
+    ):
+        pytest.fail("written nowhere")
