@@ -60,6 +60,8 @@ def seal_markets(markets: Sequence[Market], last: str) -> None:
             raise ParameterError("--last", f"leaves no bar of {market.symbol} unsealed", value=last, fix="seal less")
         spans.append(whole._replace(first=first))
     for span in spans:
+        seals.check_seal(TrialLedger(), span)
+    for span in spans:
         seals.seal(TrialLedger(), span)
 
 

@@ -27,15 +27,31 @@ class Opening:
 def seal(ledger: TrialLedger, span: Span) -> None:
     """Seals a contract from `span.first` on; `span.last` says how far its data reached then.
 
-    A contract can be sealed again from a later moment, when new data has come, never from an earlier one:
-    what lies before has been seen. Raises ParameterError for that.
+    A contract can be sealed again from bars that came later. Raises ParameterError where `check_seal` does.
     """
-    current = sealed_from(ledger, span.contract)
-    if current is not None and span.first < current:
+    check_seal(ledger, span)
+    current = sealed_span(ledger, span.contract)
+    if current is None or current.first != span.first:
+        ledger.append("seal", {"span": list(span)})
+
+
+def check_seal(ledger: TrialLedger, span: Span) -> None:
+    """Raises ParameterError where a contract cannot be sealed from `span.first` on.
+
+    What lies before a seal has been seen; what lies in it, up to the last bar that it held or that an opening showed,
+    is seen or kept for its own opening. A seal that moved on inside would let go of bars without one.
+    """
+    current = sealed_span(ledger, span.contract)
+    if current is None or span.first == current.first:
+        return
+    if span.first < current.first:
         problem = "is sealed from a later moment already, and what lies before that has been seen"
         raise ParameterError("seal", problem, value=span.contract, fix="seal the data that comes next")
-    if current != span.first:
-        ledger.append("seal", {"span": list(span)})
+    last = max([current.last, *(one.span.last for one in openings(ledger, span.contract))])
+    if span.first <= last:
+        problem = f"is sealed from {_utc(current.first)} UTC on already; a seal is opened, never moved on inside"
+        fix = f"open it, once, when everything is decided; another one can begin with bars after {_utc(last)} UTC"
+        raise ParameterError("seal", problem, value=span.contract, fix=fix)
 
 
 def sealed_from(ledger: TrialLedger, contract: str) -> int | None:
@@ -55,7 +71,7 @@ def check_sealed(ledger: TrialLedger, spans: Iterable[Span]) -> None:
     for span in spans:
         first = sealed_from(ledger, span.contract)
         if first is not None and span.last >= first:
-            since = datetime.fromtimestamp(first // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+            since = _utc(first)
             # A made market has no dates to end at, only a number of bars.
             made = span.contract.startswith("synthetic:")
             end = "play fewer bars (market.bars)" if made else f"end before it (market.end = {since!r})"
@@ -86,3 +102,7 @@ def openings(ledger: TrialLedger, contract: str) -> tuple[Opening, ...]:
 
 def _opening(body: dict[str, Any]) -> Opening:
     return Opening(Span(*body["span"]), str(body["content"]), str(body["name"]))
+
+
+def _utc(stamp: int) -> str:
+    return datetime.fromtimestamp(stamp // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -98,6 +98,11 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = runner.invoke(app, ["train", str(config), "--out", str(model)])
     assert isinstance(trained.exception, SealedError)
     assert not model.exists()
-    for wrong, text in (("10d", "has been seen"), ("900d", "leaves no bar"), ("much", "should be a number")):
+    for wrong, text in (
+        ("10d", "has been seen"),
+        ("1h", "never moved on inside"),
+        ("900d", "leaves no bar"),
+        ("much", "should be a number"),
+    ):
         found = runner.invoke(app, ["seal", str(config), "--last", wrong])
         assert text in str(found.exception), wrong

@@ -59,6 +59,24 @@ def test_a_seal_moves_forward_only(ledger: TrialLedger) -> None:
         seal(ledger, Span(BTC, 500, 800))
 
 
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_seal_is_not_slipped_off(ledger: TrialLedger, opened: bool) -> None:
+    """One that moved on inside would show bars without an opening: refused, up to the last bar held or shown."""
+    through = 600
+    if opened:
+        through = 650
+        open_seal(ledger, LAST._replace(last=through), "settings a", "first")
+    head = ledger.head()
+    for first in (501, 600, through):
+        with pytest.raises(ParameterError, match=r"sealed from 1970-01-01 .* already.*open it, once.*after 1970-01-01"):
+            seal(ledger, Span(BTC, first, 800))
+    assert (ledger.head(), sealed_from(ledger, BTC)) == (head, 500)
+    with pytest.raises(SealedError):
+        check_sealed(ledger, [Span(BTC, 0, 550)])
+    seal(ledger, Span(BTC, through + 1, 800))
+    assert sealed_from(ledger, BTC) == through + 1
+
+
 def test_sealing_twice_is_sealing_once(ledger: TrialLedger) -> None:
     """The same seal again writes nothing."""
     head = ledger.head()
