@@ -10,15 +10,27 @@ import numpy as np
 import pandas as pd
 
 from backtests.goals import Goals
-from backtests.records import contract_record
+from backtests.impact import checked_impact_units
+from backtests.records import (
+    ACCOUNT,
+    FILL,
+    FINER,
+    ORDER,
+    PAYMENT,
+    POSITION,
+    Desk,
+    contract_record,
+    settings_record,
+)
 from backtests.replay import check_replay, replay
 from backtests.result import Result
 from backtests.search import Search, SearchWords, read_search
 from backtests.search_text import table_text
+from backtests.slippage import taker_price
 from backtests.study import Study
 from backtests.tables import Tables, on_tables
 from backtests.tuning import search, tuning_ground
-from backtests.valuation import notional_of
+from backtests.valuation import fee_of, profit_of
 from foundation.dimensions import Dimension
 from foundation.errors import ParameterError
 from foundation.fingerprint import fingerprint
@@ -226,15 +238,26 @@ def _stretch(
 
 
 def closing_cost(result: Result) -> float:
-    """What it costs to close what is open at the last bar's close, at the mark price: taker fee and slippage."""
-    total = 0.0
-    for market in result.markets:
-        row = result.positions[result.positions["symbol"] == market.symbol].iloc[-1]
-        if row["position"]:
-            mark, size = float(np.float64(row["mark"])), abs(float(np.float64(row["position"])))
-            rate = market.contract.taker_fee + result.costs.slippage_rate(mark, market.contract.tick)
-            total += abs(float(notional_of(contract_record(market.contract)[0], size, mark))) * rate
-    return total
+    """What it costs to close what is open at the last bar's close, at the mark price: taker fee and all slippage.
+
+    As the exchange fills an order at that close, with half-spread and the impact of the size, from the bars before.
+    """
+    return sum(_closing_cost(market, result) for market in result.markets)
+
+
+def _closing_cost(market: Market, result: Result) -> float:
+    row = result.positions[result.positions["symbol"] == market.symbol].iloc[-1]
+    mark, size = float(np.float64(row["mark"])), float(np.float64(row["position"]))
+    if not size:
+        return 0.0
+    window, terms = result.costs.impact_window, settings_record(result.account, result.costs)
+    contracts, positions = contract_record(market.contract), np.zeros(1, dtype=POSITION)
+    positions["impact"] = checked_impact_units(market.candles, window)[-1] if window else 0.0
+    none = [np.zeros(0, dtype=one) for one in (ACCOUNT, ORDER, FILL, PAYMENT, FINER)]
+    desk = Desk(none[0], positions, none[1], terms, contracts, *none[2:])
+    price = float(taker_price(desk, 0, -1 if size > 0.0 else 1, mark, abs(size)))
+    lost = -float(profit_of(contracts[0], size, mark, price))
+    return lost + float(fee_of(contracts[0], abs(size), price, market.contract.taker_fee))
 
 
 def sharpe_of(returns: FloatArray, bar: int) -> float:

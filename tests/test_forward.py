@@ -11,16 +11,20 @@ import pandas as pd
 import pytest
 from kernel_cases import forecasts, market
 from planted_faults import mutated
+from witness_money import worth
+from witness_slippage import Slippage, taker_price
+from witness_types import WitnessBar, WitnessContract
 
 from backtests import forward
 from backtests.engine import backtest
 from backtests.forward import Forward, closing_cost, tune_forward
+from backtests.parameters import AccountParams, CostParams
 from foundation.errors import ParameterError
 from foundation.trials import TrialLedger
 from markets.market import Market
 from models.forecasts import Forecasts, ForecastSeries, cut_forecasts
 from reports.tune_report import write_tuned
-from strategies.parameters import CrossoverParams
+from strategies.parameters import CrossoverParams, RiskParams
 
 STRATEGY = CrossoverParams(fast=2, slow=6, threshold="0.5bps")
 OVER = {"risk.stop_loss": "0.5%:5%", "risk.risk_per_trade": "0.002:0.05:log"}
@@ -117,11 +121,42 @@ def test_folds_follow_one_another_and_positions_end_with_them(scene: tuple[Marke
         assert np.array_equal(part[:-1], equity[:-1])
         assert part[-1] == pytest.approx(equity[-1] - closing_cost(result))
         last = again.equity.iloc[-1]
-        cost = abs(last["position"]) * last["mark"] * (scene[0].contract.taker_fee + 1e-4)
+        paid = last["mark"] * (1.0 - np.sign(last["position"]) * 1e-4)
+        cost = abs(last["position"]) * (abs(paid - last["mark"]) + paid * scene[0].contract.taker_fee)
         assert closing_cost(result) == pytest.approx(cost)
         cash, at = float(part[-1]), at + len(equity)
     assert at == len(found.curve.equity) == len(found.hindsight.equity)
     assert any(closing_cost(result) > 0.0 for result in found.results.values())
+
+
+@pytest.mark.parametrize("inverse", [False, True])
+def test_closing_a_fold_costs_what_the_exchange_would_take(inverse: bool) -> None:
+    """Fee, slippage, half-spread and the impact of the size, by the witness's slippage from the bars before."""
+    random = np.random.default_rng(2)
+    coin: dict[str, Any] = {"kind": "inverse", "settlement": "COIN", "face": 10.0, "lot": 1.0} if inverse else {}
+    over = market(random, "ONE", 200, 1.0, **coin)
+    costs = CostParams(slippage_bps=3.0, half_spread="2tick", impact=0.8, impact_bars=12)
+    known, account = forecasts(random, (over,), 20), AccountParams(cash=50.0 if inverse else 10_000.0)
+    held = CrossoverParams(fast=2, slow=6, rule="buy_and_hold")
+    result = backtest(
+        over, known, held, RiskParams(sizing="leverage", stop_loss="off", take_profit="off"), account, costs
+    )
+    last, candles = result.positions.iloc[-1], result.markets[0].candles
+    size, mark, contract = abs(last["position"]), last["mark"], result.markets[0].contract
+    assert size > 0.0
+    bars = [
+        WitnessBar(*prices, *prices, blocked=blocked, volume=volume)
+        for *prices, volume, blocked in zip(
+            *(getattr(candles, name)[:-1].tolist() for name in ("open", "high", "low", "close", "volume", "touched")),
+            strict=True,
+        )
+    ]
+    shape = WitnessContract(tick=contract.tick, lot=contract.lot, kind=contract.kind, face=contract.face)
+    price = taker_price(Slippage(3.0, 0.0, 2.0, 0.8, 12), shape, bars, -int(np.sign(last["position"])), mark, size)
+    fee = worth(shape, size, price) * contract.taker_fee
+    assert closing_cost(result) == pytest.approx(abs(worth(shape, size, price) - worth(shape, size, mark)) + fee)
+    free = replace(result, costs=costs.replaced(impact=0.0))
+    assert closing_cost(result) > 1.02 * closing_cost(free) > 0.0
 
 
 def test_the_fall_is_from_the_past_to_what_followed(scene: tuple[Market, Forecasts], found: Forward) -> None:
