@@ -56,7 +56,7 @@ def train_jobs(jobs: Sequence[Job], description: str, workers: int | None) -> li
     What was killed goes on from its checkpoint.
     """
     if training_device(jobs[0].parts[0].params) == "cuda":
-        made = dict(_train_grouped(dict(enumerate(jobs)), description, workers, cache=False))
+        made = dict(_train_grouped(dict(enumerate(jobs)), description, workers, cache=True))
         return [[one.network for one in made[row]] for row in range(len(jobs))]
     from models.training import train_networks
 

@@ -17,6 +17,7 @@ from models.cache import FoldForecast, FoldJob
 from models.checkpoints import GroupCheckpoint, begun_groups
 from models.grouped.descent import STATE, GroupedDescent
 from models.parameters import LSTMParams
+from models.trained import train_model
 from models.walkforward import walk_forward
 
 MANY = TINY.replaced(
@@ -185,6 +186,35 @@ def test_a_damaged_checkpoint_is_as_good_as_none(damage: str, own_cache: Path, m
     assert begun_groups([jobs[0].network_key]) == []
     assert same(launch.run_grouped(jobs, True), whole)
     assert len(sizes) == (6 if damage == "state" else 4)
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_trained_model_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model trained on a whole market on a GPU, killed on the way: it comes to the networks of one never stopped."""
+    market, model = planted_market(), TINY.replaced(device="cuda", start="zero", check=5)
+    words: dict[str, Any] = {"model": model, "features": FEW, "seeds": 2, "workers": 1}
+    whole = train_model(market, **words).symbols["TEST"].members
+    honest = GroupedDescent._compare
+
+    def dying(descent: GroupedDescent, at: int) -> None:
+        if at == 10:
+            raise KeyboardInterrupt
+        honest(descent, at)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GroupedDescent, "_compare", dying)
+        with pytest.raises(KeyboardInterrupt):
+            train_model(market, **words)
+    sizes = stepped(monkeypatch)
+    again = train_model(market, **words).symbols["TEST"].members
+    assert sizes == [2] * 5, "from step 5 on"
+    assert all(
+        np.array_equal(one.weights[name], other.weights[name])
+        for one, other in zip(again, whole, strict=True)
+        for name in one.weights
+    )
+    train_model(market, **words)
+    assert len(sizes) == 5 + 10, "trained anew each time"
 
 
 @pytest.mark.usefixtures("plain")

@@ -201,18 +201,18 @@ def shared(kernel, pointers, hidden, precision, more, capability):
     shape = Shape.of(hidden, precision)
     names = [*(f"{one}_at" for one in pointers), "steps", "batch", "stride"]
     kinds = {name: "*fp32" if name.endswith("_at") else "i32" for name in names}
-    fixed = {"hidden": hidden, "units": shape.units, "block": shape.block, "precision": precision, **more}
+    fixed = {"hidden": hidden, "units": shape.units, "block": shape.block, "precision": shape.precision, **more}
     aligned = {(number,): [["tt.divisibility", 16]] for number in range(len(names) - 1)}
     source = ASTSource(kernel, {**kinds, **{name: "constexpr" for name in fixed}}, fixed, aligned)
     options = {"num_warps": WARPS, "num_stages": shape.stages}
     made = compile(source, target=GPUTarget("cuda", capability, 32), options=options)
-    assert ("mma.sync" in made.asm["ptx"]) == (precision == "tf32")
+    assert ("mma.sync" in made.asm["ptx"]) == (shape.precision == "tf32x3")
     return made.metadata.shared
 
 there, back = ("shown", "weights", "hidden", "cell", "gates"), ("weights", "slopes", "cell", "gates")
 for hidden, capability in ((32, 90), (64, 86)):
-    print(shared(forward_kernel, there, hidden, "tf32", {"keep": True}, capability))
-    print(shared(backward_kernel, back, hidden, "tf32", {}, capability))
+    print(shared(forward_kernel, there, hidden, "tf32x3", {"keep": True}, capability))
+    print(shared(backward_kernel, back, hidden, "tf32x3", {}, capability))
 print(shared(forward_kernel, there, 20, "ieee", {"keep": False}, 86))
 """
 
@@ -231,5 +231,7 @@ def test_kernels_compile_for_gpus(tmp_path: Path) -> None:
 
 def test_programs_cover_every_chunk_and_unit() -> None:
     """The last block may be partly empty, and no state is larger than its square."""
-    assert [Shape.of(units, "tf32").units for units in (1, 16, 17, 32, 33, 64)] == [16, 16, 32, 32, 64, 64]
-    assert [Shape.of(32, "tf32").blocks(batch) for batch in (1, 32, 33)] == [1, 1, 2]
+    assert [Shape.of(units, "tf32x3").units for units in (1, 16, 17, 32, 33, 64)] == [16, 16, 32, 32, 64, 64]
+    assert [Shape.of(32, "tf32x3").blocks(batch) for batch in (1, 16, 17)] == [1, 1, 2]
+    assert [Shape.of(units, "tf32x3").precision for units in (1, 32, 33)] == ["tf32x3", "tf32x3", "ieee"]
+    assert Shape.of(16, "ieee").precision == "ieee"

@@ -31,8 +31,9 @@ class GroupedDescent:
     Each network takes the steps that Descent takes: the same first weights, chunks, schedule, clipping, averages,
     comparisons and end, so that it differs by rounding only, and does not depend on the others. All numbers stay on the
     device; it is asked for them once at each comparison. On CUDA a step is recorded once as a graph and replayed.
-    Networks whose patience is over are dropped when they are half of all. `precision`: of the products in a step,
-    "ieee" or "tf32"; comparisons are always made in float32. `check_groups`: networks compared at once, for memory.
+    Networks whose patience is over are dropped when they are half of all. `precision`: of the recurrence in a
+    step (see run_recurrence); all other products are made in float32. `check_groups`: networks compared at once, for
+    memory.
     """
 
     def __init__(self, tasks: Sequence[Task], device: torch.device, precision: str, check_groups: int) -> None:
@@ -167,7 +168,7 @@ class GroupedDescent:
         numbers = self.table.index_select(0, self.number)[0]
         starts = self.drawn.index_select(0, self.place)[0]
         chunks = self.rows.chunks(starts)
-        with torch.enable_grad(), products_in(self.precision):
+        with torch.enable_grad(), float32_products():
             weights = self.layout.unpack(self.weights)
             keys = step_keys(self.seeds, self.number + 1) if self.params.dropout else None
             losses = grouped_losses(weights, chunks, self.params, self.levels, self.precision, keys)
@@ -193,7 +194,7 @@ class GroupedDescent:
     def _compare(self, step: int) -> None:
         """Keeps the average of each network that is better on its validation rows, and has not ended before."""
         losses = []
-        with torch.no_grad(), products_in("ieee"):
+        with torch.no_grad(), float32_products():
             for first in range(0, len(self.groups), self.check_groups):
                 some = slice(first, first + self.check_groups)
                 weights = self.layout.unpack(self.average[some])
@@ -285,11 +286,11 @@ def step_numbers(params: LSTMParams) -> list[list[float]]:
 
 
 @contextmanager
-def products_in(precision: str) -> Iterator[None]:
-    """The block whose products of matrices on a GPU are in "ieee" float32 or in "tf32"."""
+def float32_products() -> Iterator[None]:
+    """The block whose products of matrices on a GPU are in float32, whatever the process has set."""
     settings = torch.backends.cuda.matmul
     before = settings.fp32_precision
-    settings.fp32_precision = precision
+    settings.fp32_precision = "ieee"
     try:
         yield
     finally:

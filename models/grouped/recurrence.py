@@ -10,7 +10,7 @@ from torch import Tensor
 from models.grouped.scan import scan_back, scan_forward
 
 # Chunks of a program, and the warps of 32 threads that work on them.
-BLOCK, WARPS = 32, 4
+BLOCK, WARPS = 16, 4
 # The largest states whose four square matrices a program holds on the chip, by the shared memory that it may have.
 ON_CHIP = ((64, 99 * 1024), (32, 64 * 1024))
 
@@ -20,8 +20,8 @@ def run_recurrence(shown: Tensor, weights: Tensor, precision: str) -> Tensor:
 
     `shown` (groups, steps, batch, 4 hidden): W x_t + b, gates in the order input, forget, cell, output; `weights`
     (groups, 4 hidden, hidden): the recurrent ones; both float32, of which `shown` is contiguous. `precision` of the
-    products: "ieee" (float32) or "tf32". For gradients h_t may be used once: their sources are overwritten then.
-    Where the kernels cannot hold the weights on the chip, a scan in plain torch does the same.
+    products: "ieee" (float32) or "tf32x3" (see Shape). For gradients h_t may be used once: their sources are
+    overwritten then. Where the kernels cannot hold the weights on the chip, a scan in plain torch does the same.
     """
     if torch.is_grad_enabled():
         return cast(Tensor, _Recurrence.apply(shown, weights, precision))  # type: ignore[no-untyped-call]
@@ -47,7 +47,7 @@ class _Recurrence(torch.autograd.Function):
             shape = Shape.of(units, ctx.precision)
             backward_kernel[groups, shape.blocks(batch)](
                 weights, slopes[0].contiguous(), cell, gates, steps, batch, weights.stride(0),
-                units, shape.units, shape.block, ctx.precision, num_warps=WARPS, num_stages=shape.stages,
+                units, shape.units, shape.block, shape.precision, num_warps=WARPS, num_stages=shape.stages,
             )  # fmt: skip
         else:
             scan_back(weights, slopes[0], cell, gates)
@@ -59,8 +59,10 @@ def _forward(shown: Tensor, weights: Tensor, precision: str, keep: bool) -> tupl
     """States and, where they are kept for the way back, cells (from step 0 on, which is zero) and gates."""
     groups, steps, batch, wide = shown.shape
     units = wide // 4
-    hidden = shown.new_zeros(groups, steps + 1, batch, units)
-    cell, gates = (torch.zeros_like(hidden), torch.empty_like(shown)) if keep else (hidden, shown)
+    hidden = shown.new_empty(groups, steps + 1, batch, units)
+    cell, gates = (torch.empty_like(hidden), torch.empty_like(shown)) if keep else (hidden, shown)
+    # All later steps are written in full.
+    hidden[:, 0], cell[:, 0] = 0.0, 0.0
     if not on_chip(units, shown.device):
         scan_forward(shown, weights, hidden, cell, gates, keep=keep)
         return hidden, cell, gates
@@ -69,7 +71,7 @@ def _forward(shown: Tensor, weights: Tensor, precision: str, keep: bool) -> tupl
     shape = Shape.of(units, precision)
     forward_kernel[groups, shape.blocks(batch)](
         shown, weights, hidden, cell, gates, steps, batch, weights.stride(0),
-        units, shape.units, shape.block, precision, keep, num_warps=WARPS, num_stages=shape.stages,
+        units, shape.units, shape.block, shape.precision, keep, num_warps=WARPS, num_stages=shape.stages,
     )  # fmt: skip
     return hidden, cell, gates
 
@@ -87,17 +89,20 @@ class Shape(NamedTuple):
     """How a program is cut: the powers of two that hold the units and the chunks of a block; loads begun ahead.
 
     Chosen so that no register spills and the shared memory of a consumer card (99 KB) holds it: a test compiles them.
+    `precision`: "tf32x3", three products on tensor cores of factors in two parts of 10 bits, as good as float32 but for
+    the last bits; larger states, whose parts no card but the largest would hold, multiply in float32.
     """
 
     units: int
     block: int
     stages: int
+    precision: str
 
     @classmethod
     def of(cls, units: int, precision: str) -> Shape:
         """The shape for states of some size."""
         wide = max(16, 1 << (units - 1).bit_length())
-        return cls(wide, BLOCK if wide <= 32 and precision == "tf32" else BLOCK // 2, 3 if wide <= 32 else 1)
+        return cls(wide, BLOCK, 3, precision) if wide <= 32 else cls(wide, BLOCK, 1, "ieee")
 
     def blocks(self, batch: int) -> int:
         """The programs that a batch takes."""
