@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from backtests.course import note_worth
 from backtests.exchange import play_bar
 from backtests.holding import find_bands, pass_held_alone
 from backtests.quiet import quiet_bands
 from backtests.records import Records
 from backtests.shortcut import play_short
-from backtests.stretches import close_bar, pass_flat, pass_idle
+from backtests.stretches import pass_flat
 from backtests.tally import count_news
 from backtests.ties import drop_finished
 from backtests.trader import Move, Play, give_orders, next_move, take_news
@@ -18,13 +19,12 @@ from foundation.compilation import rule
 
 
 @rule(inline=True)
-def play_alone(play: Play, i: int, end: int, log: Records, rows: npt.NDArray[np.int64]) -> tuple[int, int]:
+def play_alone(play: Play, i: int, log: Records, rows: npt.NDArray[np.int64], logged: int) -> tuple[int, int]:
     """`play_until` for the only symbol: a move that was decided is made at the next open without becoming orders."""
     desk, book, account, position = play.desk, play.book, play.desk.account[0], play.desk.positions[0]
-    count, logged, move = play.scene.bars.shape[1], 0, Move(0, 0, 0.0, 0)
+    end, move = play.course.end, Move(0, 0, 0.0, 0)
     simple = find_bands(desk, book, 0)
-    # What is decided is done before the tile ends.
-    while i < end or move.leaving != 0 or move.side != 0:
+    while i < end:
         decision = False
         if simple and move.leaving == 0 and move.side == 0:
             if position.quantity == 0.0:
@@ -32,7 +32,7 @@ def play_alone(play: Play, i: int, end: int, log: Records, rows: npt.NDArray[np.
             else:
                 i, decision = pass_held_alone(play, i)
         if not decision:
-            if i >= count:
+            if i >= end:
                 break
             if simple and play_short(play, i, move):
                 refresh_bands(play)
@@ -41,12 +41,13 @@ def play_alone(play: Play, i: int, end: int, log: Records, rows: npt.NDArray[np.
             for k in range(min(account.fills, len(log) - logged)):
                 log[logged], rows[logged] = desk.fills[k], i
                 logged += 1
-            close_bar(play, i)
+            note_worth(play.course, desk, i)
             i += 1
             if account.ruined:
-                i = pass_idle(play, i, count)
-                break
+                return play.scene.bars.shape[1], logged
         move = next_move(play.scene, play.wish, play.setting, desk, book, 0, i - 1, not simple)
+    # What is decided at a tile's end waits for the next as orders.
+    give_orders(play.setting.plan[0], desk, book, 0, move)
     return i, logged
 
 

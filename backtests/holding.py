@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from backtests.course import note_worth
 from backtests.exchange import NOTHING_LEFT
 from backtests.exits import follow_best
 from backtests.positions import direction, settle_funding
 from backtests.quiet import nearest_exits, quiet_bands
 from backtests.records import Desk, Row
-from backtests.tally import added, close_block, count_bar, count_payments, sums_of, write_sums
+from backtests.tally import count_payments
 from backtests.trader import LONG, SHORT, Book, Play
 from backtests.valuation import profit_of
 from foundation.compilation import rule
+from foundation.lanes import WIDTH, lanes_from, leading
 
 
 @rule(inline=True)
@@ -42,44 +44,38 @@ def next_decision(play: Play, i: int) -> int:
 
 @rule(inline=True)
 def hold(play: Play, i: int, end: int) -> int:
-    """Counts the bars before `end` on which no order is met; the row of the first other one, or `end`."""
-    scene, tally = play.scene, play.tally[0]
+    """Passes the bars before `end` on which no order is met; the row of the first other one, or `end`.
+
+    What comes after the tile and changes the account has to wait for the next tile.
+    """
+    scene, account, position, begun = play.scene, play.desk.account[0], play.desk.positions[0], i
     while i < end:
-        edge = scene.edges[tally.block]
-        part = min(end, scene.upcoming[0, i], edge + 1)
-        i = value_alone(play, i, part)
-        if i <= edge and i < end:
-            if not pass_event(play, i):
-                return i
-            i += 1
-        if i > edge:
-            close_block(tally)
+        i = pass_inside(play, i, min(end, scene.upcoming[0, i]))
+        if i == end or i >= play.course.end or not pass_event(play, i):
+            break
+        i += 1
+    if i > begun:
+        mark = scene.mark[0, i - 1]
+        account.unrealised = profit_of(play.desk.contracts[0], position.quantity, position.entry, mark)
+        account.equity = account.cash + account.unrealised
     return i
 
 
 @rule(inline=True)
-def value_alone(play: Play, i: int, end: int) -> int:
-    """Counts the bars before `end` on which the only position stays inside its band; the row of the first other one.
+def pass_inside(play: Play, i: int, end: int) -> int:
+    """The row of the first bar before `end` on which prices leave the band of the only position, or `end`.
 
-    There the mark stays on this side of the liquidation price, so the account is never ruined.
+    Inside it the mark stays on this side of the liquidation price, so the account is never ruined.
     """
-    scene, desk, account, tally = play.scene, play.desk, play.desk.account[0], play.tally[0]
-    position, contract, low, high = desk.positions[0], desk.contracts[0], play.book.low[0], play.book.high[0]
-    lows, highs, marks = scene.low[0, i:end], scene.high[0, i:end], scene.mark[0, i:end]
-    quantity, entry, cash, unrealised = position.quantity, position.entry, account.cash, account.unrealised
-    sums, bars = sums_of(tally), 0
-    while bars < len(lows) and lows[bars] > low and highs[bars] < high:
-        unrealised = profit_of(contract, quantity, entry, marks[bars])
-        sums = added(sums, cash + unrealised)
-        bars += 1
-    if bars > 0:
-        write_sums(tally, sums, bars, True)
-        account.unrealised, account.equity = unrealised, cash + unrealised
-    # Nothing is written inside the loop above: its constants stay in registers.
-    if len(play.equity) > 0:
-        for k in range(bars):
-            play.equity[i + k] = cash + profit_of(contract, quantity, entry, marks[k])
-    return i + bars
+    lows, highs, low, high = play.scene.low[0], play.scene.high[0], play.book.low[0], play.book.high[0]
+    while i < end and i + WIDTH <= len(lows):
+        inside = leading((lanes_from(lows, i) > low) & (lanes_from(highs, i) < high))
+        if inside < WIDTH:
+            return min(i + inside, end)
+        i += WIDTH
+    while i < end and lows[i] > low and highs[i] < high:
+        i += 1
+    return min(i, end)
 
 
 @rule(inline=True)
@@ -103,12 +99,10 @@ def pass_event(play: Play, i: int) -> bool:
     if stop >= 0:
         follow_best(desk.orders[stop], side, bar.high if side > 0 else bar.low, desk.contracts[0].tick)
     book.low[0], book.high[0], book.least[0], book.most[0] = quiet_bands(desk, 0, stop, book.target[0])
-    account.margin, account.unrealised, account.equity = position.margin, unrealised, account.cash + unrealised
-    count_bar(play.tally[0], account.equity, True)
+    account.margin = position.margin
     if bar.funded:
+        note_worth(play.course, desk, i)
         count_payments(play.tally[0], desk)
-    if len(play.equity) > 0:
-        play.equity[i] = account.equity
     return True
 
 

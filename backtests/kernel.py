@@ -6,14 +6,17 @@ import numpy as np
 import numpy.typing as npt
 
 from backtests.alone import play_alone
+from backtests.course import Course, new_course, note_worth
 from backtests.exchange import play_bar
 from backtests.records import ACCOUNT, FILL, ORDER, PAYMENT, POSITION, Desk, Records
 from backtests.scene import Scene
-from backtests.stretches import close_bar, pass_quiet
-from backtests.tally import begin, count_news, finish_tally
+from backtests.stretches import pass_quiet
+from backtests.sums import Totals, add_tile, finish_tally, new_totals
+from backtests.tally import count_news
 from backtests.ties import drop_finished
 from backtests.trader import Book, Play, Setting, Wish, decide, new_book, take_news
 from foundation.compilation import rule
+from foundation.lanes import WIDTH
 from markets.candles import FloatArray
 from strategies.plan import MOST_EXITS
 
@@ -39,36 +42,41 @@ def play_settings(
     """Plays settings from `scene.first` to the end; how many fills of the last were logged.
 
     `tallies`: a record each, all zero, for what they come to. `tile`: how many bars a setting is played before the
-    next one has its turn, whatever comes of it; 0: all. `equity`: one value a bar, or empty to keep none; `log` and
-    `rows`: room for the fills and the bars they were made on, or empty; with a tile of 0 they hold what the last
-    setting wrote. The fills, and the equity at every bar, are those of LSTMCrossover on FuturesBroker.
+    next one has its turn, which changes nothing. Of the last setting are kept: in `equity` one value a bar, in `log`
+    and `rows` the fills and the bars they were made on; each of these may be empty. The fills, and the equity at every
+    bar, are those of LSTMCrossover on FuturesBroker.
     """
     symbols, count = scene.bars.shape
-    step, logged = tile if tile > 0 else count, 0
+    step, logged = min(tile, count), 0
+    course = new_course(step, symbols)
     for first in range(0, len(tallies), GROUP):
-        some = min(GROUP, len(tallies) - first)
-        desks, books = (
-            new_desks(some, symbols, cash, settings.settings, scene.contracts, scene.finer),
-            new_book(some, symbols),
-        )
-        reached = np.full(some, scene.first)
-        for k in range(some):
-            begin(tallies[first + k], cash)
+        some = tallies[first : first + GROUP]
+        desks = new_desks(len(some), symbols, cash, settings.settings, scene.contracts, scene.finer)
+        books, reached = new_book(len(some), symbols), np.full(len(some), scene.first)
+        sums, now = new_totals((len(some) + WIDTH - 1) // WIDTH, symbols, scene.first, cash)
         for start in range(scene.first, count, step):
-            for k in range(some):
-                play = play_of(scene, wish, settings, desks, books, tallies, equity, first, k)
-                reached[k], logged = play_until(play, reached[k], min(start + step, count), log, rows)
-        for k in range(some):
-            finish_tally(tallies[first + k], desks.account[k].ruined)
+            for front in range(0, len(some), WIDTH):
+                beside = some[front : front + WIDTH]
+                own = Course(course.changed, course.worth, start, min(start + step, count), 0)
+                for k in range(front, front + len(beside)):
+                    if reached[k] < own.end:
+                        kept = log if first + k == len(tallies) - 1 else log[:0]
+                        play = play_of(scene, wish, settings, desks, books, some, own, first, k)
+                        reached[k], logged = play_until(play, reached[k], kept, rows, logged)
+                shown = equity if first + front + len(beside) == len(tallies) else equity[:0]
+                add_tile(scene, own, Totals(sums[front // WIDTH], now[front // WIDTH]), beside, shown)
+        for k in range(len(some)):
+            totals = Totals(sums[k // WIDTH], now[k // WIDTH])
+            finish_tally(some[k], totals, k % WIDTH, scene, desks.account[k].ruined)
     return logged
 
 
 @rule(makes_arrays=True)
 def play_of(
-    scene: Scene, wish: Wish, settings: Setting, desks: Desk, books: Book, tallies: Records, equity: FloatArray,
+    scene: Scene, wish: Wish, settings: Setting, desks: Desk, books: Book, tallies: Records, course: Course,
     first: int, k: int,
 ) -> Play:  # fmt: skip
-    """What belongs to setting `first + k`, which is number `k` on the desks and in the books."""
+    """What belongs to setting `first + k`, which is number `k` on the desks, in the books and among the tallies."""
     symbols, n = scene.bars.shape[0], first + k
     room = symbols * ROWS + 1
     one = Setting(settings.plan[n : n + 1], settings.habits[n : n + 1], settings.settings[n : n + 1])
@@ -95,39 +103,38 @@ def play_of(
         books.target,
         books.number[k : k + 1],
     )
-    return Play(scene, wish, one, desk, book, tallies[n : n + 1], equity)
+    own = Course(course.changed, course.worth, course.begin, course.end, k % WIDTH)
+    return Play(scene, wish, one, desk, book, tallies[k : k + 1], own)
 
 
 @rule
-def play_until(play: Play, i: int, end: int, log: Records, rows: npt.NDArray[np.int64]) -> tuple[int, int]:
-    """The bars of a setting from `i` on, one after the other, until `end` is reached; the next one, and fills logged.
+def play_until(play: Play, i: int, log: Records, rows: npt.NDArray[np.int64], logged: int) -> tuple[int, int]:
+    """The bars of a setting from `i` on, one after the other, to the end of a tile; the next one, and fills logged.
 
-    A stretch of quiet bars that begins before `end` is counted whole: its sums do not depend on where tiles end.
+    A stretch of quiet bars that begins before the end is passed whole, as long as nothing in the account changes.
     """
-    scene, setting, desk, tally = play.scene, play.setting, play.desk, play.tally
-    symbols, count = scene.bars.shape
-    if symbols == 1 and setting.settings[0].cross == 0:
-        return play_alone(play, i, end, log, rows)
-    logged = 0
-    while i < end:
+    scene, setting, desk, course = play.scene, play.setting, play.desk, play.course
+    if len(desk.positions) == 1 and setting.settings[0].cross == 0:
+        return play_alone(play, i, log, rows, logged)
+    while i < course.end:
         if desk.account[0].events > 0:
             desk.account[0].events = 0
             drop_finished(desk)
         i, decision = pass_quiet(play, i)
         if not decision:
-            if i >= count:
+            if i >= course.end:
                 break
             play_bar(
                 desk.account, desk.positions, desk.orders, scene.bars, i, desk.settings,
                 desk.contracts, desk.fills, desk.payments, desk.finer,
             )  # fmt: skip
-            if desk.account[0].events > 0:
-                count_news(tally[0], desk, play.book.profits)
+            if desk.account[0].events > 0 or desk.account[0].ruined:
+                count_news(play.tally[0], desk, play.book.profits)
                 take_news(desk, play.book, i + 1)
                 for k in range(min(desk.account[0].fills, len(log) - logged)):
                     log[logged], rows[logged] = desk.fills[k], i
                     logged += 1
-            close_bar(play, i)
+                note_worth(course, desk, i)
             i += 1
         decide(scene, play.wish, setting, desk, play.book, i - 1)
     return i, logged

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backtests.kernel import play_settings
+from backtests.kernel import TILE, play_settings
 from backtests.parameters import AccountParams, CostParams
 from backtests.records import FILL, Records, settings_record
 from backtests.result import Result
@@ -156,7 +156,7 @@ class Playback:
         return int(
             play_settings(
                 scene or self.scene, wish or self.wish, setting or self.setting, self.account.cash, tally, equity,
-                log, rows, 0,
+                log, rows, TILE,
             )
         )  # fmt: skip
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from backtests.agreement import NUMBERS, Account, first_difference
-from backtests.kernel import play_settings
+from backtests.kernel import TILE, play_settings
 from backtests.parameters import AccountParams, CostParams
 from backtests.records import FILL, FILL_REASONS, Records, settings_record
 from backtests.result import Result
@@ -75,7 +75,7 @@ def play_solo(
     while logged == room:
         room *= 4
         log, rows, tally = np.zeros(room, dtype=FILL), np.zeros(room, dtype=np.int64), np.zeros(1, dtype=TALLY)
-        logged = play_settings(scene, wish, setting, account.cash, tally, equity, log, rows, 0)
+        logged = play_settings(scene, wish, setting, account.cash, tally, equity, log, rows, TILE)
     stamps = stage.fed[0].candles.timestamp
     fills = _fills(log[:logged], stamps[rows[:logged]], [one.symbol for one in stage.fed])
     return Solo(fills, stamps[stage.first :], equity[stage.first :], tally)

@@ -6,7 +6,6 @@ from backtests.cross import shelter, show_levels
 from backtests.exchange import NOTHING_LEFT
 from backtests.holding import find_bands, pass_held_alone
 from backtests.positions import direction
-from backtests.tally import close_block, count_bar, count_idle
 from backtests.trader import LONG, OTHER, SHORT, Play
 from backtests.valuation import profit_of
 from foundation.compilation import rule
@@ -20,7 +19,7 @@ def pass_quiet(play: Play, i: int) -> tuple[int, bool]:
     """
     desk, held = play.desk, False
     if desk.account[0].ruined == 1:
-        return pass_idle(play, i, play.scene.bars.shape[1]), False
+        return play.scene.bars.shape[1], False
     for s in range(len(desk.positions)):
         held = held or desk.positions[s].quantity != 0.0
         if not find_bands(desk, play.book, s):
@@ -33,29 +32,17 @@ def pass_quiet(play: Play, i: int) -> tuple[int, bool]:
 
 
 @rule(inline=True)
-def pass_idle(play: Play, i: int, end: int) -> int:
-    """Counts the bars from `i` to before `end`, on which there is no position and nothing is decided."""
-    count_idle(play.tally[0], end - i)
-    if len(play.equity) > 0:
-        play.equity[i:end] = play.desk.account[0].equity
-    edges = play.scene.edges
-    while play.tally[0].block < len(edges) and edges[play.tally[0].block] < end:
-        close_block(play.tally[0])
-    return end
-
-
-@rule(inline=True)
 def pass_flat(play: Play, i: int) -> int:
     """Without a position nothing happens until a side is wanted, or a barred one no longer is: there is a decision."""
     desk, wish = play.desk, play.wish
-    until = play.scene.bars.shape[1] - 1
+    until: int = play.scene.bars.shape[1] - 1
     for s in range(len(desk.positions)):
         barred = play.book.memory[s].barred
         if barred == 0:
             until = min(until, wish.upcoming[LONG, s, i], wish.upcoming[SHORT, s, i])
         else:
             until = min(until, wish.upcoming[OTHER, s, i]) if wish.sides[s, i] == barred else i
-    return pass_idle(play, i, until + 1)
+    return until + 1
 
 
 @rule
@@ -91,7 +78,6 @@ def pass_held(play: Play, i: int) -> tuple[int, bool]:
         if not quiet or account.cash + unrealised <= NOTHING_LEFT:
             return i, False
         account.unrealised, account.equity = unrealised, account.cash + unrealised
-        close_bar(play, i)
         i += 1
         if may_act(play, i - 1):
             return i, True
@@ -124,16 +110,3 @@ def may_act(play: Play, i: int) -> bool:
         if held != 0 and 0 < longest <= i + 2 - memory.entered:
             return True
     return False
-
-
-@rule(inline=True)
-def close_bar(play: Play, i: int) -> None:
-    """A bar has closed, with the equity that stands in the account."""
-    held, desk, tally = False, play.desk, play.tally[0]
-    for s in range(len(desk.positions)):
-        held = held or desk.positions[s].quantity != 0.0
-    count_bar(tally, desk.account[0].equity, held)
-    if len(play.equity) > 0:
-        play.equity[i] = desk.account[0].equity
-    if i == play.scene.edges[tally.block]:
-        close_block(tally)

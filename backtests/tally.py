@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
@@ -13,102 +12,15 @@ from foundation.compilation import rule
 from markets.candles import BoolArray, FloatArray
 
 # Money in the settlement currency. `returns`, `squares`, `falls`: sums of the bar returns r, r^2 and min(r, 0)^2.
-# `deepest`: the largest fall from a peak of equity, a fraction. `peak`, `trough`: the highest equity so far and the
-# lowest since. `traded`: notional of all fills. `average`: the sum of equity over bars, then its mean. `before`: the
-# equity of the bar before. `block`: the number of the block of time that is running. `blocks`: sums of returns.
-_SUMS = "equity before returns squares falls peak trough deepest average fees funding slippage charges traded won lost"
-_COUNTS = "bars held under trades closed wins liquidations refusals shrunk block ruined"
+# `deepest`: the largest fall from a peak of equity, a fraction. `traded`: notional of all fills. `average`: the mean of
+# equity over bars. `held`, `under`: bars with a position, and bars below a peak. `blocks`: sums of returns.
+_SUMS = "equity returns squares falls deepest average fees funding slippage charges traded won lost"
+_COUNTS = "bars held under trades closed wins liquidations refusals shrunk ruined"
 TALLY = np.dtype(
     [(name, np.float64) for name in _SUMS.split()]
     + [(name, np.int64) for name in _COUNTS.split()]
     + [("blocks", np.float64, (BLOCKS,))]
 )
-
-
-class Sums(NamedTuple):
-    """What is added up bar by bar, as in TALLY."""
-
-    returns: float
-    squares: float
-    falls: float
-    peak: float
-    trough: float
-    deepest: float
-    average: float
-    before: float
-    under: int
-
-
-@rule
-def begin(tally: Row, cash: float) -> None:
-    """An account before its first bar."""
-    tally.equity, tally.before, tally.peak, tally.trough = cash, cash, cash, cash
-
-
-@rule(inline=True)
-def sums_of(tally: Row) -> Sums:
-    """What a tally has added up by now."""
-    return Sums(
-        tally.returns, tally.squares, tally.falls, tally.peak, tally.trough, tally.deepest, tally.average,
-        tally.before, tally.under,
-    )  # fmt: skip
-
-
-@rule(inline=True)
-def added(sums: Sums, equity: float) -> Sums:
-    """The sums after one more bar: its return, and the equity's way from its peak."""
-    value = equity / sums.before - 1.0 if sums.before > 0.0 else 0.0
-    fall, peak, trough, deepest, under = min(value, 0.0), sums.peak, min(sums.trough, equity), sums.deepest, sums.under
-    if equity >= peak:
-        deepest, peak, trough = deepest_fall(deepest, peak, sums.trough), equity, equity
-    else:
-        under += 1
-    return Sums(
-        sums.returns + value, sums.squares + value * value, sums.falls + fall * fall, peak, trough, deepest,
-        sums.average + equity, equity, under,
-    )  # fmt: skip
-
-
-@rule(inline=True)
-def write_sums(tally: Row, sums: Sums, bars: int, held: bool) -> None:
-    """The sums after some more bars put down in a tally; `held`: whether there was a position at their closes."""
-    tally.returns, tally.squares, tally.falls, tally.average = sums.returns, sums.squares, sums.falls, sums.average
-    tally.peak, tally.trough, tally.deepest, tally.under = sums.peak, sums.trough, sums.deepest, sums.under
-    tally.before, tally.equity = sums.before, sums.before
-    tally.bars += bars
-    if held:
-        tally.held += bars
-
-
-@rule(inline=True)
-def count_bar(tally: Row, equity: float, held: bool) -> None:
-    """One bar closed. Equity at zero or below counts as zero."""
-    write_sums(tally, added(sums_of(tally), max(equity, 0.0)), 1, held)
-
-
-@rule(inline=True)
-def count_idle(tally: Row, bars: int) -> None:
-    """Some bars closed without a position: the equity stayed as it was."""
-    tally.bars += bars
-    tally.average += bars * tally.equity
-    if tally.equity < tally.peak:
-        tally.under += bars
-
-
-@rule(inline=True)
-def deepest_fall(deepest: float, peak: float, trough: float) -> float:
-    """The larger of a fall and the one from a peak to the lowest equity since."""
-    return max(deepest, 1.0 - trough / peak) if peak > 0.0 else deepest
-
-
-@rule(inline=True)
-def close_block(tally: Row) -> None:
-    """A block of time is over: its returns are what the sum has grown by."""
-    before = 0.0
-    for k in range(tally.block):
-        before += tally.blocks[k]
-    tally.blocks[tally.block] = tally.returns - before
-    tally.block += 1
 
 
 @rule(inline=True)
@@ -161,14 +73,6 @@ def count_trade(tally: Row, profit: float) -> None:
         tally.won += profit
     elif profit < 0.0:
         tally.lost -= profit
-
-
-@rule
-def finish_tally(tally: Row, ruined: int) -> None:
-    """The last bar has closed."""
-    tally.deepest = deepest_fall(tally.deepest, tally.peak, tally.trough)
-    tally.ruined = ruined
-    tally.average /= max(tally.bars, 1)
 
 
 def rate(tally: Records, bars_per_year: float, cash: float) -> dict[str, FloatArray]:

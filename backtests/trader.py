@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from backtests.course import Course
 from backtests.positions import direction
 from backtests.records import (
     FILL_REASONS,
@@ -107,7 +108,7 @@ class Move(NamedTuple):
 class Play(NamedTuple):
     """One setting being played: what is looked at, what is written on, and what it comes to.
 
-    `tally`: one record. `equity`: one value a bar, or empty to keep none.
+    `tally`: one record. `course`: of the accounts that are played side by side with this one.
     """
 
     scene: Scene
@@ -116,7 +117,7 @@ class Play(NamedTuple):
     desk: Desk
     book: Book
     tally: Records
-    equity: FloatArray
+    course: Course
 
 
 @rule(makes_arrays=True)

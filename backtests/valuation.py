@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from backtests.records import BITMEX, BYBIT, Row
 from foundation.compilation import rule
+from foundation.lanes import Lanes
 from markets import bitmex, bybit, inverse, margin
 from markets.tiers import tiered_margin
 
@@ -39,6 +40,14 @@ def profit_of(contract: Row, quantity: float, entry: float, price: float) -> flo
     if contract.inverse:
         return inverse.profit(size, entry, valued_price(contract, price))
     return margin.profit(size, entry, price)
+
+
+@rule(inline=True)
+def profits_of(contract: Row, sizes: Lanes, entries: Lanes, price: float) -> Lanes:
+    """`profit_of` for accounts side by side; `sizes` are quantities times `face`, `entries` above zero."""
+    if contract.inverse:
+        return inverse.profit(sizes, entries, valued_price(contract, price))
+    return margin.profit(sizes, entries, price)
 
 
 @rule

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # The modules of the kernel's loop, each before those that build on it.
-ORDER = ("quiet", "trader", "shortcut", "cross", "holding", "stretches", "alone", "kernel")
+ORDER = ("quiet", "trader", "shortcut", "cross", "course", "holding", "stretches", "alone", "kernel")
 # Each fault: its module, what stands there, and what is put in its place.
 FAULTS: dict[str, tuple[str, str, str]] = {
     "a stop that is touched on a quiet bar": (
@@ -38,8 +38,8 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     ),
     "funding passed over": (
         "holding",
-        "min(end, scene.upcoming[0, i], edge + 1)",
-        "min(end, edge + 1)",
+        "pass_inside(play, i, min(end, scene.upcoming[0, i]))",
+        "pass_inside(play, i, end)",
     ),
     "funding inside a bar passed over": (
         "holding",
@@ -133,7 +133,7 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     ),
     "a decision a bar late": (
         "stretches",
-        "    until = play.scene.bars.shape[1] - 1\n",
+        "    until: int = play.scene.bars.shape[1] - 1\n",
         "    until = play.scene.bars.shape[1] - 1\n    i = min(i + 1, until)\n",
     ),
     "a gap passed over": (
@@ -293,8 +293,58 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     ),
     "equity of the bar before": (
         "stretches",
-        "unrealised, account.cash + unrealised\n        close_bar(play, i)\n",
-        "unrealised, account.equity\n        close_bar(play, i)\n        account.equity = account.cash + unrealised\n",
+        "account.unrealised, account.equity = unrealised, account.cash + unrealised",
+        "account.unrealised = unrealised",
+    ),
+    "equity before the bars that were passed over": (
+        "holding",
+        "        account.equity = account.cash + account.unrealised",
+        "        pass",
+    ),
+    "a band left among eight bars": (
+        "holding",
+        "min(i + inside, end)",
+        "min(i + WIDTH, end)",
+    ),
+    "a bar forgotten after eight": (
+        "holding",
+        "        i += WIDTH",
+        "        i += WIDTH + 1",
+    ),
+    "highs that are not looked at": (
+        "holding",
+        " & (lanes_from(highs, i) < high)",
+        "",
+    ),
+    "funding that changes no equity": (
+        "holding",
+        "        note_worth(play.course, desk, i)",
+        "        pass",
+    ),
+    "fills that change no equity": (
+        "alone",
+        "            note_worth(play.course, desk, i)",
+        "            pass",
+    ),
+    "fills of two symbols that change no equity": (
+        "kernel",
+        "                note_worth(course, desk, i)",
+        "                pass",
+    ),
+    "the cash of a ruined account": (
+        "course",
+        "account.equity if account.ruined else account.cash, held",
+        "account.equity if not account.ruined else account.cash, held",
+    ),
+    "the entry of the first symbol": (
+        "course",
+        "position.entry, 1.0",
+        "desk.positions[0].entry, 1.0",
+    ),
+    "an account in the lane of another": (
+        "course",
+        "|= 1 << lane",
+        "|= 2 << lane",
     ),
     "an entry that the strategy forgets": (
         "trader",

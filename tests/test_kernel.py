@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from kernel_cases import Match, matches
+from test_kernel_faults import calm, match
 from witness_trader import WitnessTrader
 
 from backtests.recount import first_apart
@@ -49,6 +50,19 @@ def witness_difference(match: Match, solo: Solo) -> str:
             return f"{fill.reason} {row.reason}"
     apart = np.abs(np.array(trader.curve) - solo.equity) > 1e-9 * np.maximum(np.abs(solo.equity), match.account.cash)
     return f"equity at bar {int(np.argmax(apart))}" if apart.any() else ""
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 4, 5])
+def test_long_holds(seed: int) -> None:
+    """Positions on which nothing happens for a hundred bars: the fills and equity of Backtrader and the witness."""
+    sides = {"rule": "crossover", "fast": 20, "slow": 100} if seed % 2 else {"rule": "buy_and_hold"}
+    risk = {"sizing": "leverage", "leverage": 2.0, "stop_loss": "1%", "take_profit": "1.5%"}
+    one = calm(match(seed, 1, risk, sides, wild=0.08))
+    solo, result = one.kernel(), one.backtrader()
+    assert solo.part_from(result) == ""
+    assert witness_difference(one, solo) == ""
+    rows = np.searchsorted(solo.stamps, solo.fills["timestamp"].dt.as_unit("ns").astype(np.int64))
+    assert np.diff(np.append(rows, len(solo.stamps)))[::2].max() > 64
 
 
 @settings(max_examples=40)

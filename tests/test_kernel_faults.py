@@ -59,6 +59,14 @@ def marked_apart(one: Match) -> Match:
     return replace(one, markets=(replace(one.markets[0], mark=mark),))
 
 
+def calm(one: Match) -> Match:
+    """The same match with funding at every hundredth bar alone: nothing happens for long."""
+    first, stamps = one.markets[0], one.markets[0].candles.timestamp[::100]
+    rates = np.random.default_rng(one.seed).normal(0.0, 3e-4, len(stamps))
+    account = one.account.model_copy(update={"missing_funding": "zero"})
+    return replace(one, markets=(replace(first, funding=Funding(stamps, rates, "case")),), account=account)
+
+
 @pytest.fixture(scope="module")
 def played() -> list[tuple[Match, Result]]:
     """Matches that between them use every way in and out, with what Backtrader makes of them."""
@@ -78,6 +86,7 @@ def played() -> list[tuple[Match, Result]]:
             funded_inside(match(seed, 1, {**far, **small}, {"rule": "crossover"})),
             match(seed, 1, near, {"rule": "crossover"}, wild=2.0, intrabar="favourable"),
             match(seed, 1, near, {"rule": "crossover"}, slippage_bps=100.0),
+            calm(match(seed, 1, near, {"rule": "crossover", "fast": 5, "slow": 30}, wild=0.1)),
             match(seed, 1, {"trailing_stop": "1%", "stop_loss": "2%", "take_profit": "off"}, {"rule": "crossover"}),
             match(seed, 1, {"stop_loss": "2%", "break_even": "1%", "take_profit": "8%"}, {"rule": "crossover"}),
             match(seed, 1, {"sizing": "leverage", "leverage": 1.0, "stop_loss": "off", "take_profit": "off"}, {}),

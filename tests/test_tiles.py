@@ -17,6 +17,7 @@ from backtests.stage import set_stage
 from backtests.tables import Tables
 from backtests.tally import TALLY
 from backtests.wishes import make_wish
+from foundation.lanes import WIDTH
 
 LADDER = [{"distance": "0.5%", "share": 0.3}, {"distance": "1%", "share": 0.3}]
 RISKS: list[dict[str, Any]] = [
@@ -44,12 +45,14 @@ def tallies(symbols: int, count: int, tile: int, play: Callable[..., Any] = play
 
 @pytest.mark.parametrize("symbols", [1, 2])
 def test_tiles_change_nothing(symbols: int) -> None:
-    """More settings than stand side by side, by tiles of any length: the same bits."""
-    expected = tallies(symbols, GROUP + 6, 0)
+    """More settings than stand side by side, by tiles of any length, and fewer of them: the same bits."""
+    expected = tallies(symbols, GROUP + 6, 10_000)
     assert (expected["trades"] > 5).all()
     assert len(np.unique(expected["equity"])) > GROUP // 2
     for tile in (1, 7, 64, 1000):
         assert tallies(symbols, GROUP + 6, tile).tobytes() == expected.tobytes()
+    for count in (1, 5, WIDTH, WIDTH + 1):
+        assert tallies(symbols, count, 64).tobytes() == expected[:count].tobytes()
 
 
 @pytest.mark.parametrize(
@@ -59,12 +62,19 @@ def test_tiles_change_nothing(symbols: int) -> None:
         ("kernel", "desks.positions[k * symbols : (k + 1) * symbols]", "desks.positions[:symbols]"),
         ("kernel", "desks.orders[k * room : (k + 1) * room]", "desks.orders[:room]"),
         ("kernel", "books.memory[k * symbols : (k + 1) * symbols]", "books.memory[:symbols]"),
-        ("kernel", "reached[k], min(start + step, count)", "start, min(start + step, count)"),
-        ("alone", " or move.leaving != 0 or move.side != 0:", ":"),
+        ("kernel", "play_until(play, reached[k],", "play_until(play, start,"),
+        ("kernel", "course.end, k % WIDTH)", "course.end, 0)"),
+        ("kernel", "Totals(sums[front // WIDTH], now[front // WIDTH])", "Totals(sums[0], now[0])"),
+        ("kernel", "totals, k % WIDTH, scene", "totals, 0, scene"),
+        (
+            "alone",
+            "    give_orders(play.setting.plan[0], desk, book, 0, move)\n    return i, logged",
+            "    return i, logged",
+        ),
     ],
 )
 def test_settings_that_share_a_state_are_seen(module: str, right: str, wrong: str) -> None:
     """Accounts, positions, orders or memories of one setting in the hands of the next change what comes out; and so do
     moves that a tile's end has lost.
     """
-    assert tallies(1, 2, 10, plain(module, right, wrong)).tobytes() != tallies(1, 2, 0).tobytes()
+    assert tallies(1, 9, 10, plain(module, right, wrong)).tobytes() != tallies(1, 9, 1000).tobytes()
