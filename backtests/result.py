@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from markets.candles import utc
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from backtests.own_run import OwnRun
     from backtests.own_strategy import OwnParams
     from backtests.parameters import AccountParams, CostParams

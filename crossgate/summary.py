@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +22,8 @@ from reports.stored_verdict import stored_record
 from reports.summary import Summary, summary_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from markets.market import Market
     from reports.comparison import Comparison
 
@@ -139,7 +141,9 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
 def _square(table: pd.DataFrame) -> dict[str, dict[str, float | None]]:
     """A table of runs against runs as JSON can hold it."""
     return {
-        str(row): {str(name): None if pd.isna(value) else float(value) for name, value in values.items()}
+        str(row): {
+            str(name): None if value is None or math.isnan(value) else float(value) for name, value in values.items()
+        }
         for row, values in table.iterrows()
     }
 

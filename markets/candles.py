@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from foundation.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -74,6 +77,8 @@ class Candles:
 
     def frame(self) -> pd.DataFrame:
         """The bars as a table with a UTC timestamp column."""
+        import pandas as pd
+
         columns = {name: getattr(self, name) for name in (*_PRICES, "volume")}
         return pd.DataFrame({"timestamp": pd.to_datetime(self.timestamp, utc=True), **columns})
 
@@ -81,7 +86,8 @@ class Candles:
 def utc(timestamp: int) -> str:
     """A UTC nanosecond stamp as people read it: 2024-06-30 23:00, with seconds where it has some."""
     whole = int(timestamp) % (60 * SECOND) == 0
-    return pd.Timestamp(int(timestamp), unit="ns").strftime("%Y-%m-%d %H:%M" if whole else "%Y-%m-%d %H:%M:%S")
+    moment = datetime.fromtimestamp(int(timestamp) // SECOND, UTC)
+    return moment.strftime("%Y-%m-%d %H:%M" if whole else "%Y-%m-%d %H:%M:%S")
 
 
 def duration(bar: int) -> str:

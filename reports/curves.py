@@ -7,13 +7,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from backtests.result import Result
 from foundation.errors import DataError
 from markets.candles import FloatArray, IntArray, utc
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from backtests.simpler import Baseline
 
 YEAR = 365 * 86_400_000_000_000
@@ -67,6 +68,8 @@ class EquityCurve:
 
         A month's return is its last equity over the last equity before it; NaN after ruin.
         """
+        import pandas as pd
+
         stamps = pd.DatetimeIndex(pd.to_datetime(self.timestamp, utc=True))
         months = stamps.year * 12 + stamps.month - 1
         last = np.flatnonzero(np.diff(months, append=-1))
@@ -90,10 +93,16 @@ def equity_curve(result: Result | Baseline) -> EquityCurve:
 
 def read_curve(table: pd.DataFrame, cash: float, bar: int) -> EquityCurve:
     """The equity curve in a table with the columns timestamp and equity; raises DataError when it holds no bar."""
-    if len(table) == 0:
+    import pandas as pd
+
+    return checked_curve(pd.DatetimeIndex(table["timestamp"]).as_unit("ns").asi8, table["equity"].to_numpy(), cash, bar)
+
+
+def checked_curve(stamps: IntArray, values: FloatArray, cash: float, bar: int) -> EquityCurve:
+    """The equity curve of some bars, by their opens in UTC nanoseconds; raises DataError when it holds no bar."""
+    if len(stamps) == 0:
         raise DataError("equity table", "holds no bars", fix="play at least one bar")
-    equity = table["equity"].to_numpy(dtype=np.float64)
-    stamps = pd.DatetimeIndex(table["timestamp"]).as_unit("ns").asi8
+    equity = np.asarray(values, dtype=np.float64)
     if not np.isfinite(equity).all():
         row = int(np.argmax(~np.isfinite(equity)))
         raise DataError(

@@ -10,17 +10,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+import numpy as np
+import pyarrow
+from pyarrow import parquet
 
 from backtests.result import Result
 from foundation.errors import DataError
-from reports.curves import EquityCurve, equity_curve, read_curve
+from reports.curves import EquityCurve, checked_curve, equity_curve
 from reports.fingerprints import altered_files
-from reports.settings import collect_settings, provenance
+from reports.settings import collect_settings, flatten, provenance
 from reports.stored_verdict import stored_record
-from reports.tables import flatten
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from reports.metrics import Metrics
 
 NEEDED = ("config.toml", "metrics.json", "run.json", "equity.parquet", "positions.parquet")
@@ -31,7 +34,7 @@ HELD = ["timestamp", "symbol", "position"]
 class Run:
     """A run as a comparison needs it: `settings` by full key as text, `record` of what it was made from.
 
-    `positions`: timestamp, symbol and position at every bar's close.
+    `held`: its positions, where they are not read from its folder `where`.
     """
 
     name: str
@@ -39,8 +42,15 @@ class Run:
     settings: Mapping[str, str]
     curve: EquityCurve
     record: Mapping[str, Any]
-    positions: pd.DataFrame
+    held: pd.DataFrame | None
     where: str = ""
+
+    @cached_property
+    def positions(self) -> pd.DataFrame:
+        """The timestamp, symbol and position at every bar's close; only who asks them waits for pandas."""
+        import pandas as pd
+
+        return pd.read_parquet(Path(self.where) / NEEDED[4], columns=HELD) if self.held is None else self.held
 
     @cached_property
     def rung(self) -> int | None:
@@ -88,10 +98,19 @@ def _read_folder(folder: Path) -> Run:
         record = json.loads((folder / name).read_text("utf-8"))
         cash, bar = float(record["cash"]), int(record["bar_nanoseconds"])
         name = NEEDED[3]
-        curve = read_curve(pd.read_parquet(folder / name, columns=["timestamp", "equity"]), cash, bar)
+        curve = _curve(folder / name, cash, bar)
         name = NEEDED[4]
-        positions = pd.read_parquet(folder / name, columns=HELD)
-        return Run(str(record["name"]), metrics, flatten(settings), curve, record, positions, str(folder))
+        if not set(HELD) <= set(parquet.read_schema(folder / name).names):
+            raise KeyError(name)
+        return Run(str(record["name"]), metrics, flatten(settings), curve, record, None, str(folder))
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         fix = "run the backtest again"
         raise DataError(folder / name, f"is damaged ({type(error).__name__})", fix=fix) from None
+
+
+def _curve(file: Path, cash: float, bar: int) -> EquityCurve:
+    """The equity curve that a table holds, read without pandas."""
+    table = parquet.ParquetFile(file).read(columns=["timestamp", "equity"])
+    stamps, equity = (pyarrow.concat_arrays(table[name].chunks) for name in ("timestamp", "equity"))
+    opens = np.asarray(np.from_dlpack(stamps.cast(pyarrow.timestamp("ns", "UTC")).cast("int64")), dtype=np.int64)
+    return checked_curve(opens, np.asarray(np.from_dlpack(equity), dtype=np.float64), cash, bar)

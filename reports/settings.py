@@ -93,3 +93,20 @@ def without_none(tables: Mapping[str, Any]) -> dict[str, Any]:
         elif value is not None:
             kept[key] = value
     return kept
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested settings as full keys and texts: {"risk.leverage": "3.0"}; lists of tables are numbered from 1."""
+    flat: dict[str, str] = {}
+    for key, value in settings.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{name}.")
+        elif isinstance(value, list | tuple) and value and all(isinstance(one, Mapping) for one in value):
+            for number, one in enumerate(value, 1):
+                flat |= flatten(one, f"{name}.{number}." if len(value) > 1 else f"{name}.")
+        elif isinstance(value, list | tuple):
+            flat[name] = ", ".join(str(one) for one in value)
+        else:
+            flat[name] = str(value)
+    return flat

@@ -14,6 +14,7 @@ from backtests.result import Result, Totals
 from reports import formats
 from reports.catalogue import CATALOGUE, GROUPS, SIDE_BY_SIDE, figure
 from reports.curves import EquityCurve
+from reports.settings import flatten
 
 
 class Cell(NamedTuple):
@@ -227,23 +228,6 @@ def settings_tables(settings: Mapping[str, Any]) -> list[Table]:
         rows = [[Cell(key), Cell(text)] for key, text in flat.items() if text]
         found.append(Table(name, ["Key", "Value"], rows, frozenset({0, 1})))
     return found
-
-
-def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested settings as full keys and texts: {"risk.leverage": "3.0"}; lists of tables are numbered from 1."""
-    flat: dict[str, str] = {}
-    for key, value in settings.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{name}.")
-        elif isinstance(value, list | tuple) and value and all(isinstance(one, Mapping) for one in value):
-            for number, one in enumerate(value, 1):
-                flat |= flatten(one, f"{name}.{number}." if len(value) > 1 else f"{name}.")
-        elif isinstance(value, list | tuple):
-            flat[name] = ", ".join(str(one) for one in value)
-        else:
-            flat[name] = str(value)
-    return flat
 
 
 def _toned(value: float, write: Any) -> Cell:

@@ -337,3 +337,14 @@ def test_a_tuning_is_judged_on_what_follows(tmp_path: Path, capsys: pytest.Captu
     assert code == 0
     assert "on what followed" in said
     assert "chosen on the past" in (tmp_path / "t" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("command", ["show", "verdict", "runs"])
+def test_a_look_at_a_run_waits_for_no_pandas(command: str, written: Path) -> None:
+    """What prints a run that is there reads its curve alone: pandas would take longer than all the rest."""
+    asked = written if command == "runs" else written / "demo"
+    words = f"import sys; sys.argv = ['crossgate', {command!r}, {str(asked)!r}]; sys.modules['pandas'] = None"
+    code = f"{words}; from crossgate.command_line import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "demo" in done.stdout or "rung" in done.stdout
