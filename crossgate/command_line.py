@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -24,6 +26,9 @@ from crossgate.options import AsJson, Cluster, ConfigPath, Data, Overrides
 from crossgate.output import AsFormat, Format, give
 from foundation.cluster import on_cluster
 from foundation.errors import CrossgateError
+
+# A disk without room, of which the system names no file.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 app = typer.Typer(
     help="Backtests LSTM signal strategies on leveraged crypto futures.",
@@ -58,8 +63,12 @@ def main() -> None:
         sys.exit(2)
     except OSError as error:
         # A file that cannot be reached is for the user to mend; other faults are ours and keep their traceback.
-        if error.filename is None:
+        if error.filename is None and error.errno not in FULL:
             raise
+        if error.filename is None:
+            said = "what is whole was kept; make room, and the same command goes on"
+            print(f"crossgate: {os.strerror(error.errno or 0).lower()}: {said}", file=sys.stderr)
+            sys.exit(2)
         print(f"crossgate: {error.filename}: {(error.strerror or 'cannot be used').lower()}", file=sys.stderr)
         sys.exit(2)
     if isinstance(code, int) and code:

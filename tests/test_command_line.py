@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pandas as pd
 import pytest
@@ -249,6 +251,19 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only mistakes of the user are shortened: any other error is raised as it is."""
     monkeypatch.setattr("crossgate.config.load_config", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
+        run("check", DEMO, monkeypatch=monkeypatch)
+
+
+def test_a_disk_without_room_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The system names no file then; another fault without one keeps its traceback."""
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        monkeypatch.setattr("crossgate.config.load_config", Mock(side_effect=OSError(number, os.strerror(number))))
+        assert run("check", DEMO, monkeypatch=monkeypatch) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"crossgate: {os.strerror(number).lower()}: what is whole was kept; make room")
+        assert said.count("\n") == 1
+    monkeypatch.setattr("crossgate.config.load_config", Mock(side_effect=OSError(errno.EIO, "wrong")))
+    with pytest.raises(OSError, match="wrong"):
         run("check", DEMO, monkeypatch=monkeypatch)
 
 
