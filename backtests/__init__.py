@@ -6,6 +6,7 @@ _EXPORTS = {
     "AccountParams": "parameters",
     "CandleFeed": "feed",
     "Cerebro": "loop",
+    "CoarserFeed": "coarser",
     "CostParams": "parameters",
     "Forward": "forward",
     "FuturesBroker": "broker",

@@ -10,6 +10,7 @@ import backtrader as bt
 import numpy as np
 
 from backtests import records, worth
+from backtests.coarser import CoarserFeed
 from backtests.commission import FuturesCommission
 from backtests.cursor import Cursor
 from backtests.feed import CandleFeed
@@ -98,12 +99,15 @@ class FuturesBroker(bt.BrokerBase):
     def start(self) -> None:
         """Takes the feeds' markets onto the exchange; all must have the same bars."""
         super().start()
-        self.feeds = list(self.cerebro.datas)
-        for feed in self.feeds:
+        for feed in self.cerebro.datas:
             if not isinstance(feed, CandleFeed):
-                raise ParameterError(
-                    "feed", "should be a CandleFeed", value=type(feed).__name__, fix="CandleFeed(dataname=market)"
-                )
+                fix = 'CandleFeed(dataname=market); to look at longer bars, CoarserFeed(dataname=market, bar="4h")'
+                raise ParameterError("feed", "should be a CandleFeed", value=type(feed).__name__, fix=fix)
+        self.feeds = [feed for feed in self.cerebro.datas if not isinstance(feed, CoarserFeed)]
+        first = self.cerebro.datas[0]
+        if isinstance(first, CoarserFeed):
+            fix = "add the CandleFeed that is traded before it"
+            raise ParameterError("feed", "comes first, and is only looked at", value=first._name, fix=fix)
         self._check_feeds()
         self.account[:] = 0
         self.account["cash"] = self.account["equity"] = self.p.cash
@@ -117,7 +121,7 @@ class FuturesBroker(bt.BrokerBase):
         self.open_orders: dict[int, Any] = {}
         self.untransmitted: dict[int, list[Any]] = {}
         self.commissions = {feed.symbol: self._fees_of(number, feed) for number, feed in enumerate(self.feeds)}
-        self.clock = self.feeds[0].lines[0]
+        self.clock, self.time, self.shown = self.feeds[0].lines[0], self.feeds[0].lines.datetime, self.feeds[0].shown
         self.calendar = Calendar(self.feeds[0].days, first.bar / 86_400e9)
         self.moving: dict[int, Any] = {}
         self.ledger = Ledger([feed.symbol for feed in self.feeds], first.timestamp, self.account)
@@ -135,8 +139,9 @@ class FuturesBroker(bt.BrokerBase):
         lead = self.feeds[0]
         self.symbols = {feed.symbol: number for number, feed in enumerate(self.feeds)}
         self.ticks = [feed.market.contract.tick for feed in self.feeds]
-        for feed in self.feeds:
-            if not np.array_equal(feed.market.candles.timestamp, lead.market.candles.timestamp):
+        for feed in self.cerebro.datas:
+            candles = feed.parts if isinstance(feed, CoarserFeed) else feed.market.candles
+            if not np.array_equal(candles.timestamp, lead.market.candles.timestamp):
                 fix = "cut all markets to the same span and bar length"
                 raise DataError(feed.symbol, f"has other bars than {lead.symbol}", fix=fix)
             currency, other = feed.market.contract.settlement, lead.market.contract.settlement
@@ -271,6 +276,9 @@ class FuturesBroker(bt.BrokerBase):
         i = self.cursor.at = len(self.clock) - 1
         if i < self.playing.wake:
             return
+        if self.time[0] != self.shown[i]:
+            problem = f"shows the strategy another bar than bar {i} of its market"
+            raise DataError(self.feeds[0].symbol, problem, fix="leave the lines of a CandleFeed as they are")
         if self.playing.play(i):
             self.teller.tell(i)
         if self.moving:
@@ -286,6 +294,9 @@ class FuturesBroker(bt.BrokerBase):
         """An order of Backtrader's own options and, as its info, of the keywords that this broker adds."""
         given = {name: options.pop(name, default) for name, default in OPTIONS.items()}
         name = kind_name(given["exectype"])
+        if isinstance(data, CoarserFeed):
+            fix = "order on the CandleFeed of the market, data=self.data0"
+            raise ParameterError("data", "is a CoarserFeed, only looked at", value=data._name, fix=fix)
         check_order(name, side.OrdTypes[side.ordtype].lower(), data, size, given, options)
         order = make_order(
             side, {"owner": owner, "data": data, "size": size, "pricelimit": given.pop("plimit"), **given}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 import backtrader as bt
 import numpy as np
@@ -14,10 +14,12 @@ from backtests.cursor import unshared
 from foundation.errors import ParameterError
 from markets.market import Market
 
-_MINUTE = 60_000_000_000
+MINUTE = 60_000_000_000
 # Backtrader counts days from the year 1; this is 1970-01-01.
-_EPOCH_DAYS = 719_163.0
-_DAY = 86_400e9
+EPOCH_DAYS = 719_163.0
+DAY = 86_400e9
+_DATED = ("fromdate", "todate", "sessionstart", "sessionend", "filters")
+_FIX = "cut the Market (market.rows(first, last)) or load it so (cg.load_market(..., start=, end=, bar=))"
 
 
 class CandleFeed(bt.feed.DataBase):
@@ -25,11 +27,15 @@ class CandleFeed(bt.feed.DataBase):
 
     Lines are filled as whole arrays. Bars are stamped with their OPEN time, in UTC; `next` runs at
     their close. `symbol` is the contract's, `open_time` the current bar's open in UTC nanoseconds.
-    Resampling and replaying are not supported: hand in candles of the length you want.
+    The exchange plays the bars of the market, so the strategy sees them all, as they are: dates, sessions, filters,
+    resampling and replaying are refused. Cut or resample the Market; to look at longer bars beside: CoarserFeed.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        for name in _DATED:
+            if getattr(self.p, name):
+                raise ParameterError(name, "is not played by a CandleFeed", value=getattr(self.p, name), fix=_FIX)
         market = self.p.dataname
         if not isinstance(market, Market):
             raise ParameterError(
@@ -37,7 +43,7 @@ class CandleFeed(bt.feed.DataBase):
             )
         self.market = market
         self.symbol = self._name = market.symbol
-        minutes = max(market.candles.bar // _MINUTE, 1)
+        minutes = max(market.candles.bar // MINUTE, 1)
         self._timeframe = self.p.timeframe = bt.TimeFrame.Minutes
         self._compression = self.p.compression = minutes
         self._stamps = market.candles.timestamp
@@ -50,15 +56,40 @@ class CandleFeed(bt.feed.DataBase):
     @cached_property
     def days(self) -> NDArray[np.float64]:
         """The opens of all bars as Backtrader counts time, in days."""
-        return np.asarray(self.market.candles.timestamp / _DAY + _EPOCH_DAYS)
+        return np.asarray(self.market.candles.timestamp / DAY + EPOCH_DAYS)
+
+    @property
+    def shown(self) -> NDArray[np.float64]:
+        """What the line of times holds at every bar, in days."""
+        return self.days
 
     @property
     def open_time(self) -> int:
         """The open of the current bar, UTC nanoseconds."""
         return int(self._stamps[len(self.lines[0]) - 1])
 
+    def addfilter(self, p: Any, *arguments: Any, **options: Any) -> NoReturn:
+        """Raises ParameterError: the exchange would play other bars than the strategy sees."""
+        name = getattr(p, "__name__", p)
+        raise ParameterError("filter", "is not played by a CandleFeed", value=name, fix=_FIX)
+
+    addfilter_simple = addfilter
+
+    def resample(self, **options: Any) -> NoReturn:
+        """Raises ParameterError: the exchange would play other bars than the strategy sees."""
+        fix = f'{_FIX}; to look at longer bars beside, add CoarserFeed(dataname=market, bar="4h")'
+        raise ParameterError("resampledata", "is not played by a CandleFeed", value=self.symbol, fix=fix)
+
+    def replay(self, **options: Any) -> NoReturn:
+        """Raises ParameterError: the exchange would play other bars than the strategy sees."""
+        fix = "give shorter bars as Market.finer, which say what came first inside a bar"
+        raise ParameterError("replaydata", "is not played by a CandleFeed", value=self.symbol, fix=fix)
+
     def start(self) -> None:
-        """Before the first bar."""
+        """Before the first bar; raises ParameterError where dates or filters were set on it since."""
+        changed = self._filters or self._ffilters or self.resampling or self.replaying
+        if changed or self.p.fromdate is not None or self.p.todate is not None:
+            raise ParameterError("feed", "shows other bars than its market has", value=self.symbol, fix=_FIX)
         super().start()
         self._cursor = 0
 
@@ -98,6 +129,11 @@ class CandleFeed(bt.feed.DataBase):
 
 class LateFeed(CandleFeed):
     """The same market seen a bar late: at the close of each bar its lines hold the bar before; the first bar twice."""
+
+    @property
+    def shown(self) -> NDArray[np.float64]:
+        """The times of the bars before."""
+        return np.concatenate((self.days[:1], self.days[:-1]))
 
     @property
     def open_time(self) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import backtrader as bt
 
 from backtests.broker import FuturesBroker
+from backtests.coarser import CoarserFeed
 from backtests.cursor import Cursor, lines_of, stand_on, step_off
 from backtests.feed import CandleFeed
 from backtests.listeners import Listeners
@@ -18,6 +19,8 @@ from backtests.once import work_out
 from foundation.errors import ParameterError
 
 LOOPS = ("fast", "stock")
+# What Backtrader's loop calls at every bar, and ours does not.
+_STEPS = ("_next", "_oncepost")
 
 
 class StockLoopWarning(UserWarning):
@@ -85,12 +88,14 @@ class Cerebro(bt.Cerebro):
         asked = {
             "a broker that is no FuturesBroker": not isinstance(self._broker, FuturesBroker),
             "feeds that are no CandleFeeds": not all(isinstance(data, CandleFeed) for data in self.datas),
+            "feeds of longer bars": any(isinstance(data, CoarserFeed) for data in self.datas),
             "writers": bool(self.runwriters),
             "cheat_on_open": self.p.cheat_on_open,
             "timers that cheat": bool(self._timerscheat),
             "quicknotify": self.p.quicknotify,
             "lookahead": self.p.lookahead,
             "indicators that follow a part of another one": not all(map(_in_step, runstrats)),
+            "a strategy with its own " + " and ".join(_STEPS): any(map(_own_steps, runstrats)),
         }
         return ", ".join(name for name, found in asked.items() if found)
 
@@ -128,6 +133,11 @@ class Cerebro(bt.Cerebro):
                 play(i)
                 if self._event_stop:
                     return
+
+
+def _own_steps(strategy: Any) -> bool:
+    """Whether a strategy has its own way with what Backtrader calls at every bar around its `next`."""
+    return any(getattr(type(strategy), name) is not getattr(bt.Strategy, name) for name in _STEPS)
 
 
 def _in_step(strategy: Any) -> bool:

@@ -210,9 +210,18 @@ def changed(**options: Any) -> Any:
     return lambda cerebro: [setattr(cerebro.p, name, value) for name, value in options.items()]
 
 
+class Stepped(Random):
+    """Counts what Backtrader calls after each bar."""
+
+    def _oncepost(self, dt: float) -> None:
+        super()._oncepost(dt)
+        self.seen.append(("after", dt))
+
+
 STOCK_ONLY: dict[str, tuple[Any, Any]] = {
     "writers": (Watched, lambda cerebro: cerebro.addwriter(bt.WriterFile, out=os.devnull)),
     "cheat_on_open": (Watched, changed(cheat_on_open=True, broker_coo=False)),
+    "its own _next and _oncepost": (Stepped, None),
     "quicknotify": (Random, changed(quicknotify=True)),
     "lookahead": (Watched, changed(lookahead=3)),
     "runonce": (Random, changed(runonce=False)),

@@ -1,0 +1,47 @@
+"""The Backtrader feed of a market's longer bars, which a strategy looks at beside those that it trades."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backtests.feed import DAY, EPOCH_DAYS, MINUTE, CandleFeed
+from foundation.errors import ParameterError
+from foundation.units import nanoseconds
+from markets.resampling import resample
+
+
+class CoarserFeed(CandleFeed):
+    """The bars of a market in a longer length: `CoarserFeed(dataname=market, bar="4h")`, after the CandleFeeds.
+
+    `market`: one with the same bars as those traded. A bar comes when the last of its parts has closed, and carries
+    that part's open as its time, so that none is seen before it is over; `open_time` is its own open. Bars begin as in
+    `markets.resampling.resample`, and only whole ones are shown. Indicators on it count its own bars. It is only looked
+    at: an order on it is refused. Backtrader's own loop runs it. Raises ParameterError for a length that
+    is no multiple of the market's bars.
+    """
+
+    params = (("bar", None),)
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        try:
+            length = nanoseconds(self.p.bar)
+        except (TypeError, ValueError) as error:
+            raise ParameterError("bar", "is no length of bars", value=self.p.bar, fix='such as "4h"') from error
+        self.parts = self.market.candles
+        candles = resample(self.parts, length)
+        self.market = replace(self.market, candles=candles, mark=None, funding=None, finer=None, oracle=None)
+        self._name = f"{self.symbol} {self.p.bar}"
+        self._compression = self.p.compression = max(length // MINUTE, 1)
+        self._stamps = candles.timestamp
+
+    @cached_property
+    def days(self) -> NDArray[np.float64]:
+        """The opens of the last part of each bar as Backtrader counts time, in days."""
+        last = self._stamps + (self.market.candles.bar - self.parts.bar)
+        return np.asarray(last / DAY + EPOCH_DAYS)
