@@ -226,6 +226,11 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "            play.tally[0].refusals += 1\n            return",
         "            play.tally[0].refusals += 1",
     ),
+    "a stop that is called a target": (
+        "shortcut",
+        "(LIMIT, TARGET) if one.target else (STOP, STOP_LOSS)",
+        "(LIMIT, TARGET) if one.target else (STOP, TARGET)",
+    ),
     "exits on the wrong side": (
         "shortcut",
         "toward = move.side if one.target else -move.side",

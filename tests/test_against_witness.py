@@ -15,7 +15,9 @@ from market_cases import Case, cases
 from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessOrder
 from witness_cross import account_of
 
-LIQUIDATION = 5
+from backtests.records import FILL_REASONS
+
+TAGS = ("order", "entry", "signal", "stop_loss", "take_profit", "time_exit")
 
 
 def close(a: float, b: float, scale: float = 1.0) -> bool:
@@ -25,17 +27,16 @@ def close(a: float, b: float, scale: float = 1.0) -> bool:
 
 def witness_fill(fill: Any) -> tuple[Any, ...]:
     """What must agree of a witness's fill."""
-    liquidated = fill.reason == "liquidation"
     numbers = (fill.quantity, fill.price, fill.fee, fill.liquidation_fee, fill.realised_pnl, fill.position, fill.cash)
     numbers = (*numbers, fill.slippage, fill.spread_cost, fill.impact_cost)
-    return (fill.bar, fill.symbol, fill.order or 0, fill.side, liquidated, fill.opens, fill.bound), numbers
+    return (fill.bar, fill.symbol, fill.order or 0, fill.side, fill.reason, fill.opens, fill.bound), numbers
 
 
 def exchange_fill(bar: int, row: Any) -> tuple[Any, ...]:
     """What must agree of the exchange's fill."""
     names = ("quantity", "price", "fee", "liquidation_fee", "realised_pnl", "position", "cash", "slippage")
     names += ("spread_cost", "impact_cost")
-    head = (bar, int(row["symbol"]), int(row["order"]), int(row["side"]), int(row["reason"]) == LIQUIDATION)
+    head = (bar, int(row["symbol"]), int(row["order"]), int(row["side"]), FILL_REASONS[int(row["reason"])])
     return (*head, bool(row["opening"]), bool(row["bound"])), tuple(float(row[name]) for name in names)
 
 
@@ -50,8 +51,9 @@ def first_difference(case: Case, desk: type[ExchangeDesk] = ExchangeDesk) -> str
                 witness.cancel(action["cancel"])
                 exchange.cancel(action["cancel"])
             else:
-                witness.submit(WitnessOrder(**action["submit"]))
-                exchange.submit(SimpleNamespace(**{**action["submit"], "tag": "order"}))
+                given = {**action["submit"], "tag": TAGS[action["submit"]["id"] % len(TAGS)]}
+                witness.submit(WitnessOrder(**given))
+                exchange.submit(SimpleNamespace(**given))
         played = [WitnessBar(**bar) for bar in bars]
         witness.play(played)
         exchange.play(played)

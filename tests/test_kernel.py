@@ -34,7 +34,7 @@ def test_kernel_and_backtrader_agree(match: Match) -> None:
 
 
 def witness_difference(match: Match, solo: Solo) -> str:
-    """Where the kernel and the witness part: a fill's bar, side, quantity, price or cash, or the equity of a bar."""
+    """Where the kernel and the witness part: a fill's bar, side, reason, quantity, price or cash, or a bar's equity."""
     trader = WitnessTrader(match).play()
     stamps = trader.markets[0].candles.timestamp
     fills = trader.account.fills
@@ -46,7 +46,7 @@ def witness_difference(match: Match, solo: Solo) -> str:
         pairs = [(getattr(fill, name), getattr(row, name)) for name in ("quantity", "price", "fee", "cash", "position")]
         if any(abs(a - b) > 1e-9 * max(abs(a), abs(b), match.account.cash) for a, b in pairs):
             return f"{fill} {row}"
-        if (fill.reason == "liquidation") != (row.reason == "liquidation"):
+        if fill.reason != row.reason:
             return f"{fill.reason} {row.reason}"
     apart = np.abs(np.array(trader.curve) - solo.equity) > 1e-9 * np.maximum(np.abs(solo.equity), match.account.cash)
     return f"equity at bar {int(np.argmax(apart))}" if apart.any() else ""

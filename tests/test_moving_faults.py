@@ -63,6 +63,19 @@ class BreakEvenBeforeItsBar(MovingFault):
         super().play(bars)
 
 
+class EvenCalledTrailing(MovingFault):
+    """A stop that breaks even is called one that trails."""
+
+    def play(self, bars: Any) -> None:
+        super().play(bars)
+
+        def rename(row: Any, _: int) -> None:
+            if row["reason"] == records.BREAK_EVEN:
+                row["reason"] = records.TRAILING_STOP
+
+        self.each_stop(rename)
+
+
 class FallsBack(MovingFault):
     """A trailing stop follows the last bar's best price down again."""
 
@@ -133,7 +146,7 @@ class ShareEndsTheOthers(MovingFault):
     "fault",
     [
         RaisedAndHitInOneBar, BreakEvenBeforeItsBar, FallsBack, TrailsAtOnce, SharesRoundedUp, RemainderWithoutStop,
-        StopKeepsItsSize, ShareEndsTheOthers,
+        StopKeepsItsSize, ShareEndsTheOthers, EvenCalledTrailing,
     ],
 )  # fmt: skip
 def test_a_planted_fault_in_moving_exits_is_seen(fault: type[ExchangeDesk]) -> None:

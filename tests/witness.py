@@ -48,6 +48,10 @@ __all__ = [
 ]
 
 
+# A protective stop is called by what moved it last.
+MOVING = ("stop_loss", "trailing_stop", "break_even")
+
+
 @dataclass
 class WitnessAccount(WitnessBooks):
     """One account over several symbols; `submit`, `cancel` and `play` one bar of every symbol at a time."""
@@ -304,17 +308,20 @@ class WitnessAccount(WitnessBooks):
             return
         best, reached = (bar.high, rises_to) if side > 0 else (bar.low, falls_to)
         for stop in self._live(symbol, lambda o: o.kind == "stop" and o.side == -side):
-            wanted = [stop.price]
+            wanted = []
             if stop.trailing_rate > 0 or stop.trailing > 0:
                 since = stop.basis * (1 + side * stop.trailing_after_rate) + side * stop.trailing_after
                 if stop.trailing_after_rate == stop.trailing_after == 0 or reached(best, since, tick):
-                    wanted.append(best * (1 - side * stop.trailing_rate) - side * stop.trailing)
+                    wanted.append(("trailing_stop", best * (1 - side * stop.trailing_rate) - side * stop.trailing))
             if stop.break_even_rate > 0 or stop.break_even > 0:
                 since = stop.basis * (1 + side * stop.break_even_rate) + side * stop.break_even
                 if reached(best, since, tick):
-                    wanted.append(stop.basis)
-            on_tick = [ceil_to(level, tick) if side > 0 else floor_to(level, tick) for level in wanted[1:]]
-            stop.price = max([stop.price, *on_tick]) if side > 0 else min([stop.price, *on_tick])
+                    wanted.append(("break_even", stop.basis))
+            for why, level in wanted:
+                on_tick = ceil_to(level, tick) if side > 0 else floor_to(level, tick)
+                if side * (on_tick - stop.price) > 0:
+                    stop.price = on_tick
+                    stop.tag = why if stop.tag in MOVING else stop.tag
 
     def _bankrupt_at_close(self, symbol: int) -> None:
         """Step 5, last: a position whose margin is eaten at the mark's close is taken over."""
