@@ -27,7 +27,7 @@ from witness_cross import CrossAccount
 from backtests import cross, entries, exchange, levels, positions, records, ties, valuation
 from markets import bitmex, bybit, inverse, margin, tiers, venues
 
-HONEST = entries.within_brackets
+HONEST = entries.within_brackets.py_func
 ROOMS = ("backtests.", "markets.", "strategies.")
 KINDS = ("open", "bracket", "part", "reverse", "limit_entry", "stop_entry", "fixed_protection")
 
