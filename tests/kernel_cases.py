@@ -21,6 +21,7 @@ from markets.market import Market
 from models.forecasts import Forecasts, ForecastSeries
 from strategies.parameters import CrossoverParams, RiskParams
 
+SYMBOLS = ("ONE", "TWO", "THREE", "FOUR", "FIVE")
 HOUR = 3_600_000_000_000
 START = 1_700_006_400_000_000_000
 
@@ -183,7 +184,7 @@ def strategies(draw: Any) -> CrossoverParams:
 
 @st.composite
 def matches(draw: Any) -> Match:
-    """A whole setting on one or two markets, linear or inverse, isolated or cross."""
+    """A whole setting on one to five markets, linear or inverse, isolated or cross."""
     seed = draw(st.integers(0, 2**32 - 1))
     random = np.random.default_rng(seed)
     bars, wild = draw(st.sampled_from([60, 150, 400])), draw(st.sampled_from([0.3, 1.0, 3.0]))
@@ -195,7 +196,7 @@ def matches(draw: Any) -> Match:
     contract |= draw(st.sampled_from([{}, {}, {"method": "closing_fee"}, {"method": "bybit"}]))
     contract |= draw(st.sampled_from([{}, {}, {"maximum_market_quantity": 300.0}]))
     contract["finer"] = draw(st.sampled_from(["none", "plain", "marked"]))
-    symbols = ("ONE", "TWO")[: draw(st.sampled_from([1, 1, 2]))]
+    symbols = SYMBOLS[: draw(st.sampled_from([1, 1, 2, 3, 5]))]
     markets = tuple(market(random, symbol, bars, wild, **contract) for symbol in symbols)
     return Match(
         seed,

@@ -106,6 +106,11 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "SHORT if side > 0 else LONG, 0, i",
         "LONG if side > 0 else SHORT, 0, i",
     ),
+    "a third position that nobody looks at": (
+        "stretches",
+        "book, unrealised = play.scene, play.desk, play.book, 0.0\n    for s in range(len(desk.positions)):",
+        "book, unrealised = play.scene, play.desk, play.book, 0.0\n    for s in range(min(2, len(desk.positions))):",
+    ),
     "a signal passed over while two are held": (
         "stretches",
         "(wanted != 0 and wanted != held) or memory.barred != 0",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kernel_cases import market
+from kernel_cases import SYMBOLS, market
 from loop_cases import Random, difference, play
 from planted_faults import mutated
 
@@ -70,6 +70,10 @@ FAULTS: dict[str, tuple[str, str]] = {
         "            share = shelter(desk)\n",
         "            share = 0.9\n",
     ),
+    "a third symbol that nobody looks at": (
+        "    for s in range(count):\n",
+        "    for s in range(min(2, count)):\n",
+    ),
     "a short without a liquidation price": (
         "        high = min(high, level)\n",
         "        pass\n",
@@ -100,6 +104,7 @@ RUNS = (
     (45.0, 150.0, 0.02, "cross", 2),
     (45.0, 5_000.0, 0.015, "isolated", 1),
     (40.0, 600.0, 0.02, "cross", 2),
+    (3.0, 5_000.0, 0.02, "isolated", 3),
 )
 
 
@@ -108,7 +113,7 @@ def runs(seed: int) -> list[tuple[Any, dict[str, Any]]]:
     found = []
     for times, cash, chance, margin, symbols in RUNS:
         random = np.random.default_rng(seed)
-        markets = tuple(market(random, name, 200, 2.0) for name in ("ONE", "TWO")[:symbols])
+        markets = tuple(market(random, name, 200, 2.0) for name in SYMBOLS[:symbols])
         found.append((markets, {"seed": seed, "times": times, "cash": cash, "chance": chance, "margin": margin}))
     return found
 

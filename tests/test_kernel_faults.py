@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kernel_cases import HOUR, Match, forecasts, market
+from kernel_cases import HOUR, SYMBOLS, Match, forecasts, market
 from kernel_fault_cases import FAULTS, ORDER
 from planted_faults import mutated
 
@@ -28,7 +28,7 @@ def match(
 ) -> Match:  # fmt: skip
     """A match on wild markets."""
     random = np.random.default_rng(seed)
-    markets = tuple(market(random, name, 200, wild, lot=lot) for name in ("ONE", "TWO")[:symbols])
+    markets = tuple(market(random, name, 200, wild, lot=lot) for name in SYMBOLS[:symbols])
     plain = {"fast": 2, "slow": 6, "threshold": "0.5bps"}
     return Match(
         seed, markets, forecasts(random, markets, 30), CrossoverParams(**{**plain, **strategy}), RiskParams(**risk),
@@ -94,6 +94,7 @@ def played() -> list[tuple[Match, Result]]:
             match(seed, 1, {"sizing": "fraction", "fraction": 0.102, "leverage": 1.0, "targets": ladder}, {}, lot=10.0),
             match(seed, 1, {**far, "stop_loss": "4%"}, {"rule": "crossover"}, wild=3.0, lot=1e-10),
             often_touched(match(seed, 1, near, {"rule": "crossover", "fast": 1, "slow": 2})),
+            match(seed, 3, {"sizing": "leverage", "leverage": 2.0}, {"rule": "crossover"}),
             match(seed, 2, {"sizing": "leverage", "leverage": 2.0}, {"on_opposite": "close", "direction": "long"}),
             match(seed, 2, {**far, "leverage": 25.0}, {"rule": "crossover", "slow": 20}, wild=6.0, margin="cross"),
             match(seed, 2, {**far, "leverage": 48.0}, {"rule": "buy_and_hold"}, wild=0.5, margin="cross"),
