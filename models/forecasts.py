@@ -58,6 +58,23 @@ class Forecast(NamedTuple):
     levels: tuple[float, ...] = ()
 
 
+def checked(answer: Forecast, symbol: str, timestamp: int) -> Forecast:
+    """The forecast that was made at the close of the bar that opens at `timestamp`, UTC nanoseconds.
+
+    Raises DataError for a sigma below zero, and for infinities; NaN is none.
+    """
+    mean, sigma = answer.mean, answer.sigma
+    if sigma < 0.0 or math.isinf(mean) or math.isinf(sigma):
+        raise impossible(mean, sigma, f"for {symbol} at the bar of {utc(timestamp)} UTC")
+    return answer
+
+
+def impossible(mean: float, sigma: float, where: str) -> DataError:
+    """What is said of a forecast that none can be."""
+    problem = f"have mean {mean} and sigma {sigma} {where}"
+    return DataError("forecasts", problem, fix="both have to be finite and sigma not below 0; NaN where there is none")
+
+
 class Retraining(NamedTuple):
     """One alarm of a drift detector: what it saw at the close of the bar that opens at `timestamp`, and what it led to.
 
@@ -112,7 +129,8 @@ class Extras:
 class ForecastSeries(Extras):
     """The forecasts for one symbol; row k was made at the close of the bar that opens at `timestamp[k]`.
 
-    `mean`: expected log return of the NEXT bar. `sigma`: its standard deviation, above zero.
+    `mean`: expected log return of the NEXT bar. `sigma`: its standard deviation; both NaN where there is none. Where
+    sigma is 0 no size or distance can rest on it. Raises DataError where it is below 0, or one of them is infinite.
     `trained_through`: the close of the last bar that touched the model of that row in ANY way
     (label, early stopping, scaling), UTC nanoseconds; raises LookAheadError where it is not earlier
     than the row. `model`: the number of the model (fold) that made the row.
@@ -139,6 +157,10 @@ class ForecastSeries(Extras):
                     raise DataError("forecasts", f"{name} have {len(array)} rows, timestamp has {rows}")
                 array.setflags(write=False)
                 object.__setattr__(self, name, array)
+        wrong = np.isinf(self.mean) | np.isinf(self.sigma) | (self.sigma < 0.0)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise impossible(self.mean[row], self.sigma[row], f"at {utc(self.timestamp[row])} UTC (row {row})")
         self._check_extras()
         if (np.diff(self.timestamp) <= 0).any():
             raise DataError("forecasts", "are not in rising time order without duplicates")
@@ -267,7 +289,8 @@ def collect_forecasts(
     """The forecasts of any forecaster, shown the bars of all markets in the order of time: it sees no later one.
 
     Each row counts as trained through the bar before it: a forecaster may learn as it goes.
-    Bars for which it answers NaN are left out. Raises DataError when it never answers for a market.
+    Bars for which it answers NaN are left out. Raises DataError when it never answers for a market, or
+    answers what no forecast can be: infinities, or a sigma below zero.
     """
     listed = [markets] if isinstance(markets, Market) else list(markets)
     bars = [bar for market in listed for bar in market_bars(market)]
@@ -275,7 +298,7 @@ def collect_forecasts(
     bars.sort(key=lambda bar: bar.timestamp)
     answers: dict[str, list[tuple[int, Forecast]]] = {market.symbol: [] for market in listed}
     for bar in bars:
-        answer = Forecast(*forecaster.forecast(bar))
+        answer = checked(Forecast(*forecaster.forecast(bar)), bar.symbol, bar.timestamp)
         if math.isfinite(answer.mean) and math.isfinite(answer.sigma):
             answers[bar.symbol].append((bar.timestamp, answer))
     return Forecasts({symbol: _collected(symbol, rows, name) for symbol, rows in answers.items()}, name)

@@ -75,15 +75,24 @@ def _parts(distance: Distance, leverage: float) -> dict[str, float]:
 
 
 @rule
+def spread(deviation: float) -> float:
+    """A sigma or average true range that something can be measured by: NaN, as where there is none, unless above zero.
+
+    Nor one whose square is no number above zero, about 1e-162.
+    """
+    return deviation if deviation * deviation > 0.0 else math.nan
+
+
+@rule
 def offset_rate(rate: float, sigma_multiple: float, sigma: float) -> float:
     """The part of a distance that is a fraction of the entry price: a fixed one, plus forecast deviations."""
-    return rate if sigma_multiple == 0.0 else rate + sigma_multiple * sigma
+    return rate if sigma_multiple == 0.0 else rate + sigma_multiple * spread(sigma)
 
 
 @rule
 def offset(atr_multiple: float, atr: float) -> float:
     """The part of a distance that is in price: average true ranges."""
-    return 0.0 if atr_multiple == 0.0 else atr_multiple * atr
+    return 0.0 if atr_multiple == 0.0 else atr_multiple * spread(atr)
 
 
 @rule
@@ -96,7 +105,7 @@ def distance(rate: float, atr_multiple: float, sigma_multiple: float, now: Row) 
 def plan_exits(risk: Row, now: Row, exits: Records) -> int:
     """How many of the `exits` (EXIT records, at least MOST_EXITS) are written: the stop, then the targets.
 
-    Distances are NaN where something they rest on is not known: the average true range, or the forecast.
+    Distances are NaN where something they rest on is not known, or zero: the average true range, or the sigma.
     """
     count = 0
     rate, amount = distance(risk.stop_rate, risk.stop_atr, risk.stop_sigma, now)
@@ -157,7 +166,7 @@ def entry_size(risk: Row, now: Row) -> float:
     """The quantity to open in a situation; never more than the margin and fee that the equity can pay.
 
     The rules of `strategies.sizing` take money for a quantity of 1: the worth of the contract, in its own currency.
-    NaN where something it rests on is not known: the average true range, or the forecast.
+    NaN where something it rests on is not known, or zero: the average true range, or the forecast's sigma.
     """
     unit = worth(now, now.price)
     most = size_by_leverage(
@@ -172,11 +181,12 @@ def entry_size(risk: Row, now: Row) -> float:
     elif risk.sizing == 2:
         quantity = size_by_fraction(now.equity, unit, risk.fraction, risk.leverage)
     elif risk.sizing == 3:
-        volatility = annual_volatility(now.sigma, now.bars_per_year)
+        volatility = annual_volatility(spread(now.sigma), now.bars_per_year)
         quantity = size_by_volatility(now.equity, unit, 1.0, risk.target_volatility, volatility)
     elif risk.sizing == 4:
-        volatility = annual_volatility(now.atr / now.price, now.bars_per_year)
+        volatility = annual_volatility(spread(now.atr / now.price), now.bars_per_year)
         quantity = size_by_volatility(now.equity, unit, 1.0, risk.target_volatility, volatility)
     elif risk.sizing == 5:
-        quantity = size_by_kelly(now.equity, unit, now.mean, now.sigma, risk.kelly_share, risk.leverage)
+        sigma = spread(now.sigma)
+        quantity = size_by_kelly(now.equity, unit, now.mean, sigma, risk.kelly_share, risk.leverage)
     return most if quantity > most else quantity

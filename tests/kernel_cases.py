@@ -71,6 +71,7 @@ def candles(random: np.random.Generator, bars: int, wild: float) -> tuple[Candle
     mark = [one * basis for one in columns]
     mark[1], mark[2] = np.maximum.reduce(mark), np.minimum.reduce(mark)
     touched = random.random(bars) < 0.01
+    touched[: bars // 7] = False  # So that impact knows a volume from the first bar played on.
     volume = random.uniform(1.0, 50.0, bars)
     last = Candles(stamps, *columns, volume=volume, bar=HOUR, touched=touched, source="case")
     return last, Candles(stamps, *mark, volume=np.zeros(bars), bar=HOUR, source="case mark")
@@ -119,8 +120,8 @@ def brackets(cash: float) -> list[dict[str, float]]:
     ]
 
 
-def forecasts(random: np.random.Generator, markets: tuple[Market, ...], start: int) -> Forecasts:
-    """Noise that follows the last move a little, some of it missing."""
+def forecasts(random: np.random.Generator, markets: tuple[Market, ...], start: int, zeros: float = 0.0) -> Forecasts:
+    """Noise that follows the last move a little, some of it missing; the part `zeros` of it has a sigma of 0."""
     series = {}
     for one in markets:
         stamps = one.candles.timestamp[start:]
@@ -129,6 +130,8 @@ def forecasts(random: np.random.Generator, markets: tuple[Market, ...], start: i
         kept = random.random(len(stamps)) > 0.02
         kept[0] = True
         sigma = random.uniform(0.002, 0.012, len(stamps))
+        if zeros:
+            sigma *= random.random(len(stamps)) > zeros
         series[one.symbol] = ForecastSeries(
             stamps[kept], mean[kept], sigma[kept], stamps[kept] - 1, np.zeros(kept.sum())
         )
@@ -201,7 +204,7 @@ def matches(draw: Any) -> Match:
     return Match(
         seed,
         markets,
-        forecasts(random, markets, bars // 6),
+        forecasts(random, markets, bars // 6, draw(st.sampled_from([0.0, 0.0, 0.1]))),
         draw(strategies()),
         draw(risks()),
         AccountParams(

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+import backtrader as bt
 import numpy as np
 import pytest
+from simple_market import flat, market
 
+from backtests import CandleFeed, FuturesBroker
 from foundation.errors import DataError
-from models.forecasts import Forecasts, ForecastSeries
+from markets.candles import utc
+from models.forecasts import (
+    NO_FORECAST,
+    Bar,
+    Forecast,
+    Forecasts,
+    ForecastSeries,
+    checked,
+    collect_forecasts,
+)
+from strategies.lstm_crossover import LSTMCrossover
 
 STAMPS = 3_600_000_000_000 * np.arange(4)
 
@@ -68,3 +81,36 @@ def test_rows_without_quantiles_are_welcome() -> None:
     held = series(levels=(0.05, 0.95), quantiles=rows).quantiles
     assert held is not None
     np.testing.assert_array_equal(held, rows)
+
+
+@pytest.mark.parametrize(
+    ("mean", "sigma"), [(0.0, -1.0), (0.0, np.inf), (np.inf, 1.0), (-np.inf, np.nan), (np.nan, -1e-9)]
+)
+def test_a_sigma_that_cannot_be_is_told_with_its_bar(mean: float, sigma: float) -> None:
+    """Below zero, and infinities: one line names bar and value, of a series and of a forecaster that is asked."""
+    means, sigmas = np.zeros(4), np.ones(4)
+    means[2], sigmas[2] = mean, sigma
+    with pytest.raises(DataError, match=rf"mean {mean} and sigma {sigma} at 1970-01-01 02:00 UTC \(row 2\)"):
+        ForecastSeries(STAMPS, means, sigmas, STAMPS - 1, np.zeros(4))
+
+    class Wrong:
+        def forecast(self, bar: Bar) -> Forecast:
+            return Forecast(mean, sigma) if bar.timestamp == over.candles.timestamp[5] else Forecast(0.1, 1.0)
+
+    over = market(flat(20))
+    where = utc(over.candles.timestamp[5])
+    with pytest.raises(DataError, match=f"mean {mean} and sigma {sigma} for .* at the bar of {where} UTC; both"):
+        collect_forecasts(Wrong(), over)
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(CandleFeed(dataname=over))
+    cerebro.broker = FuturesBroker()
+    cerebro.addstrategy(LSTMCrossover, forecaster=Wrong(), fast=1, slow=2, rule="forecast", atr_bars=2)
+    with pytest.raises(DataError, match=f"mean {mean} and sigma {sigma} for .* at the bar of {where} UTC; both"):
+        cerebro.run()
+
+
+def test_no_forecast_is_nan() -> None:
+    """A row, or an answer, of NaN is none, whatever its other half."""
+    held = ForecastSeries(STAMPS, np.full(4, np.nan), np.array([np.nan, 1.0, np.nan, 2.0]), STAMPS - 1, np.zeros(4))
+    assert len(held) == 4
+    assert np.isnan(checked(NO_FORECAST, "ONE", 0).sigma)

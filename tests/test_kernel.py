@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from kernel_cases import Match, matches
@@ -12,6 +16,7 @@ from witness_trader import WitnessTrader
 from backtests.recount import first_apart
 from backtests.solo import Solo
 from backtests.tally import rate
+from models.forecasts import Forecasts
 from reports.metrics import compute_metrics
 
 
@@ -63,6 +68,24 @@ def test_long_holds(seed: int) -> None:
     assert witness_difference(one, solo) == ""
     rows = np.searchsorted(solo.stamps, solo.fills["timestamp"].dt.as_unit("ns").astype(np.int64))
     assert np.diff(np.append(rows, len(solo.stamps)))[::2].max() > 64
+
+
+@pytest.mark.parametrize("sizing", [{"sizing": "kelly"}, {"sizing": "forecast_volatility"}, {"stop_loss": "2sigma"}])
+@pytest.mark.parametrize("sigma", [0.0, 1e-170])
+def test_a_sigma_of_zero_opens_nothing_that_rests_on_it(sizing: dict[str, Any], sigma: float) -> None:
+    """Neither in the kernel, in Backtrader nor by the witness: its bars are passed over with the reason."""
+    one = match(1, 1, sizing, {"rule": "crossover"})
+    series = one.forecasts.series["ONE"]
+    still = np.arange(len(series)) < len(series) // 2
+    series = replace(series, sigma=np.where(still, sigma, series.sigma))
+    one = replace(one, forecasts=Forecasts({"ONE": series}))
+    solo, result = one.kernel(), one.backtrader()
+    assert solo.part_from(result) == ""
+    assert witness_difference(one, solo) == ""
+    begun, opened = pd.Timestamp(series.timestamp[still][-1], tz="UTC"), result.fills["reason"] == "entry"
+    assert result.fills.loc[opened, "timestamp"].min() > begun
+    passed = result.decisions[result.decisions["timestamp"] <= begun]
+    assert (passed["reason"] == "size or exits not known yet").sum() > 5
 
 
 @settings(max_examples=40)

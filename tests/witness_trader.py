@@ -167,7 +167,8 @@ class WitnessTrader:
                 self.curve.append(self.account.equity)
             for s in range(len(self.markets)):
                 if not self.account.ruined:
-                    known = (float(said[s][0][k]), float(said[s][1][k]), ranges[s][k])
+                    spreads = [one if one**2 > 0 else math.nan for one in (float(said[s][1][k]), ranges[s][k])]
+                    known = (float(said[s][0][k]), *spreads)
                     self.act(s, k + 1, sides[s][k], float(self.markets[s].candles.close[k]), known)
         return self
 
