@@ -200,7 +200,7 @@ def _turned(playback: Playback, random: np.random.Generator) -> Callable[[], Wis
     wish, first, count = playback.wish, playback.scene.first, playback.played
     twice = np.concatenate((wish.sides[:, first:],) * 2, axis=1)
     upcoming, sigma = next_wanted(twice), _known(wish.sigma)
-    opinion = np.concatenate(((wish.mean / wish.sigma)[:, first:],) * 2, axis=1)
+    opinion = np.concatenate(((wish.mean / _above_zero(wish.sigma))[:, first:],) * 2, axis=1)
     sized, least = playback.risk.sizing == "kelly", least_turn(playback)
 
     def draw() -> Wish:
@@ -254,7 +254,7 @@ def _changing(playback: Playback) -> Callable[[Callable[[FloatArray], FloatArray
     def changed(change: Callable[[FloatArray], FloatArray]) -> Wish:
         sides, mean = wish.sides.copy(), wish.mean.copy() if sized else wish.mean
         for s, source in enumerate(sources):
-            score, sigma = source.score.copy(), wish.sigma[s, first:]
+            score, sigma = source.score.copy(), _above_zero(wish.sigma[s, first:])
             # A chance and a position have no unit of return.
             unit = sigma if source.threshold[1] < 3 else np.ones(len(sigma))
             score[own:] = change(score[own:] / unit) * unit
@@ -264,6 +264,11 @@ def _changing(playback: Playback) -> Callable[[Callable[[FloatArray], FloatArray
         return Wish(sides, mean, wish.sigma, wish.atr, next_wanted(sides))
 
     return changed
+
+
+def _above_zero(sigma: FloatArray) -> FloatArray:
+    """The sigmas that an opinion can be told in; NaN, as for no forecast, where one is zero."""
+    return np.where(sigma > 0.0, sigma, np.nan)
 
 
 def _known(values: FloatArray) -> FloatArray:

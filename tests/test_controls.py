@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from backtests.engine import backtest
 from backtests.parameters import CostParams
 from backtests.playback import make_playback, playback_of
 from backtests.simpler import play_baselines
+from models.forecasts import Forecasts
 from reports.metrics import baseline_metrics, compute_metrics
 from strategies.parameters import CrossoverParams, RiskParams
 
@@ -127,6 +129,23 @@ def test_sizes_that_rest_on_the_forecast_move_with_it() -> None:
     assert np.allclose(np.sort(opinion), np.sort(ours))
     wanted = wish.sides[0, first:] != 0
     assert (np.sign(opinion[wanted]) == wish.sides[0, first:][wanted]).all()
+
+
+def test_a_sigma_of_zero_is_no_opinion() -> None:
+    """Turned or permuted, bars whose sigma is zero carry nothing along that a size could rest on."""
+    market, forecasts = known_market(3)
+    series = forecasts.series[market.symbol]
+    still = np.arange(len(series)) % 10 == 0
+    series = replace(series, sigma=np.where(still, 0.0, series.sigma))
+    risk = RiskParams(sizing="kelly")
+    playback = make_playback([market], Forecasts({market.symbol: series}), STRATEGY, risk, ACCOUNT, CostParams())
+    turned, first = controls._turned(playback, np.random.default_rng(0))(), playback.scene.first
+    zero = (playback.wish.sigma[0, first:] == 0.0).sum()
+    assert zero > 5
+    assert np.isnan(turned.mean[0, first:]).sum() == zero
+    assert not np.isinf(turned.mean).any()
+    found = measure_controls(playback, runs=3, permutations=3)
+    assert np.isfinite(found.ours.profit)
 
 
 def test_a_permutation_keeps_every_bar_and_blocks_together() -> None:
