@@ -38,6 +38,14 @@ class OwnParams(Parameters):
     kind: Any = Field(None, exclude=True, repr=False)
     values: Any = Field(None, exclude=True, repr=False)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both say the same; a class that was loaded from the same file once more is the same one."""
+        return isinstance(other, OwnParams) and self.model_dump() == other.model_dump()
+
+    def __hash__(self) -> int:
+        """By the file alone: parameters may hold lists."""
+        return hash(self.file)
+
     @property
     def rule(self) -> Literal["forecast", "own"]:
         """What decides, as CrossoverParams calls it: "forecast" where it asks forecasts."""

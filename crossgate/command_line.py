@@ -71,8 +71,7 @@ def main() -> None:
             sys.exit(2)
         print(f"crossgate: {error.filename}: {(error.strerror or 'cannot be used').lower()}", file=sys.stderr)
         sys.exit(2)
-    if isinstance(code, int) and code:
-        sys.exit(code)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _usage(error: ClickException) -> str:

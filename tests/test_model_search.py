@@ -143,11 +143,16 @@ def test_every_trial_is_in_the_ledger() -> None:
 
 
 def test_sealed_bars_are_not_searched() -> None:
-    """A seal from the first test on lets a search be; one from within the inner folds stops it."""
+    """A seal from within the inner folds stops a search."""
     stamps = MARKET.candles.timestamp
     seal(TrialLedger(), Span(MARKET.trial_key, int(stamps[TEST - 50]), int(stamps[-1])))
     with pytest.raises(SealedError):
         search(trials=1)
+
+
+def test_a_seal_from_the_first_test_on_lets_a_search_be() -> None:
+    """What is sealed begins where the search ends."""
+    stamps = MARKET.candles.timestamp
     seal(TrialLedger(), Span(MARKET.trial_key, int(stamps[TEST]), int(stamps[-1])))
     assert len(search(trials=1).table) == 2
 

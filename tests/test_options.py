@@ -31,7 +31,7 @@ def test_a_search_is_read_once(tmp_path: Path) -> None:
     assert [one.metric for one in found.goals.objectives] == ["sharpe"]
     assert len(found.goals.constraints) == 1
     assert found.ledger is ledger
-    with pytest.raises(ParameterError, match="should be 1 or more"):
+    with pytest.raises(ParameterError, match="should be a whole number, 1 or more"):
         read_search({"risk.leverage": "1:5"}, {"trials": 0})
     with pytest.raises(TypeError, match="trails"):
         read_search({"risk.leverage": "1:5"}, {"trails": 5})  # type: ignore[typeddict-unknown-key]

@@ -274,9 +274,13 @@ def test_the_models_of_drift_bar_by_bar() -> None:
 def test_it_says_that_models_follow_each_other(capsys: pytest.CaptureFixture[str]) -> None:
     """One line says that the work is sequential, why, and how many rounds there may be."""
     drifting()
-    assert "one after another, for each lasts until it drifts; rounds, at most (13)" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "one after another, for each lasts until it drifts" in told
+    assert "; rounds, at most (13)" in told
     walk_forward(planted_market(), TINY, FEW, walk=WARM, workers=1)
-    assert "for each begins at the weights of the one before; rounds (4)" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "for each begins at the weights of the one before" in told
+    assert "; rounds (4)" in told
 
 
 def test_what_cannot_be() -> None:
