@@ -11,8 +11,8 @@ from models.features import Float32Array
 from models.network import ForecastNetwork, bend
 from models.training import one_thread
 
-# Windows of one pass: larger ones leave the processor's caches.
-WINDOWS = 256
+# Windows of one pass: of larger ones the last is emptier, and they leave the processor's caches.
+WINDOWS = 192
 # tanh(x) = x P(x^2) / Q(x^2) with these factors, the lowest power first, to some 3e-7 of its value; beyond BEYOND it
 # is 1 in float32. The fit is that of Eigen's vectorised tanh (Eigen/src/Core/MathFunctionsImpl.h), where it comes from.
 _P = tuple(np.float32(factor) for factor in (
