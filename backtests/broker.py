@@ -83,7 +83,8 @@ class FuturesBroker(bt.BrokerBase):
         self.heard, self.sleeps, self.cursor = True, True, Cursor()
         self.account = np.zeros(1, dtype=records.ACCOUNT)
         self.account["cash"] = self.account["equity"] = self.p.cash
-        # Every order as it was given, see `submit`.
+        # Every order as it was given, see `submit`, where somebody wants to know.
+        self.remembers = False
         self.given: list[tuple[Any, ...]] = []
 
     @classmethod
@@ -249,10 +250,11 @@ class FuturesBroker(bt.BrokerBase):
     def submit(self, order: Any) -> Any:
         """Takes an order; those of a bracket wait until the last one is transmitted.
 
-        `given` keeps the bar at whose close it was given, with its symbol, kind, size and price.
+        Where `remembers` is set, `given` keeps the bar at whose close it was given, its symbol, kind, size and price.
         """
-        bar = len(self.clock) - 1
-        self.given.append((bar, order.data.symbol, order.exectype, order.size, order.price, order.pricelimit))
+        if self.remembers:
+            bar = len(self.clock) - 1
+            self.given.append((bar, order.data.symbol, order.exectype, order.size, order.price, order.pricelimit))
         order.addcomminfo(self.getcommissioninfo(order.data))
         order.submit(self)
         self._notify(order)

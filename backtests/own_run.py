@@ -64,6 +64,7 @@ class OwnRun:
         cerebro.addstrategy(self.strategy.kind, **self._handed(decided))
         if self.prepare is not None:
             self.prepare(cerebro)
+        cerebro.broker.remembers = True
         try:
             ran = cerebro.run()
         except Exception as error:
