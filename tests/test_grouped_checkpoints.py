@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,8 @@ def jobs_of(params: LSTMParams, count: int) -> list[FoldJob]:
     return [small_job(params, 700, seed, sample) for seed in range(count)]
 
 
-def killed_at(step: int, jobs: list[FoldJob]) -> None:
-    """A launch that dies at the comparison after some step."""
+def killed_at(step: int, work: Callable[[], object]) -> None:
+    """Work on a GPU that dies at the comparison after some step."""
     honest = GroupedDescent._compare
 
     def dying(descent: GroupedDescent, at: int) -> None:
@@ -58,7 +59,7 @@ def killed_at(step: int, jobs: list[FoldJob]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(GroupedDescent, "_compare", dying)
         with pytest.raises(KeyboardInterrupt):
-            launch.run_grouped(jobs, True)
+            work()
 
 
 def same(some: list[list[FoldForecast]], others: list[list[FoldForecast]]) -> bool:
@@ -77,7 +78,7 @@ def test_a_killed_launch_goes_on_in_the_interpreter(own_cache: Path, monkeypatch
     jobs = [replace(job, sample=job.sample.rows(0, 270), test_first=260) for job in jobs]
     whole = launch.run_grouped(jobs, False)
     assert not list(own_cache.rglob("*.pt")), "without a cache nothing is kept"
-    killed_at(2, jobs)
+    killed_at(2, lambda: launch.run_grouped(jobs, True))
     taken = stepped(monkeypatch)
     assert same(launch.run_grouped(jobs, True), whole)
     assert taken == [1]
@@ -92,7 +93,7 @@ def test_those_that_had_ended_stay_ended(monkeypatch: pytest.MonkeyPatch) -> Non
     whole = launch.run_grouped(jobs, False)
     at = next(step for step, size in enumerate(sizes) if size < 6)
     assert 5 < at < len(sizes) - 5, "some end early, and others go on"
-    killed_at(at + 10, jobs)
+    killed_at(at + 10, lambda: launch.run_grouped(jobs, True))
     state = GroupCheckpoint([job.network_key for job in jobs]).read()
     assert state is not None
     assert (state["step"], len(state["found"])) == (at + 5, 6 - sizes[at])
@@ -111,7 +112,7 @@ def test_every_part_of_the_state_counts(lost: str, monkeypatch: pytest.MonkeyPat
     sizes = stepped(monkeypatch)
     whole = launch.run_grouped(jobs, False)
     at = next(step for step, size in enumerate(sizes) if size < 6)
-    killed_at(at + 10, jobs)
+    killed_at(at + 10, lambda: launch.run_grouped(jobs, True))
     honest = GroupedDescent._restore
 
     def forgetful(descent: GroupedDescent, state: dict[str, Any]) -> None:
@@ -178,7 +179,7 @@ def test_a_damaged_checkpoint_is_as_good_as_none(damage: str, own_cache: Path, m
     """A file of the two that is cut short starts the training anew; whole ones of other trainings are left alone."""
     jobs = jobs_of(SMALL, 2)
     whole = launch.run_grouped(jobs, False)
-    killed_at(4, jobs)
+    killed_at(4, lambda: launch.run_grouped(jobs, True))
     for path in own_cache.rglob("group-*"):
         if path.suffix == {"state": ".pt", "members": ".json"}.get(damage):
             path.write_bytes(path.read_bytes()[:20])
@@ -194,17 +195,7 @@ def test_a_trained_model_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     market, model = planted_market(), TINY.replaced(device="cuda", start="zero", check=5)
     words: dict[str, Any] = {"model": model, "features": FEW, "seeds": 2, "workers": 1}
     whole = train_model(market, **words).symbols["TEST"].members
-    honest = GroupedDescent._compare
-
-    def dying(descent: GroupedDescent, at: int) -> None:
-        if at == 10:
-            raise KeyboardInterrupt
-        honest(descent, at)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(GroupedDescent, "_compare", dying)
-        with pytest.raises(KeyboardInterrupt):
-            train_model(market, **words)
+    killed_at(10, lambda: train_model(market, **words))
     sizes = stepped(monkeypatch)
     again = train_model(market, **words).symbols["TEST"].members
     assert sizes == [2] * 5, "from step 5 on"
@@ -223,17 +214,7 @@ def test_a_walk_forward_on_a_gpu_goes_on(monkeypatch: pytest.MonkeyPatch) -> Non
     market, model = planted_market(), TINY.replaced(device="cuda", start="zero", check=5)
     words: dict[str, Any] = {"walk": SHORT, "workers": 1}
     whole = walk_forward(market, model, FEW, **words, cache=False)
-    honest = GroupedDescent._compare
-
-    def dying(descent: GroupedDescent, at: int) -> None:
-        if at == 10:
-            raise KeyboardInterrupt
-        honest(descent, at)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(GroupedDescent, "_compare", dying)
-        with pytest.raises(KeyboardInterrupt):
-            walk_forward(market, model, FEW, **words)
+    killed_at(10, lambda: walk_forward(market, model, FEW, **words))
     sizes = stepped(monkeypatch)
     assert walk_forward(market, model, FEW, **words).fingerprint == whole.fingerprint
     assert len(sizes) == 5
