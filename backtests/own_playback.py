@@ -44,20 +44,24 @@ def check_same(result: Result) -> None:
 def outcome_of_tables(equity: FloatArray, fills: pd.DataFrame, cash: float, bars_per_year: float) -> Outcome:
     """The outcome of an account: its equity at every bar's close, and its fills."""
     kept = np.maximum(equity, 0.0)
-    before = np.concatenate(([cash], kept[:-1]))
-    returns = np.divide(kept, before, out=np.ones_like(kept), where=before > 0.0) - 1.0
-    deviation = float(returns.std(ddof=1)) if len(returns) > 1 else 0.0
-    ratio = float(returns.mean()) / deviation * math.sqrt(bars_per_year) if deviation > 1e-14 else 0.0
     peak = np.maximum.accumulate(np.concatenate(([cash], kept)))[1:]
     return Outcome(
         profit=float(kept[-1]) - cash,
         total_return=float(kept[-1]) / cash - 1.0,
-        sharpe=ratio if len(fills) else 0.0,
+        sharpe=sharpe_of(kept, cash, bars_per_year) if len(fills) else 0.0,
         max_drawdown=float((1.0 - kept / peak).max()),
         trades=len(trips_of(fills)),
         liquidations=int((fills["reason"] == "liquidation").sum()),
         equity=kept[points_of(len(kept))],
     )
+
+
+def sharpe_of(equity: FloatArray, cash: float, bars_per_year: float) -> float:
+    """The yearly Sharpe ratio of bar returns, 0 where they do not vary; equity is nowhere below zero."""
+    before = np.concatenate(([cash], equity[:-1]))
+    returns = np.divide(equity, before, out=np.ones_like(equity), where=before > 0.0) - 1.0
+    deviation = float(returns.std(ddof=1)) if len(returns) > 1 else 0.0
+    return float(returns.mean()) / deviation * math.sqrt(bars_per_year) if deviation > 1e-14 else 0.0
 
 
 def outcome_of_broker(run: OwnRun, broker: FuturesBroker) -> Outcome:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from backtests.controls import BANDS, Fan, Luck, Near, chances_since
-from backtests.own_playback import outcome_of_tables, points_of, trips_of
+from backtests.own_playback import outcome_of_tables, points_of, sharpe_of, trips_of
 from backtests.own_run import OwnRun
 from backtests.playback import Outcome
 from backtests.result import Result
@@ -123,7 +123,7 @@ def measure_turned(result: Result, run: OwnRun, *, runs: int, seed: int) -> Luck
 
     def drawn(turn: int) -> tuple[float, FloatArray]:
         curve = np.asarray(cash * np.cumprod(path.growth(turn)), dtype=np.float64)
-        return _sharpe(curve, cash, year), curve[points]
+        return sharpe_of(curve, cash, year), curve[points]
 
     found = list(map_threads(drawn, turns, runs, "Turning positions in time", alone=runs * count < SMALL))
     counted = counted_of(result, path, cash, year)
@@ -144,13 +144,6 @@ def counted_of(result: Result, path: Exposure, cash: float, bars_per_year: float
     """What the positions of a run come to, counted as the turned ones are."""
     curve = np.asarray(cash * np.cumprod(path.growth()), dtype=np.float64)
     return outcome_of_tables(curve, result.fills, cash, bars_per_year)
-
-
-def _sharpe(curve: FloatArray, cash: float, bars_per_year: float) -> float:
-    before = np.concatenate(([cash], curve[:-1]))
-    returns = np.divide(curve, before, out=np.ones_like(curve), where=before > 0.0) - 1.0
-    deviation = float(returns.std(ddof=1)) if len(returns) > 1 else 0.0
-    return float(returns.mean()) / deviation * float(np.sqrt(bars_per_year)) if deviation > 1e-14 else 0.0
 
 
 def _moments(fills: pd.DataFrame) -> IntArray:
