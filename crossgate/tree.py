@@ -4,7 +4,7 @@ import importlib.util
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parent.parent
-ROOMS = ("foundation", "markets", "models", "strategies", "backtests", "reports")
+ROOMS = ("foundation", "markets", "models", "strategies", "backtests", "reports", "witness")
 
 
 def check_tree() -> None:

@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _TREE = Path(__file__).resolve().parent.parent
 # Our packages; a test holds this to crossgate/tree.py, which has to do without importing any of them.
-ROOMS = ("foundation", "markets", "strategies", "models", "backtests", "reports", "crossgate")
+ROOMS = ("foundation", "markets", "strategies", "models", "backtests", "reports", "witness", "crossgate")
 _MARK = b"@rule"
 _IMPORTS = re.compile(r"^[ \t]*(?:from ([\w.]+) )?import (?:\(([^)]*)\)|(.*))", re.MULTILINE)
 

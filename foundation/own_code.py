@@ -16,7 +16,7 @@ from types import CodeType, ModuleType
 from foundation.fingerprint import fingerprint
 
 # Packages of this tree, which nobody's file stands in for.
-_OURS = frozenset({"backtests", "crossgate", "foundation", "markets", "models", "reports", "strategies"})
+_OURS = frozenset({"backtests", "crossgate", "foundation", "markets", "models", "reports", "strategies", "witness"})
 
 
 class _Fresh(SourceFileLoader):

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from golden_cases import FOLDER
+
 from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessOrder
 
 Case = dict[str, Any]

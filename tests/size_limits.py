@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parent.parent
-FOLDERS = ("foundation", "markets", "models", "strategies", "backtests", "reports", "crossgate", "tests", "benchmarks")
+ROOMS = ("foundation", "markets", "models", "strategies", "backtests", "reports", "witness", "crossgate")
+FOLDERS = (*ROOMS, "tests", "benchmarks")
 FILE_LINES = 400
 FUNCTION_LINES = 40
 

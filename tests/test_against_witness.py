@@ -12,10 +12,10 @@ import pytest
 from exchange_desk import ExchangeDesk
 from hypothesis import given, settings
 from market_cases import Case, cases
-from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessOrder
-from witness_cross import account_of
+from witness_cases import account_of
 
 from backtests.records import FILL_REASONS
+from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessOrder
 
 TAGS = ("order", "entry", "signal", "stop_loss", "take_profit", "time_exit")
 

@@ -12,13 +12,15 @@ import pytest
 from size_limits import code_lines, find_too_long, too_long
 
 TREE = Path(__file__).resolve().parent.parent
-PACKAGES = ("foundation", "markets", "models", "strategies", "backtests", "reports", "crossgate")
+PACKAGES = ("foundation", "markets", "models", "strategies", "backtests", "reports", "witness", "crossgate")
 FORBIDDEN_NAMES = {"signal", "types", "select", "random", "token", "code"}
 PLANTED = {
     "models": ("import strategies", "Imports follow the data BROKEN"),
     "strategies": ("import torch", "Only models/ imports torch BROKEN"),
     "markets": ("import backtrader", "Only what stands under Backtrader imports it BROKEN"),
     "backtests": ("import matplotlib.figure", "Only reports/ imports matplotlib and jinja2 BROKEN"),
+    "witness": ("from markets import margin", "The witness shares nothing with what it checks BROKEN"),
+    "reports": ("from witness import WitnessAccount", "Only the verification calls on the witness BROKEN"),
 }
 
 

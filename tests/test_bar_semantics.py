@@ -13,6 +13,7 @@ import pytest
 from bar_cases import Case, Levels, Replay, Trade, levels_of, read_cases, side_of
 from exchange_desk import ExchangeDesk
 from golden_cases import FOLDER
+
 from witness import WitnessAccount
 
 CASES = read_cases()

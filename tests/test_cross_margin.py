@@ -16,11 +16,12 @@ from market_cases import ORDER_KINDS, Weather, grow
 from simple_market import flat, market
 from test_against_witness import first_difference
 from test_broker import run
-from witness import WitnessBar, WitnessContract, WitnessOrder
-from witness_cross import CrossAccount, account_of
+from witness_cases import account_of
 
 from backtests import records
 from foundation.errors import DataError, ParameterError
+from witness import WitnessBar, WitnessContract, WitnessOrder
+from witness.cross import CrossAccount
 
 PLAIN = WitnessContract(tick=0.01, lot=0.1)
 Row = tuple[float, float, float, float]

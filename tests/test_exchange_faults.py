@@ -21,11 +21,11 @@ from contract_cases import METHODS
 from exchange_desk import ExchangeDesk
 from market_cases import Case, Weather, grow
 from test_against_witness import first_difference
-from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessOrder
-from witness_cross import CrossAccount
 
 from backtests import cross, entries, exchange, levels, positions, records, ties, valuation
 from markets import bitmex, bybit, inverse, margin, tiers, venues
+from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessOrder
+from witness.cross import CrossAccount
 
 HONEST = entries.within_brackets.py_func
 ROOMS = ("backtests.", "markets.", "strategies.")

@@ -14,7 +14,6 @@ import pytest
 from exchange_desk import ExchangeDesk
 from simple_market import HOUR, START, contract, forecasts
 from test_against_witness import first_difference
-from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessFiner, WitnessOrder
 
 from backtests import AccountParams, CostParams, backtest, records
 from backtests.bars import BarSource
@@ -23,6 +22,7 @@ from markets.candles import Candles
 from markets.funding import Funding
 from markets.market import Market
 from strategies import CrossoverParams, RiskParams
+from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessFiner, WitnessOrder
 
 Row = tuple[float, float, float, float]
 PLAIN = WitnessContract(tick=1.0, lot=0.1, maintenance_rate=0.0625, maximum_leverage=10.0)

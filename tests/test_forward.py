@@ -11,9 +11,6 @@ import pandas as pd
 import pytest
 from kernel_cases import forecasts, market
 from planted_faults import mutated
-from witness_money import worth
-from witness_slippage import Slippage, taker_price
-from witness_types import WitnessBar, WitnessContract
 
 from backtests import forward
 from backtests.engine import backtest
@@ -25,6 +22,9 @@ from markets.market import Market
 from models.forecasts import Forecasts, ForecastSeries, cut_forecasts
 from reports.tune_report import write_tuned
 from strategies.parameters import CrossoverParams, RiskParams
+from witness.money import worth
+from witness.slippage import Slippage, taker_price
+from witness.terms import WitnessBar, WitnessContract
 
 STRATEGY = CrossoverParams(fast=2, slow=6, threshold="0.5bps")
 OVER = {"risk.stop_loss": "0.5%:5%", "risk.risk_per_trade": "0.002:0.05:log"}

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from exchange_desk import ExchangeDesk
-from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessOrder
 
 from backtests.records import FILL_REASONS
+from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessOrder
 
 Row = tuple[float, float, float, float]
 PLAIN = WitnessContract(tick=1.0, lot=0.1, maintenance_rate=0.0625, maximum_leverage=10.0)

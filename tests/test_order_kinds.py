@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from exchange_desk import ExchangeDesk
 from test_against_witness import first_difference
-from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessOrder
 
 from backtests import records
+from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessOrder
 
 CONTRACT = WitnessContract(tick=0.5, lot=0.1, maintenance_rate=0.001)
 both_sides = pytest.mark.parametrize("side", [1, -1], ids=["long", "short"])

@@ -12,7 +12,6 @@ import pytest
 from exchange_desk import ExchangeDesk
 from simple_market import HOUR, START, contract, forecasts, market
 from test_against_witness import first_difference
-from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessOrder
 
 from backtests import AccountParams, CandleFeed, CostParams, FuturesBroker, backtest
 from backtests.impact import checked_impact_units, impact_units
@@ -23,6 +22,7 @@ from reports.curves import equity_curve
 from reports.sentences import assumptions
 from reports.tables import cost_table
 from strategies import CrossoverParams, RiskParams
+from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessOrder
 
 PLAIN = WitnessContract(tick=0.5, lot=0.1, maintenance_rate=0.01)
 

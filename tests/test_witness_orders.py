@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from witness import WitnessOrder
 from witness_tables import (
     FLAT,
     PLAIN,
@@ -21,6 +20,8 @@ from witness_tables import (
     reasons,
     trades,
 )
+
+from witness import WitnessOrder
 
 both_sides = pytest.mark.parametrize("side", [1, -1], ids=["long", "short"])
 

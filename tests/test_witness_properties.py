@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import astuple, replace
 
 import pytest
-import witness_money as money
 from hypothesis import HealthCheck, given, settings
 from market_cases import ORDER_KINDS, Case, Weather, cases, grow
-from witness import Fill, Payment, WitnessAccount, WitnessBar, WitnessOrder
-from witness_cross import account_of
+from witness_cases import account_of
 from witness_tables import FLAT, PLAIN, bar, market, play
+
+from witness import Fill, Payment, WitnessAccount, WitnessBar, WitnessOrder, money
 
 many = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+
 from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessOrder
 
 # At leverage 4 an entry at 100 posts 25 a unit: bankrupt at 75 (long) or 125 (short), liquidated at

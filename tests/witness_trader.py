@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kernel_cases import Match
+
 from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessOrder
-from witness_cross import CrossAccount
-from witness_types import WitnessFiner
+from witness.cross import CrossAccount
+from witness.terms import WitnessFiner
 
 WARM_UP = 20
 

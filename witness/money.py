@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 
-from witness_types import Position, WitnessContract
+from witness.terms import Position, WitnessContract
 
 SATOSHI = 1e-8
 HAIR = 1e-6  # of a satoshi or a tick
@@ -72,9 +72,9 @@ def posted(contract: WitnessContract, side: int, quantity: float, price: float, 
     """Initial margin of an opening, and what is reserved beside it for the closing fee."""
     value, taker = worth(contract, quantity, price), max(0.0, contract.taker_fee)
     if contract.method == "bitmex":
-        initial = math.ceil(value / SATOSHI / leverage - HAIR)
-        fee = math.ceil(taker * (value / SATOSHI + initial) - HAIR)
-        return initial * SATOSHI, fee * SATOSHI
+        satoshis = math.ceil(value / SATOSHI / leverage - HAIR)
+        fee = math.ceil(taker * (value / SATOSHI + satoshis) - HAIR)
+        return satoshis * SATOSHI, fee * SATOSHI
     initial = value / leverage
     if contract.method != "bybit" or (contract.kind == "inverse" and contract.vintage > 2023):
         return initial, 0.0

@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from witness_types import WitnessBar, WitnessContract
+from witness.terms import WitnessBar, WitnessContract
 
 MOST_IMPACT = 1.0
 

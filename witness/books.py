@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import witness_money as money
-import witness_slippage as slippage
-from witness_types import (
+from witness import money, slippage
+from witness.terms import (
     LIQUIDATION,
     TOLERANCE,
     Event,

@@ -10,15 +10,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-import witness_money as money
-from market_cases import Case
-from witness import WitnessAccount
-from witness_types import WitnessContract, WitnessOrder, falls_to, rises_to
+from witness import money
+from witness.account import WitnessAccount
+from witness.terms import WitnessOrder, falls_to, rises_to
 
 
 @dataclass
 class CrossAccount(WitnessAccount):
-    """One cross account over several symbols."""
+    """One cross account over several symbols; `seen`: the mark that a liquidation was last tested with."""
+
+    seen: float = 0.0
 
     @property
     def known_equity(self) -> float:
@@ -57,8 +58,8 @@ class CrossAccount(WitnessAccount):
         ]
         return self._level(symbol, worst)
 
-    def _liquidation_reached(self, symbol: int, mark: float) -> bool:
-        self.seen = mark
+    def _liquidation_reached(self, symbol: int, mark: float | None) -> bool:
+        self.seen = self.seen if mark is None else mark
         return super()._liquidation_reached(symbol, mark)
 
     def _worst_price(self, symbol: int) -> float:
@@ -108,13 +109,3 @@ class CrossAccount(WitnessAccount):
                 self._cancel_resting(symbol)
                 mark, taker_fee = self.marks[symbol], self.contracts[symbol].taker_fee
                 self._take_off(symbol, abs(held.quantity), mark, mark, taker_fee, None)
-
-
-ACCOUNTS: dict[str, type[WitnessAccount]] = {"isolated": WitnessAccount, "cross": CrossAccount}
-
-
-def account_of(case: Case) -> WitnessAccount:
-    """The witness's account of a case, isolated or cross."""
-    settings = dict(case.settings)
-    kind = ACCOUNTS[settings.pop("mode", "isolated")]
-    return kind([WitnessContract(**one) for one in case.contracts], case.cash, **settings)

@@ -14,18 +14,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import witness_money as money
-from witness_books import WitnessBooks
-from witness_types import (
-    LIQUIDATION,
+from witness import money
+from witness.books import WitnessBooks
+from witness.terms import (
     RUIN,
     TOLERANCE,
-    Event,
-    Fill,
     Payment,
-    Position,
     WitnessBar,
-    WitnessContract,
     WitnessFiner,
     WitnessOrder,
     ceil_to,
@@ -33,20 +28,6 @@ from witness_types import (
     floor_to,
     rises_to,
 )
-
-__all__ = [
-    "LIQUIDATION",
-    "Event",
-    "Fill",
-    "Payment",
-    "Position",
-    "WitnessAccount",
-    "WitnessBar",
-    "WitnessContract",
-    "WitnessFiner",
-    "WitnessOrder",
-]
-
 
 # A protective stop is called by what moved it last.
 MOVING = ("stop_loss", "trailing_stop", "break_even")
@@ -209,8 +190,9 @@ class WitnessAccount(WitnessBooks):
         bar = self.bars[symbol]
         counts = entered is None and not bar.blocked
         if counts and self._both_ways(symbol, bar):
-            steps, told = self._finer_path(symbol), True
-            for step in steps or [bar]:
+            path: Sequence[WitnessBar | WitnessFiner] = self._finer_path(symbol) or [bar]
+            told = True
+            for step in path:
                 told = told and not self._both_ways(symbol, step)
                 self._step(symbol, step, None)
             self.decided_by_finer += told

@@ -20,7 +20,7 @@ class WitnessContract:
     """A contract: q counts units of `face`, in base units (linear) or quote units (inverse).
 
     Fees and rates are fractions of notional. `tiers`: rows of floor, cap, rate and highest leverage; without them one
-    bracket holds everything. `method`: how the venue reckons; see `witness_money`.
+    bracket holds everything. `method`: how the venue reckons; see `witness.money`.
     """
 
     tick: float = 0.01
