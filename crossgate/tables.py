@@ -169,7 +169,7 @@ class DemoParams(Parameters):
 
 
 class ModelParams(LSTMParams):
-    """The LSTM to train; or, with `load`, the folder of a trained one that is queried instead."""
+    """The LSTM to train; or, with `load`, the file or folder of a trained one that is queried instead."""
 
     load: str | None = Field(
         None, min_length=1, description="a model saved by `crossgate train`, queried instead of training"

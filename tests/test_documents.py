@@ -5,20 +5,32 @@ from __future__ import annotations
 import re
 import runpy
 import shlex
-import subprocess
-import sys
 import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+from typer.main import get_command
 
-from crossgate.config import build_config
+from backtests.goals import read_goals
+from backtests.grids import Grid, read_axis
+from backtests.space import read_over, read_space
+from backtests.tables import Tables
+from crossgate.command_line import app
+from crossgate.config import Config, build_config, load_config
+from foundation.errors import CrossgateError
+from models.search_parameters import SearchParams, read_model_space
 
 TREE = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*TREE.glob("*.md"), *TREE.glob("docs/**/*.md")])
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# A line of a block, or a piece of a sentence; the arrow of the imports is no command.
+_COMMAND = re.compile(r"^ *(crossgate (?!->)[a-z].*)$|`(crossgate (?!->)[^`]*)`", re.MULTILINE)
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+COMMANDS: Any = get_command(app)
 # What turns the two years of an example into two months, so that it runs in a moment.
 SMALLER = {"cg.demo_market()": "cg.demo_market(bars=2000)", 'train="270d", test="90d"': 'train="60d", test="20d"'}
 
@@ -41,6 +53,18 @@ def examples(language: str) -> list[Example]:
                 line = text.count("\n", 0, match.start()) + 1
                 found.append(Example(path.relative_to(TREE).as_posix(), line, match[2]))
     return found
+
+
+def commands() -> list[Example]:
+    """Each command line of crossgate in the documents: in blocks, on lines set in, and in sentences."""
+    found = []
+    for path in DOCUMENTS:
+        text = path.read_text("utf-8").replace("\\\n", " ")
+        document = path.relative_to(TREE).as_posix()
+        for match in _COMMAND.finditer(text):
+            line = re.sub(r"\s+#.*", "", next(filter(None, match.groups())))
+            found.append(Example(document, text.count("\n", 0, match.start()) + 1, " ".join(line.split())))
+    return list({(one.document, one.text): one for one in found}.values())
 
 
 def named(example: Example) -> str:
@@ -75,21 +99,73 @@ def test_an_example_of_a_config_is_valid(example: Example) -> None:
     build_config(tomllib.loads(example.text))
 
 
-@pytest.mark.parametrize("example", examples("console"), ids=named)
-def test_a_command_in_a_document_exists(example: Example) -> None:
-    """Every command line names a command, options that it has, and configs that are there."""
-    for line in example.text.replace("\\\n", " ").splitlines():
-        program, command, *words = shlex.split(line)
-        assert program == "crossgate"
-        commands = [command, words.pop(0)] if command == "data" else [command]
-        answer = [sys.executable, "-m", "crossgate", *commands, "--help"]
-        offered = subprocess.run(answer, capture_output=True, text=True, check=True).stdout
-        for word in words:
-            if word.startswith("--"):
-                assert re.search(rf"^\s+{word}\b", offered, re.MULTILINE), word
-            elif word.endswith(".toml"):
-                told = f"Save this as `{word}`" in (TREE / example.document).read_text("utf-8")
-                assert told or (TREE / word).is_file(), word
+@pytest.mark.parametrize("command", commands(), ids=lambda one: f"{one.document}:{one.text[:50]}")
+def test_a_command_in_a_document_is_one(command: Example) -> None:
+    """Each command line names a command, options that it has, configs that are there, and values that it takes."""
+    check_command(command)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "crossgate shoe runs/first",
+        "crossgate data carry FILE",
+        "crossgate show runs/first --as md",
+        "crossgate check backtests/configs/missing.toml",
+        "crossgate check backtests/configs/demo.toml --set risk.stop=2%",
+        "crossgate sweep backtests/configs/demo.toml --grid risk.stop=1%:5%:9",
+        "crossgate tune backtests/configs/demo.toml --over risk.leverage=3:1",
+        "crossgate tune backtests/configs/demo.toml --constraint luck>=1",
+        "crossgate tune-model backtests/configs/demo.toml --space model.output=mean",
+    ],
+)
+def test_a_wrong_command_is_seen(text: str) -> None:
+    """A command, option, config, key or value that is not there does not pass for one."""
+    with pytest.raises((AssertionError, CrossgateError)):
+        check_command(Example("README.md", 1, text))
+
+
+def check_command(command: Example) -> None:
+    """Raises AssertionError or CrossgateError for a command line that cannot be run as it stands."""
+    words = shlex.split(command.text)[1:]
+    known: Any = COMMANDS
+    while words and hasattr(known, "commands") and not words[0].startswith("-"):
+        assert words[0] in known.commands, words[0]
+        known = known.commands[words.pop(0)]
+    offered = {name for option in known.params for name in option.opts} | {"--help"}
+    for word in words:
+        if word.startswith("--"):
+            assert word in offered, word
+        elif word.endswith(".toml"):
+            told = f"Save this as `{word}`" in (TREE / command.document).read_text("utf-8")
+            assert told or (TREE / word).is_file(), word
+    given: dict[str, list[str]] = {}
+    for name, value in pairwise(words):
+        given.setdefault(name, []).append(value)
+    check_values(next((TREE / word for word in words if (TREE / word).is_file()), None), given)
+
+
+def check_values(config: Path | None, given: Mapping[str, list[str]]) -> None:
+    """Raises an error for a value of an option that the command would refuse."""
+    played = Config()
+    if config is not None and config.suffix == ".toml":
+        played = load_config(config, [text for text in given.get("--set", []) if "=PATH" not in text])
+    if "--grid" in given:
+        tables = Tables(played.rules, played.risk, played.account, played.costs)
+        Grid(tables, dict(map(read_axis, given["--grid"])))
+    if "--over" in given:
+        read_space(read_over(given["--over"]))
+    if "--space" in given:
+        SearchParams(space=read_model_space(given["--space"]))
+    read_goals(given.get("--objective", ["sharpe"]), given.get("--constraint", []))
+
+
+def test_the_page_of_settings_is_what_its_command_makes() -> None:
+    """docs/settings.md has every table and key of a config, as the parameters themselves say them."""
+    page = runpy.run_path(str(TREE / "benchmarks" / "settings_page.py"))["make_page"]()
+    assert (TREE / "docs" / "settings.md").read_text("utf-8") == page, "benchmarks/settings_page.py --write"
+    headings = set(re.findall(r"^## \[+(\w+)", page, re.MULTILINE))
+    assert headings == {table.name for table in fields(Config)}
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(TREE).as_posix())
