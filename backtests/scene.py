@@ -62,7 +62,7 @@ def scene_of(bars: Records, finer: Records, contracts: Records, years: FloatArra
         high[:, part] = np.maximum(some["high"], some["mark_high"])
         close[:, part], mark[:, part] = some["close"], some["mark_close"]
         special = (some["funded"] != 0) | (some["blocked"] != 0)
-        rows[:, part] = np.where(special, np.arange(shape[1])[part], shape[1])
+        rows[:, part] = np.where(special, np.arange(part.start, part.stop), shape[1])
     return Scene(
         bars=aligned(bars),
         finer=finer,

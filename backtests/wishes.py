@@ -29,7 +29,7 @@ def make_wish(stage: Stage, forecasts: Forecasts, strategy: CrossoverParams, atr
         sides[s, begin:] = signals[s].sides(stage.first - begin)
         candles = own.candles
         atr[s, begin:] = average_true_range(candles.high, candles.low, candles.close, atr_bars)
-        mean[s, begin:], sigma[s, begin:] = forecasts.on(own)
+        mean[s, begin:], sigma[s, begin:] = forecasts.column(own, "mean"), signals[s].sigma
     return Wish(sides, mean, sigma, atr, next_wanted(sides))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -67,13 +68,14 @@ class Candles:
         return self.rows(first, last)
 
     def rows(self, first: int, last: int) -> Candles:
-        """The bars from row `first` up to, not including, row `last`."""
-        if last <= first:
+        """The bars from row `first` up to, not including, row `last`: in the same memory, as they have been checked."""
+        if last <= first or first >= len(self):
             held = f"it holds {utc(self.timestamp[0])} to {utc(self.timestamp[-1])} UTC"
             raise DataError(self.source, f"has no bar in the chosen span; {held}", fix="move start or end")
-        names = ("timestamp", *_PRICES, "volume", "touched")
-        arrays: dict[str, Any] = {name: getattr(self, name)[first:last] for name in names}
-        return Candles(**arrays, bar=self.bar, source=self.source)
+        part = copy(self)
+        for name in ("timestamp", *_PRICES, "volume", "touched"):
+            object.__setattr__(part, name, getattr(self, name)[first:last])
+        return part
 
     def frame(self) -> pd.DataFrame:
         """The bars as a table with a UTC timestamp column."""

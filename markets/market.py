@@ -188,7 +188,7 @@ class Market:
 
 
 def _prices(candles: Candles, rows: slice = slice(None)) -> FloatArray:
-    return np.column_stack((candles.open[rows], candles.high[rows], candles.low[rows], candles.close[rows]))
+    return np.array((candles.open[rows], candles.high[rows], candles.low[rows], candles.close[rows])).T
 
 
 def _joined(candles: Candles, finer: Candles, rows: slice = slice(None)) -> tuple[FloatArray, IntArray, BoolArray]:

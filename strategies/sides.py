@@ -47,7 +47,7 @@ def signals_of(
     exponential, close = strategy.average == "ema", market.candles.close
     unit, decider = THRESHOLD_UNITS.index(strategy.threshold.unit), DECIDERS.index(strategy.rule)
     mean = forecasts.column(market, "mean")
-    score = forecasts.column(market, ("mean", "mean", "mean", "up_probability", "position")[unit])
+    score = mean if unit < 3 else forecasts.column(market, ("up_probability", "position")[unit - 3])
     if unit == 3:
         score = score - 0.5
     if decider < 2 and (np.isnan(score) & ~np.isnan(mean)).any():

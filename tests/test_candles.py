@@ -153,6 +153,20 @@ def test_rows_carry_the_flag_of_cleaning() -> None:
     assert not make().touched.any()
 
 
+def test_rows_stand_in_the_same_memory() -> None:
+    """A part of the candles is neither copied nor checked again, and as read-only; beyond them there is none."""
+    whole = make()
+    part = whole.rows(2, 5)
+    for name in ("timestamp", "open", "high", "low", "close", "volume", "touched"):
+        held, all_held = getattr(part, name), getattr(whole, name)
+        assert np.shares_memory(held, all_held)
+        assert held.tolist() == all_held[2:5].tolist()
+        assert not held.flags.writeable
+    assert (len(part), part.bar, part.source) == (3, whole.bar, whole.source)
+    with pytest.raises(DataError, match="has no bar in the chosen span"):
+        whole.rows(6, 9)
+
+
 def test_the_frame_has_utc_stamps() -> None:
     """The table for people has a UTC timestamp column and the five values."""
     frame = make().frame()
