@@ -12,7 +12,7 @@ _EXPORTS = {
     "FuturesBroker": "broker",
     "Result": "result",
     "Sweep": "sweeps",
-    "Totals": "result",
+    "Totals": "ledger",
     "Tuned": "tuning",
     "backtest": "engine",
     "OwnParams": "own_strategy",

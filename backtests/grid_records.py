@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from backtests.grids import Grid
-from backtests.records import INTRABAR, LIMIT_FILL, Records, settings_record
+from backtests.parameters import INTRABAR, LIMIT_FILL
+from backtests.records import Records, settings_record
 from backtests.tables import Tables
 from backtests.trader import Setting
 from markets.candles import FloatArray, IntArray
 from strategies.parameters import SIZINGS, Distance
-from strategies.plan import PARTS, risk_record
+from strategies.plan import PARTS, SCALARS, risk_record
 from strategies.steps import habits_record
 
-_SCALARS = ("risk_per_trade", "leverage", "fraction", "target_volatility", "kelly_share")
 # The level that a distance is written at; the first stop is that of stop_loss, else of trailing_stop.
 _PLACES = {"take_profit": "target", "trailing_stop": "trailing", "trailing_after": "after", "break_even": "even"}
 _UNITS = ("rate", "atr", "sigma")
@@ -42,7 +42,7 @@ def _write_scalars(plan: Records, habits: Records, settings: Records, chosen: _C
     """Numbers and words, each in its column."""
     for name, (values, row) in chosen.items():
         key = name.partition(".")[2]
-        if key in _SCALARS:
+        if key in SCALARS:
             plan[key] = np.array(values, dtype=np.float64)[row]
         elif key == "sizing":
             plan[key] = np.array([SIZINGS.index(value) for value in values])[row]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from backtests import records
-from backtests.result import Totals
 from markets.candles import IntArray
 
 # Statuses by number; an order that was filled is in the table because it was shrunk.
@@ -24,6 +24,34 @@ PAYMENT_COLUMNS = ("timestamp", "symbol", "position", "mark", "rate", "payment",
 ORDER_COLUMNS = (
     "timestamp", "symbol", "side", "quantity", "status", "reason", "kind", "price", "position", "cash",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over the whole run, in the settlement currency; costs count positive when paid.
+
+    `fees`: trading fees. `funding`: net funding PAID (negative when received). `slippage`: already
+    inside the fill prices, shown apart and never added again; of it `spread_cost` is half-spread and
+    `impact_cost` market impact, the rest is fixed. `liquidation_charges`: clearance
+    charges, less what the venue's fund bore of losses that a cross account could not. `liquidations`, `refusals`,
+    `shrunk`: how many positions and orders. `bound_liquidations`: those of a cross account that rest on the bound
+    alone, with all other positions at their adverse extremes of the bar at once.
+    `decided_by_finer`, `decided_by_assumption`: on how many bars a position had a target and also a stop or its
+    liquidation in reach, and finer candles, or only `account.intrabar`, said which came first.
+    """
+
+    fees: float
+    funding: float
+    slippage: float
+    spread_cost: float
+    impact_cost: float
+    liquidation_charges: float
+    liquidations: int
+    refusals: int
+    shrunk: int
+    decided_by_finer: int
+    decided_by_assumption: int
+    bound_liquidations: int = 0
 
 
 class Ledger:

@@ -12,9 +12,8 @@ import pandas as pd
 
 from backtests.broker import FuturesBroker
 from backtests.own_run import OwnRun
-from backtests.parameters import CostParams
+from backtests.parameters import INTRABAR, LIMIT_FILL, CostParams
 from backtests.playback import POINTS, Outcome
-from backtests.records import INTRABAR, LIMIT_FILL
 from backtests.result import Result
 from backtests.sensitivity import MULTIPLES, Sensitivity, least_multiple
 from foundation.errors import DataError

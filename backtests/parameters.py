@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,13 @@ from foundation.parameters import Parameters
 from foundation.units import Measured, Quantity
 
 FloatArray = npt.NDArray[np.float64]
+# Compiled code knows each of these words by its place.
+Margin = Literal["isolated", "cross"]
+Intrabar = Literal["adverse", "favourable", "nearer_extreme"]
+LimitFill = Literal["touch", "through"]
+MARGINS: tuple[str, ...] = get_args(Margin)
+INTRABAR: tuple[str, ...] = get_args(Intrabar)
+LIMIT_FILL: tuple[str, ...] = get_args(LimitFill)
 _FEE = "a fraction of notional from -0.01 to 0.05, such as 0.0005; left out, the contract's own"
 
 
@@ -29,14 +36,12 @@ class AccountParams(Parameters):
     cash: float = Field(
         10_000.0, gt=0, description="the starting balance in the settlement currency (coin if inverse), above 0"
     )
-    margin: Literal["isolated", "cross"] = Field(
+    margin: Margin = Field(
         "isolated",
         description='"isolated" (a position can lose no more than its own margin) or "cross" (they share all)',
     )
-    intrabar: Literal["adverse", "favourable", "nearer_extreme"] = Field(
-        "adverse", description='"adverse", "favourable" or "nearer_extreme"'
-    )
-    limit_fill: Literal["touch", "through"] = Field("touch", description='"touch" or "through"')
+    intrabar: Intrabar = Field("adverse", description='"adverse", "favourable" or "nearer_extreme"')
+    limit_fill: LimitFill = Field("touch", description='"touch" or "through"')
     missing_funding: Literal["refuse", "zero"] = Field("refuse", description='"refuse" or "zero"')
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from backtests.parameters import AccountParams, CostParams
+from backtests.parameters import INTRABAR, LIMIT_FILL, MARGINS, AccountParams, CostParams
 from foundation.errors import ParameterError
 from markets.contract import METHODS, Contract
 
@@ -60,10 +60,7 @@ BRACKET, GROUP, OVERDUE = range(12, 15)
 ABOVE_TIER, SHRUNK_TIER, LIQUIDATED, SHRUNK_MARKET = range(15, 19)
 # How a venue reckons margin and liquidation, by number.
 BINANCE, CLOSING_FEE, BYBIT, BITMEX = range(len(METHODS))
-MARGINS = ("isolated", "cross")
 MOST_BRACKETS = 48
-INTRABAR = ("adverse", "favourable", "nearer_extreme")
-LIMIT_FILL = ("touch", "through")
 
 REAL, WHOLE, BYTE = np.float64, np.int64, np.int8
 

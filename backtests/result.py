@@ -11,40 +11,13 @@ from markets.candles import utc
 if TYPE_CHECKING:
     import pandas as pd
 
+    from backtests.ledger import Totals
     from backtests.own_run import OwnRun
     from backtests.own_strategy import OwnParams
     from backtests.parameters import AccountParams, CostParams
     from markets.market import Market
     from models.forecasts import Forecasts
     from strategies.parameters import CrossoverParams, RiskParams
-
-
-@dataclass(frozen=True)
-class Totals:
-    """Sums over the whole run, in the settlement currency; costs count positive when paid.
-
-    `fees`: trading fees. `funding`: net funding PAID (negative when received). `slippage`: already
-    inside the fill prices, shown apart and never added again; of it `spread_cost` is half-spread and
-    `impact_cost` market impact, the rest is fixed. `liquidation_charges`: clearance
-    charges, less what the venue's fund bore of losses that a cross account could not. `liquidations`, `refusals`,
-    `shrunk`: how many positions and orders. `bound_liquidations`: those of a cross account that rest on the bound
-    alone, with all other positions at their adverse extremes of the bar at once.
-    `decided_by_finer`, `decided_by_assumption`: on how many bars a position had a target and also a stop or its
-    liquidation in reach, and finer candles, or only `account.intrabar`, said which came first.
-    """
-
-    fees: float
-    funding: float
-    slippage: float
-    spread_cost: float
-    impact_cost: float
-    liquidation_charges: float
-    liquidations: int
-    refusals: int
-    shrunk: int
-    decided_by_finer: int
-    decided_by_assumption: int
-    bound_liquidations: int = 0
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backtests.parameters import INTRABAR, LIMIT_FILL
 from backtests.playback import Outcome, Playback
-from backtests.records import INTRABAR, LIMIT_FILL, Records
+from backtests.records import Records
 from backtests.scene import Scene
 from backtests.trader import Setting, Wish
 from backtests.wishes import next_wanted

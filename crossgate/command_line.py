@@ -1,4 +1,4 @@
-"""The command line: `crossgate backtest | check | train | compare | skill | data`, and the commands about runs."""
+"""The command line: `crossgate backtest | check | train | compare | skill`, and the commands of other modules."""
 
 from __future__ import annotations
 
@@ -38,12 +38,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data_commands.app, name="data")
-run_commands.register(app)
-app.command()(sweep_command.sweep)
-app.command()(tune_command.tune)
-app.command()(verdict_command.verdict)
-app.command()(seal_command.seal)
-app.command()(tune_model_command.tune_model)
 
 
 def main() -> None:
@@ -193,13 +187,24 @@ def skill(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a run's forecasts were worth, and what they gained over other runs'."""
+    """Say what a run's forecasts were worth.
+
+    With several runs also what their forecasts gained over each other's.
+    """
     from crossgate.skill_command import print_runs, runs_record
 
     if as_json:
         _print_json(runs_record(runs, retraining, data))
     else:
         print_runs(runs, retraining, data)
+
+
+# In the order of the help: what makes runs, what looks at them, what judges them.
+for command in (sweep_command.sweep, tune_command.tune, tune_model_command.tune_model):
+    app.command()(command)
+run_commands.register(app)
+for command in (verdict_command.verdict, seal_command.seal):
+    app.command()(command)
 
 
 @app.callback(invoke_without_command=True)

@@ -65,7 +65,10 @@ def fetch(
     repair: Repairs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch a perpetual from its venue into the data folder, or go on with it; only what is missing is asked for."""
+    """Fetch a perpetual from its venue, or go on with it.
+
+    Only what is missing in the store of the data folder is asked for.
+    """
     from markets.fetching import fetch_market
     from markets.store import resolve_data_folder
 
@@ -113,7 +116,10 @@ def import_data(
     revise: Annotated[bool, typer.Option("--revise", help="Take rows that differ from stored ones.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Put files into the store of the data folder, or refuse them with the first defect."""
+    """Put files into the store of the data folder.
+
+    A file with a defect is refused, and the line says which.
+    """
     from markets.readers.importing import import_files
     from markets.store import resolve_data_folder
 
@@ -169,9 +175,9 @@ def check(
     repair: Repairs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print what is in files and what is wrong with it; write nothing.
+    """Print what is in files and what is wrong with it.
 
-    Exit code 1 where an import would refuse a file, 2 where one cannot be read.
+    Nothing is written. Exit code 1 where an import would refuse a file, 2 where one cannot be read.
     """
     options, cleaning = _options(kind, columns, stamps, utc_offset, rates), _cleaning(repair)
     records, unread = [], 0
@@ -201,7 +207,11 @@ def align(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print how stored series lie to each other: mark price and funding of a contract, or two contracts."""
+    """Hold stored series against each other.
+
+    Candles, mark price and funding of a contract, or the candles of two contracts. Exit code 1 where something is
+    wrong.
+    """
     from crossgate.alignments import alignment_records, print_alignments
     from markets.store import resolve_data_folder
 

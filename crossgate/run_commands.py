@@ -116,7 +116,10 @@ def diff(
     second: Annotated[Path, typer.Argument(metavar="SECOND", help="The folder of another.")],
     as_json: AsJson = False,
 ) -> None:
-    """Find the first bar at which two runs part, and why; exit code 1 where they do."""
+    """Find the first bar at which two runs part, and why.
+
+    Exit code 1 where they do.
+    """
     from reports.comparison import compare
     from reports.fingerprints import altered_files
     from reports.parting import first_parting, read_tables
@@ -159,7 +162,10 @@ def reproduce(
     retrain: Annotated[bool, typer.Option("--retrain", help="Train every network again, without the cache.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Play a run again from its folder, and say whether every fill is the same; exit code 1 where one is not."""
+    """Play a run again from its folder: is every fill the same?
+
+    Exit code 1 where one is not.
+    """
     from crossgate.reproduction import reproduce_run
 
     answer = reproduce_run(run, data, retrain=retrain)

@@ -23,7 +23,10 @@ def seal(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Seal the last stretch of a config's data, or tell what is sealed and who opened it."""
+    """Seal the last stretch of a config's data.
+
+    Without --last: tell what is sealed, and who opened it.
+    """
     from crossgate.config import load_config
     from crossgate.job import load_markets
     from crossgate.run_commands import print_json

@@ -34,7 +34,10 @@ def sweep(
     address: Cluster = None,
     as_json: AsJson = False,
 ) -> None:
-    """Play all combinations of some values on the same forecasts; go on where an interrupted sweep stopped."""
+    """Play all combinations of some values on the same forecasts.
+
+    Where a sweep was interrupted the same command goes on with what is missing.
+    """
     from backtests.search_size import MOST_SETTINGS
     from crossgate.sweeping import sweep_job
     from reports.evidence import backtest_overfitting

@@ -16,7 +16,10 @@ _MARKS = {"passed": ("+", "green"), "failed": ("x", "bold red"), "unknown": ("?"
 
 
 def verdict(run: RunPath, data: Data = None, as_json: AsJson = False) -> None:
-    """Say which rung of the ladder a run does not climb, and why; exit code 1 for a folder that was altered."""
+    """Say which rung of the ladder a run does not climb, and why.
+
+    Exit code 1 for a folder that was altered.
+    """
     from crossgate.judging import judge_run
     from crossgate.run_commands import print_json
     from reports.fingerprints import altered_files

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import numpy as np
 from pydantic import BeforeValidator, Field
@@ -18,7 +18,8 @@ from markets.tiers import NO_CAP, MarginTiers, maintenance_amounts, read_margin_
 REGISTRY = Path(__file__).with_name("contracts.toml")
 TIERS = Path(__file__).with_name("margin_tiers.csv")
 # What the closing fee is to the liquidation price, and at which price maintenance is valued: see `markets.venues`.
-METHODS = ("binance", "closing_fee", "bybit", "bitmex")
+Method = Literal["binance", "closing_fee", "bybit", "bitmex"]
+METHODS: tuple[str, ...] = get_args(Method)
 
 
 class Bracket(Parameters):
@@ -74,7 +75,7 @@ class Contract(Parameters):
     maintenance_rate: float = Field(gt=0, lt=1, description="a fraction of notional between 0 and 1, such as 0.004")
     maximum_leverage: float = Field(125.0, ge=1, le=1000, description="a number from 1 to 1000")
     liquidation_fee: float = Field(0.0, ge=0, lt=1, description="clearance charge, a fraction of what is liquidated")
-    method: Literal["binance", "closing_fee", "bybit", "bitmex"] = Field(
+    method: Method = Field(
         "binance", description=f"how the venue reckons margin and liquidation: one of {', '.join(METHODS)}"
     )
     vintage: int = Field(2026, ge=2018, le=2100, description="the year of the venue's page, where its pages disagree")

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from backtests.result import Result, Totals
+from backtests.ledger import Totals
+from backtests.result import Result
 from reports import formats
 from reports.catalogue import CATALOGUE, GROUPS, SIDE_BY_SIDE, figure
 from reports.curves import EquityCurve

@@ -113,14 +113,3 @@ def crossing_step(fast: float, slow: float, before: int, age: int) -> tuple[int,
 def confirmation(side: int, age: int, cross_bars: int) -> int:
     """What the averages confirm: their side; with `cross_bars` above 0 only that many bars from a cross."""
     return side if cross_bars == 0 or age < cross_bars else 0
-
-
-@rule(makes_arrays=True)
-def confirmations(fast: FloatArray, slow: FloatArray, cross_bars: int) -> FloatArray:
-    """What two averages confirm at every bar: +1 a long, -1 a short, 0 neither."""
-    out = np.zeros(len(fast))
-    before, age = 0, NO_CROSS
-    for k in range(len(fast)):
-        side, before, age = crossing_step(fast[k], slow[k], before, age)
-        out[k] = confirmation(side, age, cross_bars)
-    return out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Field
 
@@ -11,15 +11,16 @@ from foundation.errors import ParameterError
 from foundation.parameters import Parameters
 from foundation.units import Measured, Quantity
 from markets.contract import Contract
-from strategies.rules import THRESHOLD_UNITS
+from strategies.rules import THRESHOLD_UNITS, Decider
 
 _OFF = '"off", or a distance such as "2%" (of the entry price), "10%margin" (of the margin), "2atr" or "2sigma"'
 _SIGMA = '"off", or a deviation of the next bar\'s log return such as "20bps"'
 Distance = Annotated[Quantity | None, Measured(("%", "%margin", "atr", "sigma"), off=True)]
 Deviation = Annotated[Quantity | None, Measured(("bps",), off=True)]
 _TARGETS = 'a list of up to three {distance = ..., share = ...}, with distances such as "2%" or "1atr"'
-# How sizes come about, by number in compiled code.
-SIZINGS = ("leverage", "risk", "fraction", "forecast_volatility", "atr_volatility", "kelly")
+# How sizes come about. Compiled code knows each by its place here (strategies/plan.py).
+Sizing = Literal["leverage", "risk", "fraction", "forecast_volatility", "atr_volatility", "kelly"]
+SIZINGS: tuple[str, ...] = get_args(Sizing)
 
 
 class CrossoverParams(Parameters):
@@ -53,7 +54,7 @@ class CrossoverParams(Parameters):
     direction: Literal["both", "long", "short"] = Field("both", description='"both", "long" or "short"')
     minimum_sigma: Deviation = Field(None, description=_SIGMA)
     maximum_sigma: Deviation = Field(None, description=_SIGMA)
-    rule: Literal["confirmed", "forecast", "crossover", "buy_and_hold"] = Field(
+    rule: Decider = Field(
         "confirmed", description='"confirmed" (forecast and averages), "forecast", "crossover" or "buy_and_hold"'
     )
 
@@ -99,9 +100,10 @@ def _read_targets(value: object) -> object:
 class RiskParams(Parameters):
     """How much to trade and when to get out.
 
-    The notional of a position, before it is capped at leverage x equity and rounded down to the lot:
-    `leverage`: leverage x equity. `risk`: so much that the loss at the stop, with a round trip of
-    fees and slippage, is `risk_per_trade` x equity. `fraction`: `fraction` of equity as margin.
+    The notional of a position, before it is rounded down to the lot; none is more than that of `leverage`.
+    `leverage`: what the equity can pay as margin and entry fee, leverage x equity / (1 + leverage x fee).
+    `risk`: so much that the loss at the stop, with a round trip of fees and slippage, is `risk_per_trade` x
+    equity. `fraction`: `fraction` of equity as margin.
     `forecast_volatility`, `atr_volatility`: so much that its yearly volatility is `target_volatility`
     of equity, from the forecast's sigma or from the average true range taken as one bar's deviation.
     `kelly`: `kelly_share` of mean / sigma^2 of the forecast, as a multiple of equity.
@@ -118,9 +120,7 @@ class RiskParams(Parameters):
 
     table: ClassVar[str] = "risk"
 
-    sizing: Literal["leverage", "risk", "fraction", "forecast_volatility", "atr_volatility", "kelly"] = Field(
-        "risk", description=f"one of {', '.join(SIZINGS)}"
-    )
+    sizing: Sizing = Field("risk", description=f"one of {', '.join(SIZINGS)}")
     risk_per_trade: float = Field(0.01, gt=0, le=1, description="a fraction of equity above 0 up to 1, such as 0.01")
     leverage: float = Field(3.0, gt=0, le=1000, description="a number above 0, at most the contract's maximum_leverage")
     fraction: float = Field(0.25, gt=0, le=1, description="a fraction of equity above 0 up to 1, such as 0.25")

@@ -23,13 +23,17 @@ REAL, WHOLE = np.float64, np.int64
 # The levels of a trade. `stop`: where the stop begins. `target`: what the partial targets leave.
 LEVELS = ("stop", "target", "trailing", "after", "even", "part1", "part2", "part3")
 PARTS = LEVELS[5:]
+# The numbers of RiskParams that compiled code takes as they are.
+SCALARS = ("risk_per_trade", "leverage", "fraction", "target_volatility", "kelly_share")
+# The sizings by number; "leverage", the first, is the most that any other may come to.
+BY_RISK, BY_FRACTION, BY_SIGMA, BY_ATR, BY_KELLY = range(1, len(SIZINGS))
 # A stop this part of the price away from zero: the farthest that a long can have.
 LOWEST_STOP = 1e-9
 # Distances: `rate` of the entry price, plus `atr` average true ranges, plus `sigma` forecast deviations; 0 is off.
 # `unplaced`: 1 where sizes rest on the stop as ever but no stop is placed, to see what the stop itself does.
 RISK = np.dtype(
     [("sizing", WHOLE), ("unplaced", WHOLE)]
-    + [(name, REAL) for name in ("risk_per_trade", "leverage", "fraction", "target_volatility", "kelly_share")]
+    + [(name, REAL) for name in SCALARS]
     + [(f"{level}_{name}", REAL) for level in LEVELS for name in ("rate", "atr", "sigma")]
     + [(f"{part}_share", REAL) for part in PARTS]
 )
@@ -51,7 +55,7 @@ def risk_record(risk: RiskParams) -> Records:
     """One RISK record of the parameters, as compiled code takes them."""
     record = np.zeros(1, dtype=RISK)
     record["sizing"] = SIZINGS.index(risk.sizing)
-    for name in ("risk_per_trade", "leverage", "fraction", "target_volatility", "kelly_share"):
+    for name in SCALARS:
         record[name] = getattr(risk, name)
     plain = (risk.first_stop, risk.take_profit, risk.trailing_stop, risk.trailing_after, risk.break_even)
     for name, distance in zip(LEVELS, (*plain, *(target.distance for target in risk.targets)), strict=False):
@@ -173,20 +177,20 @@ def entry_size(risk: Row, now: Row) -> float:
         now.equity, worth(now, now.price * (1.0 + now.side * now.slippage)), risk.leverage, now.fee_rate
     )
     quantity = most
-    if risk.sizing == 1:
+    if risk.sizing == BY_RISK:
         distance = now.price * offset_rate(risk.stop_rate, risk.stop_sigma, now.sigma) + offset(risk.stop_atr, now.atr)
         lost = worth_at_stop(now, distance) - unit
         cost_rate, falls = now.fee_rate + now.slippage, -1 if lost < 0.0 else 1
         quantity = size_by_risk(now.equity, unit, abs(lost), risk.risk_per_trade, cost_rate, -falls)
-    elif risk.sizing == 2:
+    elif risk.sizing == BY_FRACTION:
         quantity = size_by_fraction(now.equity, unit, risk.fraction, risk.leverage)
-    elif risk.sizing == 3:
+    elif risk.sizing == BY_SIGMA:
         volatility = annual_volatility(spread(now.sigma), now.bars_per_year)
         quantity = size_by_volatility(now.equity, unit, 1.0, risk.target_volatility, volatility)
-    elif risk.sizing == 4:
+    elif risk.sizing == BY_ATR:
         volatility = annual_volatility(spread(now.atr / now.price), now.bars_per_year)
         quantity = size_by_volatility(now.equity, unit, 1.0, risk.target_volatility, volatility)
-    elif risk.sizing == 5:
+    elif risk.sizing == BY_KELLY:
         sigma = spread(now.sigma)
         quantity = size_by_kelly(now.equity, unit, now.mean, sigma, risk.kelly_share, risk.leverage)
     return most if quantity > most else quantity

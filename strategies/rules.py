@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 from foundation.compilation import rule
 
-# What decides, by number: the forecast with the averages' confirmation, one of them alone, or nothing.
-DECIDERS = ("confirmed", "forecast", "crossover", "buy_and_hold")
+# What decides: the forecast with the averages' confirmation, one of them alone, or nothing. Compiled code knows each by
+# its place here.
+Decider = Literal["confirmed", "forecast", "crossover", "buy_and_hold"]
+DECIDERS: tuple[str, ...] = get_args(Decider)
 # What to do at a bar, by number; the sign of an opening is the signal's.
 HOLD, OPEN, CLOSE, REVERSE = 0, 1, 2, 3
 # The units of a threshold, by number: log returns three ways, and what some models say instead of one.

@@ -19,7 +19,7 @@ from markets.contract import Contract
 from markets.funding import Funding
 from markets.market import Market
 from models.forecasts import Forecasts, ForecastSeries
-from strategies.parameters import CrossoverParams, RiskParams
+from strategies.parameters import SIZINGS, CrossoverParams, RiskParams
 
 SYMBOLS = ("ONE", "TWO", "THREE", "FOUR", "FIVE")
 HOUR = 3_600_000_000_000
@@ -145,9 +145,7 @@ DISTANCES = ("0.3%", "1%", "4%", "0.5atr", "2atr", "1sigma", "3sigma", "10%margi
 def risks(draw: Any) -> RiskParams:
     """Any sizing with any exits that go together."""
     distance = st.sampled_from(DISTANCES)
-    sizing = draw(
-        st.sampled_from(["leverage", "leverage", "risk", "fraction", "forecast_volatility", "atr_volatility", "kelly"])
-    )
+    sizing = draw(st.sampled_from(["leverage", *SIZINGS]))
     stop = draw(distance if sizing == "risk" else st.one_of(st.none(), distance))
     trail = draw(st.one_of(st.none(), distance))
     after = draw(st.one_of(st.none(), distance)) if stop and trail else None

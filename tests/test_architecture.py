@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -57,6 +58,45 @@ def test_a_planted_import_breaks_a_contract(room: str, copied_tree: Path) -> Non
     assert broken in answer.stdout
 
 
+def groups_of_backtests() -> dict[str, int]:
+    """The number of the group of each file of backtests/, as docs/architecture.md lists them."""
+    text = (TREE / "docs" / "architecture.md").read_text("utf-8").split("map: begin")[1].split("map: end")[0]
+    rows = [line for line in text.splitlines() if line.startswith("| **")]
+    named = [(name, number) for number, row in enumerate(rows) for name in re.findall(r"`(\w+)`", row)]
+    assert len(named) == len(dict(named)), "a file stands in two groups"
+    return dict(named)
+
+
+def wrong_imports(name: str, source: str, groups: dict[str, int]) -> list[str]:
+    """The files of later groups that the source of a file of backtests/ imports, but for types alone."""
+    nodes = list(ast.walk(ast.parse(source)))
+    blocks = [node for node in nodes if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    typed = {id(one) for block in blocks for one in block.body}
+    found = [node for node in nodes if isinstance(node, ast.ImportFrom) and id(node) not in typed]
+    taken = [(node.module or "").removeprefix("backtests.") for node in found]
+    taken += [one.name for node in found if node.module == "backtests" for one in node.names]
+    return [one for one in taken if groups.get(one, 0) > groups[name]]
+
+
+def test_the_map_of_backtests_names_every_file_and_its_groups_are_layers() -> None:
+    """docs/architecture.md has each file in one group, and none imports one of a later group."""
+    groups, files = groups_of_backtests(), {path.stem: path for path in (TREE / "backtests").glob("*.py")}
+    assert set(groups) == set(files) - {"__init__"}
+    wrong = {name: wrong_imports(name, files[name].read_text("utf-8"), groups) for name in groups}
+    assert {name: found for name, found in wrong.items() if found} == {}
+
+
+def test_an_import_of_a_later_group_is_seen() -> None:
+    """A planted import is found, at the top or within a function; one for types alone is allowed."""
+    groups = {"exchange": 0, "engine": 3}
+    assert wrong_imports("exchange", "from backtests.engine import backtest", groups) == ["engine"]
+    assert wrong_imports("exchange", "def f():\n    from backtests.engine import backtest", groups) == ["engine"]
+    assert wrong_imports("engine", "from backtests.exchange import play_bar", groups) == []
+    assert wrong_imports("exchange", "from backtests import engine", groups) == ["engine"]
+    typed = "if TYPE_CHECKING:\n    from backtests.engine import backtest"
+    assert wrong_imports("exchange", typed, groups) == []
+
+
 def test_no_module_takes_a_name_of_the_standard_library_that_others_import() -> None:
     """Flat packages never hold a module that would be taken for a standard one."""
     stems = {path.stem for package in PACKAGES for path in (TREE / package).rglob("*.py")}
@@ -103,7 +143,9 @@ def test_a_stranger_among_the_packages_is_named(tmp_path: Path) -> None:
 def test_every_public_thing_has_a_docstring_that_says_what_it_is() -> None:
     """Modules, classes and functions without an underscore are described, in one first line that is a sentence."""
     for package in PACKAGES:
-        for path in sorted((TREE / package).glob("*.py")):
+        for path in sorted((TREE / package).rglob("*.py")):
+            if path.parent.name in ("configs", "scripts"):
+                continue
             tree = ast.parse(path.read_text("utf-8"))
             described = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef))]
             for node in described:

@@ -21,7 +21,9 @@ from backtests.space import read_over, read_space
 from backtests.tables import Tables
 from crossgate.command_line import app
 from crossgate.config import Config, build_config, load_config
-from foundation.errors import CrossgateError
+from foundation.errors import CrossgateError, ParameterError
+from models import features
+from models.features import known_kinds, parse_column
 from models.search_parameters import SearchParams, read_model_space
 
 TREE = Path(__file__).resolve().parent.parent
@@ -158,6 +160,26 @@ def check_values(config: Path | None, given: Mapping[str, list[str]]) -> None:
     if "--space" in given:
         SearchParams(space=read_model_space(given["--space"]))
     read_goals(given.get("--objective", ["sharpe"]), given.get("--constraint", []))
+
+
+def test_the_table_of_features_names_each_with_its_defaults() -> None:
+    """docs/features.md has a row for every feature of the project, with the numbers that may be left out."""
+    text = (TREE / "docs" / "features.md").read_text("utf-8")
+    told = {}
+    for names, defaults in re.findall(r"^\| (`[a-z].*?) \|.*\| ([\d, ]*)\|$", text, re.MULTILINE):
+        for name in re.findall(r"`([a-z_]+)", names):
+            told[name] = tuple(int(number) for number in defaults.split(",") if number.strip())
+    known_kinds()
+    ours = [name for name, kind in features._KINDS.items() if kind.compute.__module__ == "models.indicators"]
+    assert told == {name: default_periods(name) for name in ours}
+
+
+def default_periods(name: str) -> tuple[int, ...]:
+    """The periods of a feature that names none; none where it has to."""
+    try:
+        return parse_column(name).periods
+    except ParameterError:
+        return ()
 
 
 def test_the_page_of_settings_is_what_its_command_makes() -> None:
