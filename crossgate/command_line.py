@@ -200,11 +200,12 @@ def skill(
 
 
 # In the order of the help: what makes runs, what looks at them, what judges them.
-for command in (sweep_command.sweep, tune_command.tune, tune_model_command.tune_model):
-    app.command()(command)
+app.command()(sweep_command.sweep)
+app.command()(tune_command.tune)
+app.command()(tune_model_command.tune_model)
 run_commands.register(app)
-for command in (verdict_command.verdict, seal_command.seal):
-    app.command()(command)
+app.command()(verdict_command.verdict)
+app.command()(seal_command.seal)
 
 
 @app.callback(invoke_without_command=True)
