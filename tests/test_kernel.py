@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from kernel_cases import Match, matches
 from test_kernel_faults import calm, match
-from witness_trader import WitnessTrader
+from witness_cases import trader_of
 
 from backtests.recount import first_apart
 from backtests.solo import Solo
@@ -40,8 +40,8 @@ def test_kernel_and_backtrader_agree(match: Match) -> None:
 
 def witness_difference(match: Match, solo: Solo) -> str:
     """Where the kernel and the witness part: a fill's bar, side, reason, quantity, price or cash, or a bar's equity."""
-    trader = WitnessTrader(match).play()
-    stamps = trader.markets[0].candles.timestamp
+    trader = trader_of(match).play()
+    stamps = trader.stamps
     fills = trader.account.fills
     if len(fills) != len(solo.fills):
         return f"fills {len(fills)} {len(solo.fills)}"

@@ -17,6 +17,7 @@ from witness.terms import (
     WitnessFiner,
     WitnessOrder,
 )
+from witness.trader import WitnessTrader
 
 __all__ = [
     "LIQUIDATION",
@@ -30,4 +31,5 @@ __all__ = [
     "WitnessContract",
     "WitnessFiner",
     "WitnessOrder",
+    "WitnessTrader",
 ]

@@ -43,6 +43,7 @@ class WitnessAccount(WitnessBooks):
         """Advance all symbols by one bar, in the order of the specification."""
         self.bar_index += 1
         self.bars, self.marks = bars, [bar.mark_open for bar in bars]
+        self.standing = [order for order in self.standing if order.open]
         if self.ruined:
             return
         self._expire()
@@ -68,12 +69,11 @@ class WitnessAccount(WitnessBooks):
         self._bankrupt_account()
         self._follow_the_close()
         self._close()
-        for symbol in everyone:
-            self.past[symbol].append(bars[symbol])
+        self._remember()
 
     def _expire(self) -> None:
         """Step 0: whatever is no longer valid on this bar, in the order of ids; never a market order."""
-        for order in sorted(self.orders.values(), key=lambda o: o.id):
+        for order in sorted(self.standing, key=lambda o: o.id):
             over = order.expires is not None and order.expires <= self.bar_index
             if order.open and over and order.kind != "market":
                 self._end(order, "expired", "no longer valid")
@@ -126,7 +126,7 @@ class WitnessAccount(WitnessBooks):
         """Steps 3 and 6: reductions of all symbols first, then openings, at the open or the close plus slippage."""
         everyone = [symbol for symbol in range(len(self.contracts)) if not self.bars[symbol].blocked]
         price = [bar.open if kind == "market" else bar.close for bar in self.bars]
-        due = {o.id for o in self.orders.values() if o.kind == kind and (kind == "market" or o.due <= self.bar_index)}
+        due = {o.id for o in self.standing if o.kind == kind and (kind == "market" or o.due <= self.bar_index)}
         for symbol in everyone:
             for order in self._live(symbol, lambda o: o.id in due):
                 opposite = order.side == -self.positions[symbol].side
@@ -267,7 +267,7 @@ class WitnessAccount(WitnessBooks):
 
     def _follow_the_close(self) -> None:
         """Step 7: trails go to the close less (for a buy, plus) their distance, never back; what waited is free."""
-        for order in self.orders.values():
+        for order in self.standing:
             bar, contract = self.bars[order.symbol], self.contracts[order.symbol]
             distance = order.trail_amount or order.trail_rate * bar.close
             over = order.triggered and order.triggered_on < self.bar_index
@@ -321,7 +321,7 @@ class WitnessAccount(WitnessBooks):
         self.equity = self.cash + self.unrealised
         if self.equity < RUIN:
             self.ruined = True
-            for order in list(self.orders.values()):
+            for order in list(self.standing):
                 if order.open:
                     self._end(order, "cancelled", "account is ruined")
 

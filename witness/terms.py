@@ -15,7 +15,7 @@ Intrabar = Literal["adverse", "favourable", "nearer_extreme"]
 LimitFill = Literal["touch", "through"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WitnessContract:
     """A contract: q counts units of `face`, in base units (linear) or quote units (inverse).
 
@@ -40,7 +40,7 @@ class WitnessContract:
     tiers: tuple[tuple[float, float, float, float], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WitnessFiner:
     """One of the finer bars of a bar; its mark is None where it is not known."""
 
@@ -51,7 +51,7 @@ class WitnessFiner:
     mark_low: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WitnessBar:
     """One symbol's bar: last and mark prices, funding stamped at its open and inside it.
 
@@ -73,11 +73,12 @@ class WitnessBar:
     finer: Sequence[WitnessFiner] = ()
 
     def __post_init__(self) -> None:
-        steps = tuple(WitnessFiner(**step) if isinstance(step, dict) else step for step in self.finer)
-        object.__setattr__(self, "finer", steps)
+        if isinstance(self.finer, list):
+            steps = tuple(WitnessFiner(**step) if isinstance(step, dict) else step for step in self.finer)
+            object.__setattr__(self, "finer", steps)
 
 
-@dataclass
+@dataclass(slots=True)
 class WitnessOrder:
     """What a strategy gives; the fields after `tag` are the witness's own.
 
@@ -145,7 +146,7 @@ class WitnessOrder:
         return self.state in ("live", "sleeping")
 
 
-@dataclass
+@dataclass(slots=True)
 class Position:
     """A signed quantity, what it was worth at its entry, and the margin posted behind it.
 
@@ -164,7 +165,7 @@ class Position:
         return (self.quantity > 0) - (self.quantity < 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fill:
     """One trade. `order` is None where the exchange liquidated; `opens` tells openings from closings."""
 
@@ -187,7 +188,7 @@ class Fill:
     bound: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Payment:
     """Funding paid by a position (below 0: received); `when` is "open", or "inside" the bar."""
 
@@ -197,7 +198,7 @@ class Payment:
     amount: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Event:
     """What happened to an order besides a fill: "refused", "shrunk" or "cancelled", and why."""
 
