@@ -80,15 +80,22 @@ class Config:
     def record(self) -> dict[str, Any]:
         """The config as plain values, ready for TOML and JSON; reading it back gives the same config."""
         plain = {
-            item.name: getattr(self, item.name).model_dump(mode="json", exclude_none=True)
+            item.name: _given(getattr(self, item.name).model_dump(mode="json"))
             for item in fields(self)
             if item.name not in ("market", "exogenous", *unasked(self.strategy))
         }
-        markets = [table.model_dump(mode="json", exclude_none=True) for table in self.market]
+        markets = [_given(table.model_dump(mode="json")) for table in self.market]
         run = plain.pop("run")
         record = {"run": run, "market": markets if len(markets) > 1 else markets[0], **plain}
-        series = [table.model_dump(mode="json", exclude_none=True, exclude_defaults=True) for table in self.exogenous]
+        series = [_given(table.model_dump(mode="json", exclude_defaults=True)) for table in self.exogenous]
         return {**record, "exogenous": series} if series else record
+
+
+def _given(value: Any) -> Any:
+    """Plain values without those that are None; what is switched off is the text "off", and stays."""
+    if isinstance(value, dict):
+        return {name: _given(one) for name, one in value.items() if one is not None}
+    return [_given(one) for one in value] if isinstance(value, list) else value
 
 
 def unasked(strategy: CrossoverParams | OwnParams) -> tuple[str, ...]:

@@ -43,6 +43,14 @@ def test_a_record_reads_back_as_the_same_config(path: Path) -> None:
     assert build_config(config.record()) == config
 
 
+def test_what_is_switched_off_stays_off_in_a_record() -> None:
+    """An exit that has a default is not on again when the run is played from its folder."""
+    config = load_config(DEMO_CONFIG, ["risk.sizing=leverage", "risk.stop_loss=off", "risk.take_profit=off"])
+    read = build_config(config.record())
+    assert (read.risk.stop_loss, read.risk.take_profit) == (None, None)
+    assert read == config
+
+
 def test_without_tables_the_demo_market_is_traded() -> None:
     """An empty config is a valid one: defaults on the synthetic market."""
     assert build_config({}) == Config()
