@@ -9,9 +9,11 @@ import pandas as pd
 
 from markets.candles import FloatArray, IntArray
 
-# What two fills have in common when they are the same; numbers are compared as doubles.
+# What two fills have in common when they are the same; numbers are compared as doubles, or to a tolerance.
 WORDS = ("timestamp", "symbol", "side", "reason")
 NUMBERS = ("quantity", "price", "fee", "realised_pnl", "position", "cash", "slippage", "liquidation_fee")
+# Of these a driver that adds up in another order comes only as near as the account is large.
+MONEY = ("fee", "realised_pnl", "cash", "slippage", "liquidation_fee")
 # How far two values of equity may lie apart, a fraction of the larger one, or of one unit of money.
 TOLERANCE = 1e-9
 
@@ -31,12 +33,15 @@ class Difference(NamedTuple):
     text: str
 
 
-def first_difference(ours: Account, theirs: Account) -> Difference | None:
+def first_difference(ours: Account, theirs: Account, near: float = 0.0) -> Difference | None:
     """The first bar at which two accounts part; None where every fill is the same and no equity further away than 1e-9.
 
-    In a bar fills come before equity. Raises nothing where one of them is shorter: that is a difference.
+    `near`: how far the numbers of a fill may lie apart, a fraction of the larger one, for money of the highest equity
+    of ours where that is more; by default they are the same doubles. In a bar fills come before equity. Raises nothing
+    where one of them is shorter: that is a difference.
     """
-    found = [one for one in (_of_fills(ours.fills, theirs.fills), _of_equity(ours, theirs)) if one is not None]
+    fills = _of_fills(ours.fills, theirs.fills, near, float(ours.equity.max(initial=0.0)))
+    found = [one for one in (fills, _of_equity(ours, theirs)) if one is not None]
     return min(found, key=lambda one: one.timestamp, default=None)
 
 
@@ -46,17 +51,18 @@ def farthest(ours: Account, theirs: Account) -> float:
     return float(_apart(ours.equity[:shared], theirs.equity[:shared]).max(initial=0.0))
 
 
-def _of_fills(ours: pd.DataFrame, theirs: pd.DataFrame) -> Difference | None:
+def _of_fills(ours: pd.DataFrame, theirs: pd.DataFrame, near: float, largest: float) -> Difference | None:
     shared = min(len(ours), len(theirs))
     columns = {name: (ours[name].to_numpy()[:shared], theirs[name].to_numpy()[:shared]) for name in (*WORDS, *NUMBERS)}
-    differs = np.zeros(shared, dtype=bool)
-    for own, other in columns.values():
-        differs |= np.asarray(own != other, dtype=bool)
+    parts = {name: np.asarray(own != other, dtype=bool) for name, (own, other) in columns.items()}
+    for name in NUMBERS if near else ():
+        own, other = columns[name]
+        size = np.maximum(np.abs(own), np.abs(other))
+        parts[name] = ~(np.abs(own - other) <= near * (np.maximum(size, largest) if name in MONEY else size))
+    differs = np.logical_or.reduce(list(parts.values()))
     if differs.any():
         row = int(np.argmax(differs))
-        told = [
-            f"{name} {own[row]} and {other[row]}" for name, (own, other) in columns.items() if own[row] != other[row]
-        ]
+        told = [f"{name} {own[row]} and {other[row]}" for name, (own, other) in columns.items() if parts[name][row]]
         stamps = [table["timestamp"].iloc[row].value for table in (ours, theirs)]
         return Difference(min(stamps), f"fill {row + 1}: {', '.join(told)}")
     if len(ours) == len(theirs):

@@ -1,13 +1,20 @@
-"""Verification: a run played again by every driver of the exchange, and the certificate of what they agree on."""
+"""Verification: a run played again by every driver of the exchange and by the witness, and the certificate of it.
+
+The drivers share the compiled rules of the exchange; the witness shares nothing with them but the values that a run is
+made from: candles, forecasts, the contract and the parameters.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from backtests.agreement import TOLERANCE, Account, farthest, first_difference
+import numpy as np
+import pandas as pd
+
+from backtests.agreement import NUMBERS, TOLERANCE, Account, farthest, first_difference
 from backtests.own_strategy import OwnParams
 from backtests.solo import account_of, play_solo
 from crossgate.config import load_config
@@ -16,11 +23,15 @@ from crossgate.reproduction import changes, read_record
 from crossgate.side_files import data_folder
 from foundation.files import atomic_file
 from foundation.progress import progress
-from markets.candles import utc
+from markets.candles import IntArray, utc
 from models.own_features import own_registry
 from reports.parting import read_tables
 from reports.report import CERTIFICATE, write_json
 from reports.settings import provenance
+from witness import Fill, WitnessTrader
+
+FAST, STOCK, KERNEL, WITNESS = "Backtrader, fast loop", "Backtrader, its own loop", "kernel", "plain-Python witness"
+BY_HAND = "the strategy is written by hand: its decisions are in no rule that could be played"
 
 
 @dataclass(frozen=True)
@@ -29,6 +40,7 @@ class Check:
 
     `fills`: how many it made. `equity_apart`: the largest distance at one bar, a fraction. `parts_at`: the open of the
     first bar at which they part, UTC, and `parts`: what differs there, first the kept run's; '' where nothing does.
+    `tolerance`: how far the numbers of fills may lie apart, a fraction; 0: they are the same doubles.
     """
 
     driver: str
@@ -36,11 +48,15 @@ class Check:
     equity_apart: float
     parts_at: str = ""
     parts: str = ""
+    tolerance: float = 0.0
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """What `crossgate verify` found: the run as kept, each driver against it, and what it is made from."""
+    """What `crossgate verify` found: the run as kept, each driver against it, and what it is made from.
+
+    `left_out`: the drivers that the run was not held to, and why.
+    """
 
     run: str
     start: str
@@ -49,6 +65,7 @@ class Certificate:
     checks: tuple[Check, ...]
     made_from: dict[str, Any]
     changed: dict[str, tuple[str, str]]
+    left_out: dict[str, str]
 
     @property
     def agreed(self) -> bool:
@@ -67,7 +84,9 @@ class Certificate:
                 lines.append(f"  {one.driver}: parts at {one.parts_at} UTC, {one.parts}")
             else:
                 same = f"the same {one.fills:,} fills (bar, side, price, quantity, reason, fee, cash)"
+                same += f" to {one.tolerance:.0e}" if one.tolerance else ""
                 lines.append(f"  {one.driver}: {same}, equity within {one.equity_apart:.1e} at every bar")
+        lines += [f"  {name}: not held to it, {why}" for name, why in self.left_out.items()]
         lines += [f"  {name}: {kept} then, {now} now" for name, (kept, now) in self.changed.items()]
         versions = self.made_from["versions"]
         chosen = ", ".join(f"{name} {versions[name]}" for name in ("crossgate", "backtrader", "numba", "numpy"))
@@ -81,9 +100,9 @@ def verify_run(folder: Path, data: Path | None = None) -> Certificate:
     """The certificate of the run in a folder, which is kept there too, as certificate.json.
 
     From the folder's config the run is played by Backtrader in both loops and, but for a strategy written by hand, by
-    the compiled kernel, and each is held against the fills and the equity that the folder keeps. `data`: the data
-    folder, see `load_market`. Raises DataError for a run that was made in Python, and whatever a run of that config
-    raises.
+    the compiled kernel and by the plain-Python witness, and each is held against the fills and the equity that the
+    folder keeps. `data`: the data folder, see `load_market`. Raises DataError for a run that was made in Python, and
+    whatever a run of that config raises.
     """
     kept, config = read_record(folder), load_config(folder / "config.toml")
     tables, markets = read_tables(folder), load_markets(config, data_folder(folder, data))
@@ -96,21 +115,47 @@ def verify_run(folder: Path, data: Path | None = None) -> Certificate:
         return account_of(result)
 
     drivers: dict[str, Callable[[], Account]] = {
-        "Backtrader, fast loop": lambda: by_backtrader("fast"),
-        "Backtrader, its own loop": lambda: by_backtrader("stock"),
+        FAST: lambda: by_backtrader("fast"),
+        STOCK: lambda: by_backtrader("stock"),
     }
-    if not isinstance(config.strategy, OwnParams) and forecasts is not None:
-        parts = markets, forecasts, config.strategy, config.risk, config.account, config.costs
-        drivers["kernel"] = lambda: play_solo(*parts).account()
+    parts: Any
+    left_out, parts = {}, (markets, forecasts, config.strategy, config.risk, config.account, config.costs)
+    if isinstance(config.strategy, OwnParams) or forecasts is None:
+        left_out = {KERNEL: BY_HAND, WITNESS: BY_HAND}
+    else:
+        drivers[KERNEL] = lambda: play_solo(*parts).account()
     shown = progress(drivers.items(), "Playing the run again", len(drivers))
-    checks = tuple(_check(driver, expected, play()) for driver, play in shown)
+    checks = [_check(driver, expected, play()) for driver, play in shown]
+    if WITNESS not in left_out:
+        checks.append(_check(WITNESS, expected, witnessed(WitnessTrader(*parts)), TOLERANCE))
     start = utc(int(expected.stamps[0]))
-    certificate = Certificate(
-        str(folder), start, len(expected.stamps), len(expected.fills), checks, made, changes(kept, made)
-    )
+    counts = len(expected.stamps), len(expected.fills)
+    certificate = Certificate(str(folder), start, *counts, tuple(checks), made, changes(kept, made), left_out)
     with atomic_file(folder / CERTIFICATE) as scratch:
         scratch.write_text(write_json(certificate.record()), "utf-8")
     return certificate
+
+
+def witnessed(trader: WitnessTrader) -> Account:
+    """The fills and the equity of the witness, after it has played its bars."""
+    for _ in progress(trader.steps(), "Playing it by the plain-Python witness, bar by bar", len(trader)):
+        pass
+    stamps = np.array(trader.stamps)
+    return Account(_fills(trader.account.fills, trader.symbols, stamps), stamps[trader.first :], np.array(trader.curve))
+
+
+def _fills(fills: Sequence[Fill], symbols: Sequence[str], stamps: IntArray) -> pd.DataFrame:
+    """The witness's fills with the columns of Result that are compared."""
+    rows = np.array([fill.bar for fill in fills], dtype=np.int64)
+    return pd.DataFrame(
+        {
+            "timestamp": pd.to_datetime(stamps[rows], utc=True, unit="ns"),
+            "symbol": [symbols[fill.symbol] for fill in fills],
+            "side": ["buy" if fill.side > 0 else "sell" for fill in fills],
+            "reason": [fill.reason for fill in fills],
+            **{name: np.array([getattr(fill, name) for fill in fills], dtype=np.float64) for name in NUMBERS},
+        }
+    )
 
 
 def account_of_tables(tables: Any) -> Account:
@@ -119,8 +164,8 @@ def account_of_tables(tables: Any) -> Account:
     return Account(tables["fills"], stamps, tables["equity"]["equity"].to_numpy())
 
 
-def _check(driver: str, expected: Account, found: Account) -> Check:
-    difference, apart = first_difference(expected, found), farthest(expected, found)
+def _check(driver: str, expected: Account, found: Account, near: float = 0.0) -> Check:
+    difference, apart = first_difference(expected, found, near), farthest(expected, found)
     if difference is None:
-        return Check(driver, len(found.fills), apart)
-    return Check(driver, len(found.fills), apart, utc(difference.timestamp), difference.text)
+        return Check(driver, len(found.fills), apart, tolerance=near)
+    return Check(driver, len(found.fills), apart, utc(difference.timestamp), difference.text, near)

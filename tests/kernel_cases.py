@@ -132,8 +132,9 @@ def forecasts(random: np.random.Generator, markets: tuple[Market, ...], start: i
         sigma = random.uniform(0.002, 0.012, len(stamps))
         if zeros:
             sigma *= random.random(len(stamps)) > zeros
+        said = {"up_probability": 0.5 + 0.5 * np.tanh(300.0 * mean[kept]), "position": np.tanh(500.0 * mean[kept])}
         series[one.symbol] = ForecastSeries(
-            stamps[kept], mean[kept], sigma[kept], stamps[kept] - 1, np.zeros(kept.sum())
+            stamps[kept], mean[kept], sigma[kept], stamps[kept] - 1, np.zeros(kept.sum()), **said
         )
     return Forecasts(series, "case")
 
@@ -175,7 +176,7 @@ def strategies(draw: Any) -> CrossoverParams:
         slow=draw(st.sampled_from([6, 12])),
         average=draw(st.sampled_from(["ema", "sma"])),
         confirmation=draw(st.sampled_from(["state", "cross"])),
-        threshold=draw(st.sampled_from(["0.5bps", "0.2cost", "0.05sigma"])),
+        threshold=draw(st.sampled_from(["0.5bps", "0.2cost", "0.05sigma", "0.53probability", "0.1position"])),
         on_opposite=draw(st.sampled_from(["reverse", "close"])),
         direction=draw(st.sampled_from(["both", "both", "long", "short"])),
         maximum_sigma=draw(st.sampled_from(["off", "off", "80bps"])),
@@ -216,5 +217,7 @@ def matches(draw: Any) -> Match:
             half_spread=draw(st.sampled_from(["off", "off", "2tick", "3bps"])),
             impact=draw(st.sampled_from([0.0, 0.0, 0.5])),
             impact_bars=draw(st.sampled_from([3, 24])),
+            taker_fee=draw(st.sampled_from([None, None, -1e-4, 0.0])),
+            maker_fee=draw(st.sampled_from([None, None, -1e-4])),
         ),
     )

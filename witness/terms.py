@@ -15,7 +15,7 @@ Intrabar = Literal["adverse", "favourable", "nearer_extreme"]
 LimitFill = Literal["touch", "through"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WitnessContract:
     """A contract: q counts units of `face`, in base units (linear) or quote units (inverse).
 
@@ -51,7 +51,7 @@ class WitnessFiner:
     mark_low: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WitnessBar:
     """One symbol's bar: last and mark prices, funding stamped at its open and inside it.
 
@@ -78,7 +78,7 @@ class WitnessBar:
             object.__setattr__(self, "finer", steps)
 
 
-@dataclass(slots=True)
+@dataclass
 class WitnessOrder:
     """What a strategy gives; the fields after `tag` are the witness's own.
 
