@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import runpy
 import shlex
@@ -27,10 +28,13 @@ from models.features import known_kinds, parse_column
 from models.search_parameters import SearchParams, read_model_space
 
 TREE = Path(__file__).resolve().parent.parent
-DOCUMENTS = sorted([*TREE.glob("*.md"), *TREE.glob("docs/**/*.md")])
+DOCUMENTS = sorted([*TREE.glob("*.md"), *TREE.glob("docs/**/*.md"), *TREE.glob("benchmarks/*.md")])
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # A line of a block, or a piece of a sentence; the arrow of the imports is no command.
 _COMMAND = re.compile(r"^ *(crossgate (?!->)[a-z].*)$|`(crossgate (?!->)[^`]*)`", re.MULTILINE)
+_ROOMS = "backtests|benchmarks|crossgate|docs|foundation|markets|models|reports|strategies|tests|witness"
+_FILE = re.compile(rf"`((?:{_ROOMS})/[\w/.-]+)`")
+_NAME = re.compile(r"`((?:cg|backtests|crossgate|foundation|markets|models|reports|strategies|witness)(?:\.\w+)+)")
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 COMMANDS: Any = get_command(app)
 # What turns the two years of an example into two months, so that it runs in a moment.
@@ -195,6 +199,35 @@ def test_links_lead_somewhere(path: Path) -> None:
     """Every link to a file of the repository has one at its end."""
     for target in _LINK.findall(path.read_text("utf-8")):
         assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(TREE).as_posix())
+def test_files_and_names_that_a_document_speaks_of_are_there(path: Path) -> None:
+    """A file named by its path from the root exists, and a dotted name can be reached; NAME stands for any."""
+    text = path.read_text("utf-8")
+    assert [name for name in _FILE.findall(text) if "NAME" not in name and not (TREE / name).exists()] == []
+    assert [name for name in _NAME.findall(text) if not reaches(name.replace("cg.", "crossgate.", 1))] == []
+
+
+def reaches(name: str) -> bool:
+    """Whether a dotted name leads to something: a module, or what stands in one."""
+    module, _, rest = name.partition(".")
+    found: Any = importlib.import_module(module)
+    for part in rest.split("."):
+        try:
+            found = getattr(found, part) if hasattr(found, part) else importlib.import_module(f"{module}.{part}")
+        except ImportError:
+            return False
+        module = f"{module}.{part}"
+    return True
+
+
+def test_a_name_that_is_not_there_is_seen() -> None:
+    """What was renamed is not reached under its old name; what is there is."""
+    assert reaches("backtests.engine.backtest")
+    assert reaches("crossgate.tune_model")
+    assert not reaches("backtests.engine.backtests")
+    assert not reaches("backtests.machine")
 
 
 def test_commands_of_make_are_those_that_documents_name() -> None:

@@ -275,7 +275,7 @@ def test_it_says_that_models_follow_each_other(capsys: pytest.CaptureFixture[str
     """One line says that the work is sequential, why, and how many rounds there may be."""
     drifting()
     told = capsys.readouterr().err
-    assert "one after another, for each lasts until it drifts" in told
+    assert "one after another (each lasts until it drifts)" in told
     assert "; rounds, at most (13)" in told
     walk_forward(planted_market(), TINY, FEW, walk=WARM, workers=1)
     told = capsys.readouterr().err
