@@ -279,7 +279,7 @@ def test_it_says_that_models_follow_each_other(capsys: pytest.CaptureFixture[str
     assert "; rounds, at most (13)" in told
     walk_forward(planted_market(), TINY, FEW, walk=WARM, workers=1)
     told = capsys.readouterr().err
-    assert "for each begins at the weights of the one before" in told
+    assert "one after another (each begins at the weights of the one before)" in told
     assert "; rounds (4)" in told
 
 
