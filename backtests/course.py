@@ -16,13 +16,14 @@ from markets.candles import FloatArray
 class Course(NamedTuple):
     """From which bar on what is in eight accounts; a row holds until the next one of the same account.
 
-    `changed` (bars,): bit k is set where account k changes. `worth` (bars * fields, WIDTH), an account a column: of
-    such a bar the cash, whether there is a position (1 or 0), and for each symbol its size, which is the quantity times
-    the contract's face, and its entry price. `begin`, `end`: the rows of the scene that the tile goes from and to.
+    `changed` (bars,): bit k is set where account k changes, bit WIDTH + k where only its cash does and it has a
+    position. `worth` (bars * fields, WIDTH), an account a column: of such a bar the cash, and where more has changed
+    whether there is a position (1 or 0), and for each symbol its size, which is the quantity times the contract's face,
+    and its entry price. `begin`, `end`: the rows of the scene that the tile goes from and to.
     `lane`: the account being played.
     """
 
-    changed: npt.NDArray[np.uint8]
+    changed: npt.NDArray[np.uint16]
     worth: FloatArray
     begin: int
     end: int
@@ -32,7 +33,7 @@ class Course(NamedTuple):
 @rule(makes_arrays=True)
 def new_course(bars: int, symbols: int) -> Course:
     """Room for a tile of so many bars."""
-    return Course(np.zeros(bars, dtype=np.uint8), np.zeros((bars * fields(symbols), WIDTH)), 0, 0, 0)
+    return Course(np.zeros(bars, dtype=np.uint16), np.zeros((bars * fields(symbols), WIDTH)), 0, 0, 0)
 
 
 @rule
@@ -53,3 +54,10 @@ def note_worth(course: Course, desk: Desk, i: int) -> None:
         course.worth[row + 2 + 2 * s, lane], course.worth[row + 3 + 2 * s, lane] = size, entry
     course.worth[row, lane], course.worth[row + 1, lane] = account.equity if account.ruined else account.cash, held
     course.changed[i - course.begin] |= 1 << lane
+
+
+@rule(inline=True)
+def note_cash(course: Course, desk: Desk, i: int) -> None:
+    """A bar has closed on which an account with a position has paid or received funding, and no more."""
+    course.worth[(i - course.begin) * fields(len(desk.positions)), course.lane] = desk.account[0].cash
+    course.changed[i - course.begin] |= 1 << WIDTH + course.lane

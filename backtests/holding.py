@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from backtests.course import note_worth
+from backtests.course import note_cash
 from backtests.exchange import NOTHING_LEFT
 from backtests.exits import follow_best
-from backtests.positions import direction, settle_funding
-from backtests.quiet import nearest_exits, quiet_bands
+from backtests.levels import liquidation_level
+from backtests.positions import direction
+from backtests.quiet import adverse_end, nearest_exits, quiet_bands
 from backtests.records import Desk, Row
-from backtests.tally import count_payments
 from backtests.trader import LONG, SHORT, Book, Play
-from backtests.valuation import profit_of
+from backtests.valuation import payment_of, profit_of
 from foundation.compilation import rule
 from foundation.lanes import WIDTH, lanes_from, leading
 
@@ -49,10 +49,14 @@ def hold(play: Play, i: int, end: int) -> int:
     What comes after the tile and changes the account has to wait for the next tile.
     """
     scene, account, position, begun = play.scene, play.desk.account[0], play.desk.positions[0], i
+    turn = scene.turn[0, i]
     while i < end:
-        i = pass_inside(play, i, min(end, scene.upcoming[0, i]))
-        if i == end or i >= play.course.end or not pass_event(play, i):
+        event = scene.events[0, turn]
+        i = pass_inside(play, i, min(end, event.row))
+        if i == end or i >= play.course.end or not pass_event(play, i, event):
             break
+        if event.row == i:
+            turn += 1
         i += 1
     if i > begun:
         mark = scene.mark[0, i - 1]
@@ -73,47 +77,73 @@ def pass_inside(play: Play, i: int, end: int) -> int:
         if inside < WIDTH:
             return min(i + inside, end)
         i += WIDTH
+        if i < end:
+            i = pass_blocks(play, i // WIDTH, end)
     while i < end and lows[i] > low and highs[i] < high:
         i += 1
     return min(i, end)
 
 
 @rule(inline=True)
-def pass_event(play: Play, i: int) -> bool:
+def pass_blocks(play: Play, block: int, end: int) -> int:
+    """The row at which the first block of WIDTH bars begins, from `block` on, that leaves the band or reaches `end`."""
+    lows, highs, low, high = play.scene.lows[0], play.scene.highs[0], play.book.low[0], play.book.high[0]
+    while block * WIDTH < end and block + WIDTH <= len(lows):
+        inside = leading((lanes_from(lows, block) > low) & (lanes_from(highs, block) < high))
+        block += inside
+        if inside < WIDTH:
+            break
+    return block * WIDTH
+
+
+@rule(inline=True)
+def pass_event(play: Play, i: int, event: Row) -> bool:
     """Counts a bar on which funding is paid or a stop moves, if no more happens; else nothing is changed."""
-    scene, desk, book, account, position = (
-        play.scene,
-        play.desk,
-        play.book,
-        play.desk.account[0],
-        play.desk.positions[0],
-    )
-    bar, cash, margin, level = scene.bars[0, i], account.cash, position.margin, position.liquidation_price
-    if bar.blocked or not (scene.low[0, i] > book.least[0] and scene.high[0, i] < book.most[0]):
+    scene, desk, book, low, high = play.scene, play.desk, play.book, play.scene.low[0, i], play.scene.high[0, i]
+    if not (low > book.least[0] and high < book.most[0]):
         return False
-    unrealised = profit_of(desk.contracts[0], position.quantity, position.entry, bar.mark_close)
-    if bar.funded and not pay_funding(desk, bar, scene.low[0, i], scene.high[0, i], unrealised):
-        account.cash, position.margin, position.liquidation_price = cash, margin, level
+    due = event.row == i
+    if due and (event.blocked or not pay_funding(play, event, low, high)):
         return False
-    stop, side = book.stop[0], direction(position.quantity)
-    if stop >= 0:
+    stop, side = book.stop[0], direction(desk.positions[0].quantity)
+    if stop >= 0 and not (low > book.low[0] and high < book.high[0]):
+        bar = scene.bars[0, i]
         follow_best(desk.orders[stop], side, bar.high if side > 0 else bar.low, desk.contracts[0].tick)
-    book.low[0], book.high[0], book.least[0], book.most[0] = quiet_bands(desk, 0, stop, book.target[0])
-    account.margin = position.margin
-    if bar.funded:
-        note_worth(play.course, desk, i)
-        count_payments(play.tally[0], desk)
+        book.low[0], book.high[0], book.least[0], book.most[0] = quiet_bands(desk, 0, stop, book.target[0])
+    elif side > 0:
+        book.low[0] = book.least[0] = adverse_end(desk, 0, side, stop)
+    else:
+        book.high[0] = book.most[0] = adverse_end(desk, 0, side, stop)
+    if due:
+        note_cash(play.course, desk, i)
     return True
 
 
 @rule(inline=True)
-def pay_funding(desk: Desk, bar: Row, low: float, high: float, unrealised: float) -> bool:
-    """Funding at the open and inside a bar is paid; whether the position outlives it, between these prices as well."""
-    account, position = desk.account[0], desk.positions[0]
-    account.payments = 0
-    settle_funding(desk, 0, bar.mark_open, bar.funding_open)
-    level, tick = position.liquidation_price, desk.contracts[0].tick
-    if level > 0.0 and (low <= level + tick if position.quantity > 0.0 else high >= level - tick):
+def pay_funding(play: Play, event: Row, low: float, high: float) -> bool:
+    """Pays the funding at the open of a bar and inside it, between these prices, if the position outlives it."""
+    desk, account, position, tally = play.desk, play.desk.account[0], play.desk.positions[0], play.tally[0]
+    contract, level, funding = desk.contracts[0], position.liquidation_price, tally.funding
+    cash, margin = account.cash, position.margin
+    if event.funding_open != 0.0:
+        paid, level = settlement(desk, margin, event.mark_open, event.funding_open)
+        cash, margin, funding = cash - paid, margin - paid, funding + paid
+    if level > 0.0 and (low <= level + contract.tick if position.quantity > 0.0 else high >= level - contract.tick):
         return False
-    settle_funding(desk, 0, bar.mark_close, bar.funding_inside)
-    return bool(position.margin - position.reserve + unrealised > 0.0 and account.cash + unrealised > NOTHING_LEFT)
+    if event.funding_inside != 0.0:
+        paid, level = settlement(desk, margin, event.mark_close, event.funding_inside)
+        cash, margin, funding = cash - paid, margin - paid, funding + paid
+    unrealised = profit_of(contract, position.quantity, position.entry, event.mark_close)
+    if not (margin - position.reserve + unrealised > 0.0 and cash + unrealised > NOTHING_LEFT):
+        return False
+    account.cash, account.margin, tally.funding = cash, margin, funding
+    position.margin, position.liquidation_price = margin, level
+    return True
+
+
+@rule(inline=True)
+def settlement(desk: Desk, margin: float, mark: float, rate: float) -> tuple[float, float]:
+    """What the position pays at a settlement, and its liquidation price when that has left the margin."""
+    position, contract = desk.positions[0], desk.contracts[0]
+    paid = payment_of(contract, position.quantity, mark, rate)
+    return paid, liquidation_level(contract, position.quantity, position.entry, margin - paid, position.reserve)

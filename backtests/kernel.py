@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -25,6 +27,23 @@ ROWS = 3 * (MOST_EXITS + 2)
 # How many settings are played side by side, and how many bars of each before the next has its turn: what they look at
 # stays in a processor's own cache.
 GROUP, TILE = 64, 2048
+
+
+class Group(NamedTuple):
+    """Settings that are played side by side: number `first` on, of `total`.
+
+    `tallies`: a record each. `reached`: the next bar of each. `sums`, `now`: the arrays of Totals.
+    """
+
+    desks: Desk
+    books: Book
+    course: Course
+    tallies: Records
+    reached: npt.NDArray[np.int64]
+    sums: FloatArray
+    now: FloatArray
+    first: int
+    total: int
 
 
 @rule(makes_arrays=True)
@@ -54,30 +73,42 @@ def play_settings(
         desks = new_desks(len(some), symbols, cash, settings.settings, scene.contracts, scene.finer)
         books, reached = new_book(len(some), symbols), np.full(len(some), scene.first)
         sums, now = new_totals((len(some) + WIDTH - 1) // WIDTH, symbols, scene.first, cash)
-        for start in range(scene.first, count, step):
-            for front in range(0, len(some), WIDTH):
-                beside = some[front : front + WIDTH]
-                own = Course(course.changed, course.worth, start, min(start + step, count), 0)
-                for k in range(front, front + len(beside)):
-                    if reached[k] < own.end:
-                        kept = log if first + k == len(tallies) - 1 else log[:0]
-                        play = play_of(scene, wish, settings, desks, books, some, own, first, k)
-                        reached[k], logged = play_until(play, reached[k], kept, rows, logged)
-                shown = equity if first + front + len(beside) == len(tallies) else equity[:0]
-                add_tile(scene, own, Totals(sums[front // WIDTH], now[front // WIDTH]), beside, shown)
-        for k in range(len(some)):
-            totals = Totals(sums[k // WIDTH], now[k // WIDTH])
-            finish_tally(some[k], totals, k % WIDTH, scene, desks.account[k].ruined)
+        group = Group(desks, books, course, some, reached, sums, now, first, len(tallies))
+        logged = play_group(scene, wish, settings, group, equity, log, rows, step)
     return logged
 
 
-@rule(makes_arrays=True)
-def play_of(
-    scene: Scene, wish: Wish, settings: Setting, desks: Desk, books: Book, tallies: Records, course: Course,
-    first: int, k: int,
-) -> Play:  # fmt: skip
-    """What belongs to setting `first + k`, which is number `k` on the desks, in the books and among the tallies."""
-    symbols, n = scene.bars.shape[0], first + k
+@rule
+def play_group(
+    scene: Scene, wish: Wish, settings: Setting, group: Group, equity: FloatArray, log: Records,
+    rows: npt.NDArray[np.int64], step: int,
+) -> int:  # fmt: skip
+    """Plays the settings of a group by tiles of `step` bars; how many fills were logged if it holds the last of all.
+
+    It makes no arrays, and so counts no references to them.
+    """
+    count, course, some, first, logged = scene.bars.shape[1], group.course, group.tallies, group.first, 0
+    for start in range(scene.first, count, step):
+        for front in range(0, len(some), WIDTH):
+            beside = some[front : front + WIDTH]
+            own = Course(course.changed, course.worth, start, min(start + step, count), 0)
+            for k in range(front, front + len(beside)):
+                if group.reached[k] < own.end:
+                    kept = log if first + k == group.total - 1 else log[:0]
+                    play = play_of(scene, wish, settings, group, own, k)
+                    group.reached[k], logged = play_until(play, group.reached[k], kept, rows, logged)
+            shown = equity if first + front + len(beside) == group.total else equity[:0]
+            add_tile(scene, own, Totals(group.sums[front // WIDTH], group.now[front // WIDTH]), beside, shown)
+    for k in range(len(some)):
+        totals = Totals(group.sums[k // WIDTH], group.now[k // WIDTH])
+        finish_tally(some[k], totals, k % WIDTH, scene, group.desks.account[k].ruined)
+    return logged
+
+
+@rule(inline=True)
+def play_of(scene: Scene, wish: Wish, settings: Setting, group: Group, course: Course, k: int) -> Play:
+    """What belongs to number `k` of a group, on a tile."""
+    symbols, n, desks, books = scene.bars.shape[0], group.first + k, group.desks, group.books
     room = symbols * ROWS + 1
     one = Setting(settings.plan[n : n + 1], settings.habits[n : n + 1], settings.settings[n : n + 1])
     desk = Desk(
@@ -104,10 +135,10 @@ def play_of(
         books.number[k : k + 1],
     )
     own = Course(course.changed, course.worth, course.begin, course.end, k % WIDTH)
-    return Play(scene, wish, one, desk, book, tallies[k : k + 1], own)
+    return Play(scene, wish, one, desk, book, group.tallies[k : k + 1], own)
 
 
-@rule
+@rule(inline=True)
 def play_until(play: Play, i: int, log: Records, rows: npt.NDArray[np.int64], logged: int) -> tuple[int, int]:
     """The bars of a setting from `i` on, one after the other, to the end of a tile; the next one, and fills logged.
 

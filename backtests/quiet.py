@@ -36,20 +36,30 @@ def quiet_bands(desk: Desk, s: int, stop: int, target: int) -> tuple[float, floa
     Exclusively: a bar inside the second meets no stop, target or liquidation, one inside the first moves no stop
     either. They are narrower than they need be by a tick on either side, because prices compare in ticks.
     """
-    position, tick = desk.positions[s], desk.contracts[s].tick
-    side, level = direction(position.quantity), position.liquidation_price
+    side, tick = direction(desk.positions[s].quantity), desk.contracts[s].tick
     if side == 0:
         return -math.inf, math.inf, -math.inf, math.inf
-    stop_price, target_price, moved = -side * math.inf, side * math.inf, side * math.inf
+    target_price, moved, adverse = side * math.inf, side * math.inf, adverse_end(desk, s, side, stop)
     if stop >= 0:
-        stop_price, moved = desk.orders[stop].price, first_move(desk.orders[stop], side, tick)
+        moved = first_move(desk.orders[stop], side, tick)
     if target >= 0:
         target_price = desk.orders[target].price
     if side > 0:
-        least, most = max(stop_price, level) + tick, target_price - tick
-        return least, min(most, moved - tick), least, most
-    least, most = target_price + tick, (min(stop_price, level) if level > 0.0 else stop_price) - tick
-    return max(least, moved + tick), most, least, most
+        most = target_price - tick
+        return adverse, min(most, moved - tick), adverse, most
+    least = target_price + tick
+    return max(least, moved + tick), adverse, least, adverse
+
+
+@rule(inline=True)
+def adverse_end(desk: Desk, s: int, side: int, stop: int) -> float:
+    """Where the bands of a position end against it: a tick before its stop or its liquidation, whichever is first."""
+    level, tick, price = desk.positions[s].liquidation_price, desk.contracts[s].tick, -side * math.inf
+    if stop >= 0:
+        price = desk.orders[stop].price
+    long: float = max(price, level) + tick
+    short: float = (min(price, level) if level > 0.0 else price) - tick
+    return long if side > 0 else short
 
 
 @rule(inline=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from backtests.cross import shelter, show_levels
 from backtests.exchange import NOTHING_LEFT
-from backtests.holding import find_bands, pass_held_alone
+from backtests.holding import find_bands
 from backtests.positions import direction
+from backtests.scene import Scene
 from backtests.trader import LONG, OTHER, SHORT, Play
 from backtests.valuation import profit_of
 from foundation.compilation import rule
@@ -26,9 +27,7 @@ def pass_quiet(play: Play, i: int) -> tuple[int, bool]:
             return i, False
     if not held:
         return pass_flat(play, i), True
-    if desk.settings[0].cross == 1:
-        return pass_held_together(play, i)
-    return pass_held_alone(play, i) if len(desk.positions) == 1 else pass_held(play, i)
+    return pass_held_together(play, i) if desk.settings[0].cross == 1 else pass_held(play, i)
 
 
 @rule(inline=True)
@@ -92,10 +91,16 @@ def value_quiet(play: Play, i: int) -> tuple[bool, float]:
         position = desk.positions[s]
         if position.quantity == 0.0:
             continue
-        if scene.low[s, i] <= book.low[s] or scene.high[s, i] >= book.high[s] or scene.upcoming[s, i] == i:
+        if scene.low[s, i] <= book.low[s] or scene.high[s, i] >= book.high[s] or is_due(scene, s, i):
             return False, 0.0
         unrealised += profit_of(desk.contracts[s], position.quantity, position.entry, scene.mark[s, i])
     return True, unrealised
+
+
+@rule(inline=True)
+def is_due(scene: Scene, s: int, i: int) -> bool:
+    """Whether a bar is always played whole: with funding, or touched by cleaning."""
+    return bool(scene.events[s, scene.turn[s, i]].row == i)
 
 
 @rule

@@ -15,12 +15,14 @@ from backtests.records import Records, Row
 from backtests.scene import Scene
 from backtests.valuation import profits_of
 from foundation.compilation import rule
-from foundation.lanes import WIDTH, Lanes, bits_of, lane_of, lanes_at, leading, put_lanes, where
+from foundation.lanes import WIDTH, Lanes, Mask, bits_of, lane_of, lanes_at, leading, put_lanes, where
 from markets.candles import FloatArray
 
 # Rows of `Totals.sums` beyond those of Sums: bars held up to an account's last change, the row of that change, and the
 # returns up to the last block that was closed.
 HELD, SINCE, CLOSED = 9, 10, 11
+# The bits of a change of more than the cash.
+ALL = (1 << WIDTH) - 1
 # Equity at zero or below counts as this much, which no sum notices and which can be divided by.
 LEAST = 1e-300
 
@@ -87,16 +89,19 @@ def add_bars(scene: Scene, course: Course, totals: Totals, i: int, end: int, cur
     while i < end:
         if course.changed[i - course.begin] != 0:
             sums = take_change(course, i, totals, sums)
-        until = next_change(course, i + 1, end)
+        held, begun = lanes_at(now, 1) > 0.5, i
+        sums = added(sums, worth_of(scene, now, i), held)
+        i += 1
         # Without any position nothing moves after the first bar.
-        moving = i + 1 if leading(lanes_at(now, 1) < 0.5) == WIDTH else until
-        for t in range(i, moving):
-            sums = added(sums, worth_of(scene, now, t), lanes_at(now, 1))
-        sums = rested(sums, float(until - moving))
+        if leading(lanes_at(now, 1) < 0.5) == WIDTH:
+            until = next_change(course, i, end)
+            sums, i = rested(sums, float(until - i)), until
+        while i < end and course.changed[i - course.begin] == 0:
+            sums = added(sums, worth_of(scene, now, i), held)
+            i += 1
         if len(curve) > 0:
-            for t in range(i, until):
+            for t in range(begun, i):
                 curve[t] = lane_of(worth_of(scene, now, t), shown)
-        i = until
     write_sums(totals, sums)
 
 
@@ -107,14 +112,19 @@ def take_change(course: Course, i: int, totals: Totals, sums: Sums) -> Sums:
     Those of an account without a position are added to `average` all at once, those with one have been.
     """
     row, now, rows = i - course.begin, totals.now, totals.sums
-    mask, held, since = bits_of(course.changed[row]), lanes_at(now, 1), lanes_at(rows, SINCE)
+    changed = int(course.changed[row])
+    paid, cash = bits_of(changed >> WIDTH), lanes_at(course.worth, row * len(now))
+    put_lanes(now, 0, where(paid, cash, lanes_at(now, 0)))
+    course.changed[row] = 0
+    if changed & ALL == 0:
+        return sums
+    mask, held, since = bits_of(changed & ALL), lanes_at(now, 1), lanes_at(rows, SINCE)
     bars = float(i) - since
     average = where(mask, sums.average + sums.before * (bars * (1.0 - held)), sums.average)
     put_lanes(rows, HELD, where(mask, lanes_at(rows, HELD) + bars * held, lanes_at(rows, HELD)))
     put_lanes(rows, SINCE, where(mask, float(i), since))
     for k in range(len(now)):
         put_lanes(now, k, where(mask, lanes_at(course.worth, row * len(now) + k), lanes_at(now, k)))
-    course.changed[row] = 0
     return Sums(
         sums.returns, sums.squares, sums.falls, average, sums.before, sums.peak, sums.top, sums.bottom, sums.under
     )  # fmt: skip
@@ -139,8 +149,8 @@ def worth_of(scene: Scene, now: FloatArray, i: int) -> Lanes:
 
 
 @rule(inline=True)
-def added(sums: Sums, equity: Lanes, held: Lanes) -> Sums:
-    """The sums after one more bar: its return, and the equity's way from its peak; `held`: 1 with a position, else 0.
+def added(sums: Sums, equity: Lanes, held: Mask) -> Sums:
+    """The sums after one more bar: its return, and the equity's way from its peak; `held`: who has a position.
 
     Of two falls, to `bottom / top` and to `equity / peak`, that is deeper whose product with the other's base is less.
     """
@@ -151,7 +161,7 @@ def added(sums: Sums, equity: Lanes, held: Lanes) -> Sums:
     deeper = equity * sums.top < sums.bottom * peak
     return Sums(
         sums.returns + value, sums.squares + square, where(value < 0.0, sums.falls + square, sums.falls),
-        sums.average + equity * held, equity, peak, where(deeper, peak, sums.top),
+        where(held, sums.average + equity, sums.average), equity, peak, where(deeper, peak, sums.top),
         where(deeper, equity, sums.bottom), where(equity < peak, sums.under + 1.0, sums.under),
     )  # fmt: skip
 

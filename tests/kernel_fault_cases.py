@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from holding_fault_cases import HOLDING
+
 # The modules of the kernel's loop, each before those that build on it.
 ORDER = ("quiet", "trader", "shortcut", "cross", "course", "holding", "stretches", "alone", "kernel")
 # Each fault: its module, what stands there, and what is put in its place.
 FAULTS: dict[str, tuple[str, str, str]] = {
     "a stop that is touched on a quiet bar": (
         "quiet",
-        "least, most = max(stop_price, level) + tick,",
-        "least, most = max(stop_price, level) - 50 * tick,",
+        "long: float = max(price, level) + tick",
+        "long: float = max(price, level) - 50 * tick",
     ),
     "a target that is touched on a quiet bar": (
         "quiet",
@@ -18,8 +20,8 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     ),
     "a liquidation forgotten on a quiet bar": (
         "quiet",
-        "least, most = max(stop_price, level) + tick,",
-        "least, most = stop_price + tick,",
+        "long: float = max(price, level) + tick",
+        "long: float = price + tick",
     ),
     "a trailing stop that rests on quiet bars": (
         "quiet",
@@ -36,54 +38,14 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "order.kind != LIMIT):\n            quiet = False",
         "order.kind != LIMIT):\n            pass",
     ),
-    "funding passed over": (
-        "holding",
-        "pass_inside(play, i, min(end, scene.upcoming[0, i]))",
-        "pass_inside(play, i, end)",
-    ),
-    "funding inside a bar passed over": (
-        "holding",
-        "    settle_funding(desk, 0, bar.mark_close, bar.funding_inside)",
-        "    pass",
-    ),
-    "a liquidation price that funding has moved": (
-        "holding",
-        "    if level > 0.0 and (low",
-        "    if level < 0.0 and (low",
-    ),
     "the farther target first": (
         "quiet",
         "(order.price - desk.orders[target].price) < 0.0",
         "(order.price - desk.orders[target].price) > 0.0",
     ),
-    "a margin that funding has used up": (
-        "holding",
-        "    return bool(position.margin - position.reserve + unrealised > 0.0 and",
-        "    return bool(",
-    ),
-    "funding paid twice where more happens": (
-        "holding",
-        "        account.cash, position.margin, position.liquidation_price = cash, margin, level",
-        "        pass",
-    ),
-    "a stop that stays while bars are passed over": (
-        "holding",
-        "    if stop >= 0:",
-        "    if stop >= len(desk.orders):",
-    ),
-    "bands of a stop that has moved on": (
-        "holding",
-        "quiet_bands(desk, 0, stop, book.target[0])",
-        "(book.low[0], book.high[0], book.least[0], book.most[0])",
-    ),
-    "an order met on a bar that is passed over": (
-        "holding",
-        "scene.low[0, i] > book.least[0]",
-        "True",
-    ),
     "funding passed over with two symbols": (
         "stretches",
-        " or scene.upcoming[s, i] == i",
+        " or is_due(scene, s, i)",
         "",
     ),
     "a cross account that is sheltered from everything": (
@@ -100,11 +62,6 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "cross",
         "        if outlives(desk, share):\n",
         "        if True:\n",
-    ),
-    "a signal passed over while a position is held": (
-        "holding",
-        "SHORT if side > 0 else LONG, 0, i",
-        "LONG if side > 0 else SHORT, 0, i",
     ),
     "a third position that nobody looks at": (
         "stretches",
@@ -125,16 +82,6 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "stretches",
         "wish.upcoming[OTHER, s, i]) if",
         "wish.upcoming[OTHER, s, i] + 1) if",
-    ),
-    "the time exit passed over": (
-        "holding",
-        "min(found, max(i, memory.entered + longest - 2)) if longest > 0 else found",
-        "found",
-    ),
-    "the time exit a bar late": (
-        "holding",
-        "memory.entered + longest - 2",
-        "memory.entered + longest - 1",
     ),
     "a decision a bar late": (
         "stretches",
@@ -306,31 +253,6 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "account.unrealised, account.equity = unrealised, account.cash + unrealised",
         "account.unrealised = unrealised",
     ),
-    "equity before the bars that were passed over": (
-        "holding",
-        "        account.equity = account.cash + account.unrealised",
-        "        pass",
-    ),
-    "a band left among eight bars": (
-        "holding",
-        "min(i + inside, end)",
-        "min(i + WIDTH, end)",
-    ),
-    "a bar forgotten after eight": (
-        "holding",
-        "        i += WIDTH",
-        "        i += WIDTH + 1",
-    ),
-    "highs that are not looked at": (
-        "holding",
-        " & (lanes_from(highs, i) < high)",
-        "",
-    ),
-    "funding that changes no equity": (
-        "holding",
-        "        note_worth(play.course, desk, i)",
-        "        pass",
-    ),
     "fills that change no equity": (
         "alone",
         "            note_worth(play.course, desk, i)",
@@ -350,6 +272,11 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "course",
         "position.entry, 1.0",
         "desk.positions[0].entry, 1.0",
+    ),
+    "funding in the lane of another": (
+        "course",
+        "|= 1 << WIDTH + course.lane",
+        "|= 2 << WIDTH + course.lane",
     ),
     "an account in the lane of another": (
         "course",
@@ -392,3 +319,4 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "SLEEPING, 0, plan.leverage",
     ),
 }
+FAULTS |= {name: ("holding", *pair) for name, pair in HOLDING.items()}

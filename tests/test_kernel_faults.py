@@ -76,6 +76,7 @@ def played() -> list[tuple[Match, Result]]:
     ladder = [{"distance": "0.5%", "share": 0.3}, {"distance": "1%", "share": 0.3}]
     # Quantities of which doubles hold no whole number of lots: closes and exits leave one.
     found = [match(5, 1, {**near, "take_profit": "1%"}, {"rule": "crossover"}, wild=2.0, lot=8.5e-12)]
+    found += [often_touched(match(5, 1, {"trailing_stop": "1%", "stop_loss": "2%"}, {"rule": "crossover"}))]
     for seed in range(4):
         found += [
             match(seed, 1, {"sizing": "leverage", "stop_loss": "1%", "take_profit": "1%"}, {}),
@@ -119,16 +120,16 @@ def opened(array: Any) -> Any:
     return array.view(np.recarray) if array.dtype.names else array
 
 
-def loop_as_python(name: str, right: str, wrong: str) -> dict[str, Any]:
+def loop_as_python(name: str, right: str, wrong: str, lowest: str = "") -> dict[str, Any]:
     """The modules of the kernel's loop, of which one has a fault, by name.
 
-    It and those that build on it are run as plain Python, so that they call it.
+    It and those that build on it are run as plain Python, so that they call it; or all from the `lowest` on.
     """
-    above = ORDER[ORDER.index(name) + 1 :]
+    python = ORDER[ORDER.index(lowest or name) :]
     parts: dict[str, Any] = {one: importlib.import_module(f"backtests.{one}") for one in ORDER}
-    parts |= {one: mutated(f"backtests.{one}", "from __future__ import annotations\n", "") for one in above}
+    parts |= {one: mutated(f"backtests.{one}", "from __future__ import annotations\n", "") for one in python}
     parts[name] = mutated(f"backtests.{name}", right, wrong)
-    for part in [parts[one] for one in (name, *above)]:
+    for part in [parts[one] for one in python]:
         part.np = Open()
         for other in (parts[one] for one in ORDER if parts[one] is not part):
             known = {word for word, thing in vars(other).items() if getattr(thing, "__module__", "") == other.__name__}
@@ -136,9 +137,9 @@ def loop_as_python(name: str, right: str, wrong: str) -> dict[str, Any]:
     return parts
 
 
-def plain(name: str, right: str, wrong: str) -> Callable[..., Any]:
-    """`play_settings` with a fault in one of the modules of the kernel's loop."""
-    return played_by(loop_as_python(name, right, wrong))
+def plain(name: str, right: str, wrong: str, lowest: str = "") -> Callable[..., Any]:
+    """`play_settings` with a fault in one of the modules of the kernel's loop; `lowest` as in `loop_as_python`."""
+    return played_by(loop_as_python(name, right, wrong, lowest))
 
 
 def played_by(parts: dict[str, Any]) -> Callable[..., Any]:
@@ -149,7 +150,8 @@ def played_by(parts: dict[str, Any]) -> Callable[..., Any]:
     def play(
         scene: Any, wish: Any, setting: Any, cash: float, tally: Any, equity: Any, log: Any, rows: Any, tile: int
     ) -> int:
-        seen = scene._replace(bars=opened(scene.bars), contracts=opened(scene.contracts))
+        records = {name: opened(getattr(scene, name)) for name in ("bars", "contracts", "events")}
+        seen = scene._replace(**records)
         chosen = type(setting)(*map(opened, setting))
         return int(loop["play_settings"](seen, wish, chosen, cash, opened(tally), equity, opened(log), rows, tile))
 

@@ -13,7 +13,7 @@ from test_kernel_faults import opened
 from backtests import sums
 from backtests.course import Course, fields
 from backtests.records import BAR, FINER, contract_record
-from backtests.scene import BLOCKS, Scene
+from backtests.scene import BLOCKS, EVENT, Scene
 from backtests.tally import TALLY
 from foundation.lanes import WIDTH
 from markets import inverse, margin
@@ -48,17 +48,27 @@ def case_of(seed: int, symbols: int = 1, *, coin: bool = False) -> Case:
     record = contract_record(Contract(venue="case", symbol="ONE", tick=0.01, lot=0.01, **figures, **contract))
     edges, none = FIRST + np.arange(1, BLOCKS + 1) * (COUNT - FIRST) // BLOCKS - 1, np.zeros((symbols, COUNT))
     scene = Scene(
-        bars, np.zeros(0, FINER), np.repeat(record, symbols), none, none, none.astype(np.int64), marks, marks,
-        np.ones(symbols), FIRST, edges,
+        bars, np.zeros(0, FINER), np.repeat(record, symbols), none, none, none, none, np.zeros((symbols, 1), EVENT),
+        none.astype(np.int64), marks, marks, np.ones(symbols), FIRST, edges,
     )  # fmt: skip
     accounts: list[dict[int, Change]] = []
     for k in range(WIDTH):
         rows = np.flatnonzero(random.random(COUNT) < (0.0 if k == 1 else 0.02 + 0.04 * k))
         accounts.append({int(row): _change(random, marks[:, row]) for row in rows if FIRST <= row not in REST})
+        _pay(random, accounts[k])
         accounts[k][REST[0]] = Change(CASH * (0.9 + 0.05 * k), (0.0,) * symbols, (1.0,) * symbols)
     nothing = Change(-1e-12, (0.0,) * symbols, (1.0,) * symbols)
     accounts[2] = {row: change for row, change in accounts[2].items() if row < COUNT // 2} | {COUNT // 2: nothing}
     return scene, accounts
+
+
+def _pay(random: np.random.Generator, account: dict[int, Change]) -> None:
+    """On some bars on which an account has a position only its cash changes."""
+    before = Change(CASH, (0.0,), (1.0,))
+    for row in range(FIRST, REST[0]):
+        before = account.get(row, before)
+        if any(before.sizes) and row not in account and random.random() < 0.1:
+            before = account[row] = before._replace(cash=before.cash * random.uniform(0.99, 1.01))
 
 
 def _change(random: np.random.Generator, marks: np.ndarray) -> Change:
@@ -72,17 +82,21 @@ def side_by_side(case: Case, tile: int, module: ModuleType = sums) -> tuple[np.n
     """The tallies of the accounts played side by side, and the equity of the last at every bar."""
     scene, accounts = case
     symbols, tallies, curve = len(scene.contracts), opened(np.zeros(len(accounts), TALLY)), np.zeros(COUNT)
-    changed, worth = np.zeros(tile, np.uint8), np.full((tile * fields(symbols), WIDTH), np.nan)
+    changed, worth = np.zeros(tile, np.uint16), np.full((tile * fields(symbols), WIDTH), np.nan)
     totals = sums.Totals(*(one[0] for one in sums.new_totals(1, symbols, FIRST, CASH)))
+    befores = [Change(CASH, (0.0,), (1.0,)) for _ in accounts]
     for begin in range(FIRST, COUNT, tile):
         course = Course(changed, worth, begin, min(begin + tile, COUNT), 0)
         for k, account in enumerate(accounts):
             for row in range(begin, course.end):
                 if row in account:
                     one, at = account[row], (row - begin) * fields(symbols)
+                    paid = any(one.sizes) and one[1:] == befores[k][1:]
                     pairs = [x for pair in zip(one.sizes, one.entries, strict=True) for x in pair]
                     worth[at : at + fields(symbols), k] = [one.cash, float(any(one.sizes)), *pairs]
-                    changed[row - begin] |= 1 << k
+                    worth[at + 1 : at + fields(symbols), k] *= np.nan if paid else 1.0
+                    changed[row - begin] |= 1 << (WIDTH + k if paid else k)
+                    befores[k] = one
         module.add_tile(scene, course, totals, tallies, curve)
     for k in range(len(accounts)):
         module.finish_tally(tallies[k], totals, k, scene, int(k == 2))
@@ -164,14 +178,17 @@ FAULTS = [
     ("equity * sums.top < sums.bottom * peak", "equity < sums.bottom"),
     ("where(deeper, peak, sums.top)", "peak"),
     ("where(equity > LEAST, equity, LEAST)", "equity"),
-    ("sums.average + equity * held", "sums.average + equity"),
+    ("where(held, sums.average + equity, sums.average)", "sums.average + equity"),
+    ("bits_of(changed >> WIDTH)", "bits_of(changed & ALL)"),
+    ("where(paid, cash, lanes_at(now, 0))", "lanes_at(now, 0)"),
+    (" and course.changed[i - course.begin] == 0:\n            sums", ":\n            sums"),
     ("(bars * (1.0 - held))", "bars"),
     ("where(equity < peak, sums.under + 1.0, sums.under)", "sums.under + 1.0"),
     ("where(sums.before < sums.peak, sums.under + bars, sums.under)", "sums.under"),
     ("where(mask, float(i), since)", "float(i) + 0.0 * since"),
     ("where(mask, lanes_at(rows, HELD) + bars * held, lanes_at(rows, HELD))", "lanes_at(rows, HELD) + bars * held"),
     ("    course.changed[row] = 0", "    pass"),
-    ("next_change(course, i + 1, end)", "end"),
+    ("next_change(course, i, end)", "end"),
     ("equity + profits_of", "profits_of"),
     ("lanes_at(now, 3 + 2 * s)", "lanes_at(now, 3)"),
     ("in range(len(scene.contracts)):", "in range(min(2, len(scene.contracts))):"),

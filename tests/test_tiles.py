@@ -62,9 +62,10 @@ def test_tiles_change_nothing(symbols: int) -> None:
         ("kernel", "desks.positions[k * symbols : (k + 1) * symbols]", "desks.positions[:symbols]"),
         ("kernel", "desks.orders[k * room : (k + 1) * room]", "desks.orders[:room]"),
         ("kernel", "books.memory[k * symbols : (k + 1) * symbols]", "books.memory[:symbols]"),
-        ("kernel", "play_until(play, reached[k],", "play_until(play, start,"),
+        ("kernel", "play_until(play, group.reached[k],", "play_until(play, start,"),
         ("kernel", "course.end, k % WIDTH)", "course.end, 0)"),
-        ("kernel", "Totals(sums[front // WIDTH], now[front // WIDTH])", "Totals(sums[0], now[0])"),
+        ("kernel", "Totals(group.sums[front // WIDTH], group", "Totals(group.sums[0], group"),
+        ("kernel", "group.now[front // WIDTH])", "group.now[0])"),
         ("kernel", "totals, k % WIDTH, scene", "totals, 0, scene"),
         (
             "alone",
@@ -78,3 +79,9 @@ def test_settings_that_share_a_state_are_seen(module: str, right: str, wrong: st
     moves that a tile's end has lost.
     """
     assert tallies(1, 9, 10, plain(module, right, wrong)).tobytes() != tallies(1, 9, 1000).tobytes()
+
+
+def test_what_comes_after_a_tile_waits() -> None:
+    """Funding beyond the end of a tile, paid before the next begins, has no room in what the tile holds."""
+    with pytest.raises(IndexError):
+        tallies(1, 9, 10, plain("holding", " or i >= play.course.end", "", lowest="course"))
