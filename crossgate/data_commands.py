@@ -17,17 +17,27 @@ from foundation.errors import CrossgateError, ParameterError
 app = typer.Typer(help="Fetch, read, check and clean market data.", no_args_is_help=True, rich_markup_mode=None)
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of candles, mark prices or funding.")]
-Format = Annotated[str, typer.Option("--format", help="The format; auto tells it by the file and says why.")]
-Kind = Annotated[str, typer.Option("--kind", help="auto, candles, mark or funding.")]
+Format = Annotated[
+    str,
+    typer.Option(
+        "--format", metavar="FORMAT", help="One of those in docs/data.md, such as freqtrade; auto tells it by the file."
+    ),
+]
+Kind = Annotated[str, typer.Option("--kind", metavar="KIND", help="auto, candles, mark or funding.")]
 Columns = Annotated[
     str | None,
     typer.Option("--columns", metavar="OURS=THEIRS,...", help="Column names, such as timestamp=Date,close=Last."),
 ]
-Stamps = Annotated[str, typer.Option("--stamps", help="Whether bars are stamped at their open or close; else auto.")]
+Stamps = Annotated[
+    str, typer.Option("--stamps", metavar="END", help="Where bars are stamped: open, close, or auto, told by the file.")
+]
 Offset = Annotated[
     float | None, typer.Option("--utc-offset", metavar="HOURS", help="Hours that the stamps are ahead of UTC.")
 ]
-Rates = Annotated[str, typer.Option("--rates", help="Whether funding is in fraction or percent; else auto.")]
+Rates = Annotated[
+    str,
+    typer.Option("--rates", metavar="UNIT", help="fraction or percent; auto refuses what looks like percent."),
+]
 Repairs = Annotated[
     list[str] | None,
     typer.Option(
@@ -53,7 +63,7 @@ Only = Annotated[
 @app.command()
 def fetch(
     symbol: Annotated[str, typer.Argument(metavar="VENUE:SYMBOL", help="Such as binance_usdm:BTCUSDT.")],
-    bar: Annotated[str, typer.Option("--bar", help="The length of a bar, such as 1h.")] = "1h",
+    bar: Annotated[str, typer.Option("--bar", metavar="LENGTH", help="The length of a bar, such as 1h.")] = "1h",
     since: Since = None,
     until: Until = None,
     only: Only = "",
@@ -203,7 +213,9 @@ def align(
     contracts: Annotated[
         list[str], typer.Argument(metavar="VENUE:SYMBOL [VENUE:SYMBOL]", help="One contract, or two to compare.")
     ],
-    bar: Annotated[str | None, typer.Option("--bar", help="The length of bars; else that of the stored ones.")] = None,
+    bar: Annotated[
+        str | None, typer.Option("--bar", metavar="LENGTH", help="Of the bars; else that of the stored ones.")
+    ] = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:

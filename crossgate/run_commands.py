@@ -96,7 +96,9 @@ def label(
     remove: Annotated[
         list[str] | None, typer.Option("--remove", metavar="TAG", help="A tag to take off; repeatable.")
     ] = None,
-    note: Annotated[str | None, typer.Option("--note", help="A note, in the place of the old one.")] = None,
+    note: Annotated[
+        str | None, typer.Option("--note", metavar="TEXT", help="A note, in the place of the old one.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Put tags and a note on a run."""
