@@ -202,6 +202,16 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(TREE).as_posix())
+def test_rows_of_a_table_have_as_many_cells_as_its_head(path: Path) -> None:
+    """No cell is missing, and none was split by a stroke."""
+    head = 0
+    for line in path.read_text("utf-8").splitlines():
+        cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
+        assert head == 0 or cells in (0, head), line
+        head = cells
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(TREE).as_posix())
 def test_files_and_names_that_a_document_speaks_of_are_there(path: Path) -> None:
     """A file named by its path from the root exists, and a dotted name can be reached; NAME stands for any."""
     text = path.read_text("utf-8")
@@ -239,7 +249,7 @@ def test_commands_of_make_are_those_that_documents_name() -> None:
 
 
 def test_constraints_pin_every_dependency() -> None:
-    """Every library in setup.cfg has one exact version in constraints.txt, inside its range."""
+    """Every library in setup.cfg has one exact version in constraints.txt, inside its range, and a word on its page."""
     from importlib.metadata import requires
 
     from packaging.requirements import Requirement
@@ -251,7 +261,9 @@ def test_constraints_pin_every_dependency() -> None:
             name, version = line.split("==")
             assert "+" not in version, line
             pins[canonicalize_name(name)] = version
+    told = (TREE / "docs" / "dependencies.md").read_text("utf-8").lower()
     for text in requires("crossgate") or []:
         needed = Requirement(text)
         if canonicalize_name(needed.name) != "crossgate":
+            assert needed.name.lower() in told, text
             assert needed.specifier.contains(pins[canonicalize_name(needed.name)]), text
