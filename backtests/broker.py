@@ -86,6 +86,8 @@ class FuturesBroker(bt.BrokerBase):
         # Every order as it was given, see `submit`, where somebody wants to know.
         self.remembers = False
         self.given: list[tuple[Any, ...]] = []
+        # All that the exchange was told, where somebody listens: the bar, and the values of an order or its withdrawal.
+        self.told: list[tuple[int, dict[str, Any] | int]] | None = None
 
     @classmethod
     def of(cls, account: AccountParams, costs: CostParams, leverage: float) -> FuturesBroker:
@@ -269,6 +271,8 @@ class FuturesBroker(bt.BrokerBase):
         """Withdraws an order that is still open, with the exits that wait for it; False if it is done."""
         if order.ref not in self.open_orders:
             return False
+        if self.told is not None:
+            self.told.append((len(self.clock) - 1, order.ref))
         self.playing.withdraw(order.ref)
         self.teller.tell_orders(len(self.clock) - 1)
         return True
@@ -323,6 +327,8 @@ class FuturesBroker(bt.BrokerBase):
         if late or ruined:
             new["remark"], new["status"] = records.RUIN if ruined else records.ENTRY, records.REFUSED
             new["cash"], new["position"] = self.account["cash"][0], self.positions["quantity"][number]
+        if self.told is not None:
+            self.told.append((now, new))
         self.playing.order(new)
         if late or ruined:
             self.teller.tell_orders(now)

@@ -51,11 +51,14 @@ class OwnRun:
     begin: int = 0
     first: int = 0
 
-    def play(self, *, loop: str = "fast", late: bool = False, decided: Sequence[Any] = ()) -> FuturesBroker:
+    def play(
+        self, *, loop: str = "fast", late: bool = False, decided: Sequence[Any] = (), told: list[Any] | None = None
+    ) -> FuturesBroker:
         """The broker after the run; raises CrossgateError that names the bar and the line where the strategy stops.
 
         `late`: the strategy sees every bar when the next one has closed, and the account as it is. `decided`: a list a
-        market that an LSTMCrossover puts its Decisions down in.
+        market that an LSTMCrossover puts its Decisions down in. `told`: a list in which to put down all that the
+        exchange was told, see FuturesBroker.
         """
         cerebro = Cerebro(loop=loop)
         for market in self.markets:
@@ -64,7 +67,7 @@ class OwnRun:
         cerebro.addstrategy(self.strategy.kind, **self._handed(decided))
         if self.prepare is not None:
             self.prepare(cerebro)
-        cerebro.broker.remembers = True
+        cerebro.broker.remembers, cerebro.broker.told = True, told
         try:
             ran = cerebro.run()
         except Exception as error:
@@ -76,10 +79,10 @@ class OwnRun:
 
     def again(self, **changes: Any) -> FuturesBroker:
         """The broker of the same run with some of its fields changed; what the strategy prints is not shown."""
-        late = bool(changes.pop("late", False))
+        late, told = bool(changes.pop("late", False)), changes.pop("told", None)
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore", StockLoopWarning)
-            return replace(self, **changes).play(late=late)
+            return replace(self, **changes).play(late=late, told=told)
 
     def _handed(self, decided: Sequence[Any]) -> dict[str, Any]:
         kind, given = self.strategy.kind, self.strategy.given

@@ -6,32 +6,31 @@ made from: candles, forecasts, the contract and the parameters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from backtests.agreement import NUMBERS, TOLERANCE, Account, farthest, first_difference
+from backtests.agreement import TOLERANCE, Account, farthest, first_difference
 from backtests.own_strategy import OwnParams
 from backtests.solo import account_of, play_solo
 from crossgate.config import load_config
 from crossgate.job import load_markets, make_forecasts, play_config
 from crossgate.reproduction import changes, read_record
 from crossgate.side_files import data_folder
+from crossgate.witnessing import playback_of, witnessed
 from foundation.files import atomic_file
 from foundation.progress import progress
-from markets.candles import IntArray, utc
+from markets.candles import utc
 from models.own_features import own_registry
 from reports.parting import read_tables
 from reports.report import CERTIFICATE, write_json
 from reports.settings import provenance
-from witness import Fill, WitnessTrader
+from witness import WitnessTrader
 
 FAST, STOCK, KERNEL, WITNESS = "Backtrader, fast loop", "Backtrader, its own loop", "kernel", "plain-Python witness"
-BY_HAND = "the strategy is written by hand: its decisions are in no rule that could be played"
+ORDERS_ALONE = "plain-Python witness, given the strategy's orders"
+BY_HAND = "the strategy is written by hand: its decisions are in no rule that it knows"
 
 
 @dataclass(frozen=True)
@@ -99,63 +98,39 @@ class Certificate:
 def verify_run(folder: Path, data: Path | None = None) -> Certificate:
     """The certificate of the run in a folder, which is kept there too, as certificate.json.
 
-    From the folder's config the run is played by Backtrader in both loops and, but for a strategy written by hand, by
-    the compiled kernel and by the plain-Python witness, and each is held against the fills and the equity that the
-    folder keeps. `data`: the data folder, see `load_market`. Raises DataError for a run that was made in Python, and
-    whatever a run of that config raises.
+    From the folder's config the run is played by Backtrader in both loops, by the compiled kernel and by the
+    plain-Python witness, and each is held against the fills and the equity that the folder keeps. Of a strategy written
+    by hand the witness is given the orders, and the kernel is left out. `data`: the data folder, see `load_market`.
+    Raises DataError for a run that was made in Python, and whatever a run of that config raises.
     """
     kept, config = read_record(folder), load_config(folder / "config.toml")
     tables, markets = read_tables(folder), load_markets(config, data_folder(folder, data))
-    forecasts, made = make_forecasts(config, markets), {}
+    forecasts, results = make_forecasts(config, markets), []
     expected = account_of_tables(tables)
 
     def by_backtrader(loop: Any) -> Account:
-        result = play_config(config, markets, forecasts, config.record(), loop)
-        made.update(provenance(result))
-        return account_of(result)
+        results.append(play_config(config, markets, forecasts, config.record(), loop))
+        return account_of(results[-1])
 
     drivers: dict[str, Callable[[], Account]] = {
         FAST: lambda: by_backtrader("fast"),
         STOCK: lambda: by_backtrader("stock"),
     }
-    parts: Any
-    left_out, parts = {}, (markets, forecasts, config.strategy, config.risk, config.account, config.costs)
-    if isinstance(config.strategy, OwnParams) or forecasts is None:
-        left_out = {KERNEL: BY_HAND, WITNESS: BY_HAND}
-    else:
+    parts: Any = (markets, forecasts, config.strategy, config.risk, config.account, config.costs)
+    by_hand = isinstance(config.strategy, OwnParams)
+    if not by_hand:
         drivers[KERNEL] = lambda: play_solo(*parts).account()
     shown = progress(drivers.items(), "Playing the run again", len(drivers))
     checks = [_check(driver, expected, play()) for driver, play in shown]
-    if WITNESS not in left_out:
-        checks.append(_check(WITNESS, expected, witnessed(WitnessTrader(*parts)), TOLERANCE))
-    start = utc(int(expected.stamps[0]))
-    counts = len(expected.stamps), len(expected.fills)
+    own, made = results[0].own, provenance(results[0])
+    last = (ORDERS_ALONE, playback_of(own)) if own is not None else (WITNESS, WitnessTrader(*parts))
+    checks.append(_check(last[0], expected, witnessed(last[1]), TOLERANCE))
+    start, counts = utc(int(expected.stamps[0])), (len(expected.stamps), len(expected.fills))
+    left_out = {KERNEL: BY_HAND} if by_hand else {}
     certificate = Certificate(str(folder), start, *counts, tuple(checks), made, changes(kept, made), left_out)
     with atomic_file(folder / CERTIFICATE) as scratch:
         scratch.write_text(write_json(certificate.record()), "utf-8")
     return certificate
-
-
-def witnessed(trader: WitnessTrader) -> Account:
-    """The fills and the equity of the witness, after it has played its bars."""
-    for _ in progress(trader.steps(), "Playing it by the plain-Python witness, bar by bar", len(trader)):
-        pass
-    stamps = np.array(trader.stamps)
-    return Account(_fills(trader.account.fills, trader.symbols, stamps), stamps[trader.first :], np.array(trader.curve))
-
-
-def _fills(fills: Sequence[Fill], symbols: Sequence[str], stamps: IntArray) -> pd.DataFrame:
-    """The witness's fills with the columns of Result that are compared."""
-    rows = np.array([fill.bar for fill in fills], dtype=np.int64)
-    return pd.DataFrame(
-        {
-            "timestamp": pd.to_datetime(stamps[rows], utc=True, unit="ns"),
-            "symbol": [symbols[fill.symbol] for fill in fills],
-            "side": ["buy" if fill.side > 0 else "sell" for fill in fills],
-            "reason": [fill.reason for fill in fills],
-            **{name: np.array([getattr(fill, name) for fill in fills], dtype=np.float64) for name in NUMBERS},
-        }
-    )
 
 
 def account_of_tables(tables: Any) -> Account:

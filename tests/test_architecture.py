@@ -97,6 +97,15 @@ def test_an_import_of_a_later_group_is_seen() -> None:
     assert wrong_imports("exchange", typed, groups) == []
 
 
+def test_the_witness_needs_the_standard_library_alone() -> None:
+    """No library that the exchange is built on has a say in what it comes to."""
+    for path in (TREE / "witness").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert {name.split(".")[0] for name in names} <= {"witness", *sys.stdlib_module_names}, path.name
+
+
 def test_no_module_takes_a_name_of_the_standard_library_that_others_import() -> None:
     """Flat packages never hold a module that would be taken for a standard one."""
     stems = {path.stem for package in PACKAGES for path in (TREE / package).rglob("*.py")}

@@ -13,7 +13,7 @@ from witness_cases import trader_of
 
 from backtests.agreement import TOLERANCE, first_difference
 from backtests.parameters import AccountParams, CostParams
-from crossgate.verification import witnessed
+from crossgate.witnessing import witnessed
 from markets.candles import Candles
 from markets.funding import Funding
 from markets.market import Market

@@ -6,6 +6,7 @@ package of the project, so what it agrees on was found twice; import-linter hold
 
 from witness.account import WitnessAccount
 from witness.cross import CrossAccount
+from witness.playback import WitnessPlayback
 from witness.terms import (
     LIQUIDATION,
     Event,
@@ -31,5 +32,6 @@ __all__ = [
     "WitnessContract",
     "WitnessFiner",
     "WitnessOrder",
+    "WitnessPlayback",
     "WitnessTrader",
 ]
