@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from foundation.errors import DataError, ParameterError, suggestion
+from foundation.errors import CrossgateError, DataError, ParameterError, suggestion
 from markets.candles import Candles, FloatArray, IntArray, utc
 from markets.market import Market
 from models.inputs import Inputs, as_inputs
@@ -49,6 +50,11 @@ class FeatureKind:
     needs: tuple[str, ...] = ()
     step: Callable[..., Callable[[Any], float]] | None = None
 
+    @property
+    def shipped(self) -> bool:
+        """Whether it is one of the project's own."""
+        return self.compute.__module__.startswith("models.")
+
 
 @dataclass(frozen=True)
 class Column:
@@ -68,14 +74,25 @@ class Column:
         """Bars, the current one included, after which the past no longer matters."""
         return self.kind.memory(*self.periods)
 
-    def compute(self, source: Market | Candles | Inputs) -> FloatArray:
-        """The value at every bar, float64; NaN during the warm-up. Raises DataError for a hole after it."""
-        inputs = as_inputs(source, self.kind.needs)
-        values = np.array(self.kind.compute(inputs, *self.periods), dtype=np.float64)
+    def run(self, inputs: Inputs) -> FloatArray:
+        """What the function of the feature gives, float64, one value a bar; raises DataError where it fails to."""
+        try:
+            values = np.array(self.kind.compute(inputs, *self.periods), dtype=np.float64)
+        except Exception as error:
+            if self.kind.shipped or isinstance(error, CrossgateError):
+                raise
+            problem = f"fails with {type(error).__name__}: {error} ({_place(self.kind.compute, error)})"
+            raise DataError(f"feature {self.name}", problem, fix="return one number a bar") from error
         if values.shape != inputs.close.shape:
             raise DataError(
                 f"feature {self.name}", f"gave the shape {values.shape} for {len(inputs)} bars", fix="one value a bar"
             )
+        return values
+
+    def compute(self, source: Market | Candles | Inputs) -> FloatArray:
+        """The value at every bar, float64; NaN during the warm-up. Raises DataError for a hole after it."""
+        inputs = as_inputs(source, self.kind.needs)
+        values = self.run(inputs)
         first = min(self.warm_up, len(values))
         values[:first] = np.nan
         finite = np.isfinite(values)
@@ -87,6 +104,15 @@ class Column:
             fix = "a later start, a longer stale_after or a neutral value" if self.kind.needs else "a longer warm_up"
             raise DataError(f"feature {self.name}", problem, fix=fix)
         return values
+
+
+def _place(function: Callable[..., Any], error: Exception) -> str:
+    """The file and line of a function at which it raised an error, or at which it begins."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None:
+        return repr(function)
+    lines = [one.lineno for one in traceback.extract_tb(error.__traceback__) if one.filename == code.co_filename]
+    return f"{code.co_filename}:{lines[-1] if lines else code.co_firstlineno}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -69,11 +69,10 @@ class FeatureStepper:
         if column.kind.step is not None:
             step: Callable[[Bar], float] = column.kind.step(*column.periods)
             return step
-        compute, tail = column.kind.compute, self._tail
-        warm_up, memory, periods = column.warm_up, column.memory, column.periods
+        tail, warm_up, memory = self._tail, column.warm_up, column.memory
 
         def over_tail(_: Bar) -> float:
-            return float(compute(tail.inputs(memory), *periods)[-1]) if tail.count > warm_up else math.nan
+            return float(column.run(tail.inputs(memory))[-1]) if tail.count > warm_up else math.nan
 
         return over_tail
 
