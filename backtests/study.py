@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +16,7 @@ import pandas as pd
 from backtests.goals import Goals
 from foundation.dimensions import Dimension
 from foundation.errors import ParameterError
+from foundation.interrupts import held_interrupt
 from foundation.journals import open_journal
 
 if TYPE_CHECKING:
@@ -30,11 +31,16 @@ JOURNAL = "journal.log"
 FIRST = 20
 
 
+# The mark of a batch that was asked for to its end: the numbers of its trials, on the last of them.
+BATCH_MARK = "batch"
+
+
 class Asked(NamedTuple):
-    """A trial to be played, with its values by `table.key`."""
+    """A trial to be played, with its values by `table.key`; `told`: a process that was stopped told of it already."""
 
     trial: Trial
     values: dict[str, Any]
+    told: bool = False
 
 
 class Study:
@@ -42,8 +48,9 @@ class Study:
 
     `place`: a folder for a journal, the URL of a database that several processes may share, or None for memory.
     `rules`: the fingerprint of what the trials are played by; raises ParameterError where the storage holds the same
-    search by others. What is asked next depends on the seed and on the trials that were told alone, so a search that
-    was interrupted comes to the same trials.
+    search by others. What is asked next depends on the seed and on the trials that were told alone; a batch that was
+    stopped half told is gone on with first, in a folder. So a search that was interrupted or killed comes to the same
+    trials.
     """
 
     def __init__(
@@ -59,11 +66,16 @@ class Study:
         self.optuna: OptunaStudy = optuna.create_study(
             storage=storage, study_name=f"{name} {rules}".rstrip(), directions=directions, load_if_exists=True
         )
-        if isinstance(place, Path):
-            self._forget_running()
+        self._own = isinstance(place, Path)
+        self._left = self._take_up() if self._own else []
 
     def __len__(self) -> int:
         return sum(map(_counts, self.optuna.get_trials(deepcopy=False)))
+
+    @property
+    def untold(self) -> int:
+        """How many trials are left of a batch that a process in the same folder was stopped at."""
+        return sum(not one.told for one in self._left)
 
     def ask(self, count: int) -> list[Asked]:
         """The next trials, all at once."""
@@ -77,11 +89,15 @@ class Study:
             values = {one.name: one.choose(trial) for one in self.space}
             trial.set_user_attr("values", values)
             asked.append(Asked(trial, values))
+        if asked and self._own:
+            asked[-1].trial.set_user_attr(BATCH_MARK, [one.trial.number for one in asked])
         return asked
 
     def tell(self, asked: Asked, metrics: Mapping[str, float], refused: str = "") -> None:
         """What a trial came to; one that was `refused`, or never traded, counts and has no value."""
         trial, goals = asked.trial, self.goals
+        if asked.told:
+            return
         for one in goals.constraints:
             if not refused:
                 trial.set_constraint(str(one), one.broken_by(metrics))
@@ -97,16 +113,26 @@ class Study:
 
     @contextmanager
     def asking(self, count: int) -> Iterator[list[Asked]]:
-        """The next trials; those that the block leaves untold, because it was interrupted, are as if never asked."""
+        """The next trials, those first that a process in the same folder was stopped at.
+
+        Of an interrupted block those that it left untold stay under way in a folder, for the next to take up. In a
+        database, where others have trials under way too, they are as if never asked.
+        """
         from optuna.trial import TrialState
 
-        asked = self.ask(count)
+        asked, self._left = self._left or self.ask(count), []
         try:
             yield asked
         except BaseException:
-            for one in asked:
+            for one in () if self._own else asked:
                 self.optuna.tell(one.trial, state=TrialState.FAIL, skip_if_finished=True)
             raise
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """The block that tells of a batch, which an interrupt does not cut in a database: none could be taken up."""
+        with nullcontext() if self._own else held_interrupt():
+            yield
 
     @property
     def best(self) -> list[int]:
@@ -157,12 +183,29 @@ class Study:
                 )
         return found
 
-    def _forget_running(self) -> None:
-        """Trials of a process that was killed are as if never asked; the folder is this process's alone."""
+    def _take_up(self) -> list[Asked]:
+        """The whole of a batch of which a process that was stopped left some untold; the folder is this process's.
+
+        What it asked for without coming to the end of a batch is as if never asked.
+        """
+        from optuna import Trial
         from optuna.trial import TrialState
 
-        for one in self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            self.optuna.tell(one.number, state=TrialState.FAIL)
+        made = self.optuna.get_trials(deepcopy=False)
+        marks = (one.user_attrs[BATCH_MARK] for one in reversed(made) if BATCH_MARK in one.user_attrs)
+        batch: list[int] = next(marks, [])
+        running = {one.number for one in made if one.state is TrialState.RUNNING}
+        for number in sorted(running - set(batch)):
+            self.optuna.tell(number, state=TrialState.FAIL)
+        if not running & set(batch):
+            return []
+        # A handle of a trial that is there; the storage knows it by another number.
+        kept = [made[number] for number in batch]
+        ids = [one._trial_id for one in kept]
+        return [
+            Asked(Trial(self.optuna, known), dict(one.user_attrs["values"]), one.number not in running)
+            for known, one in zip(ids, kept, strict=True)
+        ]
 
 
 def open_storage(place: Path | str | None) -> BaseStorage:
@@ -198,7 +241,7 @@ def _shown(text: str) -> str:
 
 
 def _counts(one: FrozenTrial) -> bool:
-    return "told" in one.user_attrs
+    return "told" in one.user_attrs and one.state.is_finished()
 
 
 def _complete(one: FrozenTrial) -> bool:

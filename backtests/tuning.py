@@ -144,7 +144,7 @@ def search(ground: Ground, base: Tables, asked: Search, what: str = "Tuning") ->
         compile_kernel(ground, base)
     with Crew((ground,), count) as crew, _sole(asked.storage):
         study = Study(name, asked.space, asked.goals, asked.storage, asked.seed, rules_fingerprint())
-        batches = -(-max(asked.trials - len(study), 0) // BATCH)
+        batches = (study.untold > 0) - (-max(asked.trials - len(study) - study.untold, 0) // BATCH)
         for _ in progress(range(batches), f"{what}, {asked.trials:,} trials", batches):
             left = min(BATCH, asked.trials - len(study))
             if left <= 0:
@@ -184,10 +184,11 @@ def _play_batch(
     batch = fingerprint(content, sorted(repr(one.values) for one in asked))
     blocks = tallies["blocks"] if made else None
     ledger.record(batch_of("tune", ground.spans, record, batch, per_bar, len(asked)), blocks)
-    for one, reason in refused:
-        study.tell(one, {}, reason)
-    for row, (one, _) in enumerate(made):
-        study.tell(one, {name: float(values[row]) for name, values in metrics.items()})
+    with study.telling():
+        for one, reason in refused:
+            study.tell(one, {}, reason)
+        for row, (one, _) in enumerate(made):
+            study.tell(one, {name: float(values[row]) for name, values in metrics.items()})
 
 
 def _tallies(crew: Crew, tables: Sequence[Tables]) -> Records:

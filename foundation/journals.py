@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from filelock import FileLock
 
 from foundation.errors import DataError
 
 if TYPE_CHECKING:
     from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileSymlinkLock
 
 
 def mend_tail(path: Path) -> None:
@@ -41,17 +44,15 @@ def is_record(line: bytes) -> bool:
 def open_journal(path: Path) -> JournalStorage:
     """Optuna's storage in a file, whose last line is mended first; raises DataError for a file that is none."""
     from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+    from optuna.storages.journal import JournalFileBackend
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = JournalFileSymlinkLock(str(path))
-    lock.acquire()
-    try:
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    with lock:
         mend_tail(path)
-    finally:
-        lock.release()
     try:
-        return JournalStorage(JournalFileBackend(str(path), lock))
+        # This lock dies with its process. Optuna's own stays, and holds the next process up for half a minute.
+        return JournalStorage(JournalFileBackend(str(path), cast("JournalFileSymlinkLock", lock)))
     except (ValueError, KeyError, TypeError, AssertionError):
         fix = "put back a copy of it, or name another folder"
         raise DataError(path, "is not a journal of trials as it was written", fix=fix) from None

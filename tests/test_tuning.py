@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from kernel_cases import forecasts, market
+from tuning_cases import GOALS, OVER, STRATEGY, TRIALS, tuning_scene
 
 import backtests.replay as replay
 import backtests.tuning as module
 from backtests.engine import backtest
 from backtests.goals import UNDEFINED, read_goals
 from backtests.space import read_over, read_space
-from backtests.study import Study
 from backtests.tables import Tables
 from backtests.tuning import BATCH, Tuned, tune
-from foundation.errors import CrossgateError, DataError, ParameterError
-from foundation.locks import sole_writer
+from foundation.errors import CrossgateError, ParameterError
 from foundation.seals import SealedError, seal
 from foundation.trials import Span, TrialLedger
 from reports.metrics import compute_metrics
 from strategies.parameters import CrossoverParams
 
-TRIALS = 40
-STRATEGY = CrossoverParams(fast=2, slow=6, threshold="0.5bps")
-OVER: dict[str, Any] = {
-    "risk.stop_loss": "0.5%:5%",
-    "risk.risk_per_trade": "0.001:0.05:log",
-    "risk.leverage": [1, 2.0, 5],
-    "strategy.slow": "2:12",
-}
-GOALS: dict[str, Any] = {"objectives": ("sharpe", "max_drawdown"), "constraints": ("max_drawdown<=5%", "trades>=20")}
-
 
 @pytest.fixture(scope="module")
 def scene() -> tuple[Any, Any]:
     """A market and forecasts on it."""
-    random = np.random.default_rng(5)
-    markets = (market(random, "ONE", 300, 1.0),)
-    return markets[0], forecasts(random, markets, 40)
+    return tuning_scene()
 
 
 @pytest.fixture(scope="module")
@@ -102,75 +87,6 @@ def test_every_trial_is_in_the_ledger(tuned: tuple[Tuned, TrialLedger]) -> None:
     assert blocks.shape == (int(found.table["trades"].iloc[:BATCH].notna().sum()), 16)
 
 
-def stop_in_batch(number: int) -> Callable[..., Any]:
-    """A player of batches that is interrupted in one of them."""
-    honest, seen = module._play_batch, []
-
-    def play(*words: Any) -> None:
-        seen.append(1)
-        if len(seen) == number:
-            raise KeyboardInterrupt
-        honest(*words)
-
-    return play
-
-
-@pytest.mark.parametrize("place", ["journal", "sqlite"])
-def test_an_interrupted_tuning_comes_to_the_same_trials(
-    scene: tuple[Any, Any],
-    tuned: tuple[Tuned, TrialLedger],
-    place: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Stopped within its second batch, then asked for again: the same values, metrics, front and count of trials."""
-    storage = tmp_path / "study" if place == "journal" else f"sqlite:///{tmp_path}/study.db"
-    words: dict[str, Any] = {**GOALS, "over": OVER, "trials": TRIALS, "seed": 3, "storage": storage}
-    ledger = TrialLedger(tmp_path / "ledger")
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "_play_batch", stop_in_batch(2))
-        with pytest.raises(KeyboardInterrupt):
-            tune(*scene, STRATEGY, **words, ledger=ledger)
-    found, (whole, _) = tune(*scene, STRATEGY, **words, ledger=ledger), tuned
-    assert found.table.reset_index(drop=True).equals(whole.table.reset_index(drop=True))
-    assert [found.values(number) for number in found.best] == [whole.values(number) for number in whole.best]
-    assert found.trials == whole.trials
-    longer = tune(*scene, STRATEGY, **{**words, "trials": TRIALS + 3}, ledger=ledger)
-    assert len(longer) == TRIALS + 3
-    assert longer.table.iloc[:TRIALS].equals(found.table)
-
-
-@pytest.mark.parametrize("cut", [1, 7, 200])
-def test_a_journal_that_ends_in_half_a_line_goes_on(scene: tuple[Any, Any], cut: int, tmp_path: Path) -> None:
-    """As a full disk leaves it: a whole record counts, half a one is as if never written, and so it stays."""
-    words: dict[str, Any] = {"over": OVER, "seed": 3, "ledger": TrialLedger(tmp_path / "ledger")}
-    first = tune(*scene, STRATEGY, trials=22, storage=tmp_path / "study", **words)
-    journal = tmp_path / "study" / "journal.log"
-    journal.write_bytes(journal.read_bytes()[:-cut])
-    for trials in (22, 24):
-        found = tune(*scene, STRATEGY, trials=trials, storage=tmp_path / "study", **words)
-        assert len(found) == trials
-        assert found.table.iloc[:20].equals(first.table.iloc[:20])
-    journal.write_bytes(b"garbage\n" + journal.read_bytes())
-    with pytest.raises(DataError, match=r"journal\.log: is not a journal of trials as it was written; put back"):
-        tune(*scene, STRATEGY, trials=24, storage=tmp_path / "study", **words)
-
-
-@pytest.mark.parametrize("place", ["journal", "sqlite"])
-def test_trials_of_other_rules_are_not_gone_on_with(
-    scene: tuple[Any, Any], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another version of the rules played the trials that are there: refused, and none is added."""
-    storage = tmp_path / "study" if place == "journal" else f"sqlite:///{tmp_path}/study.db"
-    words: dict[str, Any] = {"over": {"risk.leverage": "1:5"}, "storage": storage, "ledger": TrialLedger(tmp_path)}
-    tune(*scene, STRATEGY, trials=3, **words)
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "rules_fingerprint", lambda: "another")
-        with pytest.raises(ParameterError, match=r"storage = .*: holds trials of this search that another ver"):
-            tune(*scene, STRATEGY, trials=5, **words)
-    assert len(tune(*scene, STRATEGY, trials=4, **words)) == 4
-
-
 @pytest.mark.parametrize(
     "url", ["postgresql://u:secret@127.0.0.1:bad/db", "nothing://u:secret@h/db", "postgresql+nodriver://u:secret@h/db"]
 )
@@ -181,26 +97,6 @@ def test_a_database_out_of_reach_is_said_without_its_password(scene: tuple[Any, 
         tune(*scene, STRATEGY, storage=url, **words)
     assert "secret" not in str(told.value)
     assert "u:***@" in str(told.value)
-
-
-def test_trials_left_by_a_killed_process_are_as_if_never_asked(tmp_path: Path) -> None:
-    """A journal that ends with trials under way goes on as if they had not been asked for."""
-    space, goals = read_space({"risk.leverage": "1:5"}), read_goals(["sharpe"], [])
-    first = Study("a", space, goals, tmp_path, 1)
-    left = [one.values for one in first.ask(3)]
-    second = Study("a", space, goals, tmp_path, 1)
-    assert len(second) == 0
-    assert [one.values for one in second.ask(3)] == left
-
-
-def test_one_process_writes_to_a_journal_at_a_time(scene: tuple[Any, Any], tmp_path: Path) -> None:
-    """A second tuning in the same folder is refused while the first one runs, and says who runs."""
-    ledger = TrialLedger(tmp_path / "ledger")
-    with (
-        sole_writer(tmp_path / "study" / module.LOCK, "a tuning"),
-        pytest.raises(CrossgateError, match=r"is being written by process \d+ \(a tuning\)"),
-    ):
-        tune(*scene, STRATEGY, over={"risk.leverage": "1:5"}, trials=5, storage=tmp_path / "study", ledger=ledger)
 
 
 def test_workers_change_nothing(
