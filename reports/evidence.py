@@ -94,9 +94,10 @@ def backtest_overfitting(blocks: FloatArray) -> float:
 
     `blocks`: sums of returns, shape (settings, S), S even, 16 by custom. For every half of the blocks the setting
     with the largest sum in it is looked up in the other half: the share of halves in which it ranks at or below the
-    middle there. About 0.5 where choosing helps nothing, near 0 where the best stays the best. NaN for
-    fewer than two settings.
+    middle there. About 0.5 where choosing helps nothing, near 0 where the best stays the best. Settings that came to
+    the same in every block count as one: a parameter that changes nothing is no choice. NaN for fewer than two.
     """
+    blocks = blocks[np.sort(np.unique(blocks, axis=0, return_index=True)[1])]
     settings, count = blocks.shape
     if settings < 2 or count < 2 or count % 2:
         return math.nan

@@ -113,6 +113,14 @@ def test_a_setting_that_only_shone_once_is_overfitting() -> None:
     assert backtest_overfitting(blocks) > 0.9
 
 
+def test_settings_that_came_to_the_same_count_once() -> None:
+    """A parameter that changes nothing is no choice: its copies alone tell nothing, and weigh nothing beside others."""
+    assert math.isnan(backtest_overfitting(np.tile(np.random.default_rng(4).normal(size=(1, 16)), (5, 1))))
+    blocks = np.random.default_rng(5).normal(size=(12, 16))
+    copies = np.vstack([blocks, np.repeat(blocks[3:4], 40, axis=0)])
+    assert backtest_overfitting(copies) == backtest_overfitting(blocks)
+
+
 def test_fewer_than_two_settings_tell_nothing() -> None:
     """There is no choice to overfit with one setting."""
     assert math.isnan(backtest_overfitting(np.ones((1, 16))))
