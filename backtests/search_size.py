@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from foundation.errors import ParameterError
+from foundation.units import roughly
 
 # What starts without being asked: settings of a sweep, trials of a tuning over all its folds.
 MOST_SETTINGS, MOST_TRIALS = 5_000_000, 20_000
@@ -29,10 +30,8 @@ def check_settings(over: Mapping[str, Sequence[Any]], bars: int, most: int | Non
     if most is None or count <= most:
         return
     sizes = " x ".join(f"{name} {len(values):,}" for name, values in over.items())
-    takes = (
-        f"{_long(count * bars * NANOSECONDS / 1e9)} of one core for {bars:,} bars, {_large(count * MEMORY)} of memory "
-        f"and {_large(count * DISK)} of disk"
-    )
+    seconds, memory, disk = count * bars * NANOSECONDS / 1e9, _large(count * MEMORY), _large(count * DISK)
+    takes = f"{roughly(seconds)} of one core for {bars:,} bars, {memory} of memory and {disk} of disk"
     fix = f"name fewer values, try some of them with crossgate tune, or play all with --yes (in Python most={count})"
     problem = f"holds {count:,} settings ({sizes}), where {most:,} start without being asked: about {takes}"
     raise ParameterError("grid", problem, fix=fix)
@@ -52,19 +51,12 @@ def check_trials(trials: int, folds: int, most: int | None) -> None:
     if most is None or count <= most:
         return
     parts = f" ({trials:,} for each of {folds:,} folds and once for all)" if folds else ""
-    takes = _long(searches * trials**2 * SECONDS_A_PAIR / 2.0)
+    takes = roughly(searches * trials**2 * SECONDS_A_PAIR / 2.0)
     problem = (
         f"asks for {count:,} trials{parts}, where {most:,} start without being asked: {takes} or more to choose them"
     )
     fix = f"ask for fewer, play a grid with crossgate sweep, or go on with --yes (in Python most={count})"
     raise ParameterError("trials", problem, fix=fix)
-
-
-def _long(seconds: float) -> str:
-    for unit, size in (("days", 86_400.0), ("hours", 3_600.0), ("minutes", 60.0)):
-        if seconds >= 2.0 * size:
-            return f"{seconds / size:,.0f} {unit}"
-    return f"{max(seconds, 1.0):,.0f} seconds"
 
 
 def _large(size: float) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crossgate.options import AsJson, Cluster, ConfigPath, Data, Overrides, searching
+from crossgate.options import AsJson, Cluster, ConfigPath, Data, Overrides, Yes, searching
 
 if TYPE_CHECKING:
     from models.model_search import ModelSearch
@@ -32,12 +32,15 @@ def tune_model(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="A TOML file for the best settings.")
     ] = None,
+    yes: Yes = False,
     address: Cluster = None,
     as_json: AsJson = False,
 ) -> None:
     """Search for model settings on inner validation folds, before the first test; go on where one was stopped."""
+    from models.model_search import MOST_TRIALS
+
     with searching(address, "the trials that are there"):
-        found = tune_model_job(config, trials, space or [], overrides or (), data, out)
+        found = tune_model_job(config, trials, space or [], overrides or (), data, out, None if yes else MOST_TRIALS)
     if as_json:
         typer.echo(json.dumps(search_record(found), indent=2, allow_nan=False))
         return
@@ -48,10 +51,12 @@ def tune_model(
 
 
 def tune_model_job(
-    config: Path, trials: int, space: list[str], overrides: Any = (), data: Path | None = None, out: Path | None = None
-) -> ModelSearch:
+    config: Path, trials: int, space: list[str], overrides: Any = (), data: Path | None = None, out: Path | None = None,
+    most: int | None = None,
+) -> ModelSearch:  # fmt: skip
     """The search that a config asks for, over a `space` of its own or that one; its best settings in the TOML `out`.
 
+    More than `most` trials are refused; None tries any number.
     Raises ParameterError or DataError before any model trains for what can be checked before.
     """
     import crossgate as cg
@@ -72,7 +77,7 @@ def tune_model_job(
     check_ledger(TrialLedger())
     found = cg.tune_model(
         load_markets(settings, data), settings.model.lstm, settings.features,
-        walk=settings.walk_forward, search=search, trials=trials, seed=settings.run.seed,
+        walk=settings.walk_forward, search=search, trials=trials, seed=settings.run.seed, most=most,
     )  # fmt: skip
     if out is not None:
         with atomic_file(out.expanduser()) as scratch:

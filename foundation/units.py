@@ -74,3 +74,11 @@ def nanoseconds(duration: Quantity | str) -> int:
     """The length of a duration such as "90d" in nanoseconds; units ms, s, m, h, d, w."""
     quantity = parse_quantity(duration, tuple(_NANOSECONDS))
     return round(quantity.amount * _NANOSECONDS[quantity.unit])
+
+
+def roughly(seconds: float) -> str:
+    """A time to wait, such as "7 hours" or "25 minutes"."""
+    for unit, size in (("days", 86_400.0), ("hours", 3_600.0), ("minutes", 60.0)):
+        if seconds >= 2.0 * size:
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{max(seconds, 1.0):,.0f} seconds"

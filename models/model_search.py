@@ -13,10 +13,12 @@ import pandas as pd
 from foundation.errors import ParameterError
 from foundation.files import cache_home
 from foundation.fingerprint import fingerprint, source_fingerprint
+from foundation.interrupts import held_interrupt
 from foundation.journals import open_journal
 from foundation.progress import progress
 from foundation.seals import check_sealed
 from foundation.trials import Span, TrialLedger, batch_of
+from foundation.units import roughly
 from markets.candles import FloatArray
 from markets.market import Market
 from models.cache import forecast_source, training_source
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 BATCH = 4
 # The modules that draw trials and judge them.
 JUDGES = ("model_search", "search_parameters", "inner_folds", "row_losses", "scores", "ensemble")
+# Trials that start without being asked, and what a step of a network takes of one core at the usual sizes.
+MOST_TRIALS, SECONDS_A_STEP = 1_000, 0.015
 # Trials that are judged on all folds before any is given up early.
 WHOLE_TRIALS = 5
 
@@ -63,9 +67,15 @@ class ModelSearch:
         return tomli_w.dumps({"model": model, "features": {"columns": list(self.features.columns)}})
 
     def __str__(self) -> str:
-        best = self.table.sort_values("loss", kind="stable").head(10)
+        tried, written = self.table.iloc[1:], self.table.iloc[:1]
+        best = pd.concat([tried.sort_values("loss", kind="stable").head(10), written])
         shown = best.to_string(index=False, float_format=lambda value: f"{value:.5g}")
-        return f"{shown}\n\n{self.lead}\n\n{self.toml()}"
+        pruned = int((tried["state"] == "pruned").sum())
+        head = (
+            f"{len(tried):,} trials, {pruned:,} of them given up early; the best by loss, a mean over validation rows "
+            "(lower is better), and the config as written"
+        )
+        return f"{head}\n{shown}\n\n{self.lead}\n\n{self.toml()}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,18 +112,21 @@ def tune_model(
     seed: int = 0,
     workers: int | None = None,
     ledger: TrialLedger | None = None,
+    most: int | None = MOST_TRIALS,
 ) -> ModelSearch:
     """A search for model settings by Optuna's tree of Parzen estimators, with median pruning after each fold.
 
     Trials are judged on the inner folds alone (see SearchParams): rows from the first test on, and their gap, are cut
     off before anything is looked at. The same arguments go on where a search was stopped, in the cache, and come
-    to the same trials for any number of workers. Every trial is put down in the `ledger`. Raises ParameterError or
+    to the same trials for any number of workers. Every trial is put down in the `ledger`. More than `most` trials are
+    refused, with what they would take; None tries any number. Raises ParameterError or
     DataError, for too few bars before anything trains, and SealedError where those folds reach into sealed data.
     """
     model, features = model or LSTMParams(), features or FeatureParams()
     walk, search = walk or WalkForwardParams(), search or SearchParams()
     if trials < 1:
         raise ParameterError("trials", "should be 1 or above", value=trials)
+    check_model_trials(trials, len(as_list(markets)), model, search, most)
     task = _Task(as_list(markets), model, features, walk, search, seed, workers, ledger or TrialLedger())
     names = ", ".join(ground.market.symbol for ground in task.grounds)
     study = open_study(task.key)
@@ -144,6 +157,20 @@ def finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     from optuna.trial import TrialState
 
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+
+
+def check_model_trials(trials: int, markets: int, model: LSTMParams, search: SearchParams, most: int | None) -> None:
+    """Raises ParameterError for a search of more than `most` trials, with what it would train and take."""
+    if most is None or trials <= most:
+        return
+    networks = trials * search.folds * search.seeds * markets
+    takes = roughly(networks * model.steps * SECONDS_A_STEP)
+    problem = (
+        f"asks for {trials:,} trials, where {most:,} start without being asked: up to {networks:,} networks, in the "
+        f"order of {takes} of one core"
+    )
+    fix = f"ask for fewer: the same command goes on from them; or go on with --yes (in Python most={trials})"
+    raise ParameterError("trials", problem, fix=fix)
 
 
 class _Task:
@@ -216,13 +243,15 @@ class _Task:
             if fold < self.search.folds - 1:
                 running = [one for one in running if not one[0].should_prune()]
         whole = {trial.number for trial, _ in running}
-        for number, (trial, setting) in enumerate(asked, done):
-            trial.set_user_attr("losses", losses[trial.number])
-            if trial.number in whole:
-                study.tell(trial, float(np.mean(losses[trial.number])))
-            else:
-                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-            self._record(number, setting)
+        with held_interrupt():
+            # A round that is told by half would be gone on with in the knowledge of that half.
+            for number, (trial, setting) in enumerate(asked, done):
+                trial.set_user_attr("losses", losses[trial.number])
+                if trial.number in whole:
+                    study.tell(trial, float(np.mean(losses[trial.number])))
+                else:
+                    study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                self._record(number, setting)
 
     def _suggest(self, trial: optuna.Trial) -> Setting:
         for one in self.dimensions:

@@ -216,6 +216,17 @@ def test_what_cannot_be() -> None:
         search(trials=0)
 
 
+def test_a_slip_in_the_number_of_trials_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused with the networks and the time it would take, before anything is read; with another bound it starts."""
+    monkeypatch.setattr(models.model_search, "_Task", None)
+    said = r"asks for 1,001 trials, where 1,000 start .*: up to 3,003 networks, in the order of \d+ minutes of one core"
+    with pytest.raises(ParameterError, match=said):
+        search(trials=1001)
+    for trials, most in ((1001, None), (1001, 1001), (1000, 1000)):
+        with pytest.raises(TypeError):
+            search(trials=trials, most=most)
+
+
 def test_every_setting_can_be_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each setting that is no part of what is learned takes values and ranges, and what is drawn is what trains."""
     assert set(SEARCHED) | set(FIXED) == set(LSTMParams.model_fields)
