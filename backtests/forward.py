@@ -25,7 +25,7 @@ from backtests.records import (
 from backtests.replay import check_replay, replay
 from backtests.result import Result
 from backtests.search import Search, SearchWords, read_search
-from backtests.search_text import table_text
+from backtests.search_text import ratio_text, table_text
 from backtests.slippage import taker_price
 from backtests.study import Study
 from backtests.tables import Tables, on_tables
@@ -104,9 +104,9 @@ class Forward:
         return self.inside - self.curve.sharpe
 
     def __str__(self) -> str:
-        fall = f"Sharpe ratio {self.inside:.2f} on the past, {self.curve.sharpe:.2f} on what followed"
-        count = f"{self.trials:,} trials on this data in the ledger"
-        return f"{table_text(self.folds)}\n{fall}; {self.hindsight.sharpe:.2f} with hindsight; {count}"
+        past, later, hindsight = map(ratio_text, (self.inside, self.curve.sharpe, self.hindsight.sharpe))
+        fall = f"Sharpe ratio {past} on the past, {later} on what followed; {hindsight} with hindsight"
+        return f"{table_text(self.folds)}\n{fall}; {self.trials:,} trials on this data in the ledger"
 
 
 @on_tables

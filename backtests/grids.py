@@ -114,11 +114,21 @@ class Grid:
         whether a distance is on, and at its upper bound, so that a few values stand for all.
         """
         for values in product(*(self.axes[name] for name in self.slow)):
-            self.base.changed(dict(zip(self.slow, values, strict=True)))
+            self._check_point(dict(zip(self.slow, values, strict=True)))
         others = [name for name in self.axes if name not in self.slow]
         stand_ins = [[(name, value) for value in _stand_ins(self.axes[name], self.parsed[name])] for name in others]
         for together in product(*stand_ins):
-            self.base.changed(dict(together))
+            self._check_point(dict(together))
+
+    def _check_point(self, point: Mapping[str, Any]) -> None:
+        try:
+            self.base.changed(point)
+        except ParameterError as error:
+            varied = [name for name in point if len(self.axes[name]) > 1]
+            if len(varied) < 2:
+                raise
+            told = "all combinations are played, so no value may contradict one of another axis; crossgate tune passes"
+            raise ParameterError("grid", f"{error}", fix=f"{told} over those that do") from None
 
 
 def _stand_ins(written: Sequence[Any], parsed: Sequence[Any]) -> list[Any]:

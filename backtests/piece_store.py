@@ -50,13 +50,23 @@ class PieceStore:
         if kept is None:
             self._clear()
         elif kept != self._content:
-            problem = "holds an unfinished sweep of other settings, data or code"
-            fix = f"name another folder, or remove {self._manifest.parent}"
-            raise ParameterError("out", problem, value=str(self._manifest.parent), fix=fix)
+            where = self._manifest.parent
+            fix = f"go on with that, name another folder, or remove {where}"
+            raise ParameterError("out", self._strange(kept), value=str(where), fix=fix)
         self.folder.mkdir(parents=True, exist_ok=True)
         if kept is None:
             with atomic_file(self._manifest) as scratch:
                 scratch.write_text(json.dumps(self._content, indent=2, sort_keys=True) + "\n", "utf-8")
+
+    def _strange(self, kept: Any) -> str:
+        """What a folder holds that these settings cannot go on with."""
+        count = kept.get("settings") if isinstance(kept, dict) else None
+        what = f"an unfinished sweep of {count:,} settings" if isinstance(count, int) else "an unfinished sweep"
+        if count != self._content.get("settings"):
+            return f"holds {what}, which are others"
+        if kept.get("content") == self._content.get("content"):
+            return f"holds {what}, played by another version of crossgate or on another kind of processor"
+        return f"holds {what} that differ from these, or were played on other data or forecasts"
 
     def read(self, begin: int, end: int) -> Records | None:
         """The tallies of the settings from number `begin` to `end`; None where they are not there whole."""

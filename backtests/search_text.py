@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,20 @@ _COUNTS = ("trades", "liquidations", "refusals", "shrunk")
 
 def table_text(table: pd.DataFrame) -> str:
     """A table with percentages, ratios of two decimals and whole counts; "-" for what is not defined."""
-    return table.to_string(index=False, formatters={str(name): _writer(str(name)) for name in table})
+    told = {str(name): list(map(_writer(str(name)), table[name])) for name in table}
+    return pd.DataFrame(told, dtype=object).to_string(index=False)
+
+
+def ratio_text(value: float) -> str:
+    """A ratio with two decimals; "-" for what is not defined."""
+    return _write(",.2f", value)
+
+
+def column_type(values: Sequence[Any]) -> type:
+    """What a column of a table holds that may hold these values: numbers where all are, else their text."""
+    if all(isinstance(one, int) and not isinstance(one, bool) for one in values):
+        return int
+    return float if all(isinstance(one, int | float) and not isinstance(one, bool) for one in values) else str
 
 
 def _writer(name: str) -> Callable[[Any], str]:

@@ -24,7 +24,7 @@ from backtests.replay import check_replay
 from backtests.result import Result
 from backtests.search_folder import check_sweep_folder
 from backtests.search_size import MOST_SETTINGS, check_settings
-from backtests.search_text import table_text
+from backtests.search_text import column_type, table_text
 from backtests.tables import Tables, on_tables
 from backtests.tally import TALLY, rate
 from foundation.compilation import compiled_folder
@@ -286,7 +286,7 @@ def _write_settings(found: Sweep, ground: Ground, store: PieceStore, path: Path)
             if tallies is None:
                 tallies = play_range(ground, found.grid, begin, end)
             rows = tabulate(found.grid, numbers, tallies, found.plateau[begin:end], ground)
-            rows = rows.astype(dict.fromkeys(found.grid.axes, str))
+            rows = rows.astype({name: column_type(values) for name, values in found.grid.axes.items()})
             part = pa.Table.from_pandas(rows.reset_index(), preserve_index=False)
             writer = writer or pq.ParquetWriter(scratch, part.schema)
             writer.write_table(part)

@@ -41,6 +41,7 @@ def sweep(
     from backtests.search_size import MOST_SETTINGS
     from crossgate.sweeping import sweep_job
     from reports.evidence import backtest_overfitting
+    from reports.search_sentences import next_words
     from reports.sweep_report import rows, sweep_record
 
     with searching(address, "what is missing"):
@@ -50,13 +51,15 @@ def sweep(
         record = {**sweep_record(found, overfitting), "best": rows(found, by, count), "report": str(page)}
         typer.echo(json.dumps(record, indent=2, allow_nan=False))
         return
-    _print_sweep(found, best, by, overfitting, config)
+    _print_sweep(found, best, by, overfitting)
+    if found.chosen is not None:
+        typer.echo(next_words(config, data, overrides or (), found.grid.point(found.chosen)))
     typer.echo(f"report: {page}")
 
 
-def _print_sweep(found: Sweep, best: Any, by: str, overfitting: float, config: Path) -> None:
+def _print_sweep(found: Sweep, best: Any, by: str, overfitting: float) -> None:
     from backtests.search_text import table_text
-    from reports.search_sentences import counted, settings_words, sweep_banners
+    from reports.search_sentences import counted, sweep_banners
 
     shown = [*found.grid.axes, "total_return", "sharpe", "plateau", "max_drawdown", "trades", "liquidations"]
     typer.echo(f"{len(found):,} settings, the best by {by}; plateau is the worst Sharpe ratio among a setting and its")
@@ -74,5 +77,3 @@ def _print_sweep(found: Sweep, best: Any, by: str, overfitting: float, config: P
         typer.echo(f"probability of backtest overfitting: {overfitting:.0%} (one half: choosing helps nothing)")
     for banner in sweep_banners(found, math.nan):
         typer.echo(f"{banner.headline} {banner.text}")
-    if found.chosen is not None:
-        typer.echo(f"next: crossgate backtest {config} {settings_words(found.grid.point(found.chosen))}")

@@ -54,7 +54,7 @@ def tune(
     """Search for the best settings; go on where an interrupted search stopped."""
     from backtests.search_size import MOST_TRIALS
     from crossgate.tuning import TuneJob, tune_job
-    from reports.search_sentences import banners
+    from reports.search_sentences import banners, chosen_values, next_words
 
     job = TuneJob(
         config, tuple(over), trials, tuple(objectives or ("sharpe",)), tuple(constraints or ()), folds, storage,
@@ -68,4 +68,6 @@ def tune(
     typer.echo(str(found))
     for banner in banners(found):
         typer.echo(f"{banner.headline} {banner.text}")
+    if chosen := chosen_values(found):
+        typer.echo(next_words(config, data, overrides or (), chosen))
     typer.echo(f"report: {page}")

@@ -7,6 +7,7 @@ import pickle
 import signal
 import tempfile
 import uuid
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import cache
@@ -144,6 +145,10 @@ class Crew:
                 yield from results
             except BaseException:
                 stop_workers()
+                with warnings.catch_warnings():
+                    # That work was cancelled is what was asked for.
+                    warnings.filterwarnings("ignore", "[0-9]+ tasks", UserWarning)
+                    results.close()
                 raise
 
     def _on_cluster(self, address: str, function: Callable[..., T], calls: Iterable[tuple[Any, ...]]) -> Iterator[T]:

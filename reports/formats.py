@@ -47,6 +47,11 @@ def count(value: float | None) -> str:
     return _write(value, ",.0f")
 
 
+def counted(value: float, what: str) -> str:
+    """A number of things, such as "1 parameter" or "1,200 parameters"."""
+    return f"{count(value)} {what}{'' if value == 1 else 's'}"
+
+
 def price(value: float | None) -> str:
     """A price or quantity with as many decimals as its size needs: 64,231.50, 0.073412."""
     if value is None or not math.isfinite(value):

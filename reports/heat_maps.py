@@ -34,7 +34,11 @@ class HeatCell:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """A map: `down` and `across` name its parameters; a row is the value's name and its cells. `held`: all else."""
+    """A map: `down` and `across` name its parameters; a row is the value's name and its cells. `held`: all else.
+
+    `roomy`: cells have room for figures. `joined`: a row or column stands for several values, from the one it names up
+    to the next.
+    """
 
     name: str
     down: str
@@ -43,6 +47,7 @@ class HeatMap:
     rows: list[tuple[str, list[HeatCell]]]
     held: str
     roomy: bool
+    joined: bool
 
 
 def label(name: str) -> str:
@@ -81,12 +86,16 @@ def _map(found: Sweep, pair: tuple[str, str], name: str, scale: float) -> HeatMa
     sides, tops = _joined(len(first)), _joined(len(second))
     others = [f"{label(axis)} {grid.axes[axis][at[axis]]}" for axis in order if axis not in (down, across)]
     held = f"with {', '.join(others)}" if others else ""
-    heads = [_range(grid.axes[across], part) for part in tops]
+    heads = [str(grid.axes[across][int(part[0])]) for part in tops]
     lines = []
     for side in sides:
-        cells = [_cell(found, numbers[np.ix_(side, top)], int(center[0]), scale) for top in tops]
-        lines.append((_range(grid.axes[down], side), cells))
-    return HeatMap(name, label(down), label(across), heads, lines, held, len(heads) <= ROOMY)
+        cells = []
+        for top in tops:
+            place = f"{label(down)} {_range(grid.axes[down], side)}, {label(across)} {_range(grid.axes[across], top)}"
+            cells.append(_cell(found, numbers[np.ix_(side, top)], int(center[0]), scale, place))
+        lines.append((str(grid.axes[down][int(side[0])]), cells))
+    joined = len(first) > MOST_CELLS or len(second) > MOST_CELLS
+    return HeatMap(name, label(down), label(across), heads, lines, held, len(heads) <= ROOMY, joined)
 
 
 def _joined(count: int) -> list[IntArray]:
@@ -98,11 +107,11 @@ def _range(values: Any, part: IntArray) -> str:
     return f"{first}" if len(part) == 1 else f"{first} to {last}"
 
 
-def _cell(found: Sweep, numbers: IntArray, center: int, scale: float) -> HeatCell:
+def _cell(found: Sweep, numbers: IntArray, center: int, scale: float, place: str) -> HeatCell:
     level, own = _worst(found.plateau[numbers]), _worst(found.sharpe[numbers])
     heat = 0 if math.isnan(level) else round(100 * min(abs(level) / scale, 1.0))
     tone = "none" if math.isnan(level) else "above" if level >= 0.0 else "below"
-    title = f"plateau {formats.ratio(level)}, Sharpe {formats.ratio(own)}"
+    title = f"{place}: plateau {formats.ratio(level)}, Sharpe {formats.ratio(own)}"
     return HeatCell(formats.ratio(level), formats.ratio(own), heat, tone, bool((numbers == center).any()), title)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,11 +19,14 @@ from reports.figures import Sheet
 from reports.heat_maps import HeatMap, label
 from reports.palette import LIGHT
 
-MOST_TICKS = 6
+MOST_TICKS, MOST_HEADS = 6, 12
 
 
-def draw_effects(effects: pd.DataFrame, sheet: Sheet) -> Figure:
-    """For each parameter a panel: at each value the median Sharpe ratio over all else, and the range it lies in."""
+def draw_effects(effects: pd.DataFrame, runs: Mapping[str, Sequence[int]], sheet: Sheet) -> Figure:
+    """For each parameter a panel: at each value the median Sharpe ratio over all else, and the range it lies in.
+
+    `runs`: for each parameter how long the runs of values are that are neighbours; a line joins those alone.
+    """
     names = list(dict.fromkeys(effects["axis"]))
     columns = min(len(names), 3 if sheet.width > 600 else 1)
     rows = -(-len(names) // columns)
@@ -34,14 +37,14 @@ def draw_effects(effects: pd.DataFrame, sheet: Sheet) -> Figure:
     for number, name in enumerate(names):
         axes = _cell(figure, sheet, number, rows, columns)
         axes.set_ylim(low - room, high + room)
-        _draw_effect(axes, effects[effects["axis"] == name], sheet)
+        _draw_effect(axes, effects[effects["axis"] == name], runs[name], sheet)
         axes.set_title(label(name), loc="left", fontsize=sheet.text, color=LIGHT["ink"], pad=7)
         if number % columns:
             axes.tick_params(labelleft=False)
     return figure
 
 
-def _draw_effect(axes: Axes, own: pd.DataFrame, sheet: Sheet) -> None:
+def _draw_effect(axes: Axes, own: pd.DataFrame, runs: Sequence[int], sheet: Sheet) -> None:
     at = np.arange(len(own))
     worst, best, median = (own[name].to_numpy(np.float64) for name in ("worst", "best", "median"))
     axes.axhline(0.0, color=LIGHT["muted"], linewidth=0.8, zorder=1)
@@ -49,11 +52,11 @@ def _draw_effect(axes: Axes, own: pd.DataFrame, sheet: Sheet) -> None:
         axes.fill_between(at, worst, best, color=LIGHT["first"], alpha=0.25, linewidth=0, zorder=2)
     else:
         axes.vlines(at, worst, best, color=LIGHT["first"], alpha=0.45, linewidth=5.0, zorder=2)
-    axes.plot(
-        at, median, color=LIGHT["run"], linewidth=1.8, marker="o" if len(own) <= 30 else "", markersize=4.5, zorder=3
-    )
+    marker = "o" if len(own) <= 30 or len(runs) > 1 else ""
+    for part in np.split(at, np.cumsum(runs)[:-1]):
+        axes.plot(part, median[part], color=LIGHT["run"], linewidth=1.8, marker=marker, markersize=4.5, zorder=3)
     axes.set_xlim(-0.6, len(own) - 0.4)
-    ticks = at if len(own) <= MOST_TICKS else np.unique(np.linspace(0, len(own) - 1, MOST_TICKS).round().astype(int))
+    ticks = at[:: -(-len(own) // MOST_TICKS)]
     axes.set_xticks(ticks, [str(own["value"].iloc[tick]) for tick in ticks], fontsize=sheet.text * 0.92)
 
 
@@ -80,7 +83,8 @@ def draw_map(one: HeatMap, sheet: Sheet, title: str) -> Figure:
                 )
     axes.set_xlim(-0.5, len(one.heads) - 0.5)
     axes.set_ylim(len(one.rows) - 0.5, -0.5)
-    axes.set_xticks(range(len(one.heads)), one.heads)
+    shown = range(0, len(one.heads), -(-len(one.heads) // MOST_HEADS))
+    axes.set_xticks(shown, [one.heads[at] for at in shown])
     axes.set_yticks(range(len(one.rows)), [name for name, _ in one.rows])
     axes.tick_params(length=0, labelsize=sheet.text * 0.85, labelcolor=LIGHT["muted"])
     axes.set_xlabel(one.across, fontsize=sheet.text, color=LIGHT["ink"], labelpad=6)
@@ -114,7 +118,9 @@ def draw_parallel(
     """
     figure = sheet.figure()
     left = 3.4 * sheet.text / sheet.width
-    foot, head = 1.2 * sheet.text / sheet.height, 3.2 * sheet.text / sheet.height
+    # Names of neighbours stand one above another, in three rows where they are close.
+    tiers = 2 if sheet.width > 80.0 * len(columns) else 3
+    foot, head = 1.2 * sheet.text / sheet.height, (0.7 + 1.25 * tiers) * sheet.text / sheet.height
     axes = figure.add_axes((left, foot, 1.0 - 2.0 * left, 1.0 - foot - head), facecolor="none")
     axes.set_axis_off()
     axes.set_xlim(0.0, max(len(columns) - 1, 1))
@@ -132,14 +138,13 @@ def draw_parallel(
     for number, (name, _, ticks) in enumerate(columns):
         axes.axvline(number, 0.03 / 1.06, 1.03 / 1.06, color=LIGHT["muted"], linewidth=0.9, zorder=1)
         last = number == len(columns) - 1
-        align, shift = ("right", 5) if last else ("left", 5)
         axes.annotate(
-            name, (number, 1.03), xytext=(0, 12 + (number % 2) * sheet.text * 1.25), textcoords="offset points",
+            name, (number, 1.03), xytext=(0, 12 + (number % tiers) * sheet.text * 1.25), textcoords="offset points",
             ha="right" if last else "left" if number == 0 else "center", fontsize=sheet.text, color=LIGHT["ink"],
         )  # fmt: skip
         for place, text in ticks:
             axes.annotate(
-                text, (number, place), xytext=(-shift if last else shift, 0), textcoords="offset points", ha=align,
+                text, (number, place), xytext=(5, 0), textcoords="offset points", ha="left",
                 va="center", fontsize=sheet.text * 0.85, color=LIGHT["muted"], zorder=9,
                 bbox={"boxstyle": "square,pad=0.1", "facecolor": LIGHT["paper"], "edgecolor": "none", "alpha": 0.8},
             )  # fmt: skip

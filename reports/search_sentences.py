@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from backtests.forward import Forward
@@ -42,7 +44,7 @@ def few_trades(trades: float, who: str) -> list[Banner]:
     """That a ratio rests on too few trades; nothing where there are enough."""
     if not trades < LEAST_TRADES:
         return []
-    made = "no trade" if trades == 0 else f"{trades:,.0f} trade{'' if trades == 1 else 's'}"
+    made = "no trade" if trades == 0 else formats.counted(trades, "trade")
     text = (
         f"{who} made {made}; below {LEAST_TRADES} a ratio is mostly the luck of single ones. Take more bars or a lower "
         'strategy.threshold; crossgate tune --constraint "trades>=100" leaves out settings that seldom trade.'
@@ -90,7 +92,7 @@ def _metric(found: Sweep, name: str) -> float:
 
 def sweep_lead(found: Sweep) -> str:
     """What the sweep comes to, in two sentences."""
-    count = f"{len(found):,} settings of {len(found.grid.axes)} parameters were played"
+    count = f"{len(found):,} settings of {formats.counted(len(found.grid.axes), 'parameter')} were played"
     peak = found.best("sharpe", 1)["sharpe"].to_list()
     if not peak or math.isnan(peak[0]):
         return f"{count}; none of them made a trade."
@@ -168,13 +170,24 @@ def counted(head: Head) -> str:
 
 def settings_words(values: Mapping[str, Any]) -> str:
     """Some values as options of a command: --set risk.stop_loss=2% --set risk.leverage=3."""
-    return " ".join(f"--set {_quoted(f'{name}={value}')}" for name, value in values.items())
+    return " ".join(f"--set {quote(f'{name}={value}')}" for name, value in values.items())
 
 
-def _quoted(text: str) -> str:
-    return text if all(one.isalnum() or one in "._%=-" for one in text) else f"'{text}'"
+def next_words(config: Path, data: Path | None, overrides: Sequence[str], values: Mapping[str, Any]) -> str:
+    """The command that plays a setting of a search as a run: with the config, data and --set of the search."""
+    kept = [one for one in overrides if one.partition("=")[0].strip() not in values]
+    folder = f"--data {quote(str(data))}" if data is not None else ""
+    words = [quote(str(config)), folder, *(f"--set {quote(one)}" for one in kept), settings_words(values)]
+    return " ".join(["next: crossgate backtest", *filter(None, words)])
 
 
 def banners(found: Tuned | Forward) -> list[Banner]:
     """What stands above the report of a tuning of either kind."""
     return tuned_banners(found) if isinstance(found, Tuned) else forward_banners(found)
+
+
+def chosen_values(found: Tuned | Forward) -> Mapping[str, Any]:
+    """The values of the best trial, or of a walk-forward those that the next bars would be traded with; {} for none."""
+    if isinstance(found, Tuned):
+        return found.values(found.best[0]) if found.best else {}
+    return found.known

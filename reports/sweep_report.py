@@ -78,4 +78,6 @@ def _picture(found: Sweep, name: str) -> bytes:
 
     maps = heat_maps(found)
     title = f"{name}: plateaus of the Sharpe ratio"
-    return render_png(draw_map(maps[0], PICTURE, title) if maps else draw_effects(found.effects, PICTURE))
+    return render_png(
+        draw_map(maps[0], PICTURE, title) if maps else draw_effects(found.effects, found.grid.runs, PICTURE)
+    )

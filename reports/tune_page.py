@@ -45,7 +45,7 @@ def _lead(found: Tuned) -> str:
         f"{'high' if one.rising else 'low'} {metric_words(one.metric)}" for one in found.goals.objectives
     )
     bounds = ", ".join(map(_bound, found.goals.constraints))
-    count = f"{len(found):,} trials over {len(found.space)} parameters were played for a {goals}"
+    count = f"{len(found):,} trials over {formats.counted(len(found.space), 'parameter')} were played for a {goals}"
     count += f", with {bounds}" if bounds else ""
     if not found.best:
         return f"{count}; none kept all constraints."
@@ -103,10 +103,11 @@ def _forward_lead(found: Forward) -> str:
     end, cash = float(found.curve.equity[-1]), found.curve.cash
     change = formats.percent(end / cash - 1.0, signed=True)
     best = formats.percent(float(found.hindsight.equity[-1]) / cash - 1.0, signed=True)
-    return (
-        f"{len(found.folds)} folds, each traded with the values that were best on all bars before it: {change} in all. "
-        f"With hindsight one setting would have made {best}."
-    )
+    hindsight = f"With hindsight one setting would have made {best}."
+    if not found.known:
+        hindsight = "On all bars together no setting kept the constraints either."
+    count = formats.counted(len(found.folds), "fold")
+    return f"{count}, each traded with the values that were best on all bars before it: {change} in all. {hindsight}"
 
 
 def _forward_tiles(found: Forward) -> list[tuple[str, str, str]]:

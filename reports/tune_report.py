@@ -10,6 +10,7 @@ import pandas as pd
 
 from backtests.forward import Forward
 from backtests.search_folder import check_folder
+from backtests.search_text import column_type
 from backtests.study import JOURNAL
 from backtests.tuning import Tuned
 from foundation.files import atomic_file
@@ -91,5 +92,5 @@ def forward_record(found: Forward) -> dict[str, Any]:
 
 
 def _texts(table: pd.DataFrame, found: Tuned | Forward) -> pd.DataFrame:
-    """A table whose values are text, so that lists of words and numbers fit one column."""
-    return table.astype({one.name: str for one in found.space})
+    """A table whose values are text where not all are numbers, so that words and numbers fit one column."""
+    return table.astype({one.name: column_type(table[one.name].tolist()) for one in found.space})

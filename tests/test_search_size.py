@@ -16,6 +16,7 @@ from backtests.grids import Grid, read_axis
 from backtests.landscape import at_edges, best_numbers, grid_plateau
 from backtests.parameters import AccountParams, CostParams
 from backtests.search_size import MOST_SETTINGS, check_settings, check_trials
+from backtests.search_text import column_type
 from backtests.sweeps import read_ranking, sweep
 from backtests.tables import Tables
 from backtests.tuning import tune
@@ -51,6 +52,22 @@ def test_a_slip_of_a_grid_is_told_before_anything_starts() -> None:
     assert "\n" not in said
     check_settings(over, 10_000, None)
     check_settings({"risk.leverage": range(MOST_SETTINGS)}, 10, MOST_SETTINGS)
+
+
+def test_values_that_contradict_each_other_are_told_of_the_grid() -> None:
+    """A grid plays all combinations, so averages that cross are refused with the way on; of one axis alone not."""
+    axes = {"strategy.fast": [2, 9], "strategy.slow": [5, 12]}
+    said = r"grid: strategy.slow = 5: should be above strategy.fast = 9; all combinations .*crossgate tune passes over"
+    with pytest.raises(ParameterError, match=said):
+        Grid(BASE, axes)
+    with pytest.raises(ParameterError, match=r"^strategy.slow = 6: should be above strategy.fast = 9$"):
+        Grid(BASE, {"strategy.fast": [2, 9], "risk.leverage": [1]})
+
+
+def test_numbers_stay_numbers_in_a_table() -> None:
+    """A column of numbers holds numbers, one with a word or a distance text; yes and no are no numbers."""
+    for values, kind in (([1, 2], int), ([1, 2.5], float), ([1, "off"], str), (["1%", "2%"], str), ([True, 1], str)):
+        assert column_type(values) is kind
 
 
 def test_a_million_settings_need_no_word() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from backtests.sweeps import Sweep, sweep
 from foundation.errors import ParameterError
 from foundation.trials import TrialLedger
 from reports import formats
+from reports.figures import PICTURE
 from reports.heat_maps import MOST_CELLS, chosen_number, heat_maps
+from reports.search_figures import draw_effects
+from reports.search_sentences import next_words
 from reports.sweep_report import write_sweep
 from strategies.parameters import CrossoverParams
 
@@ -60,14 +64,28 @@ def test_a_map_shows_the_worst_of_each_neighbourhood(found: Sweep) -> None:
 
 
 def test_long_axes_are_joined_to_their_worst(scene: tuple[Any, Any], tmp_path: Path) -> None:
-    """A map of more rows than fit shows the lowest plateau of what it joins."""
+    """A map of more rows than fit shows the lowest plateau of what it joins, and the page says so."""
     over = {"risk.stop_loss": [f"{k / 10}%" for k in range(10, 60)], "risk.leverage": [1, 2]}
     wide = sweep(*scene, STRATEGY, over=over, ledger=TrialLedger(tmp_path))
     [one] = heat_maps(wide)
     assert len(one.rows) == MOST_CELLS
     first = wide.plateau.reshape(wide.grid.shape)[:3, 0]
-    assert one.rows[0][0] == "1.0% to 1.2%"
+    assert one.joined
+    assert [name for name, _ in one.rows[:2]] == ["1.0%", "1.3%"]
     assert one.rows[0][1][0].text == formats.ratio(float(first.min()))
+    assert one.rows[0][1][0].title.startswith("stop loss 1.0% to 1.2%, leverage 1: plateau ")
+    page = write_sweep(wide, tmp_path / "out", ledger=TrialLedger(tmp_path)).read_text()
+    assert "shows the worst of their figures" in page
+
+
+def test_a_line_joins_neighbours_alone(found: Sweep) -> None:
+    """Words, such as the order inside bars, are dots; the dots of distances are joined. Few marks, evenly apart."""
+    figure = draw_effects(found.effects, found.grid.runs, PICTURE)
+    drawn = {axes.get_title("left"): [len(line.get_xdata()) for line in axes.lines[1:]] for axes in figure.axes}
+    assert drawn == {"stop loss": [3], "take profit": [4], "intrabar": [1, 1]}
+    many = found.effects[found.effects["axis"] == "risk.take_profit"].iloc[[0, 1, 2, 3, 0, 1, 2]]
+    [axes] = draw_effects(many, {"risk.take_profit": [7]}, PICTURE).axes
+    assert axes.get_xticks().tolist() == [0, 2, 4, 6]
 
 
 def test_the_page_says_what_the_sweep_found(found: Sweep, tmp_path: Path) -> None:
@@ -84,6 +102,18 @@ def test_the_page_says_what_the_sweep_found(found: Sweep, tmp_path: Path) -> Non
     assert record["settings"] == 24
     assert record["best"]["plateau"][0]["setting"] == best_numbers(found.plateau, 1)[0]
     assert (tmp_path / "out" / "sweep.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_next_command_plays_the_chosen_setting() -> None:
+    """With what the search was told: its data and --set, but for what the setting says itself; quoted for a shell."""
+    told = next_words(
+        Path("my configs/a.toml"), Path("/d"), ["risk.leverage=2", 'strategy.threshold="0.5cost"'],
+        {"risk.leverage": 3, "risk.stop_loss": "2%"},
+    )  # fmt: skip
+    assert shlex.split(told) == [
+        "next:", "crossgate", "backtest", "my configs/a.toml", "--data", "/d", "--set", 'strategy.threshold="0.5cost"',
+        "--set", "risk.leverage=3", "--set", "risk.stop_loss=2%",
+    ]  # fmt: skip
 
 
 def test_a_sweep_without_a_trade_has_a_page(scene: tuple[Any, Any], tmp_path: Path) -> None:

@@ -139,12 +139,21 @@ def test_a_killed_sweep_loses_a_piece_at_most(tmp_path: Path, whole: Any) -> Non
 
 @pytest.mark.usefixtures("short_pieces")
 def test_an_unfinished_sweep_of_something_else_is_not_mixed_in(tmp_path: Path) -> None:
-    """Other values, or rules compiled from another source, do not go on with these pieces."""
-    folder = tmp_path / "out"
-    store = PieceStore(folder, {"content": "another"})
-    with store.opened():
+    """Other values, or rules compiled from another source, do not go on with these pieces; each is said."""
+    folder, ours = tmp_path / "out", {"content": "a", "rules": "b", "settings": 6000}
+    with PieceStore(folder, ours).opened():
         pass
-    with pytest.raises(ParameterError, match="holds an unfinished sweep of other settings, data or code"):
+    for change, said in (
+        ({"settings": 5}, "6,000 settings, which are others"),
+        ({"content": "x"}, "6,000 settings that differ from these, or were played on other data or forecasts"),
+        ({"rules": "x"}, "6,000 settings, played by another version of crossgate or on another kind of processor"),
+    ):
+        with (
+            pytest.raises(ParameterError, match=f"holds an unfinished sweep of {said}; go on with that, name"),
+            PieceStore(folder, {**ours, **change}).opened(),
+        ):
+            pass
+    with pytest.raises(ParameterError, match="holds an unfinished sweep of 6,000 settings, which are others"):
         run(folder, 1, slow=False)
     shutil.rmtree(folder)
     run(folder, 1, slow=False)

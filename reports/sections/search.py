@@ -18,7 +18,7 @@ from reports.catalogue import CATALOGUE
 from reports.certainty import weigh
 from reports.certainty_table import certainty_table, explain_certainty
 from reports.curves import equity_curve
-from reports.heat_maps import chosen_number, heat_maps, label
+from reports.heat_maps import MOST_CELLS, chosen_number, heat_maps, label
 from reports.metrics import compute_metrics
 from reports.parts import Chart, Fold, Grid, Paragraph, Part, Section, Widget
 from reports.search_figures import draw_effects, draw_parallel
@@ -28,6 +28,10 @@ from reports.tables import Cell, Table
 
 # How many of the best settings a page lists, and how many lines it draws.
 LISTED, LINES, MARKED = 25, 400, 20
+JOINED = (
+    f" Where a parameter has more than {MOST_CELLS} values, a row or column stands for some of them, from the one that "
+    "it names up to the next, and shows the worst of their figures."
+)
 SHOWN = ("plateau", "sharpe", "total_return", "max_drawdown", "trades", "win_rate", "liquidations", "fees")
 
 
@@ -40,7 +44,7 @@ def maps(found: Sweep) -> Section | None:
         Paragraph(
             "The large figure, and the colour, is the plateau: the worst Sharpe ratio among a setting and its "
             "neighbours, one step away on any axis. The small figure is the setting's own ratio. A high ratio beside a "
-            "low plateau is a peak, and peaks do not last."
+            "low plateau is a peak, and peaks do not last." + (JOINED if any(one.joined for one in made) else "")
         ),
         Widget("maps.html", {"maps": made}),
     ]
@@ -59,7 +63,7 @@ def values(found: Sweep) -> Section:
     parts: list[Part] = [Paragraph(text) for text in told_idle(found)]
     if effects["median"].notna().any():
         chart = Chart(
-            "effects", lambda sheet: draw_effects(effects, sheet), f"One panel a parameter: {said}.",
+            "effects", lambda sheet: draw_effects(effects, found.grid.runs, sheet), f"One panel a parameter: {said}.",
             "Line and dots: the median Sharpe ratio at a value, over all other parameters. Bars: from the worst to "
             "the best.",
         )  # fmt: skip

@@ -41,11 +41,12 @@ def trials(found: Tuned) -> Section:
         across, up = known.index.to_numpy(np.float64), known[metrics[0]].to_numpy(np.float64)
         front = _records(up, kept, rising=goals.objectives[0].rising)
         labels, said = ("", metrics[0]), "each trial that was the best so far"
+    left = len(table) - len(known)
+    undrawn = f" {left:,} of {len(table):,} trials never traded or were refused, and are not drawn." if left else ""
     chart = Chart(
         "trials", lambda sheet: draw_trials(across, up, kept, front, labels, sheet),
         f"{len(known):,} trials as dots; {len(front)} of them are marked, {said}.",
-        f"Blue: {said}. Crosses broke a constraint, dots kept them all. {len(table) - len(known):,} of {len(table):,} "
-        "trials never traded or were refused, and are not drawn.",
+        f"Blue: {said}. Crosses broke a constraint, dots kept them all.{undrawn}",
     )  # fmt: skip
     title = "The Pareto front" if len(metrics) == 2 else "Trials"
     parts: list[Part] = [chart] if len(known) else [Paragraph("No trial made a trade.")]
@@ -186,7 +187,10 @@ def folds(found: Forward) -> Section:
     for _, row in found.folds.iterrows():
         chosen = [Cell(formats.NONE if row[name] is None or pd.isna(row[name]) else str(row[name])) for name in names]
         ratios = [Cell(formats.ratio(row["inside"])), Cell(formats.ratio(row["outside"]))]
-        grown = Cell(formats.percent(row["return"], signed=True), "gain" if row["return"] > 0 else "loss")
+        grown = Cell(
+            formats.percent(row["return"], signed=True),
+            "gain" if row["return"] > 0 else "loss" if row["return"] < 0 else "",
+        )
         rows.append(
             [Cell(formats.moment(row["first"])[:10]), *chosen, *ratios, grown, Cell(formats.count(row["trades"]))]
         )
