@@ -99,8 +99,13 @@ def leading(mask: Mask) -> int:
     return WIDTH if mask.all() else int(np.argmin(mask))
 
 
-def _lower(function: Callable[..., Any], answer: Any, *kinds: Any) -> Callable[..., None]:
-    """Tells numba of a function of arguments of these kinds; what it decorates makes LLVM's code for their values."""
+def lower(
+    function: Callable[..., Any], answer: Any, *kinds: Any, item: types.Type = types.float64
+) -> Callable[..., None]:
+    """Tells numba of a function of arguments of these kinds; what it decorates makes LLVM's code for their values.
+
+    Of an array, which has to be one of `item` without gaps, that is the address where it begins.
+    """
 
     class Template(AbstractTemplate):
         key = function
@@ -108,7 +113,7 @@ def _lower(function: Callable[..., Any], answer: Any, *kinds: Any) -> Callable[.
         def generic(self, args: tuple[Any, ...], kws: object) -> Any:
             """The signature, if the arguments are of these kinds."""
             fits = not kws and len(args) == len(kinds) and all(map(isinstance, args, kinds))
-            return signature(answer, *args) if fits and all(map(_is_plain, args)) else None
+            return signature(answer, *args) if fits and all(_is_plain(kind, item) for kind in args) else None
 
     def take(make: Callable[..., Any]) -> None:
         def lowered(context: Any, builder: Any, call: Any, values: Any) -> Any:
@@ -121,13 +126,13 @@ def _lower(function: Callable[..., Any], answer: Any, *kinds: Any) -> Callable[.
     return take
 
 
-def _is_plain(kind: Any) -> bool:
-    """Whether an array is one of doubles without gaps; true of all that is none."""
-    return not isinstance(kind, types.Array) or (kind.dtype == types.float64 and kind.layout == "C")
+def _is_plain(kind: Any, item: types.Type) -> bool:
+    """Whether an array is one of such items without gaps; true of all that is none."""
+    return not isinstance(kind, types.Array) or (kind.dtype == item and kind.layout == "C")
 
 
 def _value(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-    """What code is made of: of an array the address of its first double, all else as it is."""
+    """What code is made of: of an array the address of its first item, all else as it is."""
     return context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
 
 
@@ -155,56 +160,56 @@ def _loaded(builder: Any, address: Any) -> Any:
     return found
 
 
-@_lower(lanes_at, LANES, types.Array, types.Integer)
+@lower(lanes_at, LANES, types.Array, types.Integer)
 def _lanes_at(builder: Any, data: Any, row: Any) -> Any:
     return _loaded(builder, _row(builder, data, row))
 
 
-@_lower(put_lanes, types.none, types.Array, types.Integer, LanesType)
+@lower(put_lanes, types.none, types.Array, types.Integer, LanesType)
 def _put_lanes(builder: Any, data: Any, row: Any, lanes: Any) -> None:
     builder.store(lanes, _row(builder, data, row)).align = _ALIGN
 
 
-@_lower(lanes_from, LANES, types.Array, types.Integer)
+@lower(lanes_from, LANES, types.Array, types.Integer)
 def _lanes_from(builder: Any, data: Any, begin: Any) -> Any:
     return _loaded(builder, _address(builder, data, begin))
 
 
-@_lower(lane_of, types.float64, LanesType, types.Integer)
+@lower(lane_of, types.float64, LanesType, types.Integer)
 def _lane_of(builder: Any, lanes: Any, number: Any) -> Any:
     return builder.extract_element(lanes, number)
 
 
-@_lower(bits_of, MASK, types.Integer)
+@lower(bits_of, MASK, types.Integer)
 def _bits_of(builder: Any, byte: Any) -> Any:
     return builder.bitcast(builder.trunc(byte, _BYTE), _MASK)
 
 
-@_lower(leading, types.intp, MaskType)
+@lower(leading, types.intp, MaskType)
 def _leading(builder: Any, mask: Any) -> Any:
     unset = builder.zext(builder.not_(builder.bitcast(mask, _BYTE)), _WORD)
     return builder.cttz(builder.or_(unset, ir.Constant(_WORD, 1 << WIDTH)), ir.Constant(ir.IntType(1), 1))
 
 
-@_lower(operator.and_, MASK, MaskType, MaskType)
+@lower(operator.and_, MASK, MaskType, MaskType)
 def _both(builder: Any, one: Any, other: Any) -> Any:
     return builder.and_(one, other)
 
 
 def _lower_arithmetic(function: Callable[..., Any], name: str, kinds: tuple[Any, Any]) -> None:
-    @_lower(function, LANES, *kinds)
+    @lower(function, LANES, *kinds)
     def make(builder: Any, one: Any, other: Any) -> Any:
         return getattr(builder, name)(_spread(builder, one), _spread(builder, other))
 
 
 def _lower_comparison(function: Callable[..., Any], sign: str, kinds: tuple[Any, Any]) -> None:
-    @_lower(function, MASK, *kinds)
+    @lower(function, MASK, *kinds)
     def make(builder: Any, one: Any, other: Any) -> Any:
         return builder.fcmp_ordered(sign, _spread(builder, one), _spread(builder, other))
 
 
 def _lower_choice(kinds: tuple[Any, Any]) -> None:
-    @_lower(where, LANES, MaskType, *kinds)
+    @lower(where, LANES, MaskType, *kinds)
     def make(builder: Any, mask: Any, one: Any, other: Any) -> Any:
         return builder.select(mask, _spread(builder, one), _spread(builder, other))
 

@@ -16,7 +16,7 @@ from models.features import Float32Array
 from models.network import ForecastNetwork
 from models.parameters import LSTMParams
 from models.recurrence import CellState, fresh_state, make_cell, run_cell
-from models.windows import forecast_windows, fraction
+from models.windows import SCALES, below, forecast_windows, tangent
 
 INPUTS = np.random.default_rng(5).normal(size=(300, 5)).astype(np.float32) * 1.5
 SHAPES = (
@@ -104,7 +104,7 @@ def test_windows_are_the_gate_equations(shape: dict[str, Any]) -> None:
     network = made(params)
     values = forecast_windows(network, INPUTS, 16, batch=32)
     assert len(values) == len(INPUTS) - 15
-    for row in (0, 31, 32, 100, len(values) - 1):
+    for row in (*range(40), 100, len(values) - 1):
         expected = gate_equations(weights(network), INPUTS[row : row + 16].astype(np.float64), params)[-1]
         assert np.abs(values[row] - expected).max() <= 2e-6
     alone = forecast_windows(network, INPUTS[100:116], 16, batch=32)
@@ -128,9 +128,20 @@ def test_a_gap_in_the_inputs_is_a_gap_in_its_windows_alone() -> None:
 
 
 @given(hnp.arrays(np.float32, 400, elements=st.floats(-(2.0**20), 2.0**20, width=32)))
-def test_a_fraction_is_the_tangent(values: Float32Array) -> None:
-    """The fraction is tanh, to four roundings of a float32, near zero as well as far out."""
-    found = np.array([top / low for top, low in map(fraction, np.concatenate((values, values * 1e-6, values * 1e-3)))])
-    exact = np.tanh(np.concatenate((values, values * 1e-6, values * 1e-3)).astype(np.float64))
+def test_fractions_are_the_tangent_and_the_sigmoid(values: Float32Array) -> None:
+    """They are tanh and the sigmoid, to four roundings of a float32, near zero as well as far out."""
+    values = np.concatenate((values, values * 1e-6, values * 1e-3))
+    shown = (values[:, None] * SCALES[[2, 3]]).astype(np.float32)
+    found = np.array([top / low for top, low in map(tangent, shown[:, 0])])
+    exact = np.tanh(values.astype(np.float64))
     assert np.abs(found - exact).max() <= 5e-7
     assert np.all(np.abs(found - exact) <= 5e-7 * np.abs(exact) + 1e-37)
+    gates = np.array([1.0 / below(t) for t in shown[:, 1]])
+    with np.errstate(over="ignore"):
+        assert np.abs(gates - 1.0 / (1.0 + np.exp(-values.astype(np.float64)))).max() <= 5e-7
+
+
+def test_no_number_stays_none() -> None:
+    """NaNs of all signs and payloads stay NaNs: the bits of a power of two are made of theirs."""
+    bits = np.array([0x7FC00000, 0xFFC00000, 0x7FC00123, 0x7FFFFFFF], np.uint32).view(np.float32)
+    assert all(np.isnan(below(one)) and np.isnan(tangent(one)).all() for one in bits)
