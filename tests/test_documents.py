@@ -240,6 +240,12 @@ def test_a_name_that_is_not_there_is_seen() -> None:
     assert not reaches("backtests.machine")
 
 
+def test_the_change_log_says_each_thing_once() -> None:
+    """No two points begin alike, as they do where a merge has kept an old text beside a new one."""
+    points = re.findall(r"^- (.{30})", (TREE / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert [point for point in set(points) if points.count(point) > 1] == []
+
+
 def test_commands_of_make_are_those_that_documents_name() -> None:
     """A `make` command in a document is a target of the Makefile."""
     targets = set(re.findall(r"^([a-z]+):", (TREE / "Makefile").read_text("utf-8"), re.MULTILINE))
