@@ -164,7 +164,7 @@ def reproduce(
     retrain: Annotated[bool, typer.Option("--retrain", help="Train every network again, without the cache.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Play a run again from its folder: is every fill the same?
+    """Play a run again from its folder, and compare every fill.
 
     Exit code 1 where one is not.
     """
@@ -180,7 +180,10 @@ def reproduce(
 
 
 def verify(run: RunPath, data: Data = None, as_json: AsJson = False) -> None:
-    """Play a run again by Backtrader and by the kernel, and certify that all agree."""
+    """Play a run again by every driver, and certify that all agree.
+
+    By Backtrader in two loops, by the kernel, and by an account in plain Python that shares no code with them.
+    """
     from crossgate.verification import verify_run
 
     certificate = verify_run(run, data)

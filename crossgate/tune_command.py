@@ -51,7 +51,10 @@ def tune(
     address: Cluster = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search for the best settings; go on where an interrupted search stopped."""
+    """Search for the best settings, by one goal or several.
+
+    Where a search was interrupted the same command goes on to the same trials.
+    """
     from backtests.search_size import MOST_TRIALS
     from crossgate.tuning import TuneJob, tune_job
     from reports.search_sentences import banners, chosen_values, next_words

@@ -36,7 +36,10 @@ def tune_model(
     address: Cluster = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search for model settings on inner validation folds, before the first test; go on where one was stopped."""
+    """Search for settings of the model, before the first test.
+
+    Trials are judged on inner validation folds. Where a search was interrupted the same command goes on.
+    """
     from models.model_search import MOST_TRIALS
 
     with searching(address, "the trials that are there"):

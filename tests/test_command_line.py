@@ -268,10 +268,13 @@ def test_a_disk_without_room_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys
 
 
 def test_help_names_the_commands() -> None:
-    """`python -m crossgate --help` names every command with its own line."""
-    words = [sys.executable, "-m", "crossgate", "--help"]
-    answer = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert all(f"\n  {command}" in answer.stdout for command in ("backtest", "check", "train", "compare"))
+    """`python -m crossgate --help` names every command with its own line, whole on a terminal of 80 columns."""
+    for words in ([], ["data"]):
+        asked = [sys.executable, "-m", "crossgate", *words, "--help"]
+        answer = subprocess.run(asked, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "80"})
+        lines = answer.stdout.partition("Commands:\n")[2].splitlines()
+        assert {"backtest", "check", "train", "compare"} <= {line.split()[0] for line in lines} or words
+        assert [line for line in lines if not line.endswith(".") or line.endswith("...")] == []
 
 
 def test_help_loads_nothing_heavy() -> None:
