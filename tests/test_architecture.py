@@ -58,13 +58,20 @@ def test_a_planted_import_breaks_a_contract(room: str, copied_tree: Path) -> Non
     assert broken in answer.stdout
 
 
-def groups_of_backtests() -> dict[str, int]:
-    """The number of the group of each file of backtests/, as docs/architecture.md lists them."""
-    text = (TREE / "docs" / "architecture.md").read_text("utf-8").split("map: begin")[1].split("map: end")[0]
-    rows = [line for line in text.splitlines() if line.startswith("| **")]
+def groups_of(room: str) -> dict[str, int]:
+    """The number of the group of each file of a room, as docs/architecture.md lists them."""
+    text = (TREE / "docs" / "architecture.md").read_text("utf-8")
+    part = text.split(f"map of {room}: begin")[1].split(f"map of {room}: end")[0]
+    rows = [line for line in part.splitlines() if line.startswith("| **")]
     named = [(name, number) for number, row in enumerate(rows) for name in re.findall(r"`(\w+)`", row)]
     assert len(named) == len(dict(named)), "a file stands in two groups"
     return dict(named)
+
+
+@pytest.mark.parametrize("room", ["models", "backtests", "reports"])
+def test_a_map_names_every_file_of_its_room(room: str) -> None:
+    """docs/architecture.md has each file in one group, and none that is not there."""
+    assert set(groups_of(room)) == {path.stem for path in (TREE / room).glob("*.py")} - {"__init__"}
 
 
 def wrong_imports(name: str, source: str, groups: dict[str, int]) -> list[str]:
@@ -78,11 +85,12 @@ def wrong_imports(name: str, source: str, groups: dict[str, int]) -> list[str]:
     return [one for one in taken if groups.get(one, 0) > groups[name]]
 
 
-def test_the_map_of_backtests_names_every_file_and_its_groups_are_layers() -> None:
-    """docs/architecture.md has each file in one group, and none imports one of a later group."""
-    groups, files = groups_of_backtests(), {path.stem: path for path in (TREE / "backtests").glob("*.py")}
-    assert set(groups) == set(files) - {"__init__"}
-    wrong = {name: wrong_imports(name, files[name].read_text("utf-8"), groups) for name in groups}
+def test_the_groups_of_backtests_are_layers() -> None:
+    """None of its files imports one of a later group."""
+    groups = groups_of("backtests")
+    wrong = {
+        name: wrong_imports(name, (TREE / "backtests" / f"{name}.py").read_text("utf-8"), groups) for name in groups
+    }
     assert {name: found for name, found in wrong.items() if found} == {}
 
 
