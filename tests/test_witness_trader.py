@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from crossgate.witnessing import witnessed
 from markets.candles import Candles
 from markets.funding import Funding
 from markets.market import Market
+from markets.store import load_market
+from models.forecasts import Forecasts, ForecastSeries
 from strategies.parameters import CrossoverParams, RiskParams
 
 WILD = {"sizing": "leverage", "leverage": 20.0, "stop_loss": "2%", "take_profit": "2%"}
@@ -36,10 +39,12 @@ def match(
     risk: dict[str, Any] | None = None,
     margin: str = "isolated",
     seed: int = 3,
+    **contract: Any,
 ) -> Match:
     """A match of 300 wild bars on markets that are changed first, each with a tick of its own."""
     random = np.random.default_rng(seed)
-    grown = [market(random, name, 300, 1.5, tick=0.01 * 5**k) for k, name in enumerate(SYMBOLS[:symbols])]
+    ticks = [{"tick": 0.01 * 5**k} | contract for k in range(symbols)]
+    grown = [market(random, name, 300, 1.5, **ticks[k]) for k, name in enumerate(SYMBOLS[:symbols])]
     markets = tuple(change(one, random) for one in grown)
     return Match(
         seed, markets, forecasts(random, markets, 40), CrossoverParams(**{**OFTEN, **(strategy or {})}),
@@ -122,7 +127,14 @@ def funded(one: Market, random: np.random.Generator) -> Market:
     return replace(one, funding=Funding(stamps, random.normal(0.0, 0.004, len(stamps)), "case"))
 
 
+# Contracts of 1 USD, and an account of some coins that liquidates.
+COIN: dict[str, Any] = {"kind": "inverse", "settlement": "XBT", "face": 1.0, "lot": 1.0, "tick": 0.5}
+FAR: dict[str, Any] = {"sizing": "fraction", "fraction": 0.05, "leverage": 40.0, "stop_loss": "off"}
+
 CASES: dict[str, Match] = {
+    **{method: match(risk=FAR, method=method, **COIN) for method in ("bitmex", "closing_fee", "binance")},
+    **{f"bybit {year}": match(risk=FAR, method="bybit", vintage=year, **COIN) for year in (2023, 2025, 2026)},
+    "bybit in dollars": match(risk=FAR, method="bybit"),
     "no mark": match(without("mark")),
     "a mark of minutes": match(mark_of(HOUR // 4)),
     "a mark that is too coarse": match(mark_of(3 * HOUR)),
@@ -158,3 +170,28 @@ CASES: dict[str, Match] = {
 def test_the_witness_puts_a_market_together_as_the_exchange_is_shown_it(case: str) -> None:
     """The same fills, numbers to 1e-9, the same equity at every bar."""
     assert parts(CASES[case]) == ""
+
+
+@pytest.mark.parametrize("mark", [None, "mark/binance_um_BTCUSDT_mark_8h.parquet"])
+def test_recorded_bars_come_to_the_same(data_folder: Path, mark: str | None) -> None:
+    """Days of BTCUSDT made of hours, half-hours of it with the minutes inside, at leverage that liquidates."""
+    words = {"funding": "funding/binance_um_BTCUSDT_funding.parquet", "mark": mark, "data": data_folder}
+    days = load_market("binance_usdm:BTCUSDT", "ohlcv/binance_um_BTCUSDT_1h.parquet", bar="1d", **words)
+    halves = load_market(
+        "binance_usdm:BTCUSDT", "ohlcv/binance_um_BTCUSDT_30m.parquet", start="2023-01-01", end="2023-07-01",
+        finer="ohlcv/binance_um_BTCUSDT_5m.parquet", **words,
+    )  # fmt: skip
+    for one in (days, halves):
+        assert parts(recorded(one)) == ""
+
+
+def recorded(one: Market) -> Match:
+    """A match on recorded bars: what the last bar did, a little of it, is expected of the next."""
+    moves = np.diff(np.log(one.candles.close), prepend=np.log(one.candles.close[0]))[50:]
+    stamps, sigma = one.candles.timestamp[50:], np.full(len(moves), 0.01)
+    said = ForecastSeries(stamps, 0.1 * moves, sigma, stamps - 1, np.zeros(len(moves)))
+    account = AccountParams(missing_funding="zero")
+    return Match(
+        0, (one,), Forecasts({one.symbol: said}), CrossoverParams(threshold="0.1cost", fast=5, slow=12),
+        RiskParams(**FAR), account, CostParams(half_spread="1tick"),
+    )  # fmt: skip
