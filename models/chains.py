@@ -101,8 +101,8 @@ def run_chains(chains: Sequence[Chain], workers: int | None, cache: bool) -> lis
     most = 1 + (walk.drift_retrains if drift else max(len(chain._planned) for chain in chains))
     why = "each lasts until it drifts" if drift else "each begins at the weights of the one before"
     names = ", ".join(chain.symbol for chain in chains)
-    description = on_cpu(f"Training models for {names} one after another ({why})", chains[0].model)
-    said = f"{description}; rounds{', at most' if drift else ''}"
+    description = on_cpu(f"Training models for {names}", chains[0].model)
+    said = f"{description}: one after another ({why}), rounds{' at most' if drift else ''}"
     for results in progress(_rounds(chains, workers, cache), said, most):
         made += results
     return made

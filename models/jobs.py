@@ -9,7 +9,7 @@ from contextvars import ContextVar
 
 from foundation.cluster import running_cluster
 from foundation.parallel import run_all
-from foundation.progress import progress
+from foundation.progress import progress_bar
 from models.cache import FoldForecast, Job
 from models.devices import check_gpu, training_device, why_on_cpu
 from models.fitted import TrainedNetwork
@@ -104,6 +104,6 @@ def _train_grouped(
     check_gpu()
     from models.grouped.launch import stream_grouped
 
-    with closing(progress(stream_grouped(listed, cache), said, len(rows))) as results:
+    with progress_bar(said, len(rows)) as told, closing(stream_grouped(listed, cache, told)) as results:
         for number, one in results:
             yield rows[number], one

@@ -51,8 +51,9 @@ class PoolChain:
 
     def run(self, description: str, workers: int | None, cache: bool) -> None:
         """Trains one model after another, until none drifts or no more are allowed."""
-        why = on_cpu(f"{description}, one after another (each lasts until it drifts in one of these)", self.model)
-        for _ in progress(self._rounds(workers, cache), f"{why}; rounds, at most", 1 + self.walk.drift_retrains):
+        why = "one after another (each lasts until it drifts in one of these)"
+        said = f"{on_cpu(description, self.model)}: {why}, rounds at most"
+        for _ in progress(self._rounds(workers, cache), said, 1 + self.walk.drift_retrains):
             pass
 
     def _rounds(self, workers: int | None, cache: bool) -> Iterator[int]:

@@ -128,8 +128,8 @@ def _walk_pool(
     description, plan = f"Training one model for {_symbols(markets)}", (walk, features.scaling, model, seeds)
     if walk.sequential:
         results: list[list[FoldForecast]] = []
-        why = on_cpu(f"{description}, fold after fold: each begins at the weights of the one before", model)
-        for one in progress(folds, f"{why}; rounds", len(folds)):
+        why = "one after another (each begins at the weights of the one before)"
+        for one in progress(folds, f"{on_cpu(description, model)}: {why}, rounds", len(folds)):
             before = [made[0].network for made in results[-len(seeds) :]] or None
             results += run_pooled_jobs(pooled_jobs(samples, [one], *plan, before), "", workers, cache)
     else:

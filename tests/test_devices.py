@@ -197,7 +197,7 @@ def test_chains_and_pools_say_so_too(
     with_gpu(monkeypatch, Driver())
     model, walk = TINY.replaced(steps=2), SHORT.replaced(drift_window="5d", seeds=1, **words)
     walk_forward(MARKET, model, FEW, walk=walk, workers=1)
-    assert "on the CPU, as no CUDA device is there; rounds" in capsys.readouterr().err
+    assert "on the CPU, as no CUDA device is there: one after another (each" in capsys.readouterr().err
 
 
 def test_a_search_says_what_trains_where(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -218,3 +220,30 @@ def test_a_walk_forward_on_a_gpu_goes_on(monkeypatch: pytest.MonkeyPatch) -> Non
     sizes = stepped(monkeypatch)
     assert walk_forward(market, model, FEW, **words).fingerprint == whole.fingerprint
     assert len(sizes) == 5
+
+
+def test_a_launch_tells_how_far_it_is(own_cache: Path) -> None:
+    """At each comparison, in the interpreter: those that run count by their share of the steps, also after a kill."""
+    params = SMALL.replaced(steps=4, check=1, chunk=16)
+    jobs = [small_job(params, 260, seed) for seed in (0, 1)]
+    jobs = [replace(job, sample=job.sample.rows(0, 270), test_first=260) for job in jobs]
+    told: list[float] = []
+    assert len(list(launch.stream_grouped(jobs, True, told.append))) == 2
+    assert told == [0.5, 1.0, 1.5, 2.0]
+    told.clear()
+    shutil.rmtree(own_cache)
+    killed_at(3, lambda: launch.run_grouped(jobs, True))
+    assert len(list(launch.stream_grouped(jobs, True, told.append))) == 2
+    assert told == [1.5, 2.0]
+
+
+@pytest.mark.usefixtures("plain")
+def test_those_that_end_early_count_as_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks out of patience are done, before they are dropped and after; the last word is all of them."""
+    told: list[float] = []
+    sizes = stepped(monkeypatch)
+    list(launch.stream_grouped(jobs_of(MANY, 6), False, told.append))
+    assert told == sorted(told)
+    assert told[-1] == 6.0
+    ended = next(row for row, (one, other) in enumerate(pairwise(told)) if other - one >= 0.5)
+    assert MANY.check * ended < len(sizes) - 5, "one ends long before its steps are over"

@@ -33,17 +33,21 @@ def test_launches_are_cut_to_the_memory(monkeypatch: pytest.MonkeyPatch) -> None
     sizes: list[int] = []
     honest = GroupedDescent.run
 
-    def counted(descent: GroupedDescent, checkpoint: Any = None) -> Any:
+    def counted(descent: GroupedDescent, *more: Any) -> Any:
         sizes.append(len(descent.tasks))
         if len(descent.tasks) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return honest(descent, checkpoint)
+        return honest(descent, *more)
 
     monkeypatch.setattr(GroupedDescent, "run", counted)
     monkeypatch.setattr(launch, "WITHOUT_GPU", int(3.5 * launch.WITHOUT_GPU / launch.capacity(jobs, CPU)))
-    parts = launch.run_grouped(jobs, False)
+    told: list[float] = []
+    parts = [made for _, made in launch.stream_grouped(jobs, False, told.append)]
     # Two launches were planned; the larger one did not fit, and went in halves.
     assert sizes == [2, 3, 1, 2]
+    # What is told goes on from part to part, network by network trained.
+    assert told == sorted(told)
+    assert {2.0, 3.0, 5.0} <= set(told)
     for one, other in zip(whole, parts, strict=True):
         assert apart(one[0].network, other[0].network) < 1e-6
     monkeypatch.setattr(GroupedDescent, "run", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("no room")))
@@ -56,7 +60,7 @@ def test_memory_may_be_wanting_elsewhere(said: str, monkeypatch: pytest.MonkeyPa
     """A library, a kernel or a graph without memory halves a launch as torch does; any other failure is raised."""
     sizes: list[int] = []
 
-    def full(descent: GroupedDescent, _: Any = None) -> Any:
+    def full(descent: GroupedDescent, *_: Any) -> Any:
         sizes.append(len(descent.tasks))
         raise RuntimeError(said)
 

@@ -276,11 +276,11 @@ def test_it_says_that_models_follow_each_other(capsys: pytest.CaptureFixture[str
     drifting()
     told = capsys.readouterr().err
     assert "one after another (each lasts until it drifts)" in told
-    assert "; rounds, at most (13)" in told
+    assert ", rounds at most (13)" in told
     walk_forward(planted_market(), TINY, FEW, walk=WARM, workers=1)
     told = capsys.readouterr().err
     assert "one after another (each begins at the weights of the one before)" in told
-    assert "; rounds (4)" in told
+    assert ", rounds (4)" in told
 
 
 def test_what_cannot_be() -> None:

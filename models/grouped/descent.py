@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from foundation.progress import untold
 from models.checkpoints import Checkpoint
 from models.descent import Best, Task, averaging_share, draw_starts, make_schedule, no_number, no_validation
 from models.dropout import step_keys
@@ -56,11 +57,12 @@ class GroupedDescent:
         # The first loss that was no number, and at which step; 0 while there was none.
         self.lost, self.lost_at = self._figures(0.0), self._figures(0.0)
 
-    def run(self, checkpoint: Checkpoint | None = None) -> list[Best]:
+    def run(self, checkpoint: Checkpoint | None = None, told: Callable[[float], None] = untold) -> list[Best]:
         """The best weights of each task; where a checkpoint was kept, from there on, to the same bits.
 
-        Steps go from one comparison to the next; between two a checkpoint may be written. Raises ParameterError for a
-        loss that is not finite.
+        Steps go from one comparison to the next; between two a checkpoint may be written. After each, `told` hears how
+        many networks are trained, where one that goes on counts by its share of all steps. Raises ParameterError for
+        a loss that is not finite.
         """
         kept = checkpoint.read() if checkpoint else None
         if kept is None:
@@ -72,6 +74,8 @@ class GroupedDescent:
             self._advance(take)
             self._compare(self.step)
             ended = self._ended(self.step)
+            running = len(ended) - sum(ended)
+            told(len(self.tasks) - running * (1.0 - self.step / self.params.steps))
             if 2 * sum(ended) >= len(self.groups):
                 self._take_out(ended)
                 # The graph before is let go first, with the memory that it holds.

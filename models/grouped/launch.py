@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import pairwise
 from subprocess import CalledProcessError
 from typing import TypeVar
@@ -12,6 +12,7 @@ from typing import TypeVar
 import torch
 
 from foundation.errors import CrossgateError, ParameterError
+from foundation.progress import untold
 from models.cache import FoldForecast, FoldJob, Job, keep_networks
 from models.checkpoints import GroupCheckpoint, begun_groups
 from models.descent import Task
@@ -38,16 +39,22 @@ def run_grouped(jobs: Sequence[Job], keep: bool) -> list[list[FoldForecast]]:
     return [found[number] for number in range(len(jobs))]
 
 
-def stream_grouped(jobs: Sequence[Job], keep: bool) -> Iterator[tuple[int, list[FoldForecast]]]:
-    """Each job's number and what it makes, launch by launch. Raises ParameterError where there is no GPU."""
-    device = _device()
+def stream_grouped(
+    jobs: Sequence[Job], keep: bool, told: Callable[[float], None] = untold
+) -> Generator[tuple[int, list[FoldForecast]]]:
+    """Each job's number and what it makes, launch by launch. Raises ParameterError where there is no GPU.
+
+    `told` hears how many networks are trained, at each comparison within a launch, where those that run count in part.
+    """
+    device, before = _device(), 0
     shapes: dict[tuple[str, int], list[int]] = {}
     for number, job in enumerate(jobs):
         shape = json.dumps(_lead(job).params.without_device()), _lead(job).sample.features.shape[1]
         shapes.setdefault(shape, []).append(number)
     for numbers in shapes.values():
         for some in _launches(jobs, numbers, device, keep):
-            networks = train_groups([jobs[number] for number in some], device, keep=keep)
+            networks = train_groups([jobs[number] for number in some], device, keep=keep, told=_after(before, told))
+            before += len(some)
             for number, trained in zip(some, networks, strict=True):
                 if keep:
                     keep_networks(jobs[number], trained)
@@ -76,19 +83,20 @@ def _launches(jobs: Sequence[Job], numbers: Sequence[int], device: torch.device,
 
 
 def train_groups(
-    jobs: Sequence[Job], device: torch.device, precision: str = PRECISION, keep: bool = False
-) -> list[list[TrainedNetwork]]:
+    jobs: Sequence[Job], device: torch.device, precision: str = PRECISION, keep: bool = False,
+    told: Callable[[float], None] = untold,
+) -> list[list[TrainedNetwork]]:  # fmt: skip
     """The networks of some jobs of one shape, trained at once: of each job as each of its markets is to use it.
 
     Where the memory of the device does not hold them after all, in two halves. With `keep` a launch of more than some
-    seconds keeps checkpoints, from which one that was killed goes on.
+    seconds keeps checkpoints, from which one that was killed goes on. `told` hears how many are trained.
     """
     params = _lead(jobs[0]).params
     try:
         with one_thread(), torch.random.fork_rng(devices=[]):
             prepared, tasks = make_tasks(jobs)
             checkpoint = GroupCheckpoint([job.network_key for job in jobs]) if keep else None
-            found = GroupedDescent(tasks, device, precision, check_groups(tasks, device)).run(checkpoint)
+            found = GroupedDescent(tasks, device, precision, check_groups(tasks, device)).run(checkpoint, told)
         name = "cuda" if device.type == "cuda" else "cpu, as a group"
         return [finish(rows, params, best, name) for rows, best in zip(prepared, found, strict=True)]
     except CalledProcessError as error:
@@ -103,7 +111,13 @@ def train_groups(
             raise CrossgateError(f'{problem}; a smaller model.batch, or model.device = "cpu"') from None
     torch.cuda.empty_cache()
     half = len(jobs) // 2
-    return [made for some in (jobs[:half], jobs[half:]) for made in train_groups(some, device, precision, keep)]
+    first = train_groups(jobs[:half], device, precision, keep, told)
+    return first + train_groups(jobs[half:], device, precision, keep, _after(half, told))
+
+
+def _after(before: int, told: Callable[[float], None]) -> Callable[[float], None]:
+    """What a part of the work is to tell how far it is, where so many networks came before it."""
+    return lambda done: told(before + done)
 
 
 def _no_room(error: RuntimeError) -> bool:
