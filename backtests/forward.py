@@ -31,11 +31,12 @@ from backtests.study import Study
 from backtests.tables import Tables, on_tables
 from backtests.tuning import search, tuning_ground
 from backtests.valuation import fee_of, profit_of
+from foundation.chain import Head
 from foundation.dimensions import Dimension
 from foundation.errors import ParameterError
 from foundation.fingerprint import fingerprint
 from foundation.seals import check_sealed
-from foundation.trials import Batch, Head, Span, batch_of
+from foundation.trials import Batch, Span, batch_of
 from markets.candles import FloatArray, IntArray
 from markets.market import Market, common_span
 from models.forecasts import Forecasts, cut_forecasts

@@ -44,8 +44,9 @@ class Ground:
     @property
     def spans(self) -> list[Span]:
         """The contracts and times that are looked at."""
-        last = int(self.stage.played[0].candles.timestamp[-1])
-        return [Span(one.trial_key, self.stage.start, last) for one in self.stage.played]
+        candles = self.stage.played[0].candles
+        last, bar = int(candles.timestamp[-1]), candles.bar
+        return [Span.of_bars(one.trial_key, self.stage.start, last, bar) for one in self.stage.played]
 
     @property
     def bars_per_year(self) -> float:

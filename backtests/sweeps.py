@@ -27,13 +27,14 @@ from backtests.search_size import MOST_SETTINGS, check_settings
 from backtests.search_text import column_type, table_text
 from backtests.tables import Tables, on_tables
 from backtests.tally import TALLY, rate
+from foundation.chain import Head
 from foundation.compilation import compiled_folder
 from foundation.errors import CrossgateError, ParameterError
 from foundation.fingerprint import fingerprint
 from foundation.parallel import check_workers, stream_all
 from foundation.seals import check_sealed
 from foundation.threads import map_threads
-from foundation.trials import Head, TrialLedger, as_ledger, batch_of
+from foundation.trials import TrialLedger, as_ledger, batch_of
 from markets.candles import FloatArray, IntArray
 from markets.market import Market
 from models.forecasts import Forecasts
@@ -154,6 +155,8 @@ def sweep(
         return _finished(markets, ground, grid, _played(ground, grid, workers, None), ledger, content)
     store = PieceStore(folder, {"content": content, "settings": len(grid), "rules": compiled_folder().name})
     with store.opened():
+        # From here on pieces can be read in the folder: an interrupted sweep counts.
+        ledger.record(batch_of("sweep", ground.spans, grid.record(), content, [], len(grid)))
         found = _finished(markets, ground, grid, _played(ground, grid, workers, store), ledger, content)
         _write_settings(found, ground, store, folder / SETTINGS_FILE)
         store.finish()

@@ -21,6 +21,7 @@ from backtests.search_text import table_text
 from backtests.study import Asked, Study
 from backtests.tables import Tables, on_tables
 from backtests.tally import TALLY, rate
+from foundation.chain import Head
 from foundation.compilation import rules_fingerprint
 from foundation.dimensions import Dimension
 from foundation.errors import CrossgateError, ParameterError
@@ -29,7 +30,7 @@ from foundation.locks import sole_writer
 from foundation.parallel import Crew
 from foundation.progress import progress
 from foundation.seals import check_sealed
-from foundation.trials import Head, TrialLedger, batch_of
+from foundation.trials import TrialLedger, batch_of
 from markets.market import Market
 from models.forecasts import Forecasts
 
@@ -183,7 +184,8 @@ def _play_batch(
     per_bar = metrics["sharpe"] / np.sqrt(ground.bars_per_year)
     batch = fingerprint(content, sorted(repr(one.values) for one in asked))
     blocks = tallies["blocks"] if made else None
-    ledger.record(batch_of("tune", ground.spans, record, batch, per_bar, len(asked)), blocks)
+    grid = {**record, "study": content}
+    ledger.record(batch_of("tune", ground.spans, grid, batch, per_bar, len(asked)), blocks)
     with study.telling():
         for one, reason in refused:
             study.tell(one, {}, reason)

@@ -185,7 +185,7 @@ def judge_case(case: Case) -> Judged:
     equity = playback.curve()[playback.scene.first :].clip(0.0)
     curve = EquityCurve(playback.timestamp, equity, playback.account.cash, market.candles.bar)
     facts = Facts(
-        spans=(Span(market.trial_key, int(curve.timestamp[0]), int(curve.timestamp[-1])),),
+        spans=(Span.of_bars(market.trial_key, curve.timestamp[0], curve.timestamp[-1], curve.bar),),
         content=str(case.number),
         total_return=ours.total_return,
         trades=ours.trades,

@@ -125,7 +125,7 @@ def _facts(folder: Folder, found: Examination | str) -> Facts:
     first, last = int(curve.timestamp[0]), int(curve.timestamp[-1])
     prints = [str(record["markets"][symbol]) for symbol in folder.symbols]
     return Facts(
-        spans=tuple(Span(key, first, last) for key in _keys(folder)),
+        spans=tuple(Span.of_bars(key, first, last, curve.bar) for key in _keys(folder)),
         content=run_content(prints, str(record["forecasts"]), _played_by(folder)),
         total_return=curve.total_return,
         trades=trades,

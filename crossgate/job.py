@@ -92,7 +92,7 @@ def searched(config: Config, data: Path | None = None) -> tuple[list[Market], Fo
 def whole_span(market: Market) -> Span:
     """All the bars of a market, as the ledger calls them."""
     stamps = market.candles.timestamp
-    return Span(market.trial_key, int(stamps[0]), int(stamps[-1]))
+    return Span.of_bars(market.trial_key, stamps[0], stamps[-1], market.candles.bar)
 
 
 def load_markets(config: Config, data: Path | None = None) -> list[Market]:

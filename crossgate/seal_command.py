@@ -58,7 +58,7 @@ def seal_markets(markets: Sequence[Market], last: str) -> None:
     spans = []
     for market in markets:
         whole = whole_span(market)
-        first = whole.last - max(length // market.candles.bar, 1) * market.candles.bar + market.candles.bar
+        first = whole.last + 1 - max(length // market.candles.bar, 1) * market.candles.bar
         if first <= whole.first:
             raise ParameterError("--last", f"leaves no bar of {market.symbol} unsealed", value=last, fix="seal less")
         spans.append(whole._replace(first=first))

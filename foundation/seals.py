@@ -29,10 +29,11 @@ def seal(ledger: TrialLedger, span: Span) -> None:
 
     A contract can be sealed again from bars that came later. Raises ParameterError where `check_seal` does.
     """
-    check_seal(ledger, span)
-    current = sealed_span(ledger, span.contract)
-    if current is None or current.first != span.first:
-        ledger.append("seal", {"span": list(span)})
+    with ledger.turn() as write:
+        check_seal(ledger, span)
+        current = sealed_span(ledger, span.contract)
+        if current is None or current.first != span.first:
+            write("seal", {"span": list(span)})
 
 
 def check_seal(ledger: TrialLedger, span: Span) -> None:
@@ -85,12 +86,13 @@ def open_seal(ledger: TrialLedger, span: Span, content: str, name: str) -> tuple
     The ledger remembers each. The same content opens it as often as it likes: that shows nothing new.
     Raises ParameterError where nothing is sealed.
     """
-    first = sealed_from(ledger, span.contract)
-    if first is None:
-        raise ParameterError("seal", "nothing is sealed", value=span.contract, fix="seal its last stretch first")
-    before = openings(ledger, span.contract)
-    if all(one.content != content for one in before):
-        ledger.append("opening", {"span": [span.contract, first, span.last], "content": content, "name": name})
+    with ledger.turn() as write:
+        first = sealed_from(ledger, span.contract)
+        if first is None:
+            raise ParameterError("seal", "nothing is sealed", value=span.contract, fix="seal its last stretch first")
+        before = openings(ledger, span.contract)
+        if all(one.content != content for one in before):
+            write("opening", {"span": [span.contract, first, span.last], "content": content, "name": name})
     return tuple(one for one in before if one.content != content)
 
 

@@ -2,53 +2,47 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from foundation.chain import Chain, Head
 from foundation.errors import DataError, ParameterError
 from foundation.files import atomic_file
 from foundation.fingerprint import fingerprint
-from foundation.journals import is_record, mend_tail
 from foundation.locks import sole_writer
 
 FloatArray = npt.NDArray[np.float64]
 Kind = Literal["backtest", "sweep", "tune", "model search"]
 KINDS: tuple[Kind, ...] = ("backtest", "sweep", "tune", "model search")
-# The digest that the first record follows.
-ORIGIN = "0" * 64
+FIX = "put back a copy of the ledger; what was tried before it cannot be told any more"
 
 
 class Span(NamedTuple):
-    """A stretch of one contract: `contract` as venue:symbol, the opens of its first and last bar, UTC nanoseconds."""
+    """A stretch of one contract, venue:symbol: its first and its last moment, UTC nanoseconds.
+
+    The last moment is that before the close of the last bar: a long bar reaches further than its open says.
+    """
 
     contract: str
     first: int
     last: int
 
+    @classmethod
+    def of_bars(cls, contract: str, first: int, last: int, bar: int) -> Span:
+        """The stretch from the open of one bar to the close of another; `bar`: the length of a bar."""
+        return cls(contract, int(first), int(last) + int(bar) - 1)
+
     def overlaps(self, other: Span) -> bool:
         """Whether both are of one contract and share a moment."""
         return self.contract == other.contract and self.first <= other.last and other.first <= self.last
-
-
-class Head(NamedTuple):
-    """Where a ledger ended: how many records it held, the digest of the last one, and when that was written, in UTC.
-
-    `written`: empty for an empty ledger, and for a record of a version that did not keep it.
-    """
-
-    records: int
-    digest: str
-    written: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,31 +104,47 @@ def batch_of(
     )
 
 
+class Writer(Protocol):
+    """What writes a record, of a sort and what it holds, behind all others."""
+
+    def __call__(self, sort: str, body: Mapping[str, Any], blocks: str = "") -> Head:
+        """The head after it."""
+
+
 class TrialLedger:
     """The ledger in a folder: a file of records, each chained to the one before by its digest.
 
     `folder`: else `$CROSSGATE_LEDGER`, else the user's data folder, where no `rm -r runs` reaches it. Writers
     take turns, readers wait for nobody, and a writer that is killed leaves the records as they were.
-    The digest of a record covers the one before it, so what is changed or lost inside breaks the chain, and
-    what is cut off at the end shows against any later `Head` that was kept elsewhere.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = ledger_home() if folder is None else folder.expanduser()
         self.path = self.folder / "trials.jsonl"
+        self._chain = Chain(self.path, FIX)
 
     def record(self, batch: Batch, blocks: FloatArray | None = None) -> Head:
-        """The head after a batch is written; a batch whose content the ledger holds already changes nothing.
+        """The head after a batch is written; a batch that the ledger holds already changes nothing.
 
         `blocks`: sums of returns per trial and block of time, shape (trials, blocks), kept in a file of
         their own. Raises ParameterError for a batch that says nothing, DataError for a broken ledger.
         """
         _check(batch, blocks)
-        return self._append("batch", _plain(batch), blocks)
+        body = _plain(batch)
+        with self.turn() as write:
+            if any(_says(one, body) for one in self.bodies("batch")):
+                return self.head()
+            return write("batch", body, "" if blocks is None else self._write_blocks(blocks))
 
     def batches(self) -> list[Batch]:
-        """The batches in the order they were written; raises DataError for a broken ledger."""
-        return [_batch(body) for body in self.bodies("batch")]
+        """The batches in the order they were written; raises DataError for a broken ledger.
+
+        A batch that was put down before it was played, and again when it was rated, is one: that which is rated.
+        """
+        found: dict[tuple[Any, ...], Batch] = {}
+        for one in map(_batch, self.bodies("batch")):
+            found[one.kind, one.content, one.trials] = one
+        return list(found.values())
 
     def tried(self, spans: Iterable[Span]) -> Tried:
         """Everything that was tried on the contracts and times of some spans, however little they overlap.
@@ -150,67 +160,40 @@ class TrialLedger:
 
         Raises DataError where the file is missing or is not the one that was recorded.
         """
-        for line in self._records():
+        for line in self._chain.records():
             if line["body"].get("content") == content and line["blocks"]:
                 return self._read_blocks(line["blocks"])
         return None
 
     def head(self) -> Head:
         """Where the ledger ends now; raises DataError for a broken ledger."""
-        return _head(list(self._records()))
+        return self._chain.head()
 
     def holds(self, head: Head) -> bool:
         """Whether the ledger still has every record up to a head that was kept elsewhere, unchanged."""
-        if head.records == 0:
-            return head.digest == ORIGIN
-        records = list(self._records())
-        return len(records) >= head.records and records[head.records - 1]["digest"] == head.digest
+        return self._chain.holds(head)
 
     def bodies(self, sort: str) -> list[dict[str, Any]]:
         """What the records of one sort hold, in their order; raises DataError for a broken ledger."""
-        return [line["body"] for line in self._records() if line["sort"] == sort]
+        return [line["body"] for line in self._chain.records() if line["sort"] == sort]
+
+    @contextmanager
+    def turn(self) -> Iterator[Writer]:
+        """The right to write, and what writes: what is read within the block stays true until its end.
+
+        For records that rest on those before them, such as the opening of a seal.
+        """
+        with sole_writer(self.folder / "trials.lock", "recording trials"):
+            self._chain.mend()
+            yield self._write
 
     def append(self, sort: str, body: Mapping[str, Any]) -> Head:
-        """The head after a record of another sort than a batch, such as the opening of a seal, is written."""
-        return self._append(sort, dict(body), None)
+        """The head after a record of another sort than a batch, such as a seal, is written."""
+        with self.turn() as write:
+            return write(sort, body)
 
-    def _append(self, sort: str, body: dict[str, Any], blocks: FloatArray | None) -> Head:
-        with sole_writer(self.folder / "trials.lock", "recording trials"):
-            self._mend()
-            records = list(self._records())
-            if sort == "batch" and any(one["sort"] == sort and _same(one["body"], body) for one in records):
-                return _head(records)
-            before = _head(records)
-            kept = "" if blocks is None else self._write_blocks(blocks)
-            line: dict[str, Any] = {"sort": sort, "body": body, "blocks": kept, "previous": before.digest}
-            line["written"] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-            digest = line["digest"] = _digest(line)
-            with self.path.open("ab") as file:
-                file.write(json.dumps(line, sort_keys=True).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            return Head(before.records + 1, digest, line["written"])
-
-    def _mend(self) -> None:
-        """Cuts off the half line of a writer that was killed: its record was never reported as written."""
-        mend_tail(self.path)
-
-    def _records(self) -> Iterator[dict[str, Any]]:
-        """The records, each checked against the one before it."""
-        text = self.path.read_bytes() if self.path.exists() else b""
-        lines, previous = text.split(b"\n"), ORIGIN
-        # Behind the last line end stands nothing, half a record, or one that lost its line end.
-        for number, line in enumerate(lines if is_record(lines[-1]) else lines[:-1], 1):
-            try:
-                record = json.loads(line)
-                sound = record["previous"] == previous and record["digest"] == _digest(record)
-            except (ValueError, KeyError, TypeError, AttributeError):
-                sound = False
-            if not sound:
-                fix = "put back a copy of the ledger; what was tried before it cannot be told any more"
-                raise DataError(self.path, f"record {number} is not as it was written", fix=fix)
-            previous = record["digest"]
-            yield record
+    def _write(self, sort: str, body: Mapping[str, Any], blocks: str = "") -> Head:
+        return self._chain.append({"sort": sort, "body": dict(body), "blocks": blocks})
 
     def _write_blocks(self, blocks: FloatArray) -> str:
         name = fingerprint(blocks)
@@ -249,19 +232,9 @@ def ledger_home() -> Path:
     return (Path(base) if base else Path.home() / ".local" / "share") / "crossgate" / "trials"
 
 
-def _digest(record: Mapping[str, Any]) -> str:
-    content = {name: value for name, value in record.items() if name != "digest"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _head(records: Sequence[Mapping[str, Any]]) -> Head:
-    if not records:
-        return Head(0, ORIGIN)
-    return Head(len(records), str(records[-1]["digest"]), str(records[-1].get("written", "")))
-
-
-def _same(body: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return all(body[name] == other[name] for name in ("kind", "content", "trials"))
+def _says(held: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
+    """Whether a batch that is held says all that another does; one that is rated says more than one that is not."""
+    return all(held[name] == body[name] for name in ("kind", "content", "trials")) and held["rated"] >= body["rated"]
 
 
 def _check(batch: Batch, blocks: FloatArray | None) -> None:

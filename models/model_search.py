@@ -136,6 +136,12 @@ def tune_model(
     return task.result(study, trials)
 
 
+def _span(market: Market, last: int) -> Span:
+    """The candles of a market up to the bar `last`."""
+    stamps = market.candles.timestamp
+    return Span.of_bars(market.trial_key, stamps[0], stamps[last], market.candles.bar)
+
+
 def open_study(key: str) -> optuna.Study:
     """The study of that name in the cache, without what a killed process left half done."""
     import optuna
@@ -295,10 +301,9 @@ class _Task:
         made = []
         for one in self.grounds:
             stamps, last = one.market.candles.timestamp, len(one.sample) - 1 + one.sample.horizon
-            made.append(Span(one.market.trial_key, int(stamps[0]), int(stamps[min(last, len(stamps) - 1)])))
+            made.append(_span(one.market, min(last, len(stamps) - 1)))
         return made
 
     def _spans(self) -> list[Span]:
         """All candles of each market: a model that was chosen on a part of them is played on the rest."""
-        stamps = [(one.market.trial_key, one.market.candles.timestamp) for one in self.grounds]
-        return [Span(key, int(times[0]), int(times[-1])) for key, times in stamps]
+        return [_span(one.market, len(one.market.candles) - 1) for one in self.grounds]

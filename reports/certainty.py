@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foundation.chain import Head
 from foundation.fingerprint import fingerprint
-from foundation.trials import Head, Span, TrialLedger, Tried, batch_of
+from foundation.trials import Span, TrialLedger, Tried, batch_of
 from reports.curves import EquityCurve, equity_curve
 from reports.evidence import (
     SharpeMoments,
@@ -113,7 +114,8 @@ def weigh(result: Result, ledger: TrialLedger) -> Certainty:
 
 def span_of(market: Market, result: Result) -> Span:
     """The stretch of a contract that a run was played on."""
-    return Span(market.trial_key, result.start, int(result.equity["timestamp"].iloc[-1].as_unit("ns").value))
+    last = int(result.equity["timestamp"].iloc[-1].as_unit("ns").value)
+    return Span.of_bars(market.trial_key, result.start, last, market.candles.bar)
 
 
 def content_of(result: Result) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from foundation.trials import Head
+from foundation.chain import Head
 from reports import formats
 from reports.catalogue import CATALOGUE, TOO_SHORT, YEARLY, figure, too_short
 from reports.certainty import Certainty

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from backtests.controls import BANDS, Fan
+from foundation.chain import Head
 from foundation.errors import DataError
-from foundation.trials import Head
 from models.evidence import Evidence, forecast_evidence
 from reports import formats, tables
 from reports.certainty import Certainty

@@ -11,7 +11,7 @@ from typing import Any
 from backtests.forward import Forward
 from backtests.sweeps import MOST_BLOCKS, Sweep
 from backtests.tuning import Tuned
-from foundation.trials import Head
+from foundation.chain import Head
 from reports import formats
 from reports.catalogue import CATALOGUE
 from reports.heat_maps import label
@@ -69,8 +69,8 @@ def _overfitted(found: Sweep, overfitting: float) -> list[Banner]:
         return []
     sample = f" of a sample of {MOST_BLOCKS:,} settings" if len(found) > MOST_BLOCKS else ""
     text = (
-        f"Of all ways to halve the time{sample}, in {overfitting:.0%} the setting that was best in one half was at or "
-        "below the middle of all settings in the other. One half is what chance alone gives."
+        f"Of all ways to halve the time{sample}, in {overfitting:.0%} the setting that earned most in one half was "
+        "at or below the middle of all settings in the other. One half is what chance alone gives."
     )
     if overfitting >= 0.4:
         return [Banner("warned", "Choosing the best of these settings helps little.", text)]

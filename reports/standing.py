@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from foundation.chain import Head
 from foundation.seals import openings, sealed_span
-from foundation.trials import Batch, Head, TrialLedger
+from foundation.trials import Batch, TrialLedger
 from markets.candles import FloatArray
 from reports.certainty import Weighed, known_variance
 from reports.curves import EquityCurve
@@ -112,9 +113,14 @@ def _fresh(facts: Facts, curve: EquityCurve, searches: Sequence[Batch]) -> Stret
 
 
 def _overfitting(ledger: TrialLedger, searches: Sequence[Batch]) -> float | None:
-    for one in sorted(searches, key=lambda batch: -batch.trials):
-        blocks = ledger.blocks(one.content)
-        if blocks is not None and len(blocks) > 1:
+    """That of the largest search that kept its blocks; the batches of a tuning, which name their study, are one."""
+    joined: dict[str, list[Batch]] = {}
+    for one in searches:
+        joined.setdefault(str(one.grid.get("study", one.content)), []).append(one)
+    for search in sorted(joined.values(), key=lambda parts: -sum(one.trials for one in parts)):
+        kept = [blocks for one in search if (blocks := ledger.blocks(one.content)) is not None and len(blocks)]
+        blocks = np.concatenate(kept) if kept else np.zeros((0, 0))
+        if len(blocks) > 1:
             found = backtest_overfitting(_some(blocks))
             return found if math.isfinite(found) else None
     return None

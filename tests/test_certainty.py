@@ -13,8 +13,9 @@ from result_factory import make_market, make_result, make_trades
 
 from backtests.result import Result
 from crossgate.job import check_ledger
+from foundation.chain import Head
 from foundation.errors import DataError, ParameterError
-from foundation.trials import Head, Span, TrialLedger, batch_of
+from foundation.trials import Span, TrialLedger, batch_of
 from reports.certainty import assess, content_of, span_of
 from reports.certainty_table import as_of, certainty_table, explain_certainty
 from reports.curves import equity_curve

@@ -139,7 +139,7 @@ def test_every_trial_is_in_the_ledger() -> None:
     assert {one.kind for one in batches} == {"model search"}
     assert set(batches[1].grid) == {"hidden", "chunk", "learning_rate", "dropout", "columns"}
     assert batches[0].spans[0].first == MARKET.candles.timestamp[0]
-    assert batches[0].spans[0].last == MARKET.candles.timestamp[-1]
+    assert batches[0].spans[0].last == MARKET.candles.timestamp[-1] + MARKET.candles.bar - 1
 
 
 def test_sealed_bars_are_not_searched() -> None:

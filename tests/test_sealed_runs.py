@@ -32,7 +32,7 @@ def result() -> Result:
 def sealed(result: Result, ledger: TrialLedger, bars: int = 60) -> Span:
     """The span of the run, after its last bars were sealed."""
     span = span_of(result.markets[0], result)
-    seal(ledger, span._replace(first=span.last - (bars - 1) * result.markets[0].candles.bar))
+    seal(ledger, span._replace(first=span.last + 1 - bars * result.markets[0].candles.bar))
     return span
 
 

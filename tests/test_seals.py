@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from foundation import seals
 from foundation.errors import ParameterError
 from foundation.seals import SealedError, check_sealed, open_seal, openings, seal, sealed_from
 from foundation.trials import Span, TrialLedger
@@ -88,3 +93,36 @@ def test_nothing_sealed_has_no_seal_to_open(tmp_path: Path) -> None:
     """A contract that was never sealed says so."""
     with pytest.raises(ParameterError, match="nothing is sealed"):
         open_seal(TrialLedger(tmp_path), LAST, "settings", "first")
+
+
+def test_of_two_that_open_at_once_one_is_told_of_the_other(
+    ledger: TrialLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the first reads stays true until it has written: the second reads after it, however slow the first is."""
+    found: list[int] = []
+
+    def slowly(*given: Any) -> Any:
+        known = openings(*given)
+        time.sleep(0.1)
+        return known
+
+    def opens(name: str) -> None:
+        found.append(len(open_seal(TrialLedger(ledger.folder), LAST, f"settings {name}", name)))
+
+    monkeypatch.setattr(seals, "openings", slowly)
+    both = [threading.Thread(target=opens, args=(name,)) for name in "ab"]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert sorted(found) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("bar", "opens", "refused"), [(1, 499, False), (1, 500, True), (24, 476, False), (24, 477, True)]
+)
+def test_a_longer_bar_does_not_look_through_a_seal(ledger: TrialLedger, bar: int, opens: int, refused: bool) -> None:
+    """A bar reaches up to its close: one that opens before the seal and closes behind its first moment is refused."""
+    spans = [Span.of_bars(BTC, 0, opens, bar)]
+    with pytest.raises(SealedError) if refused else nullcontext():
+        check_sealed(ledger, spans)

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foundation.chain import ORIGIN, Head
 from foundation.errors import DataError, ParameterError
-from foundation.trials import ORIGIN, Batch, Head, Span, TrialLedger, batch_of, ledger_home
+from foundation.trials import Batch, Span, TrialLedger, batch_of, ledger_home
 
 TREE = Path(__file__).resolve().parent.parent
 BTC = Span("binance_usdm:BTCUSDT", 100, 200)
@@ -72,6 +73,35 @@ def test_the_same_trials_made_again_count_once(tmp_path: Path) -> None:
     assert ledger.record(batch()) == ledger.record(batch())
     ledger.record(batch("other"))
     assert ledger.tried([BTC]).trials == 4
+
+
+def test_what_was_put_down_before_it_was_played_counts_once(tmp_path: Path) -> None:
+    """A sweep counts from its first piece on, without moments; the same one rated takes its place, and stays."""
+    ledger, begun = TrialLedger(tmp_path), batch_of("sweep", [BTC], {"risk.stop_loss": ["1%", "2%"]}, "one", [], 2)
+    ledger.record(begun)
+    tried = ledger.tried([BTC])
+    assert (tried.trials, tried.rated) == (2, 0)
+    head = ledger.record(batch(), np.ones((2, 16)))
+    assert (ledger.batches(), ledger.record(begun)) == ([batch()], head)
+    tried = ledger.tried([BTC])
+    assert (tried.trials, tried.rated) == (2, 2)
+    assert ledger.blocks("one") is not None
+
+
+def test_records_that_are_known_are_not_taken_on_trust(tmp_path: Path) -> None:
+    """A record that this process has read is read anew where its bytes have changed, or are fewer."""
+    ledger = TrialLedger(tmp_path)
+    ledger.record(batch())
+    ledger.record(batch("two"))
+    assert len(TrialLedger(tmp_path).batches()) == 2
+    text = ledger.path.read_text()
+    ledger.path.write_text(text.replace('"trials": 2', '"trials": 1', 1))
+    with pytest.raises(DataError, match="record 1 is not as it was written"):
+        TrialLedger(tmp_path).batches()
+    ledger.path.write_text(text)
+    assert len(ledger.batches()) == 2
+    ledger.path.write_text("".join(text.splitlines(keepends=True)[:1]))
+    assert [one.content for one in ledger.batches()] == ["one"]
 
 
 def test_one_more_bar_does_not_reset_the_count(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from foundation.seals import open_seal, seal
 from foundation.trials import Span, TrialLedger, batch_of
 from reports import verdict
 from reports.curves import EquityCurve
-from reports.evidence import sharpe_moments
+from reports.evidence import backtest_overfitting, sharpe_moments
 from reports.facts import Facts, Played, Skilled, read_facts
 from reports.promise import Promise
 from reports.stability import Fall, Sampled, Stability, Stretch
@@ -282,6 +282,21 @@ def test_the_standing_follows_the_ledger(tmp_path: Path) -> None:
     ledger.record(batch_of("tune", [SPAN], {"walk_forward": 3, "inside": 0.02}, "forward", [0.01]))
     forward = standing_of(facts, run, ledger).forward
     assert forward == Forward(3, pytest.approx(0.01 * 8760**0.5), pytest.approx(0.02 * 8760**0.5))
+
+
+def test_the_batches_of_a_tuning_are_one_search(tmp_path: Path) -> None:
+    """Its overfitting is that of all its batches, not that of the first random one; another study stands alone."""
+    random, ledger = np.random.default_rng(5), TrialLedger(tmp_path)
+    facts, run = replace(GOOD, moments=sharpe_moments(random.normal(0.001, 0.01, BARS))), curve(np.full(BARS, 0.001))
+    parts = [random.normal(0.0, 1.0, (20, 16)) for _ in range(5)]
+    for number, part in enumerate(parts):
+        ledger.record(batch_of("tune", [SPAN], {"study": "ours"}, f"ours {number}", random.normal(0, 0.1, 20)), part)
+    # The largest batch of all, and yet a smaller search.
+    steady = np.arange(30.0)[:, None] + np.zeros(16)
+    ledger.record(batch_of("tune", [SPAN], {"study": "theirs"}, "theirs", random.normal(0, 0.1, 30)), steady)
+    found = standing_of(facts, run, ledger).overfitting
+    assert found == backtest_overfitting(np.concatenate(parts))
+    assert found not in (backtest_overfitting(parts[0]), backtest_overfitting(steady))
 
 
 def test_the_standing_knows_seals_and_who_broke_them(tmp_path: Path) -> None:
