@@ -158,6 +158,12 @@ class MarginTiers:
         """The highest leverage of the bracket that holds a notional; 0 beyond the last cap: none is allowed."""
         return 0.0 if notional > self.caps[-1] else float(self.leverages[self.bracket(notional)])
 
+    def maximum_leverage_of_margin(self, margin: float) -> float:
+        """The highest leverage that a margin can be put at: a bracket's own, or what its cap leaves room for."""
+        with np.errstate(divide="ignore"):
+            room = self.caps / np.float64(margin)
+        return float(np.minimum(self.leverages, room).max())
+
     def liquidation_price(self, quantity: float, entry: float, wallet: float, closing_fee_rate: float = 0.0) -> float:
         """The liquidation price of a linear position, by the bracket that holds the notional at that price.
 

@@ -140,6 +140,16 @@ def test_a_closing_fee_brings_the_liquidation_nearer() -> None:
         assert tiers.liquidation_price(quantity, 1000.0, 10_000.0, -0.0006) == plain
 
 
+def test_the_leverage_of_a_margin_stops_at_the_cap_of_its_bracket() -> None:
+    """125 at 100x would leave the first bracket, whose cap is 80 times that; 500 at 75x would stay in the second."""
+    tiers = make_tiers()
+    assert tiers.maximum_leverage_of_margin(0.0) == 100.0
+    assert tiers.maximum_leverage_of_margin(100.0) == 100.0
+    assert tiers.maximum_leverage_of_margin(125.0) == 80.0
+    assert tiers.maximum_leverage_of_margin(500.0) == 75.0
+    assert tiers.maximum_leverage_of_margin(10e6) == 1.0
+
+
 def write(path: Path, *rows: str, header: str = HEADER) -> Path:
     """A CSV file of brackets."""
     path.write_text("\n".join((header, *rows)) + "\n")
