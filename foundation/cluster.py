@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -39,9 +40,14 @@ def on_cluster(address: str | None) -> Iterator[None]:
         return
     _connect(address).close()
     before = _address.set(address)
+    told = logging.getLogger("distributed.client")
+    level = told.level
+    # What is lost is said in one line; the library would print the way to it, too.
+    told.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
+        told.setLevel(level)
         _address.reset(before)
 
 

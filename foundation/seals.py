@@ -76,7 +76,7 @@ def check_sealed(ledger: TrialLedger, spans: Iterable[Span]) -> None:
             # A made market has no dates to end at, only a number of bars.
             made = span.contract.startswith("synthetic:")
             end = "play fewer bars (market.bars)" if made else f"end before it (market.end = {since!r})"
-            fix = f"{end}, or open the seal, once, when everything is decided"
+            fix = f"{end}, or open the seal with crossgate backtest --open-seal, once, when everything is decided"
             raise SealedError(f"{span.contract}: its last stretch is sealed, from {since} UTC on; {fix}")
 
 

@@ -235,7 +235,8 @@ def _outliers(distance: FloatArray, stamps: IntArray) -> list[Finding]:
     if far.size == 0:
         return []
     worst = float(np.expm1(distance[far[np.argmax(np.abs(distance[far]))]]))
-    problem = f"{far.size:,} bars lie more than {most:.2%} from the usual ratio, the worst {worst:+.2%}"
+    bars = f"{far.size:,} bar{' lies' if far.size == 1 else 's lie'}"
+    problem = f"{bars} more than {most:.2%} from the usual ratio, the worst {worst:+.2%}"
     return [Finding("outliers", problem, int(far.size), tuple(int(stamps[row]) for row in np.sort(far)[:50]))]
 
 

@@ -291,7 +291,8 @@ def opening(standing: Standing) -> Iterator[Check]:
     if seal.reached is None or not seal.opened:
         yield Check("sealed stretch", None, "", f"{since}, and this run has not opened it.{_takes(promise)}", None)
         return
-    first = "It was the first to open them." if seal.before == 0 else f"{seal.before:,} others opened them before it."
+    others = f"{seal.before:,} other run{'' if seal.before == 1 else 's'}"
+    first = "It was the first to open them." if seal.before == 0 else f"{others} opened them before it."
     text = f"The {seal.bars:,} bars from {utc(seal.first)[:10]} on were sealed. {first}"
     figure = f"{seal.before:,} opened it before"
     yield Check("earlier openings", float(seal.before), "0", text, seal.before == 0, figure)

@@ -122,7 +122,9 @@ def _overfitting(ledger: TrialLedger, searches: Sequence[Batch]) -> float | None
         blocks = np.concatenate(kept) if kept else np.zeros((0, 0))
         if len(blocks) > 1:
             found = backtest_overfitting(_some(blocks))
-            return found if math.isfinite(found) else None
+            # Of settings that all came to the same there was no choice: the next largest search tells.
+            if math.isfinite(found):
+                return found
     return None
 
 

@@ -137,7 +137,7 @@ def test_recorded_series_align(data_folder: Path) -> None:
     paths = {"candles": "ohlcv/binance_um_BTCUSDT_1h.parquet", "mark": "mark/binance_um_BTCUSDT_mark_8h.parquet"}
     market = load_market(BTC, **paths, funding="funding/binance_um_BTCUSDT_funding.parquet", data=data_folder)
     (note,) = market.notes
-    assert "mark price: 1 bars lie more than" in note
+    assert "mark price: 1 bar lies more than" in note
     assert "2020-03-12 16:00" in note
     assert market.funding is not None
     assert align_funding(market.funding, EIGHT) == []
@@ -156,7 +156,7 @@ def test_a_mark_price_on_another_clock_is_refused(tmp_path: Path) -> None:
     put(tmp_path / "other", replace(QUARTERS, low=low, close=close), "mark")
     market = cg.load_market(BTC, bar="15m", data=tmp_path / "other")
     (note,) = market.notes
-    assert note.startswith("BTCUSDT mark price: 1 bars lie more than")
+    assert note.startswith("BTCUSDT mark price: 1 bar lies more than")
     assert "2022-01-04 03:00" in note
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import socket
@@ -189,6 +190,9 @@ def test_a_lost_scheduler_is_said_and_the_sweep_goes_on(
     """A single worker does the work too; the scheduler is killed: one clear line, and the sweep goes on elsewhere."""
     with on_cluster(doomed.address):
         alone = run_all(whereabouts, [([], number) for number in range(3)], "counting")
+        # The library's own account of a loss, a trace of many lines, is not shown beside ours.
+        assert not logging.getLogger("distributed.client").isEnabledFor(logging.ERROR)
+    assert logging.getLogger("distributed.client").isEnabledFor(logging.ERROR)
     assert {pid for _, pid, _ in alone} == {doomed.workers[0].pid}
     kept = strike(monkeypatch, lambda: doomed.scheduler.kill())
     with pytest.raises(CrossgateError, match=r"the scheduler of the cluster is lost .*; what was finished is kept"):

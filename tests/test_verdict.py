@@ -190,6 +190,13 @@ def test_too_short_a_sealed_stretch_tells_nothing() -> None:
     assert (unmeasured.rung, unmeasured.rungs[8].state) == (8, "unknown")
 
 
+@pytest.mark.parametrize(("before", "said"), [(1, "1 other run opened"), (3, "3 other runs opened")])
+def test_earlier_openings_are_counted_in_words(before: int, said: str) -> None:
+    """Who opened a seal before is said in the singular, too."""
+    found = told(standing={"seal": replace(SEALED, before=before)})
+    assert f"{said} them before it." in found.reason
+
+
 def test_what_no_search_saw_has_to_beat_luck_to_show_anything() -> None:
     """A profit there that luck makes too leaves the rung unknown; one that luck seldom makes climbs it."""
     searched = {"searched": 50, "fresh": FRESH}
@@ -276,9 +283,13 @@ def test_the_standing_follows_the_ledger(tmp_path: Path) -> None:
     whole = standing_of(facts, run, ledger)
     assert (whole.searched, whole.fresh) == (70, None)
     assert whole.overfitting is not None
+    same = np.tile(random.normal(0, 1, (1, 16)), (90, 1))
+    ledger.record(batch_of("sweep", [SPAN], {}, "idle", np.full(90, 0.1)), same)
+    idle = standing_of(facts, run, ledger)
+    assert (idle.searched, idle.overfitting) == (160, whole.overfitting), "where nothing was chosen nothing overfits"
     elsewhere = Span("test:OTHER", 0, SPAN.last)
     ledger.record(batch_of("sweep", [elsewhere], {}, "other", random.normal(0, 0.1, 9)))
-    assert standing_of(facts, run, ledger).searched == 70
+    assert standing_of(facts, run, ledger).searched == 160
     ledger.record(batch_of("tune", [SPAN], {"walk_forward": 3, "inside": 0.02}, "forward", [0.01]))
     forward = standing_of(facts, run, ledger).forward
     assert forward == Forward(3, pytest.approx(0.01 * 8760**0.5), pytest.approx(0.02 * 8760**0.5))
