@@ -18,7 +18,7 @@ from backtests.ledger import Ledger
 from backtests.orders import BuyOrder, SellOrder, make_order
 from backtests.parameters import AccountParams, CostParams
 from backtests.playing import Playing
-from backtests.telling import Teller
+from backtests.telling import Positions, Teller
 from backtests.translation import KINDS, OPTIONS, Calendar, check_order, kind_name, order_values
 from foundation.errors import CrossgateError, DataError, ParameterError
 from strategies.parameters import RiskParams
@@ -32,6 +32,15 @@ class NotPlayed:
 
     def __call__(self, *arguments: Any, **options: Any) -> NoReturn:
         raise CrossgateError(self.instead)
+
+
+class NotKept(NotPlayed):
+    """A figure of Backtrader's own broker that this one does not keep; asked for, it says what to use instead."""
+
+    def __get__(self, broker: Any, owner: Any) -> Any:
+        if broker is None:
+            return self
+        raise AttributeError(self.instead)
 
 
 class FuturesBroker(bt.BrokerBase):
@@ -118,7 +127,7 @@ class FuturesBroker(bt.BrokerBase):
         self.given.clear()
         markets, first = [feed.market for feed in self.feeds], self.feeds[0].market.candles
         self.playing = Playing(markets, self.terms, self.costs, self.account, sleeps=self.sleeps)
-        self.positions, self.contracts = self.playing.positions, self.playing.contracts
+        self.contracts = self.playing.contracts
         self.history, self.position_history = self.playing.history, self.playing.position_history
         self.cursor.at, self.heard = -1, True
         self.open_orders: dict[int, Any] = {}
@@ -178,6 +187,7 @@ class FuturesBroker(bt.BrokerBase):
         self.account["cash"] = self.account["equity"] = cash
 
     get_cash, get_value, set_cash = getcash, getvalue, setcash
+    cash = property(getcash)
 
     def get_fundshares(self) -> float:
         """The shares of the account seen as a fund: the starting balance at `fundstartval` each."""
@@ -191,6 +201,10 @@ class FuturesBroker(bt.BrokerBase):
         """Whether analyzers reckon returns on the fund's share; and what one is worth at the start."""
         self.p.fundmode = fundmode
         self.p.fundstartval = fundstartval or self.p.fundstartval
+
+    def set_fundstartval(self, fundstartval: float) -> None:
+        """What a share of the fund is worth at the start."""
+        self.p.fundstartval = fundstartval
 
     def get_fundmode(self) -> bool:
         """Whether analyzers reckon returns on the fund's share."""
@@ -207,6 +221,15 @@ class FuturesBroker(bt.BrokerBase):
     add_cash = NotPlayed("the account takes no deposits during a run; it starts with FuturesBroker(cash=...)")
     add_order_history = NotPlayed("a recorded history of orders is not played; a strategy gives them")
     set_fund_history = NotPlayed("a recorded history of a fund is not played; its value follows the account")
+    set_shortcash = NotPlayed("a short posts margin like a long; getvalue is the equity, with both at their mark price")
+    set_checksubmit = NotPlayed("the margin of an order is checked when it fills, and the order shrunk where it lacks")
+    set_int2pnl = NotPlayed("no interest is charged; perpetual contracts pay funding, which comes with the market")
+    set_eosbar = seteosbar = NotPlayed("the bar at whose close a session ends is its last one, at any time")
+    get_leverage = NotPlayed("leverage is an order's own, or else that of FuturesBroker(leverage=...)")
+    orders = NotKept(
+        "orders that have ended are not kept: get_orders_open() has those that can fill, ledger.tables() the fills"
+    )
+    pending = NotKept("orders are not kept in a queue: get_orders_open() has those that can fill")
 
     fundshares, fundvalue = property(get_fundshares), property(get_fundvalue)
     fundmode = property(get_fundmode, set_fundmode)
@@ -218,6 +241,11 @@ class FuturesBroker(bt.BrokerBase):
     def getposition(self, data: Any, clone: bool = True) -> Any:
         """The position in a feed's contract, a copy; its size is the exchange's own, a whole number of lots."""
         return self.teller.position(data.symbol)
+
+    @property
+    def positions(self) -> Positions:
+        """The position in every feed's contract, by feed."""
+        return Positions(self)
 
     def getcommissioninfo(self, data: Any) -> Any:
         """The contract's fee, as Backtrader wants it."""
@@ -326,7 +354,7 @@ class FuturesBroker(bt.BrokerBase):
         ruined = bool(self.account["ruined"][0])
         if late or ruined:
             new["remark"], new["status"] = records.RUIN if ruined else records.ENTRY, records.REFUSED
-            new["cash"], new["position"] = self.account["cash"][0], self.positions["quantity"][number]
+            new["cash"], new["position"] = self.account["cash"][0], self.playing.positions["quantity"][number]
         if self.told is not None:
             self.told.append((now, new))
         self.playing.order(new)

@@ -85,6 +85,13 @@ class CandleFeed(bt.feed.DataBase):
         fix = "give shorter bars as Market.finer, which say what came first inside a bar"
         raise ParameterError("replaydata", "is not played by a CandleFeed", value=self.symbol, fix=fix)
 
+    def clone(self, **options: Any) -> NoReturn:
+        """Raises ParameterError: Cerebro.resampledata and replaydata copy a feed that was added before."""
+        fix = f'to look at longer bars beside, add CoarserFeed(dataname=market, bar="4h"); to trade them, {_FIX}'
+        raise ParameterError("feed", "is not cloned, resampled or replayed", value=self.symbol, fix=fix)
+
+    copyas = clone
+
     def start(self) -> None:
         """Before the first bar; raises ParameterError where dates or filters were set on it since."""
         changed = self._filters or self._ffilters or self.resampling or self.replaying

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import traceback
 import warnings
 from array import array
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import backtrader as bt
+from backtrader.metabase import ItemCollection
 
 from backtests.broker import FuturesBroker
 from backtests.coarser import CoarserFeed
@@ -16,7 +19,7 @@ from backtests.cursor import Cursor, lines_of, stand_on, step_off
 from backtests.feed import CandleFeed
 from backtests.listeners import Listeners
 from backtests.once import work_out
-from foundation.errors import ParameterError
+from foundation.errors import DataError, ParameterError
 
 LOOPS = ("fast", "stock")
 # What Backtrader's loop calls at every bar, and ours does not.
@@ -32,10 +35,11 @@ class Cerebro(bt.Cerebro):
 
     Made for CandleFeeds and a FuturesBroker. Every strategy, indicator, observer, analyzer, sizer and timer is called
     as by Backtrader, in the same order; what the fast loop does not do runs in Backtrader's, with a
-    StockLoopWarning. No observers are added unless `stdstats=True` asks for them.
+    StockLoopWarning. No observers are added unless `stdstats=True` asks for them, or AnnualReturn reads one.
     """
 
     params = (("loop", "fast"), ("stdstats", False))
+    observers: list[Any]
 
     def runstrategies(self, iterstrat: Any, predata: bool = False) -> Any:
         """Runs one set of strategies; raises ParameterError for a loop that is not known."""
@@ -46,9 +50,23 @@ class Cerebro(bt.Cerebro):
         for data in self.datas:
             if isinstance(data, CandleFeed):
                 data.shares = self.p.loop == "fast"
-        return super().runstrategies(iterstrat, predata)
+        kept = self.observers
+        if not self.p.stdstats and any(issubclass(kind, bt.analyzers.AnnualReturn) for kind, _, _ in self.analyzers):
+            self.observers = [(False, bt.observers.Broker, (), {}), *kept]
+        try:
+            return super().runstrategies(iterstrat, predata)
+        finally:
+            self.observers = kept
 
     def _runonce(self, runstrats: list[Any]) -> None:
+        _name_observers(runstrats)
+        try:
+            self._run_at_once(runstrats)
+        except IndexError as error:
+            _tell_short(runstrats, self.datas[0].buflen(), error)
+            raise
+
+    def _run_at_once(self, runstrats: list[Any]) -> None:
         if self.p.loop == "stock" or not runstrats:
             super()._runonce(runstrats)
             return
@@ -72,6 +90,7 @@ class Cerebro(bt.Cerebro):
             step_off(moved)
 
     def _runnext(self, runstrats: list[Any]) -> None:
+        _name_observers(runstrats)
         if self.p.loop == "fast":
             self._leave_to_stock("runonce, preload, exactbars, live, or an indicator that has to be called bar by bar")
         super()._runnext(runstrats)
@@ -133,6 +152,44 @@ class Cerebro(bt.Cerebro):
                 play(i)
                 if self._event_stop:
                     return
+
+
+class Until(bt.Analyzer):
+    """Ends a run after the bar that follows the one of number `end`."""
+
+    params = (("end", 0),)
+
+    def prenext(self) -> None:
+        self.next()
+
+    def next(self) -> None:
+        cerebro = self.strategy.env
+        if cerebro.broker.cursor.at > self.p.end:
+            cerebro.runstop()
+
+
+class _Stats(ItemCollection):
+    """A strategy's observers, which say of Backtrader's usual ones why they are not there."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("broker", "buysell", "trades", "datatrades"):
+            fix = "Cerebro(stdstats=True) adds Backtrader's usual ones, cerebro.addobserver any"
+            raise AttributeError(f"stats.{name} is an observer that was not added; {fix}")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+def _name_observers(runstrats: list[Any]) -> None:
+    for strategy in runstrats:
+        strategy.stats.__class__ = _Stats
+
+
+def _tell_short(runstrats: list[Any], rows: int, error: IndexError) -> None:
+    """Raises DataError where Backtrader's indicators gave up for want of bars."""
+    needed = max((max(one._minperiods) for one in runstrats), default=0)
+    place = traceback.extract_tb(error.__traceback__)[-1].filename
+    if needed > rows and Path(place).is_relative_to(Path(bt.__file__).parent):
+        fix = "load more of the market, or shorten the indicators"
+        raise DataError("bars", f"are {rows:,}, fewer than the {needed:,} an indicator needs", fix=fix) from error
 
 
 def _own_steps(strategy: Any) -> bool:

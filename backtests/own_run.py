@@ -15,6 +15,7 @@ import numpy as np
 from backtests.broker import FuturesBroker
 from backtests.engine import loss_notes, run_notes, run_tables
 from backtests.feed import CandleFeed, LateFeed
+from backtests.foresight import check_ahead
 from backtests.loop import Cerebro, StockLoopWarning
 from backtests.own_strategy import OwnParams, check_strategy, describe_strategy, forecast_name, parameter_names
 from backtests.parameters import AccountParams, CostParams
@@ -22,14 +23,11 @@ from backtests.result import Result
 from backtests.stage import Stage, first_bar, with_costs
 from backtests.tables import listed
 from foundation.errors import CrossgateError, LookAheadError
-from foundation.progress import progress
 from markets.candles import utc
 from markets.market import Market, common_span
-from models.forecasts import Forecasts, cut_forecasts, no_forecasts
+from models.forecasts import Forecasts, no_forecasts
 from strategies.lstm_crossover import LSTMCrossover
 
-# On how many shorter markets, each ending at an order, a strategy is played again to see whether it looks ahead.
-CUTS = 4
 Prepare = Callable[[Any], None]
 
 
@@ -116,9 +114,9 @@ def run_strategy(
     as its parameter `forecaster` or `forecasts`, with the open of the first bar that counts as `start`, if it has one.
     `prepare`: called with the Cerebro before it runs, to add analyzers, observers, sizers or timers. Figures start
     at the first bar that has a forecast; without forecasts, at the first at which all indicators are known; never after
-    the first order. With `check` the strategy is played again on markets that end at some of its orders, where it has
-    to give the same orders: raises LookAheadError where it does not. Raises CrossgateError, in one line, for whatever
-    the strategy itself raises; and what `backtest` raises for markets, funding and accounts.
+    the first order. With `check` the strategy is played again with other bars after some of its own, up to
+    where it has to give the same orders: raises LookAheadError where it does not. Raises CrossgateError, in one line,
+    for whatever the strategy itself raises; and what `backtest` raises for markets, funding and accounts.
     """
     params = (
         strategy.loaded()
@@ -164,30 +162,6 @@ def _result(
         name=name, markets=run.markets, forecasts=run.forecasts, strategy=run.strategy, risk=None, account=run.account,
         costs=run.costs, start=start, notes=tuple(notes), ruined=ruined, config=config or {}, own=run, **record,
     )  # fmt: skip
-
-
-def check_ahead(run: OwnRun, broker: FuturesBroker, cuts: int = CUTS) -> None:
-    """Raises LookAheadError for a strategy that gives other orders when the bars after one of them are not there."""
-    given = list(broker.given)
-    bars = sorted({order[0] for order in given})
-    if not bars:
-        return
-    ends = [bars[k] for k in sorted({round(k * (len(bars) - 1) / max(cuts - 1, 1)) for k in range(cuts)})]
-    for end in progress(ends, "Looking whether the strategy looks ahead", len(ends)):
-        stamp = int(run.markets[0].candles.timestamp[end])
-        cut = tuple(market.rows(0, end + 1) for market in run.markets)
-        known = cut_forecasts(run.forecasts, 0, stamp) if run.strategy.forecasts else run.forecasts
-        try:
-            found = list(run.again(markets=cut, forecasts=known).given)
-        except CrossgateError as error:
-            problem = f"without the bars after it: {error}"
-            raise LookAheadError(f"{run.strategy.name} does not get to the bar of {utc(stamp)} UTC {problem}") from None
-        if found != [order for order in given if order[0] <= end]:
-            raise LookAheadError(
-                f"{run.strategy.name} gives other orders up to the bar of {utc(stamp)} UTC when the bars after it are "
-                "not there: it looks ahead, or hangs on something that changes from run to run, such as a random "
-                "number without a seed or what it keeps in its class; mend it, or say check=False"
-            )
 
 
 def _told(run: OwnRun, cerebro: Any, error: Exception) -> CrossgateError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import backtrader as bt
@@ -9,6 +10,22 @@ import backtrader as bt
 from backtests import records, worth
 from backtests.orders import BuyOrder, SellOrder
 from backtests.translation import read_back
+
+
+class Positions(Mapping[Any, Any]):
+    """The positions of a FuturesBroker by feed: `positions[feed]` is `getposition(feed)`."""
+
+    def __init__(self, broker: Any) -> None:
+        self.broker = broker
+
+    def __getitem__(self, data: Any) -> Any:
+        return self.broker.getposition(data)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.broker.feeds)
+
+    def __len__(self) -> int:
+        return len(self.broker.feeds)
 
 
 class Teller:
@@ -32,8 +49,10 @@ class Teller:
         if account["fills"][0]:
             self.ledger.add_fills(i, playing.fills[: account["fills"][0]])
             rows, unfilled = playing.fill_rows(), playing.unfilled()
-            for fill in rows:
-                self._tell_fill(fill, unfilled)
+            last = {fill.order: number for number, fill in enumerate(rows)}
+            for number, fill in enumerate(rows):
+                whole = fill.order == 0 or (last[fill.order] == number and fill.order not in unfilled)
+                self._tell_fill(fill, whole)
             for fill in rows:
                 feed = self.broker.feeds[fill.symbol]
                 quantity = float(playing.positions["quantity"][fill.symbol])
@@ -62,8 +81,8 @@ class Teller:
             if row.id in self.broker.moving:
                 read_back(self.broker.moving[row.id], row)
 
-    def _tell_fill(self, fill: Any, unfilled: set[int]) -> None:
-        """One fill, as the opening or closing part of its order; `unfilled`: the orders of which a part is left."""
+    def _tell_fill(self, fill: Any, whole: bool) -> None:
+        """One fill, as the opening or closing part of its order; `whole`: the one with which its order is done."""
         broker = self.broker
         feed = broker.feeds[fill.symbol]
         order = broker.open_orders.get(fill.order) or self._liquidation_order(feed, fill)
@@ -87,10 +106,11 @@ class Teller:
         )  # fmt: skip
         if fill.reason == records.LIQUIDATION:
             order.addinfo(reason="liquidation")
-        if order.ref in broker.open_orders and order.ref in unfilled:
-            order.partial()
-        if not order.alive() or fill.order == 0:
+        # Backtrader goes by what is left of the size; what a lot or the margin has cut off is never filled.
+        if whole:
             order.completed()
+        else:
+            order.partial()
         broker.notifications.append(order.clone())
 
     def _liquidation_order(self, feed: Any, fill: Any) -> Any:

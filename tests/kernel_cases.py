@@ -139,7 +139,7 @@ def forecasts(random: np.random.Generator, markets: tuple[Market, ...], start: i
     return Forecasts(series, "case")
 
 
-DISTANCES = ("0.3%", "1%", "4%", "0.5atr", "2atr", "1sigma", "3sigma", "10%margin")
+DISTANCES = ("0.3%", "1%", "4%", "9%", "0.5atr", "2atr", "1sigma", "3sigma", "10%margin")
 
 
 @st.composite
@@ -197,6 +197,7 @@ def matches(draw: Any) -> Match:
     contract |= draw(st.sampled_from([{}, {}, {"tiers": brackets(cash)}]))
     contract |= draw(st.sampled_from([{}, {}, {"method": "closing_fee"}, {"method": "bybit"}]))
     contract |= draw(st.sampled_from([{}, {}, {"maximum_market_quantity": 300.0}]))
+    contract |= {} if inverse else draw(st.sampled_from([{}, {}, {"lot": 0.07}]))
     contract["finer"] = draw(st.sampled_from(["none", "plain", "marked"]))
     symbols = SYMBOLS[: draw(st.sampled_from([1, 1, 2, 3, 5]))]
     markets = tuple(market(random, symbol, bars, wild, **contract) for symbol in symbols)

@@ -247,7 +247,7 @@ def test_the_size_of_a_position_is_the_exchange_s_own() -> None:
     seen: list[tuple[float, float]] = []
 
     def look(strategy: Any) -> None:
-        seen.append((strategy.position.size, float(strategy.broker.positions["quantity"][0])))
+        seen.append((strategy.position.size, float(strategy.broker.playing.positions["quantity"][0])))
         strategy.buy(size=0.1)
 
     rows = dict.fromkeys(range(10), look) | {10: lambda s: s.close()}
@@ -338,7 +338,7 @@ def test_backtrader_s_own_position_and_profit_agree_with_the_exchange(seed: int)
     }
     strategy = run(market(walk(90, seed), taker_fee=0.0005), orders | {85: lambda s: s.close()}, slippage_bps=2.0)
     assert strategy.getposition().size == 0.0
-    assert float(strategy.broker.positions["quantity"][0]) == 0.0
+    assert float(strategy.broker.playing.positions["quantity"][0]) == 0.0
     net = sum(trade.pnlcomm for trade in strategy.trades)
     assert net == pytest.approx(strategy.broker.getvalue() - 10_000.0, abs=1e-6)
 

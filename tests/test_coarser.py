@@ -135,7 +135,7 @@ OTHER_BARS: dict[str, Callable[[Any], None]] = {
     "filter = 'HeikinAshi': .*cut the Market": filtered,
     "filter = ": simply_filtered,
     "feed = 'ONE': shows other bars": set_later,
-    "DataClone.*CoarserFeed": again,
+    "is not cloned, resampled or replayed; .*CoarserFeed": again,
     "fromdate": lambda _: CandleFeed(dataname=OVER, fromdate=dt.datetime(2023, 11, 18)),
     "todate": lambda _: CandleFeed(dataname=OVER, todate=dt.date(2023, 11, 22)),
     "sessionstart": lambda _: CandleFeed(dataname=OVER, sessionstart=dt.time(9)),

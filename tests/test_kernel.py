@@ -10,9 +10,12 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from kernel_cases import Match, matches
+from planted_faults import mutated
 from test_kernel_faults import calm, match
+from test_telling import OLD
 from witness_cases import trader_of
 
+from backtests import broker
 from backtests.recount import first_apart
 from backtests.solo import Solo
 from backtests.tally import rate
@@ -86,6 +89,21 @@ def test_a_sigma_of_zero_opens_nothing_that_rests_on_it(sizing: dict[str, Any], 
     assert result.fills.loc[opened, "timestamp"].min() > begun
     passed = result.decisions[result.decisions["timestamp"] <= begun]
     assert (passed["reason"] == "size or exits not known yet").sum() > 5
+
+
+@pytest.mark.parametrize("seed", [11, 12, 20, 51])
+def test_a_stop_a_reversal_and_its_liquidation_on_one_bar(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last one bars the side, under every driver; a broker that tells of orders by what is left of them parts."""
+    stops = {"stop_loss": "9%", "break_even": "1%", "take_profit": "off"}
+    risk = {"sizing": "fraction", "fraction": 0.05, "leverage": 20.0, **stops}
+    one = match(seed, 1, risk, {"rule": "forecast", "threshold": "0bps"}, wild=3.0, lot=0.07)
+    solo = one.kernel()
+    bars = solo.fills.groupby("timestamp")["reason"].agg(tuple)
+    assert ("break_even", "entry", "liquidation") in set(bars)
+    assert solo.part_from(one.backtrader()) == ""
+    assert witness_difference(one, solo) == ""
+    monkeypatch.setattr(broker, "Teller", mutated("backtests.telling", *OLD).Teller)
+    assert solo.part_from(one.backtrader()) != ""
 
 
 @settings(max_examples=40)

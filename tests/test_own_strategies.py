@@ -10,7 +10,6 @@ import backtrader as bt
 import numpy as np
 import pandas as pd
 import pytest
-from planted_faults import mutated
 from simple_market import flat, forecasts, market, walk
 from tiny_runs import CASH, NO_COSTS, level
 
@@ -368,10 +367,3 @@ def test_odds_of_ruin_are_those_of_the_strategy_on_other_paths() -> None:
         assert least <= found.own.liquidation <= most
         again = own_odds(own(result), paths=5)
         assert again.own._replace(leverage=0.0) == found.own._replace(leverage=0.0), "equal arguments, equal odds"
-
-
-def test_the_check_sees_a_planted_fault() -> None:
-    """Without the shorter markets a look into the array goes unseen."""
-    look = peeking(lambda data: np.mean(data.close.array) > data.close[0])
-    faulty = mutated("backtests.own_run", "if found != [", "if False and found != [")
-    assert faulty.run_strategy(look, market(walk(200, 5)), None, ACCOUNT, NO_COSTS).own is not None

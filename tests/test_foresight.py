@@ -1,0 +1,100 @@
+"""Foresight: looks at bars that have not come are found where they add orders, and where they leave some out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import backtrader as bt
+import numpy as np
+import pytest
+from planted_faults import mutated
+from simple_market import market, walk
+
+import backtests.own_run as module
+from backtests import run_strategy
+from backtests.foresight import other_bars, other_future
+from foundation.errors import LookAheadError
+
+OVER = market(walk(400, 5))
+
+
+def acting(look: Callable[[Any, int], bool], every: int = 1) -> Any:
+    """A strategy that buys where a look into the array of closes says so, and leaves at the next bar."""
+
+    class Acting(bt.Strategy):
+        def next(self) -> None:
+            row, closes = len(self), self.data.close.array
+            if self.position:
+                self.close()
+            elif row % every == 0 and look(closes, row):
+                self.buy(size=0.1)
+
+    return Acting
+
+
+def ahead(closes: Any, row: int, bars: int = 1) -> float:
+    """The return over some bars that have not come; 0 where there are none, so that no index goes too far."""
+    end = row - 1 + bars
+    return float(closes[end] / closes[row - 1]) - 1.0 if end < len(closes) else 0.0
+
+
+LOOKS: dict[str, tuple[Callable[[Any, int], bool], int]] = {
+    "buys before a rise": (lambda closes, row: ahead(closes, row) > 0.002, 1),
+    "leaves out what falls": (lambda closes, row: ahead(closes, row) > -0.002, 10),
+    "waits for what never comes": (lambda closes, row: row == 20 or ahead(closes, row) > 0.03, 1),
+    "looks a day ahead": (lambda closes, row: ahead(closes, row, 24) > 0.0, 1),
+    "by the highest of all": (lambda closes, row: closes[row - 1] < 0.97 * max(closes), 1),
+}
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_a_look_into_the_array_is_found(name: str) -> None:
+    """Also one that minds the array's end, and only leaves orders out or waits."""
+    look, every = LOOKS[name]
+    with pytest.raises(LookAheadError, match=r"gives other orders up to the bar of .* when other bars follow it"):
+        run_strategy(acting(look, every), OVER)
+
+
+def test_a_look_back_is_fine() -> None:
+    """However much it trades."""
+
+    def look(closes: Any, row: int) -> bool:
+        return bool(row > 1 and closes[row - 1] > closes[row - 2])
+
+    assert len(run_strategy(acting(look), OVER).fills) > 50
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        ("waits for what never comes", "in (*some, *map(int, drawn))", "in some"),
+        ("buys before a rise", "    return replace(made, candles=other,", "    return replace(made, candles=candles,"),
+    ],
+    ids=["without quiet bars", "with its own bars"],
+)  # fmt: skip
+def test_a_check_that_looks_less_finds_less(name: str, right: str, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bars without orders, and bars that are others, are what finds these."""
+    monkeypatch.setattr(module, "check_ahead", mutated("backtests.foresight", right, wrong).check_ahead)
+    look, every = LOOKS[name]
+    assert len(run_strategy(acting(look, every), OVER).fills) > 0
+
+
+@pytest.mark.parametrize("rising", [True, False])
+def test_the_bars_that_follow_are_others(rising: bool) -> None:
+    """Those up to the row are the same, the next one jumps, each is a sound bar of the market's own shapes."""
+    own, end = OVER.candles, 150
+    other = other_bars(own, end, rising=rising)
+    for name in ("open", "high", "low", "close", "volume"):
+        assert np.array_equal(getattr(other, name)[: end + 1], getattr(own, name)[: end + 1])
+    step = np.log(other.close / np.concatenate((other.close[:1], other.close[:-1])))
+    assert (step[end + 1] > 0.005) if rising else (step[end + 1] < -0.005)
+    expected = np.sort(np.diff(np.log(own.close[end:])))
+    found = np.sort(step[end + 2 :]) if rising else np.sort(-step[end + 2 :])
+    assert np.isin(np.round(found, 9), np.round(expected, 9)).all()
+    future = other_future(OVER, end, rising=rising)
+    assert len(future.candles) == len(own)
+    assert future.mark is not None
+    assert len(future.mark) == end + 1
+    assert future.funding is not None
+    assert (future.funding.timestamp <= own.timestamp[end]).all()
