@@ -18,7 +18,10 @@ def read_space(over: Mapping[str, Any]) -> tuple[Dimension, ...]:
         raise ParameterError("space", "should name ranges or values by table.key", value=over, fix=_FIX)
     if not over:
         raise ParameterError("space", "varies nothing", fix=_FIX)
-    return tuple(_read(name, written) for name, written in over.items())
+    space = tuple(_read(name, written) for name, written in over.items())
+    if all(len(one.choices) == 1 for one in space):
+        raise ParameterError("space", "varies nothing: each parameter has one value", value=dict(over), fix=_FIX)
+    return space
 
 
 def _read(name: str, written: Any) -> Dimension:

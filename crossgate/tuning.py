@@ -58,5 +58,6 @@ def tune_job(
         found = cg.tune_forward(markets, forecasts, *tables, folds=job.folds, **words)
     else:
         found = cg.tune(markets, forecasts, *tables, **words)
-    page = write_tuned(found, folder, name=f"Tuning of {settings.run.name}", config=settings.record())
+    title = f"{'Walk-forward tuning' if job.folds else 'Tuning'} of {settings.run.name}"
+    page = write_tuned(found, folder, name=title, config=settings.record())
     return found, page, tuned_record(found) if isinstance(found, Tuned) else forward_record(found)

@@ -139,7 +139,7 @@ def test_trials_that_contradict_themselves_are_counted(scene: tuple[Any, Any], t
     found = tune(*scene, STRATEGY, over={"risk.stop_loss": ["off", "1%", "2%"]}, trials=25, ledger=ledger)
     assert 0 < int(found.table["sharpe"].isna().sum()) < 25
     assert found.trials == sum(one.trials for one in ledger.batches()) == 25
-    none = tune(*scene, STRATEGY, over={"risk.stop_loss": ["off"]}, trials=5, ledger=ledger)
+    none = tune(*scene, STRATEGY, over={"risk.stop_loss": ["off"], "risk.leverage": [1, 2]}, trials=5, ledger=ledger)
     assert (none.best, none.trials) == ((), 30)
 
 

@@ -6,9 +6,11 @@ import json
 import re
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from kernel_cases import forecasts, market
 
@@ -22,6 +24,7 @@ from reports.figures import PICTURE
 from reports.heat_maps import MOST_CELLS, chosen_number, heat_maps
 from reports.search_figures import draw_effects
 from reports.search_sentences import next_words
+from reports.sections.search import named
 from reports.sweep_report import write_sweep
 from strategies.parameters import CrossoverParams
 
@@ -102,6 +105,16 @@ def test_the_page_says_what_the_sweep_found(found: Sweep, tmp_path: Path) -> Non
     assert record["settings"] == 24
     assert record["best"]["plateau"][0]["setting"] == best_numbers(found.plateau, 1)[0]
     assert (tmp_path / "out" / "sweep.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_curve_is_drawn_once() -> None:
+    """The best plateau and the best Sharpe ratio, other settings that came to the same equity, are one line."""
+    curves = [pd.DataFrame({"equity": values}) for values in ([1.0, 2.0], [1.0, 2.0], [1.0, 3.0])]
+    played = {number: SimpleNamespace(equity=curve) for number, curve in enumerate(curves)}
+    found = SimpleNamespace(sharpe=np.array([0.5, 0.9, 0.1]), chosen=0, replayed=played)
+    assert named(found) == {"best plateau and best Sharpe ratio": played[0]}  # type: ignore[arg-type]
+    found.sharpe = np.array([0.5, 0.5, 0.9])
+    assert named(found) == {"best plateau": played[0], "best Sharpe ratio": played[2]}  # type: ignore[arg-type]
 
 
 def test_the_next_command_plays_the_chosen_setting() -> None:

@@ -170,6 +170,7 @@ def test_a_sealed_stretch_is_not_read(scene: tuple[Any, Any], tmp_path: Path) ->
     ("over", "problem"),
     [
         ({}, "varies nothing"),
+        ({"risk.leverage": [2], "risk.stop_loss": "2%"}, "varies nothing: each parameter has one value"),
         ({"risk.stop_los": "1%:2%"}, 'did you mean "stop_loss"'),
         ({"model.hidden": "4:8"}, "crossgate tune-model, which judges it before the first test: --space model.hidden"),
         ({"risk.stop_loss": "1%:2atr"}, "should have one unit"),

@@ -195,11 +195,13 @@ def chosen(found: Sweep) -> dict[str, Any]:
 
 
 def named(found: Sweep) -> dict[str, Result]:
-    """The replayed results by what they are the best by, the plateau first."""
+    """The replayed results by what they are the best by, the plateau first; of two that are the same, the first."""
     peak = best_numbers(found.sharpe, 1).tolist()
     plateau = [] if found.chosen is None else [found.chosen]
     seen: dict[int, str] = {}
     for name, numbers in (("best plateau", plateau), ("best Sharpe ratio", peak)):
         for number in numbers:
-            seen[number] = f"{seen[number]} and {name}" if number in seen else name
+            own = found.replayed[number].equity["equity"]
+            at = next((one for one in seen if found.replayed[one].equity["equity"].equals(own)), number)
+            seen[at] = f"{seen[at]} and {name}" if at in seen else name
     return {name: found.replayed[number] for number, name in seen.items()}
