@@ -56,7 +56,7 @@ class Problem:
 def momentum(bars: int, seed: int) -> Problem:
     """r_(t+1) = sigma (k m_t + e), m_t = 0.9 m_(t-1) + sqrt(1 - 0.81) r_t / sigma, e Student-t(5) of unit variance."""
     returns, oracle = _momentum(noise(bars, seed), np.sqrt(R2 / (1.0 - R2)), DECAY)
-    return _problem(returns, oracle)
+    return problem_of(returns, oracle)
 
 
 def regimes(phi: float) -> Callable[[int, int], Problem]:
@@ -66,7 +66,7 @@ def regimes(phi: float) -> Callable[[int, int], Problem]:
         random = np.random.default_rng(seed)
         noise, switch = random.standard_normal(bars + BURN_IN), random.random(bars + BURN_IN) > STAY
         returns, oracle = _regimes(noise, switch, phi, STAY)
-        return _problem(returns, oracle)
+        return problem_of(returns, oracle)
 
     return make
 
@@ -79,10 +79,10 @@ def gated(bars: int, seed: int) -> Problem:
     shocks, drawn = noise(bars, seed), np.random.default_rng([seed, 1]).standard_normal(bars + BURN_IN)
     returns, oracle, feature, above = _gated(shocks, drawn, np.sqrt(2.0 * R2 / (1.0 - R2)), PERSISTENCE)
     shown = np.column_stack((feature, above))
-    return _problem(returns, oracle, shown[BURN_IN:])
+    return problem_of(returns, oracle, shown[BURN_IN:])
 
 
-def _problem(returns: FloatArray, oracle: FloatArray, plain: FloatArray | None = None) -> Problem:
+def problem_of(returns: FloatArray, oracle: FloatArray, plain: FloatArray | None = None) -> Problem:
     """The problem after its burn-in, shown as the returns over 1, 4 and 16 bars and the return before."""
     logs = np.cumsum(returns)
     shown = [np.concatenate((np.zeros(lag), logs[lag:] - logs[:-lag])) for lag in (1, 4, 16)]

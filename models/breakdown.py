@@ -15,7 +15,7 @@ from markets.candles import BoolArray, FloatArray, utc
 from models.level import LEAST_ROWS
 from models.regimes import REGIMES, volatility_regimes
 from models.scores import inside
-from models.significance import clark_west_p, holm, long_run_error, robust_correlation
+from models.significance import holm, long_run_error, robust_correlation, skill_p
 from models.skill import directional_accuracy, skill_error, skill_score
 from models.track import Track
 from models.volatility import quasi_likelihood
@@ -27,8 +27,9 @@ UNITS = {name: nanoseconds(f"1{name[0]}") for name in ("days", "hours", "minutes
 class Part(NamedTuple):
     """Part of the forecasts: how many, and what they were worth there, with HAC errors.
 
-    `skill`: against the expanding mean. `clark_west_p`: of its being luck, and `adjusted_p` the same, allowing for the
-    number of parts of its kind (Holm). `coverage`: share of outcomes inside the finite intervals. On fewer than
+    `skill`: against the expanding mean. `skill_p`: of its being luck, by the normed Clark-West tests against that
+    mean and against zero, NaN where the forecast never varies, and `adjusted_p` the same, allowing for the number of
+    parts of its kind (Holm). `coverage`: share of outcomes inside the finite intervals. On fewer than
     LEAST_ROWS rows there are no errors, tests or coverage.
     `qlike_gain`: mean QLIKE of sigma less that of HAR with leverage, below 0 where sigma is better. NaN where unknown:
     one network of an ensemble has neither interval nor sigma of its own.
@@ -41,7 +42,7 @@ class Part(NamedTuple):
     information_coefficient: float
     information_coefficient_error: float
     directional_accuracy: float
-    clark_west_p: float
+    skill_p: float
     adjusted_p: float
     coverage: float
     qlike_gain: float
@@ -139,7 +140,7 @@ def _part(label: str, rows: Rows) -> Part:
         information_coefficient=linear.value,
         information_coefficient_error=linear.error,
         directional_accuracy=directional_accuracy(f, y),
-        clark_west_p=clark_west_p(y, f, base),
+        skill_p=skill_p(y, f, base),
         adjusted_p=math.nan,
         coverage=float(held.mean()) if len(held) >= LEAST_ROWS else math.nan,
         qlike_gain=float(gain.mean()) if len(gain) else math.nan,
@@ -149,5 +150,5 @@ def _part(label: str, rows: Rows) -> Part:
 
 def _tested(parts: list[Part]) -> tuple[Part, ...]:
     """The parts with p-values that allow for their number."""
-    adjusted = holm([part.clark_west_p for part in parts])
+    adjusted = holm([part.skill_p for part in parts])
     return tuple(part._replace(adjusted_p=p) for part, p in zip(parts, adjusted, strict=True))

@@ -25,9 +25,9 @@ from models.scores import (
 )
 from models.sigma_source import Source, sigma_source
 from models.significance import Correlation, diebold_mariano_p, holm, robust_correlation
-from models.skill import Skill, too_few, track_skill
+from models.skill import Skill, leakage_words, too_few, track_skill, zero_models_words
 from models.track import Track
-from models.volatility import har_volatility, qlike, quasi_likelihood
+from models.volatility import clock_volatility, har_volatility, qlike, quasi_likelihood
 
 ECHO_LAGS = 6
 BLOCK_BARS = 500
@@ -46,6 +46,8 @@ class VolatilityEvidence(NamedTuple):
     qlike: float
     har_qlike: float
     diebold_mariano_p: float
+    clock_qlike: float
+    clock_diebold_mariano_p: float
     crps: float
     naive_crps: float
     crps_levels: int
@@ -56,7 +58,8 @@ class Coverage(NamedTuple):
     """How often outcomes lay inside an interval that should hold `level` of them.
 
     `infinite`: the share of the `bars` bars whose interval had no end: it holds everything and says nothing, so that it
-    counts nowhere else. `coverage`, over the `counted` others; `worst_block`: the lowest over disjoint blocks of 500;
+    counts nowhere else. `coverage`, over the `counted` others; `worst_block`: the lowest of theirs over disjoint blocks
+    of 500 neighbouring bars, of which LEAST_ROWS count;
     `width`: their median, a log return; `score`: their mean interval score. NaN where fewer than LEAST_ROWS count.
     """
 
@@ -143,12 +146,16 @@ def _volatility(track: Track, base: FloatArray, har: FloatArray) -> VolatilityEv
     if len(rows) < 3:
         return None
     y, sigma, other = track.outcome[rows], track.sigma[rows], har[rows]
+    clock = clock_volatility(track.timestamp, track.bar, track.close, har)[rows]
+    loss = quasi_likelihood(y, sigma)
     own, naive, levels = _crps(track, rows, base, other)
     return VolatilityEvidence(
         bars=len(rows),
         qlike=qlike(y, sigma),
         har_qlike=qlike(y, other),
-        diebold_mariano_p=diebold_mariano_p(quasi_likelihood(y, sigma), quasi_likelihood(y, other)),
+        diebold_mariano_p=diebold_mariano_p(loss, quasi_likelihood(y, other)),
+        clock_qlike=qlike(y, clock),
+        clock_diebold_mariano_p=diebold_mariano_p(loss, quasi_likelihood(y, clock)),
         crps=own,
         naive_crps=naive,
         crps_levels=levels,
@@ -187,7 +194,7 @@ def _coverages(track: Track, level: float, bounds: FloatArray) -> Iterable[Cover
                 infinite=1.0 - len(rows) / len(made),
                 counted=len(rows),
                 coverage=float(held.mean()) if enough else math.nan,
-                worst_block=worst_block(held, BLOCK_BARS),
+                worst_block=worst_block(held, rows, BLOCK_BARS),
                 width=float(np.median(upper - lower)) if enough else math.nan,
                 score=interval_score(y, lower, upper, level) if enough else math.nan,
             )
@@ -202,14 +209,17 @@ def verdict_of(skill: Skill, seeds: tuple[Part, ...], volatility: VolatilityEvid
     side = "below" if skill.skill > 0.0 else "above"
     spread = f" (standard error {skill.skill_error:.3%})" if math.isfinite(skill.skill_error) else ""
     error = f"squared error {abs(skill.skill):.3%} {side} that of the mean of all earlier returns{spread}"
-    p = skill.clark_west_p
-    chance = "no test possible" if math.isnan(p) else f"Clark-West {_p(p)}"
+    p = skill.skill_p
+    chance = "no test possible" if math.isnan(p) else f"normed Clark-West {_p(p)}"
     beaten = f", but no more than {', '.join(skill.beaten_by)}" if skill.beaten_by else ""
     said = f"{'Skill' if skill.evident else 'No evident skill'}{beaten}: {error}, {chance}, {skill.count:,} bars"
     said += f"; {_against(skill)}{_sigma(volatility)}"
     if len(seeds) > 1:
         said += f"; {sum(one.skill > 0.0 for one in seeds)} of {len(seeds)} seeds beat that mean alone"
-    return f"{said}."
+    idle = zero_models_words(skill.models, skill.zero_models)
+    said += f"; {idle}" if idle else ""
+    leak = leakage_words(skill.skill, skill.directional_accuracy)
+    return f"{said}. {leak}." if skill.suspect else f"{said}."
 
 
 def _against(skill: Skill) -> str:
@@ -234,12 +244,19 @@ _NAMED: Mapping[Source, str] = {
 
 
 def _sigma(volatility: VolatilityEvidence | None) -> str:
-    """What sigma is worth beside HAR with leverage; nothing where that cannot be told."""
+    """What sigma is worth beside HAR with leverage, and by the time of day; nothing where that cannot be told."""
     if volatility is None or math.isnan(volatility.diebold_mariano_p):
         return ""
-    p, apart = volatility.diebold_mariano_p, volatility.qlike - volatility.har_qlike
+    own, p, clock_p = volatility.qlike, volatility.diebold_mariano_p, volatility.clock_diebold_mariano_p
+    said = f"; {_NAMED[volatility.source]} {_beside('HAR with leverage', own - volatility.har_qlike, p)}"
+    if math.isnan(clock_p):
+        return said
+    return f"{said}, and {_beside('that HAR by time of day', own - volatility.clock_qlike, clock_p)}"
+
+
+def _beside(name: str, apart: float, p: float) -> str:
     how = "cannot be told from" if p >= SIGNIFICANCE else "is worse than" if apart > 0.0 else "is better than"
-    return f"; {_NAMED[volatility.source]} {how} HAR with leverage (QLIKE {apart:+.3f}, Diebold-Mariano {_p(p)})"
+    return f"{how} {name} (QLIKE {apart:+.3f}, Diebold-Mariano {_p(p)})"
 
 
 def _p(value: float) -> str:

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from markets.candles import BoolArray, FloatArray
+from markets.candles import BoolArray, FloatArray, IntArray
+from models.level import LEAST_ROWS
 
 
 def crps(y: FloatArray, mean: FloatArray, sigma: FloatArray, freedom: FloatArray | None = None) -> FloatArray:
@@ -100,10 +101,20 @@ def inside(y: FloatArray, lower: FloatArray, upper: FloatArray) -> BoolArray:
     return held
 
 
-def worst_block(held: BoolArray, bars: int) -> float:
-    """The lowest coverage over disjoint blocks of so many rows; NaN where there is not one whole block."""
-    whole = len(held) // bars
-    return float(held[: whole * bars].reshape(whole, bars).mean(axis=1).min()) if whole else math.nan
+def worst_block(held: BoolArray, places: IntArray, bars: int) -> float:
+    """The lowest coverage over disjoint blocks of so many neighbouring bars; `places`: the bar of each row, rising.
+
+    Blocks lie side by side from the first bar on, whether or not each of their bars has a row; a rest is left out, and
+    so is a block with fewer than LEAST_ROWS rows. NaN where none is left.
+    """
+    if not len(places):
+        return math.nan
+    block = (places - places[0]) // bars
+    whole = int(places[-1] - places[0] + 1) // bars
+    rows = np.bincount(block, minlength=whole)[:whole]
+    kept = np.bincount(block, weights=held, minlength=whole)[:whole]
+    enough = rows >= min(LEAST_ROWS, bars)
+    return float((kept[enough] / rows[enough]).min()) if enough.any() else math.nan
 
 
 def interval_score(y: FloatArray, lower: FloatArray, upper: FloatArray, level: float) -> float:

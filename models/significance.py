@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -132,7 +133,7 @@ def mean_above_zero_p(values: FloatArray) -> float:
     return student_tail(float(values.mean()) / error, len(values)) if math.isfinite(error) else math.nan
 
 
-def pesaran_timmermann_p(forecast_up: BoolArray, outcome_up: BoolArray) -> float:
+def normed_pesaran_timmermann_p(forecast_up: BoolArray, outcome_up: BoolArray) -> float:
     """The one-sided p-value of as many right signs, were forecast and outcome independent.
 
     With s and v = -1 or 1 the signs, the mean of w (v - mean(v)) is tested for being above 0, w = `timing_weights`.
@@ -144,20 +145,46 @@ def pesaran_timmermann_p(forecast_up: BoolArray, outcome_up: BoolArray) -> float
     return mean_above_zero_p(_timed(forecast_up, np.where(outcome_up, 1.0, -1.0)))
 
 
-def anatolyev_gerko_p(f: FloatArray, y: FloatArray) -> float:
+def normed_anatolyev_gerko_p(f: FloatArray, y: FloatArray) -> float:
     """The one-sided p-value of trading on the sign of f earning no more than chance would (2005).
 
-    As `pesaran_timmermann_p`, with the return itself in the place of its sign: a test of direction weighed by what the
-    move was worth. NaN where all forecasts have one sign.
+    As `normed_pesaran_timmermann_p`, with the return itself in the place of its sign: a test of direction weighed by
+    what the move was worth. NaN where all forecasts have one sign.
     """
     return mean_above_zero_p(_timed(f > 0.0, y))
+
+
+def pesaran_timmermann_p(forecast_up: BoolArray, outcome_up: BoolArray) -> float:
+    """The one-sided p-value of as many right signs under independence as published (1992); NaN as the normed one."""
+    n = len(outcome_up)
+    if n < LEAST_ROWS:
+        return math.nan
+    up, rose = float(forecast_up.mean()), float(outcome_up.mean())
+    expected = rose * up + (1.0 - rose) * (1.0 - up)
+    of_expected = (2.0 * rose - 1.0) ** 2 * up * (1.0 - up) + (2.0 * up - 1.0) ** 2 * rose * (1.0 - rose)
+    of_expected += 4.0 * rose * up * (1.0 - rose) * (1.0 - up) / n
+    right = float((forecast_up == outcome_up).mean())
+    return _normal_tail(right - expected, (expected * (1.0 - expected) - of_expected) / n)
+
+
+def anatolyev_gerko_p(f: FloatArray, y: FloatArray) -> float:
+    """The one-sided p-value of what trading on the sign of f earns as published (2005); NaN as the normed one."""
+    if len(y) < LEAST_ROWS:
+        return math.nan
+    sign, up = np.where(f > 0.0, 1.0, -1.0), float((f > 0.0).mean())
+    variance = 4.0 * up * (1.0 - up) * float(np.square(y - y.mean()).sum()) / len(y) ** 2
+    return _normal_tail(float((sign * y).mean() - sign.mean() * y.mean()), variance)
+
+
+def _normal_tail(excess: float, variance: float) -> float:
+    return NormalDist().cdf(-excess / math.sqrt(variance)) if variance > 0.0 else math.nan
 
 
 def _timed(forecast_up: BoolArray, outcome: FloatArray) -> FloatArray:
     return timing_weights(forecast_up) * (outcome - (outcome.mean() if len(outcome) else 0.0))
 
 
-def clark_west_p(y: FloatArray, f: FloatArray, base: FloatArray) -> float:
+def normed_clark_west_p(y: FloatArray, f: FloatArray, base: FloatArray) -> float:
     """The one-sided p-value of f being no better than the base that it nests (Clark and West 2007), normed.
 
     d = (y - b)^2 - [(y - f)^2 - (b - f)^2] = 2 (f - b)(y - b), each over the trailing root mean square of f - b as
@@ -165,10 +192,28 @@ def clark_west_p(y: FloatArray, f: FloatArray, base: FloatArray) -> float:
     motion over another, skewed by how fast the model settles (Clark and McCracken 2001): a table of their
     limits asks how many parameters the model has, which for a network nobody knows. Normed, the steps have the
     same variance whatever the model did before, and the central limit theorem for martingales makes the law normal
-    under every window. The base has to be the mean that the forecaster's model holds within: against a forecast of
-    zero the test rejects nearly always where returns have a drift.
+    under every window. The base has to be what the forecaster's model comes to where it has learned nothing: a model
+    with a constant against zero is rejected nearly always where returns have a drift, and a model that stopped at zero
+    against a noisy mean too often, for then d has the mean b^2. `skill_p` asks for both.
     """
     return mean_above_zero_p(normed(f - base) * (y - base))
+
+
+def skill_p(y: FloatArray, f: FloatArray, base: FloatArray) -> float:
+    """The p-value of f adding nothing to `base` or adding nothing to zero: the larger of both normed Clark-West ones.
+
+    An intersection-union test (Berger 1982): where one of both is what the model comes to without skill, it rejects at
+    most as often as its level says, whichever it is. NaN where f never varies: no timing is claimed, and none tested.
+    """
+    if len(f) == 0 or np.ptp(f) == 0.0:
+        return math.nan
+    both = [normed_clark_west_p(y, f, one) for one in (base, np.zeros(len(y)))]
+    return math.nan if any(map(math.isnan, both)) else max(both)
+
+
+def clark_west_p(y: FloatArray, f: FloatArray, base: FloatArray) -> float:
+    """The one-sided p-value of Clark and West (2007) as published, with `long_run_error`."""
+    return mean_above_zero_p((f - base) * (y - base))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -19,14 +19,22 @@ from models.significance import (
     clark_west_p,
     diebold_mariano_p,
     long_run_error,
+    normed_anatolyev_gerko_p,
+    normed_clark_west_p,
+    normed_pesaran_timmermann_p,
     pesaran_timmermann_p,
     ranks,
     robust_correlation,
+    skill_p,
 )
 from models.track import Track, track_of
 
 # A forecast holds these within it: a comparison of losses, as of strangers, is none with them.
 NESTED = ("zero", "expanding mean")
+# Of returns, more than this above the share of right signs that chance gives is rarer than a look ahead. For normal
+# variables it goes with an R2 of sin(0.05 pi)^2.
+SUSPECT_ACCURACY = 0.05
+SUSPECT_SKILL = math.sin(SUSPECT_ACCURACY * math.pi) ** 2
 
 
 class Against(NamedTuple):
@@ -54,11 +62,15 @@ class Skill:
     zero, and `against` against each naive forecast of models/naive.py. `rmse`: root mean square of y - f.
     `information_coefficient` and `rank_information_coefficient`: correlation of f and y, and of their ranks, each
     with its error and two-sided p-value, robust to autocorrelation. `directional_accuracy`: share of non-zero returns
-    whose sign a non-zero forecast had. `pesaran_timmermann_p`: of that share under independent signs;
-    `anatolyev_gerko_p`: of what trading on the sign earns; `clark_west_p`: of f adding nothing to b; all one-sided.
+    whose sign a non-zero forecast had, and `chance_accuracy` that under independent signs. `skill_p`: of f adding
+    nothing to b or nothing to zero, the larger of `normed_clark_west_p`, against b, and `normed_clark_west_zero_p`;
+    `normed_pesaran_timmermann_p`: of the right signs; `normed_anatolyev_gerko_p`: of what trading on the sign earns;
+    all one-sided, and the same without `normed` as published, Clark-West against b. `models`: how many fitted models
+    the bars were forecast by (each seed counts), and `zero_models` how many of them say exactly zero throughout.
     `oracle_skill`: of the true expectation g, and `oracle_ratio` = E[2fg - f^2] / E[g^2], 1 for f = g; None where
     g is unknown. `evident`: skill above 0, against zero too (forecasting nothing is no skill, though it beats a noisy
-    mean), clark_west_p below 0.05, and at least LEAST_FORECASTS forecasts. `verdict`: one line for people. What is
+    mean), skill_p below 0.05, and at least LEAST_FORECASTS forecasts. `suspect`: evident, and better than forecasts of
+    returns are known to be, by SUSPECT_ACCURACY or SUSPECT_SKILL. `verdict`: one line for people. What is
     undefined (such as a correlation with a constant) is NaN.
     """
 
@@ -76,12 +88,21 @@ class Skill:
     rank_information_coefficient_error: float
     rank_information_coefficient_p: float
     directional_accuracy: float
-    pesaran_timmermann_p: float
-    anatolyev_gerko_p: float
+    chance_accuracy: float
+    skill_p: float
+    normed_clark_west_p: float
+    normed_clark_west_zero_p: float
     clark_west_p: float
+    normed_pesaran_timmermann_p: float
+    pesaran_timmermann_p: float
+    normed_anatolyev_gerko_p: float
+    anatolyev_gerko_p: float
+    models: int
+    zero_models: int
     oracle_skill: float | None
     oracle_ratio: float | None
     evident: bool
+    suspect: bool
     verdict: str
 
     @property
@@ -105,10 +126,11 @@ def track_skill(track: Track, naive: Mapping[str, FloatArray] | None = None) -> 
     rows, made = track.rows, naive or naive_forecasts(track.close)
     y, f, b = track.outcome[rows], track.mean[rows], made["expanding mean"][rows]
     g = None if track.oracle is None else track.oracle[rows]
-    skill, against_zero, clark_west = skill_score(y, f, b), skill_score(y, f, np.zeros(len(y))), clark_west_p(y, f, b)
-    evident = min(skill, against_zero) > 0.0 and clark_west < SIGNIFICANCE and len(y) >= LEAST_FORECASTS
-    nonzero = (f != 0.0) & (y != 0.0)
+    skill, against_zero, p = skill_score(y, f, b), skill_score(y, f, np.zeros(len(y))), skill_p(y, f, b)
+    evident = min(skill, against_zero) > 0.0 and p < SIGNIFICANCE and len(y) >= LEAST_FORECASTS
+    accuracy, chance = directional_accuracy(f, y), chance_accuracy(f, y)
     linear, ranked = robust_correlation(f, y), robust_correlation(ranks(f), ranks(y))
+    models, zero_models = _counted_models(track)
     return Skill(
         symbol=track.symbol,
         count=len(y),
@@ -123,15 +145,54 @@ def track_skill(track: Track, naive: Mapping[str, FloatArray] | None = None) -> 
         rank_information_coefficient=ranked.value,
         rank_information_coefficient_error=ranked.error,
         rank_information_coefficient_p=ranked.p,
-        directional_accuracy=directional_accuracy(f, y),
-        pesaran_timmermann_p=pesaran_timmermann_p(f[nonzero] > 0.0, y[nonzero] > 0.0),
-        anatolyev_gerko_p=anatolyev_gerko_p(f[nonzero], y[nonzero]),
-        clark_west_p=clark_west,
+        directional_accuracy=accuracy,
+        chance_accuracy=chance,
+        skill_p=p,
+        **_tests(y, f, b),
+        models=models,
+        zero_models=zero_models,
         oracle_skill=None if g is None else skill_score(y, g, b),
         oracle_ratio=None if g is None else oracle_ratio(f, g),
         evident=evident,
-        verdict=_verdict(skill, clark_west, len(y), evident),
+        suspect=evident and (accuracy - chance > SUSPECT_ACCURACY or skill > SUSPECT_SKILL),
+        verdict=_verdict(skill, p, len(y), evident),
     )
+
+
+def _tests(y: FloatArray, f: FloatArray, b: FloatArray) -> dict[str, float]:
+    """The p-values by the names of their fields, normed and as published; of direction where both signs are known."""
+    nonzero = (f != 0.0) & (y != 0.0)
+    signs, signed = (f[nonzero] > 0.0, y[nonzero] > 0.0), (f[nonzero], y[nonzero])
+    return {
+        "normed_clark_west_p": normed_clark_west_p(y, f, b),
+        "normed_clark_west_zero_p": normed_clark_west_p(y, f, np.zeros(len(y))),
+        "clark_west_p": clark_west_p(y, f, b),
+        "normed_pesaran_timmermann_p": normed_pesaran_timmermann_p(*signs),
+        "pesaran_timmermann_p": pesaran_timmermann_p(*signs),
+        "normed_anatolyev_gerko_p": normed_anatolyev_gerko_p(*signed),
+        "anatolyev_gerko_p": anatolyev_gerko_p(*signed),
+    }
+
+
+def _counted_models(track: Track) -> tuple[int, int]:
+    """How many fitted models forecast the rows that count, by model and seed, and how many say zero on all theirs."""
+    said = track.mean[:, None] if track.members is None else track.members
+    numbers = track.model[track.rows]
+    zero = [(said[track.rows[numbers == number]] == 0.0).all(axis=0) for number in np.unique(numbers)]
+    return sum(map(len, zero)), int(sum(one.sum() for one in zero))
+
+
+def zero_models_words(models: int, zero_models: int) -> str:
+    """That most fitted models say zero whatever they are shown; nothing where fewer do."""
+    if 2 * zero_models <= models:
+        return ""
+    return f"{zero_models:,} of {models:,} fitted models forecast a return of exactly zero throughout"
+
+
+def leakage_words(skill: float, accuracy: float) -> str:
+    """That figures so good are to be doubted."""
+    right = f"{accuracy:.1%} right directions and an out-of-sample R2 of {skill:.1%}"
+    return f"Check for leakage: {right} are more than forecasts of returns are known to reach"
 
 
 def skill_score(y: FloatArray, f: FloatArray, base: FloatArray) -> float:
@@ -169,6 +230,15 @@ def directional_accuracy(f: FloatArray, y: FloatArray) -> float:
     return float(hits.mean()) if hits.size else math.nan
 
 
+def chance_accuracy(f: FloatArray, y: FloatArray) -> float:
+    """The share of right signs were those of forecast and outcome independent; NaN where there is no pair."""
+    nonzero = (f != 0.0) & (y != 0.0)
+    if not nonzero.any():
+        return math.nan
+    up, rose = float((f[nonzero] > 0.0).mean()), float((y[nonzero] > 0.0).mean())
+    return up * rose + (1.0 - up) * (1.0 - rose)
+
+
 def oracle_ratio(f: FloatArray, g: FloatArray) -> float:
     """E[2fg - f^2] / E[g^2]: the share of the oracle's gain that a forecast reaches; NaN for a constant oracle."""
     if len(g) == 0 or np.ptp(g) == 0.0:
@@ -187,5 +257,5 @@ def _verdict(skill: float, p: float, count: int, evident: bool) -> str:
     if count < LEAST_FORECASTS:
         return f"{too_few(count)}."
     figures = f"skill {skill:+.3%} against the expanding mean over {count:,} bars"
-    figures += f", Clark-West p = {p:.3g}" if math.isfinite(p) else ""
+    figures += f", normed Clark-West p = {p:.3g}" if math.isfinite(p) else ""
     return f"The forecasts show skill: {figures}." if evident else f"The forecasts show no evident skill: {figures}."

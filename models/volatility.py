@@ -6,9 +6,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from foundation.compilation import rule
-from markets.candles import FloatArray
+from foundation.units import nanoseconds
+from markets.candles import FloatArray, IntArray
 from models.regression import accumulate, dot, solve
 from models.variance import LEAST_VOLATILITY, range_variance
 
@@ -17,6 +19,9 @@ HAR_WINDOWS = np.array([1, 5, 22])
 HAR_COLUMNS = 1 + 2 * len(HAR_WINDOWS)
 REFIT_BARS = 24
 LEAST_ROWS = 10 * HAR_COLUMNS
+DAY = nanoseconds("1d")
+# A time of day is as volatile as any other until so many days say how it is.
+CLOCK_DAYS = 30
 
 
 class EwmaState(NamedTuple):
@@ -173,6 +178,24 @@ def har_volatility(close: FloatArray, high: FloatArray, low: FloatArray) -> Floa
     """The deviation of the next log return by HAR with leverage as known at each bar; see `har_step`."""
     sigma: FloatArray = _har_scan(har_state(), close, high, low)
     return sigma
+
+
+def clock_volatility(timestamp: IntArray, bar: int, close: FloatArray, sigma: FloatArray) -> FloatArray:
+    """A volatility brought to the time of day of the bar that it is of, as known at each bar; NaN where sigma is.
+
+    `timestamp`: bar opens; `bar`: their length, both in nanoseconds. sigma times the root of the mean of (r / sigma)^2
+    over the earlier forecasts of bars at the same time of day, CLOCK_DAYS more of which count as 1. All NaN for bars
+    that a day does not hold several of, at the same times every day.
+    """
+    if DAY % bar or bar == DAY:
+        return np.full(len(close), np.nan)
+    ratio = np.square(np.append(np.diff(np.log(close)), np.nan) / sigma)
+    known = np.isfinite(ratio)
+    columns = pd.DataFrame({"sum": np.where(known, ratio, 0.0), "count": known.astype(np.float64)})
+    # The sums before each row: the outcome of the row itself is not known yet.
+    before = (columns.groupby((timestamp + bar) % DAY).cumsum() - columns).to_numpy()
+    made: FloatArray = sigma * np.sqrt((CLOCK_DAYS + before[:, 0]) / (CLOCK_DAYS + before[:, 1]))
+    return made
 
 
 def quasi_likelihood(outcome: FloatArray, sigma: FloatArray) -> FloatArray:

@@ -22,15 +22,17 @@ if TYPE_CHECKING:
     from models.skill import Skill
 
 # A change of what facts hold makes those of older folders useless.
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
 class Skilled:
-    """What is known of one market's forecasts: skill against the expanding mean and zero, and the Clark-West p.
+    """What is known of one market's forecasts: skill against the expanding mean and zero, and its p-value.
 
-    `outdone`: the naive forecasts that do better, each with how much larger this error is, as a share of its own.
-    `count`: of the forecasts with a known outcome; None where an older folder does not say.
+    `p`: `Skill.skill_p`, NaN where the forecasts never vary. `outdone`: the naive forecasts that do better, each with
+    how much larger this error is, as a share of its own. `count`: of the forecasts with a known outcome; None where a
+    folder does not say. `accuracy`: of direction; `suspect`: whether figures are so good that they are to be doubted.
+    `models`, `zero_models`: how many fitted models there are, and how many of them forecast exactly zero.
     """
 
     symbol: str
@@ -39,6 +41,10 @@ class Skilled:
     p: float
     outdone: tuple[tuple[str, float], ...] = ()
     count: int | None = None
+    accuracy: float = math.nan
+    suspect: bool = False
+    models: int = 0
+    zero_models: int = 0
 
 
 @dataclass(frozen=True)
@@ -162,7 +168,10 @@ def facts_of(
 def skilled(skill: Skill) -> Skilled:
     """What a verdict needs of a skill."""
     outdone = tuple((one.name, -one.skill) for one in skill.against if one.skill < 0.0)
-    return Skilled(skill.symbol, skill.skill, skill.skill_against_zero, skill.clark_west_p, outdone, skill.count)
+    return Skilled(
+        skill.symbol, skill.skill, skill.skill_against_zero, skill.skill_p, outdone, skill.count,
+        skill.directional_accuracy, skill.suspect, skill.models, skill.zero_models,
+    )  # fmt: skip
 
 
 def played_of(found: Examination) -> Played:

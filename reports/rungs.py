@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from markets.candles import utc
 from models.level import LEAST_FORECASTS, SIGNIFICANCE
+from models.skill import leakage_words, zero_models_words
 from reports import formats
 from reports.catalogue import too_short
 from reports.facts import Facts, Played, Skilled
@@ -20,6 +21,7 @@ from reports.standing import Standing
 LEAST_RETURN = 0.0
 # The check of the first rung that a run without a trade fails by.
 TRADED = "trades"
+CLARK_WEST = "normed Clark-West p"
 MOST_LUCK = 0.05
 # Of half of the bars: the level of the whole run would ask more of the half than of the whole.
 MOST_LUCK_LATER = 0.1
@@ -72,21 +74,37 @@ def skill(facts: Facts) -> Iterator[Check]:
         return
     known = [one for one in told if math.isfinite(one.skill) and math.isfinite(one.p)]
     if not known:
-        yield Check("Clark-West p", None, "", "Too few forecasts have a known outcome to test their skill.", None)
+        yield _untested(told)
         return
     better = [one for one in known if one.skill > 0.0 and one.against_zero > 0.0]
     best, level = min(better or known, key=lambda one: one.p), SIGNIFICANCE / len(facts.skills)
     where = f" on {best.symbol}, the best of {len(facts.skills)} markets" if len(facts.skills) > 1 else ""
     text = (
-        f"The Clark-West test of the forecasts against the mean of earlier returns has the p-value "
-        f"{formats.probability(best.p)}{where}; their squared error is {formats.percent(abs(best.skill), decimals=3)} "
-        f"{'smaller' if best.skill > 0.0 else 'larger'}."
+        f"The normed Clark-West tests of the forecasts, against the mean of earlier returns and against zero, have the "
+        f"larger p-value {formats.probability(best.p)}{where}; their squared error is "
+        f"{formats.percent(abs(best.skill), decimals=3)} {'smaller' if best.skill > 0.0 else 'larger'}."
     )
     if best.skill > 0.0 >= best.against_zero:
         text += " A forecast of zero does better."
-    text += _outdone(best)
+    text += f"{_outdone(best)}{_idle(best)}"
+    text += f" {leakage_words(best.skill, best.accuracy)}." if best.suspect else ""
     threshold = f"at most {level:.3g}, with a smaller error than the mean and than zero"
-    yield Check("Clark-West p", best.p, threshold, text, bool(better) and best.p < level, _chance(best.p))
+    yield Check(CLARK_WEST, best.p, threshold, text, bool(better) and best.p < level, _chance(best.p))
+
+
+def _untested(told: Sequence[Skilled]) -> Check:
+    """What is said where no test is possible: forecasts that never vary show no skill, others leave it open."""
+    still = next((one for one in told if math.isfinite(one.skill)), None)
+    if still is None:
+        return Check(CLARK_WEST, None, "", "Too few forecasts have a known outcome to test their skill.", None)
+    text = "The forecasts never differ from one value, from zero, or from the mean: there is no skill to test."
+    return Check(CLARK_WEST, None, "", f"{text}{_idle(still)}", False, "no variation")
+
+
+def _idle(one: Skilled) -> str:
+    """That most models say zero, as the end of a text."""
+    words = zero_models_words(one.models, one.zero_models)
+    return f" {words}." if words else ""
 
 
 def _counted(one: Skilled, facts: Facts) -> int:

@@ -11,7 +11,7 @@ from backtests.parameters import CostParams
 from backtests.result import Result
 from backtests.simpler import Baseline
 from markets.contract import Contract
-from models.skill import Skill, too_few
+from models.skill import Skill, leakage_words, too_few, zero_models_words
 from reports import formats
 from reports.catalogue import LEAST_DAYS, too_short
 from reports.curves import YEAR
@@ -80,13 +80,20 @@ def _skill_figures(one: Skill, *, named: bool) -> str:
         return f"{where}{too_few(one.count)}."
     error = "smaller" if one.skill > 0.0 else "larger"
     zero = " They do no better than a forecast of zero." if one.skill > 0.0 >= one.skill_against_zero else ""
-    size = formats.percent(abs(one.skill), decimals=3)
+    size, idle = formats.percent(abs(one.skill), decimals=3), zero_models_words(one.models, one.zero_models)
+    leak = f" {leakage_words(one.skill, one.directional_accuracy)}."
     return (
         f"{where}Their squared error is {size} {error} than that of the mean of all earlier returns, over "
-        f"{one.count:,} bars; the Clark-West test against that mean has the p-value "
-        f"{formats.probability(one.clark_west_p)}."
-        f"{zero}{_oracle_share(one)}"
+        f"{one.count:,} bars; {_tested(one)}."
+        f"{zero}{_oracle_share(one)}{f' {idle}.' if idle else ''}{leak if one.suspect else ''}"
     )
+
+
+def _tested(one: Skill) -> str:
+    if math.isnan(one.skill_p):
+        return "they never differ from one value, from zero, or from that mean, and no test is possible"
+    p = formats.probability(one.skill_p)
+    return f"the normed Clark-West tests against that mean and against zero have the larger p-value {p}"
 
 
 def _oracle_share(one: Skill) -> str:

@@ -55,9 +55,17 @@ _SKILL_ROWS: tuple[tuple[str, str, Write], ...] = (
     ("rank_information_coefficient", "Rank information coefficient", _coefficient),
     ("rank_information_coefficient_error", "its error", formats.decimal),
     ("directional_accuracy", "Directional accuracy", _share),
-    ("clark_west_p", "Clark-West p-value, against the expanding mean", formats.probability),
-    ("pesaran_timmermann_p", "Pesaran-Timmermann p-value, of the direction", formats.probability),
-    ("anatolyev_gerko_p", "Anatolyev-Gerko p-value, of what the direction earns", formats.probability),
+    ("chance_accuracy", "the same under independent signs", _share),
+    ("skill_p", "Normed Clark-West p-value, the larger of the next two", formats.probability),
+    ("normed_clark_west_p", "against the expanding mean, normed", formats.probability),
+    ("normed_clark_west_zero_p", "against zero, normed", formats.probability),
+    ("clark_west_p", "against the expanding mean, as published (HAC)", formats.probability),
+    ("normed_pesaran_timmermann_p", "Normed Pesaran-Timmermann p-value, of the direction", formats.probability),
+    ("pesaran_timmermann_p", "as published", formats.probability),
+    ("normed_anatolyev_gerko_p", "Normed Anatolyev-Gerko p-value, of what the direction earns", formats.probability),
+    ("anatolyev_gerko_p", "as published", formats.probability),
+    ("models", "Fitted models, each seed of its own", formats.count),
+    ("zero_models", "those that forecast exactly zero throughout", formats.count),
 )
 
 
@@ -131,7 +139,8 @@ def _part_table(caption: str, parts: Sequence[Part], level: str) -> Table:
             gain = _with_error(_coefficient, part.qlike_gain, part.qlike_gain_error, 4)
             cells += [Cell(formats.percent(part.coverage)), Cell(gain)]
         rows.append(cells)
-    return Table(f"{caption}; Clark-West p-values allow for their number (Holm)", heads, rows)
+    tests = "the larger of two normed Clark-West p-values, against the mean and against zero, for their number (Holm)"
+    return Table(f"{caption}; p: {tests}; none where a forecast never varies", heads, rows)
 
 
 def echo_table(evidence: Sequence[Evidence]) -> Table:
@@ -166,6 +175,8 @@ _VOLATILITY: tuple[tuple[str, str, Write], ...] = (
     ("qlike", "QLIKE of sigma, less that of the best constant", _coefficient),
     ("har_qlike", "QLIKE of HAR with leverage, likewise", _coefficient),
     ("diebold_mariano_p", "Diebold-Mariano p-value of their being equal", formats.probability),
+    ("clock_qlike", "QLIKE of that HAR by time of day", _coefficient),
+    ("clock_diebold_mariano_p", "Diebold-Mariano p-value of sigma being equal to it", formats.probability),
     ("crps", "CRPS of the forecast", _moves),
     ("naive_crps", "CRPS of the expanding mean with HAR", _moves),
 )

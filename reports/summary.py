@@ -148,7 +148,7 @@ def _figures(
         more = f" and {len(skills) - 3} more" if len(skills) > 3 else ""
         short = any(one.count is not None and one.count < LEAST_FORECASTS for one in skills)
         value = TOO_SHORT if short else figure(metrics, "skill")
-        said = f"Clark-West {tested}{more}" if tested and value != TOO_SHORT else ""
+        said = f"normed Clark-West {tested}{more}" if tested and value != TOO_SHORT else ""
         rows.append((entry.label, value, said))
     return rows
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from planted_market import planted_market
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from markets.candles import FloatArray
 from models.track import Track
@@ -99,7 +99,7 @@ def direction_is_a_regression_on_a_constant(module: Any) -> None:
     f, y = wandering(400, 4), 0.3 + wandering(400, 5, 0.0)
     weights, rose = module.timing_weights(f > 0.0), np.where(y > 0.0, 1.0, -1.0)
     for outcome, p in (
-        (rose, module.pesaran_timmermann_p(f > 0.0, y > 0.0)), (y, module.anatolyev_gerko_p(f, y)),
+        (rose, module.normed_pesaran_timmermann_p(f > 0.0, y > 0.0)), (y, module.normed_anatolyev_gerko_p(f, y)),
     ):  # fmt: skip
         np.testing.assert_allclose(p, hac_tail(weights * (outcome - outcome.mean()), 5), rtol=1e-8)
 
@@ -109,8 +109,48 @@ def clark_west_is_a_regression_on_a_constant(module: Any) -> None:
     y, f, b = (wandering(801, seed)[1:] for seed in (7, 8, 9))
     size = np.sqrt(means_before((f - b) ** 2, own=True))
     np.testing.assert_allclose(
-        module.clark_west_p(y, f, b), hac_tail(((y - b) ** 2 - (y - f) ** 2 + (b - f) ** 2) / size, 6), rtol=1e-8
+        module.normed_clark_west_p(y, f, b), hac_tail(((y - b) ** 2 - (y - f) ** 2 + (b - f) ** 2) / size, 6), rtol=1e-8
     )
+
+
+def skill_is_tested_against_both_nulls(module: Any) -> None:
+    """The p-value judged by is the larger of both; there is none where a forecast never varies, whatever it is."""
+    random = np.random.default_rng(31)
+    y, noise = 0.3 + random.standard_normal((2, 500))
+    mean = np.full(500, 0.3)
+    for f in (0.4 * y + noise, np.where(np.arange(500) < 250, 0.29, 0.31), 0.01 * (noise - 0.3)):
+        both = [module.normed_clark_west_p(y, f, one) for one in (mean, 0.0 * y)]
+        assert module.skill_p(y, f, mean) == max(both)
+    for f in (0.0 * y, mean + 0.1, mean):
+        assert math.isnan(module.skill_p(y, f, mean))
+    assert math.isnan(module.skill_p(y[:0], y[:0], y[:0]))
+
+
+def models_left_at_zero_pass_for_skilled_seldom(module: Any) -> None:
+    """Of 400 forecasts of a hundredth of noise, on returns without and with a drift, few pass, and not a sixth."""
+    alarms = np.zeros(2)
+    for seed in range(400):
+        noise, y = np.random.default_rng([seed, 32]).standard_normal((2, 1300))
+        for number, drift in enumerate((0.0, 0.05)):
+            mean = (np.cumsum(y + drift) / np.arange(1, 1301))[299:-1]
+            alarms[number] += module.skill_p(y[300:] + drift, 0.01 * noise[300:], mean) < 0.05
+    assert (alarms / 400 < 0.085).all(), alarms
+
+
+def published_tests_are_as_published(module: Any) -> None:
+    """Clark-West is a HAC regression on a constant, direction that of phi, n / sqrt(n - 1) long, profit by hand."""
+    y, f, b = (wandering(801, seed)[1:] for seed in (7, 8, 9))
+    np.testing.assert_allclose(module.clark_west_p(y, f, b), hac_tail((f - b) * (y - b), 6), rtol=1e-8)
+    up, rose = f > 0.0, y > 0.0
+    phi = np.corrcoef(up, rose)[0, 1]
+    np.testing.assert_allclose(module.pesaran_timmermann_p(up, rose), ndtr(-phi * 800 / math.sqrt(799)), rtol=1e-9)
+    sign = np.where(up, 1.0, -1.0)
+    excess = (sign * y).mean() - sign.mean() * y.mean()
+    np.testing.assert_allclose(
+        module.anatolyev_gerko_p(f, y), ndtr(-excess * math.sqrt(800) / (sign.std() * y.std())), rtol=1e-9
+    )
+    for one in (module.pesaran_timmermann_p(up[:99], rose[:99]), module.anatolyev_gerko_p(f[:99], y[:99])):
+        assert math.isnan(one)
 
 
 def hac_tail(values: FloatArray, lags: int) -> float:
@@ -128,11 +168,11 @@ def few_bars_alarm_as_seldom_as_said(module: Any) -> None:
     found = np.zeros((1500, 2))
     for seed in range(1500):
         x, y = np.random.default_rng([seed, 21]).standard_t(5, (2, 100))
-        found[seed] = module.robust_correlation(x, y).p, module.clark_west_p(y, x, 0.0 * x)
+        found[seed] = module.robust_correlation(x, y).p, module.normed_clark_west_p(y, x, 0.0 * x)
     alarms = (found < 0.05).mean(axis=0)
     assert ((alarms > 0.026) & (alarms < 0.062)).all(), alarms
     assert math.isnan(module.robust_correlation(x[1:], y[1:]).p)
-    assert math.isnan(module.clark_west_p(y[1:], x[1:], 0.0 * x[1:]))
+    assert math.isnan(module.normed_clark_west_p(y[1:], x[1:], 0.0 * x[1:]))
     assert math.isnan(module.diebold_mariano_p(y[1:], x[1:]))
 
 
@@ -156,8 +196,8 @@ def a_settling_model_is_judged_at_the_level_that_is_said(module: Any) -> None:
         late, f = slice(99, None), mean + slope * x[1:]
         y = y[1:]
         found[seed] = (
-            module.clark_west_p(y[late], f[late], mean[late]),
-            module.pesaran_timmermann_p(f[late] > 0.0, y[late] > 0.0),
+            module.normed_clark_west_p(y[late], f[late], mean[late]),
+            module.normed_pesaran_timmermann_p(f[late] > 0.0, y[late] > 0.0),
         )
     alarms, leaning = (found < 0.05).mean(axis=0), np.nanmean(ndtri(1.0 - found), axis=0)
     assert ((alarms > 0.027) & (alarms < 0.077)).all(), alarms
@@ -241,8 +281,21 @@ def claims_are_those_of_scipy(module: Any) -> None:
 def blocks_are_disjoint(module: Any) -> None:
     """The worst block is the lowest mean over whole blocks side by side; a rest does not count."""
     held = np.array([1, 1, 0, 1, 1, 0, 0, 1, 0, 0, 0], dtype=np.bool_)
-    assert module.worst_block(held, 4) == 0.5
-    assert math.isnan(module.worst_block(held, 12))
+    assert module.worst_block(held, np.arange(5, 16), 4) == 0.5
+    assert math.isnan(module.worst_block(held, np.arange(11), 12))
+    assert math.isnan(module.worst_block(held[:0], np.arange(0), 4))
+
+
+def blocks_are_of_neighbours(module: Any) -> None:
+    """Rows on both sides of a gap are not joined, and a block of few rows does not count."""
+    places = np.concatenate([np.arange(0, 150), np.arange(1000, 1500), np.arange(1700, 1750), np.arange(2000, 2010)])
+    held = np.ones(len(places), dtype=np.bool_)
+    held[:60] = held[-60:] = False
+    held[[*range(150, 170)]] = False
+    # Bars 0 to 499 hold 150 rows, 1,000 to 1,499 all, 1,500 to 1,999 too few; what follows is no whole block.
+    assert module.worst_block(held, places, 500) == 90 / 150
+    held[:60] = True
+    assert module.worst_block(held, places, 500) == 480 / 500
     assert module.inside(np.array([1.0, 2.0, 3.1]), np.ones(3), np.full(3, 3.0)).tolist() == [True, True, False]
 
 

@@ -51,7 +51,7 @@ def rung_of(count: int | None, forecasts: int = 1000) -> Any:
 def few_are_not_called_skilled(module: Any) -> None:
     """299 forecasts that a test finds skilled are not called so; one more, and they are."""
     few, enough = (module.track_skill(track(count)) for count in (LEAST_FORECASTS - 1, LEAST_FORECASTS))
-    assert max(few.clark_west_p, enough.clark_west_p) < 0.001
+    assert max(few.skill_p, enough.skill_p) < 0.001
     assert (few.evident, enough.evident) == (False, True)
     assert few.verdict == "Too short to tell: 299 bars, at least 300."
 
@@ -164,7 +164,7 @@ def test_parts_of_few_bars_have_no_errors() -> None:
         model = np.where(np.arange(1200) < 200 + count, 0, 1)
         found = evidence.forecast_evidence(replace(two, model=np.where(np.isnan(two.mean), -1, model))).folds[0]
         assert found.bars == count
-        figures = (found.skill_error, found.information_coefficient_error, found.clark_west_p)
+        figures = (found.skill_error, found.information_coefficient_error, found.skill_p)
         assert [math.isfinite(one) for one in figures] == [count >= LEAST_ROWS] * 3
 
 

@@ -38,7 +38,7 @@ def test_more_skill_than_can_be_known_is_called_what_it_is(honest: Skill) -> Non
 
 def test_why_there_is_no_skill_is_said(honest: Skill) -> None:
     """Better than the mean, but not than zero: the sentence names the zero."""
-    idle = replace(honest, skill=0.0004, skill_against_zero=0.0, clark_west_p=0.001, evident=False, oracle_ratio=-0.5)
+    idle = replace(honest, skill=0.0004, skill_against_zero=0.0, skill_p=0.001, evident=False, oracle_ratio=-0.5)
     banner = skill_banner([idle], synthetic=True)
     assert banner.headline == "The forecasts show no skill."
     assert "no better than a forecast of zero" in banner.text

@@ -15,7 +15,7 @@ from markets.candles import FloatArray
 from markets.market import Market
 from models.forecasts import Forecasts, ForecastSeries
 from models.naive import ewma_mean, expanding_mean
-from models.significance import clark_west_p, correlation, newey_west, pesaran_timmermann_p, ranks
+from models.significance import correlation, newey_west, normed_clark_west_p, normed_pesaran_timmermann_p, ranks
 from models.skill import forecast_skill, oracle_ratio, skill_score
 
 MARKET = planted_market(3000, seed=8)
@@ -115,7 +115,7 @@ def test_constant_forecasts() -> None:
     assert math.isnan(skill.information_coefficient)
     assert math.isnan(skill.rank_information_coefficient)
     assert math.isnan(skill.directional_accuracy)
-    assert math.isnan(skill.pesaran_timmermann_p)
+    assert math.isnan(skill.normed_pesaran_timmermann_p)
     assert skill.skill_against_zero == 0.0
     assert not skill.evident
 
@@ -141,20 +141,20 @@ def test_clark_west_formula() -> None:
     near = [(i, j) for i in range(400) for j in range(400) if abs(i - j) <= lags]
     variance = sum(c[i] * c[j] * (1 - abs(i - j) / (lags + 1)) for i, j in near)
     assert newey_west(d) == pytest.approx(variance / 400**2)
-    assert clark_west_p(y, f, b) == pytest.approx(
+    assert normed_clark_west_p(y, f, b) == pytest.approx(
         student.sf(d.mean() / math.sqrt(variance / 400**2 / (1 - 6 / 400 + 12 / 400**2)), 100), rel=1e-9, abs=0
     )
-    assert clark_west_p(y, b + 1e-9 * (f - b), b) == pytest.approx(clark_west_p(y, f, b))
+    assert normed_clark_west_p(y, b + 1e-9 * (f - b), b) == pytest.approx(normed_clark_west_p(y, f, b))
 
 
 def test_direction_that_never_changes_is_not_tested() -> None:
     """A forecast that is always up, or a market that always rises, says nothing of timing; right signs do."""
     outcome = np.random.default_rng(3).random(400) < 0.6
     always = np.ones(400, dtype=np.bool_)
-    assert math.isnan(pesaran_timmermann_p(always, outcome))
-    assert math.isnan(pesaran_timmermann_p(outcome, always))
-    assert pesaran_timmermann_p(outcome, outcome) < 1e-12
-    assert pesaran_timmermann_p(~outcome, outcome) > 1.0 - 1e-12
+    assert math.isnan(normed_pesaran_timmermann_p(always, outcome))
+    assert math.isnan(normed_pesaran_timmermann_p(outcome, always))
+    assert normed_pesaran_timmermann_p(outcome, outcome) < 1e-12
+    assert normed_pesaran_timmermann_p(~outcome, outcome) > 1.0 - 1e-12
 
 
 def test_the_tests_keep_their_size() -> None:
@@ -165,7 +165,10 @@ def test_the_tests_keep_their_size() -> None:
         y = 0.1 + random.standard_t(5, 600)
         b = np.append(0.0, expanding_mean(y)[:-1])
         f = b + 0.1 * random.standard_normal(600)
-        rejected += (clark_west_p(y[20:], f[20:], b[20:]) < 0.05, pesaran_timmermann_p(f[20:] > 0, y[20:] > 0) < 0.05)
+        rejected += (
+            normed_clark_west_p(y[20:], f[20:], b[20:]) < 0.05,
+            normed_pesaran_timmermann_p(f[20:] > 0, y[20:] > 0) < 0.05,
+        )
     assert (rejected / 300 < 0.1).all()
     assert (rejected > 0).all()
 

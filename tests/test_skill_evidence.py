@@ -21,9 +21,10 @@ from models.forecasts import Forecasts, ForecastSeries
 from models.paired import Gain, block_bars, compare_forecasts, compare_tracks
 from models.sigma_source import sigma_source
 from models.significance import holm
-from models.skill import skill_error, skill_score
+from models.skill import chance_accuracy, directional_accuracy, skill_error, skill_score
 from models.track import track_of
 from models.walkforward import walk_forward
+from reports.sentences import skill_banner
 
 MARKET = planted_market(3000, seed=12, trend=0.2)
 ORACLE = MARKET.oracle
@@ -119,6 +120,49 @@ def test_skill_that_a_regression_has_too_is_no_plain_skill() -> None:
     assert whole.verdict.startswith("Skill: squared error")
 
 
+def test_a_look_ahead_is_asked_after() -> None:
+    """Forecasts that hold a little of the return to come are told to be checked; noise and a weak truth are not."""
+    track = track_of(MARKET, forecasts(ORACLE))
+    unpredictable = 0.005 * np.random.default_rng(8).standard_normal(3000)
+    track = replace(track, close=20_000.0 * np.exp(np.cumsum(unpredictable)), oracle=None)
+    noise, ahead = 0.005 * np.random.default_rng(9).standard_normal(3000), np.append(unpredictable[1:], 0.0)
+    for share, suspect in ((0.25, True), (0.0, False)):
+        said = np.where(np.isnan(track.mean), np.nan, 0.1 * (share * ahead + (1.0 - share) * noise))
+        found = forecast_evidence(replace(track, mean=said))
+        assert found.skill.suspect == suspect
+        assert ("Check for leakage: " in found.verdict) == suspect
+        assert ("Check for leakage: " in skill_banner([found.skill], synthetic=False).text) == suspect
+    assert found.skill.chance_accuracy == pytest.approx(0.5, abs=0.01)
+    weak = np.where(np.isnan(track.mean), np.nan, 0.001 * (0.07 * ahead + noise))
+    assert not forecast_evidence(replace(track, mean=weak)).skill.suspect
+
+
+def test_a_market_that_mostly_rises_is_no_look_ahead() -> None:
+    """Right directions count from what the shares of rises and of forecasts of them give by themselves."""
+    y = np.where(np.arange(1000) % 10 < 7, 1.0, -1.0)
+    assert directional_accuracy(np.ones(1000), y) == chance_accuracy(np.ones(1000), y) == pytest.approx(0.7)
+    assert math.isnan(chance_accuracy(np.zeros(1000), y))
+
+
+def test_models_that_say_zero_are_counted() -> None:
+    """Each seed of each model counts, by what it says on its own bars; the verdict tells where they are most."""
+    track = a_track()
+    assert track.members is not None
+    members = track.members.copy()
+    members[track.model == 0, :2] = 0.0
+    found = forecast_evidence(replace(track, members=members))
+    assert (found.skill.models, found.skill.zero_models) == (6, 2)
+    assert "exactly zero" not in found.verdict
+    members[track.model == 1, :2] = 0.0
+    found = forecast_evidence(replace(track, members=members))
+    assert (found.skill.models, found.skill.zero_models) == (6, 4)
+    assert "4 of 6 fitted models forecast a return of exactly zero throughout" in found.verdict
+    assert math.isnan(found.seeds[0].skill_p)
+    alone = forecast_evidence(track_of(MARKET, forecasts(np.zeros(3000))))
+    assert (alone.skill.models, alone.skill.zero_models) == (1, 1)
+    assert "no test possible" in alone.verdict
+
+
 def test_the_verdict_says_what_sigma_is_worth() -> None:
     """A sigma of half the size is named as worse than HAR, a fair one as not to be told from it, with the p-value."""
     fair, narrow = (forecast_evidence(track_of(MARKET, forecasts(ORACLE, sigma=s))).verdict for s in (0.0065, 0.003))
@@ -141,8 +185,8 @@ def test_errors_of_skill_hold_what_they_say() -> None:
 def test_parts_are_tested_as_many() -> None:
     """The p-values of parts are adjusted within their kind: the least of three counts three times."""
     parts = forecast_evidence(track_of(MARKET, forecasts(ORACLE))).regimes
-    assert [one.adjusted_p for one in parts] == holm([one.clark_west_p for one in parts])
-    assert max(one.adjusted_p for one in parts) >= max(one.clark_west_p for one in parts)
+    assert [one.adjusted_p for one in parts] == holm([one.skill_p for one in parts])
+    assert max(one.adjusted_p for one in parts) >= max(one.skill_p for one in parts)
     assert all(0.0 < one.skill_error < 0.1 and one.information_coefficient_error > 0.0 for one in parts)
     assert all(0.8 < one.coverage < 1.0 and one.qlike_gain_error > 0.0 for one in parts)
     seeds = forecast_evidence(a_track()).seeds

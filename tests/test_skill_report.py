@@ -80,7 +80,7 @@ def test_the_folder_tells_the_same_as_the_run(folder: Path) -> None:
     again = {symbol: skill_record(forecast_evidence(track)) for symbol, track in read_tracks(folder).items()}
     assert metrics["forecasts"] == json.loads(json.dumps(again))
     held = metrics["forecasts"]["TESTUSDT"]
-    assert held["skill"]["clark_west_p"] < 0.05
+    assert held["skill"]["skill_p"] < 0.05
     assert [seed["label"] for seed in held["seeds"]] == ["seed 1", "seed 2"]
     assert metrics["forecasts"]["OTHERUSDT"]["seeds"] == []
     assert metrics["skill"] == pytest.approx(np.mean([one["skill"]["skill"] for one in metrics["forecasts"].values()]))

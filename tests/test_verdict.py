@@ -239,6 +239,23 @@ def test_a_failure_is_told_though_a_figure_of_the_rung_is_missing() -> None:
     assert found.rungs[6].state == "failed"
 
 
+def test_forecasts_that_never_vary_have_no_skill() -> None:
+    """Where no test is possible for want of variation the rung is failed, and how many models say zero is told."""
+    still = Skilled("TEST", 0.001, 0.0, float("nan"), (), 1000, models=4, zero_models=4)
+    found = told({"skills": (still,)}).rungs[1]
+    assert found.state == "failed"
+    assert "there is no skill to test. 4 of 4 fitted models forecast a return of exactly zero" in found.text
+    unknown = replace(still, skill=float("nan"))
+    assert told({"skills": (unknown,)}).rungs[1].state == "unknown"
+
+
+def test_skill_that_is_too_good_is_asked_after() -> None:
+    """The rung is climbed, and its text says to look for a leak."""
+    found = told({"skills": (Skilled("TEST", 0.1, 0.1, 0.001, (), 1000, 0.61, suspect=True),)}).rungs[1]
+    assert found.state == "passed"
+    assert "Check for leakage: 61.0% right directions and an out-of-sample R2 of 10.0%" in found.text
+
+
 def test_a_rule_without_forecasts_climbs_by_luck_alone() -> None:
     """Rung 2 does not ask it, and permuted forecasts are not missed."""
     found = told({"asks": False, "skills": ()}, p_permuted=None)
