@@ -12,7 +12,7 @@ import numpy as np
 from markets.candles import FloatArray, IntArray
 from models.breakdown import Part, age_parts, counted_rows, fold_parts, regime_parts, seed_parts
 from models.calibration import CalibrationParams, interval_bounds
-from models.level import LEAST_ROWS, SIGNIFICANCE
+from models.level import LEAST_ROWS, SIGNIFICANCE, leakage_words, zero_models_words
 from models.naive import naive_forecasts
 from models.scores import (
     claimed_interval,
@@ -25,7 +25,7 @@ from models.scores import (
 )
 from models.sigma_source import Source, sigma_source
 from models.significance import Correlation, diebold_mariano_p, holm, robust_correlation
-from models.skill import Skill, leakage_words, too_few, track_skill, zero_models_words
+from models.skill import Skill, too_few, track_skill
 from models.track import Track
 from models.volatility import clock_volatility, har_volatility, qlike, quasi_likelihood
 

@@ -182,19 +182,6 @@ def _counted_models(track: Track) -> tuple[int, int]:
     return sum(map(len, zero)), int(sum(one.sum() for one in zero))
 
 
-def zero_models_words(models: int, zero_models: int) -> str:
-    """That most fitted models say zero whatever they are shown; nothing where fewer do."""
-    if 2 * zero_models <= models:
-        return ""
-    return f"{zero_models:,} of {models:,} fitted models forecast a return of exactly zero throughout"
-
-
-def leakage_words(skill: float, accuracy: float) -> str:
-    """That figures so good are to be doubted."""
-    right = f"{accuracy:.1%} right directions and an out-of-sample R2 of {skill:.1%}"
-    return f"Check for leakage: {right} are more than forecasts of returns are known to reach"
-
-
 def skill_score(y: FloatArray, f: FloatArray, base: FloatArray) -> float:
     """1 - MSE(f) / MSE(base); NaN without rows, or where the base has no error."""
     error = float(np.square(y - base).sum())

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from markets.candles import utc
-from models.level import LEAST_FORECASTS, SIGNIFICANCE
-from models.skill import leakage_words, zero_models_words
+from models.level import LEAST_FORECASTS, SIGNIFICANCE, leakage_words, zero_models_words
 from reports import formats
 from reports.catalogue import too_short
 from reports.facts import Facts, Played, Skilled

@@ -11,7 +11,8 @@ from backtests.parameters import CostParams
 from backtests.result import Result
 from backtests.simpler import Baseline
 from markets.contract import Contract
-from models.skill import Skill, leakage_words, too_few, zero_models_words
+from models.level import leakage_words, zero_models_words
+from models.skill import Skill, too_few
 from reports import formats
 from reports.catalogue import LEAST_DAYS, too_short
 from reports.curves import YEAR
