@@ -57,7 +57,7 @@ check: $(STAMP)
 
 bench: $(STAMP) $(PEERS)/.installed
 	$(SAY) 'Measuring our engine beside its peers'
-	@$(BIN)/python benchmarks/peers.py $(BENCH)
+	@$(BIN)/python benchmarks/peers.py $(if $(DATA),--data $(DATA)) $(BENCH)
 
 bench-parts: $(STAMP)
 	$(SAY) 'Measuring'

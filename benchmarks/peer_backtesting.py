@@ -16,16 +16,11 @@ class Reversal(Strategy):
     """Turns the position at every crossing, with a stop and a target on either side."""
 
     def init(self) -> None:
-        close = self.data.Close
-        self.fast = self.I(work.average, close, work.FAST)
-        self.slow = self.I(work.average, close, work.SLOW)
-        self.before = 0.0
+        self.side = self.I(lambda close: work.crossings(np.asarray(close), work.FAST, work.SLOW), self.data.Close)
 
     def next(self) -> None:
-        side = np.sign(self.fast[-1] - self.slow[-1])
-        crossed = side and self.before and side != self.before
-        self.before = side or self.before
-        if not crossed:
+        side = self.side[-1]
+        if not side:
             return
         position, price = self.position, self.data.Close[-1]
         if position.size * side < 0:

@@ -1,6 +1,6 @@
 """Our engine beside its peers on the same work: processor time, ratios and fills, written to benchmarks/README.md.
 
-    make bench
+    make bench                       # DATA=DIR: how long commands take on recorded candles, too
 
 Peers run in an environment of their own, .venv-peers (benchmarks/peers.txt). Every engine runs in a process of its own,
 one after the other, in rounds; times are medians of processor time, so that ratios hold on a machine that has other
@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 import peer_work as work
+import sweep_speed
+import waiting
 
 HERE = Path(__file__).resolve().parent
 OURS, THEIRS = Path(sys.executable), HERE.parent / ".venv-peers" / "bin" / "python"
@@ -95,6 +97,31 @@ def sweeps(market: Path, bars: int, rounds: int) -> list[list[str]]:
     return rows
 
 
+def kernel() -> list[list[str]]:
+    """The table of the kernel alone, on signals with few and with many fills."""
+    market = sweep_speed.cg.demo_market(seed=5, bars=sweep_speed.BARS)
+    found = sweep_speed.cases(market, sweep_speed.noise(market, 1))
+    return [
+        [one.name, f"{one.fills:,.0f}", f"{one.nanoseconds:.1f}", verdict(one.nanoseconds, one.target)] for one in found
+    ]
+
+
+def verdict(found: float, target: float | None) -> str:
+    """A target, the most that is allowed, and whether it was missed."""
+    return "" if target is None else f"{target:g}{': **missed**' if found > target else ''}"
+
+
+def commands(data: Path | None, rounds: int) -> str:
+    """The table of what people wait for, or why there is none."""
+    if data is None:
+        return "Not measured: it needs recorded candles (`make bench DATA=DIR`)."
+    rows = [
+        [what, f"{clock:.2f}", f"{processors:.2f}", verdict(clock, waiting.TARGETS[what])]
+        for what, (clock, processors) in waiting.medians(data, rounds).items()
+    ]
+    return table(["BTCUSDT 1h, cached forecasts", "seconds of the clock", "of processors", "target"], rows)
+
+
 def table(head: list[str], rows: list[list[str]]) -> str:
     """A table in Markdown."""
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
@@ -141,6 +168,15 @@ futures, and only `from_signals` is timed; ours includes the averages and all me
 plays three of the settings.
 
 {sweep}
+
+The kernel alone, {kernel_settings} settings over {kernel_bars:,} bars, on the futures account with stop, target,
+funding and liquidation (`sweep_speed.py`):
+
+{kernel}
+
+## What people wait for
+
+{commands}
 """
 
 
@@ -149,6 +185,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a fifth of the bars, one round; the page is not written")
     parser.add_argument("--busy", action="store_true", help="say on the page that the machine had other things to do")
+    parser.add_argument("--data", type=Path, help="the folder of recorded candles, for the times of commands")
     given = parser.parse_args()
     if not THEIRS.exists():
         raise SystemExit("the peers are not installed: make bench")
@@ -168,6 +205,8 @@ def main() -> int:
         fee=work.FEE, one=one, said="\n".join(f"- {line}" for line in said), more=10 * bars,
         megabytes=memory["megabytes"], imports=memory["imports"], beside=memory["megabytes"] - memory["imports"],
         settings=len(work.STOPS) * len(work.TARGETS) * len(work.LEVERAGES), sweep=sweep,
+        kernel=table(["signals", "fills a setting", "ns a bar and setting", "target"], kernel()),
+        kernel_settings=sweep_speed.SETTINGS, kernel_bars=sweep_speed.BARS, commands=commands(given.data, rounds),
     )  # fmt: skip
     print(page)
     if not given.quick:

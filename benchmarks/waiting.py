@@ -101,6 +101,20 @@ def measure(folder: Path, number: int) -> dict[str, tuple[float, float]]:
     return found | {"until the first settings of a sweep": (ended - began, worked)}
 
 
+def medians(data: Path, count: int) -> dict[str, tuple[float, float]]:
+    """Seconds of the clock and of processors, the medians over some rounds, by the names of TARGETS."""
+    os.environ["CROSSGATE_DATA"] = str(data.resolve())
+    with tempfile.TemporaryDirectory() as name:
+        os.environ["CROSSGATE_LEDGER"] = str(Path(name) / "ledger")
+        # Trains, compiles and fills the caches.
+        measure(Path(name), 0)
+        rounds = [measure(Path(name), number + 1) for number in range(count)]
+    return {
+        what: (statistics.median(one[what][0] for one in rounds), statistics.median(one[what][1] for one in rounds))
+        for what in TARGETS
+    }
+
+
 def main() -> int:
     """Prints the table; 1 when a target is missed."""
     parser = argparse.ArgumentParser(description="How long people wait for a backtest and for a sweep.")
@@ -109,17 +123,11 @@ def main() -> int:
     given = parser.parse_args()
     if given.data is None:
         parser.error("it needs --data DIR or $CROSSGATE_DATA")
-    os.environ["CROSSGATE_DATA"] = str(Path(given.data).resolve())
-    with tempfile.TemporaryDirectory() as name:
-        os.environ["CROSSGATE_LEDGER"] = str(Path(name) / "ledger")
-        # Trains, compiles and fills the caches.
-        measure(Path(name), 0)
-        rounds = [measure(Path(name), number + 1) for number in range(given.rounds)]
-    missed = False
+    found, missed = medians(Path(given.data), given.rounds), False
     print(f"{given.rounds} rounds on {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}\n")
     print(f"{'seconds of':42}{'the clock':>10}{'processors':>12}{'target':>8}")
     for what, target in TARGETS.items():
-        clock, work = (statistics.median(one[what][k] for one in rounds) for k in (0, 1))
+        clock, work = found[what]
         missed |= target is not None and clock > target
         print(f"{what:42}{clock:>10.2f}{work:>12.2f}{'' if target is None else f'{target:>8.2f}'}")
     return int(missed)
