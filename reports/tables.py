@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from backtests.ledger import Totals
-from backtests.result import Result
 from reports import formats
 from reports.catalogue import CATALOGUE, GROUPS, SIDE_BY_SIDE, figure
 from reports.curves import EquityCurve
 from reports.settings import flatten
+
+if TYPE_CHECKING:
+    from backtests.ledger import Totals
+    from backtests.result import Result
 
 
 class Cell(NamedTuple):
