@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backtests.parameters import CostParams
-from foundation.errors import DataError, suggestion
+from foundation.errors import DataError, ParameterError, suggestion
 from markets.candles import utc
 from markets.market import Market, common_span
 from models.forecasts import Forecasts
@@ -67,7 +67,11 @@ def warm_up(strategy: CrossoverParams, atr_bars: int, impact_window: int) -> int
 
 
 def with_costs(market: Market, costs: CostParams) -> Market:
-    """The market with the fees of a run."""
+    """The market with the fees of a run; raises ParameterError for a half-spread that takes a whole price."""
+    lowest = float(market.candles.low.min())
+    if costs.slippage_rate(lowest, market.contract.tick) >= 1.0:
+        problem = f"with the slippage is all of {market.symbol}'s lowest price, {lowest:g}"
+        raise ParameterError("costs.half_spread", problem, value=str(costs.half_spread), fix="give a smaller one")
     named = {name: getattr(costs, name) for name in ("taker_fee", "maker_fee", "liquidation_fee")}
     given = {name: value for name, value in named.items() if value is not None}
     return replace(market, contract=market.contract.replaced(**given)) if given else market

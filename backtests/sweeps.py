@@ -230,8 +230,11 @@ def _ratios(ground: Ground, tallies: Records) -> FloatArray:
 def _finished(
     markets: Sequence[Market], ground: Ground, grid: Grid, summary: _Summary, ledger: TrialLedger, content: str
 ) -> Sweep:
-    """The sweep, after its best settings were replayed, and all were put down in the ledger."""
+    """The sweep, after all settings were put down in the ledger and the best ones replayed."""
     ratios, level = summary.sharpe, grid_plateau(grid, summary.sharpe)
+    # Before anything can stop the sweep: what was played counts.
+    per_bar = ratios / np.sqrt(ground.bars_per_year)
+    ledger.record(batch_of("sweep", ground.spans, grid.record(), content, per_bar), summary.blocks)
     if summary.tallies is not None:
         numbers, tallies = np.arange(len(grid)), summary.tallies
     else:
@@ -245,8 +248,6 @@ def _finished(
         told: dict[str, Any] = {str(name): value for name, value in table.loc[number].items()}
         told["sharpe"] = ratios[number]
         replayed[number] = check_replay(markets, ground.forecasts, grid.tables(number), f"setting {number}", told)
-    per_bar = ratios / np.sqrt(ground.bars_per_year)
-    ledger.record(batch_of("sweep", ground.spans, grid.record(), content, per_bar), summary.blocks)
     head, trials = ledger.head(), ledger.tried(ground.spans).trials
     return Sweep(grid, table, ratios, level, summary.blocks, trials, replayed, ground, head)
 

@@ -23,6 +23,10 @@ TALLY = np.dtype(
 )
 
 
+# A fall from a peak below this part of it is the residue of sums in doubles, and none.
+NO_FALL = 1e-12
+
+
 @rule(inline=True)
 def count_news(tally: Row, desk: Desk, profits: Records) -> None:
     """The fills, payments and ended orders of a bar; `profits`: what each symbol's running trade has earned."""
@@ -92,7 +96,7 @@ def rate(tally: Records, bars_per_year: float, cash: float) -> dict[str, FloatAr
             "volatility": deviation * year,
             "sharpe": _defined(traded & (deviation > 1e-10 * np.abs(mean)), mean / deviation * year),
             "sortino": _defined(traded & (downside > 1e-10 * np.abs(mean)), mean / downside * year),
-            "calmar": _defined(traded & (tally["deepest"] > 0.0), growth / tally["deepest"]),
+            "calmar": _defined(traded & (tally["deepest"] > NO_FALL), growth / tally["deepest"]),
             "max_drawdown": tally["deepest"],
             "time_under_water": tally["under"] / bars,
             "exposure": tally["held"] / bars,

@@ -11,6 +11,7 @@ import pandas as pd
 
 from backtests.result import Result
 from backtests.simpler import Baseline
+from backtests.tally import NO_FALL
 from markets.candles import BoolArray, FloatArray
 from models.evidence import Evidence, forecast_evidence
 from models.skill import Skill, track_skill
@@ -137,7 +138,7 @@ def curve_metrics(curve: EquityCurve, *, traded: bool = True) -> Metrics:
         "volatility": deviation * math.sqrt(year) if len(returns) > 1 else None,
         "sharpe": _ratio(mean, deviation, year) if traded else None,
         "sortino": _ratio(mean, downside, year) if traded else None,
-        "calmar": growth / deepest if traded and deepest > 0.0 and growth is not None else None,
+        "calmar": growth / deepest if traded and deepest > NO_FALL and growth is not None else None,
         "max_drawdown": deepest,
         "max_drawdown_bars": curve.longest_drawdown,
         "time_under_water": float((curve.drawdown > 0.0).mean()),

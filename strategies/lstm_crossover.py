@@ -30,6 +30,8 @@ from strategies.steps import (
     remember_exit,
 )
 
+# Steps that give an order.
+OF_ORDERS = (LEAVE, CLOSE_FOR_SIGNAL, CLOSE_AND_ENTER, ENTER)
 # Exits that no signal asked for.
 UNASKED = ("stop_loss", "take_profit", "liquidation", "time_exit")
 
@@ -257,6 +259,8 @@ class LSTMCrossover(bt.Strategy):
         size, waiting = self.getposition(data).size, any(order.alive() for order in memory.entries)
         held = int(math.copysign(1, size)) if size else 0
         step = next_step(memory.state, self.habits[0], wanted, held, waiting, len(data))
+        if step in OF_ORDERS and self.broker.account["ruined"][0]:
+            return REASONS[NO_EQUITY]
         if step in (LEAVE, CLOSE_FOR_SIGNAL, CLOSE_AND_ENTER):
             memory.entries = [self.close(data, reason="time_exit" if step == LEAVE else "signal", reduce_only=True)]
         if step in (ENTER, CLOSE_AND_ENTER):

@@ -170,8 +170,11 @@ def entry_size(risk: Row, now: Row) -> float:
     """The quantity to open in a situation; never more than the margin and fee that the equity can pay.
 
     The rules of `strategies.sizing` take money for a quantity of 1: the worth of the contract, in its own currency.
-    NaN where something it rests on is not known, or zero: the average true range, or the forecast's sigma.
+    NaN where something it rests on is not known, or zero: the average true range, or the forecast's sigma; and where
+    the slippage takes the whole price.
     """
+    if now.slippage >= 1.0:
+        return math.nan
     unit = worth(now, now.price)
     most = size_by_leverage(
         now.equity, worth(now, now.price * (1.0 + now.side * now.slippage)), risk.leverage, now.fee_rate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 from foundation.compilation import rule
@@ -89,7 +90,7 @@ def size_by_risk(
     """The quantity whose loss at the stop, with the costs of both fills, is a fraction of equity.
 
     `equity * risk / (distance + cost_rate * (price + stop))`, with the stop `distance` below the
-    price for a long (side +1) and above it for a short.
+    price for a long (side +1) and above it for a short. Infinite where rebates pay for what the stop loses.
     """
-    stop = price - side * distance
-    return max(0.0, equity) * risk_per_trade / (distance + cost_rate * (price + stop))
+    lost = distance + cost_rate * (price + price - side * distance)
+    return max(0.0, equity) * risk_per_trade / lost if lost > 0.0 else math.inf

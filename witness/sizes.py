@@ -99,6 +99,8 @@ def size(
     price, fee = known.price, contract.taker_fee
     slip, unit = slip_rate(costs, contract.tick, price), unit_worth(contract, known.price)
     equity = max(0.0, equity - abs(held) * unit * (fee + slip))
+    if slip >= 1:
+        return math.nan
     filled = unit_worth(contract, price * (1 + side * slip))
     most: float = equity / (filled / risk.leverage + filled * max(0.0, fee))
     if risk.sizing == "leverage":
@@ -107,7 +109,8 @@ def size(
     if risk.sizing == "risk":
         rate, amount = distances.away(distances.stop, known)
         stop = unit_worth(contract, max(price - side * (price * rate + amount), LOWEST * price))
-        quantity = equity * risk.risk_per_trade / (abs(stop - unit) + (fee + slip) * (unit + stop))
+        lost = abs(stop - unit) + (fee + slip) * (unit + stop)
+        quantity = equity * risk.risk_per_trade / lost if lost > 0 else math.inf
     elif risk.sizing == "fraction":
         quantity = equity * risk.fraction * risk.leverage / unit
     elif risk.sizing == "kelly":
