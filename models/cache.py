@@ -18,18 +18,21 @@ from foundation.errors import DataError
 from foundation.files import atomic_file, cache_home
 from foundation.fingerprint import fingerprint, source_fingerprint
 from markets.candles import FloatArray
-from models.devices import training_device
+from models.devices import gpu_name, installed_triton, training_device
 from models.features import Float32Array
 from models.fitted import TrainedNetwork, read_network
 from models.parameters import WARM_UP, LSTMParams
 from models.samples import Sample
 from models.schedule import Rows, split_rows
 
-# The modules that a training runs through, and those that make forecasts of a network: a test watches both at work.
+# The modules that a training runs through or takes a constant from, and those that make forecasts of a network: a test
+# watches both at work, and reads what they import.
 TRAINS = (
     "training", "descent", "dropout", "losses", "network", "starts", "scaling", "variance", "leverage", "outputs",
-    "fitted", "recurrence", "variance_level",
+    "fitted", "recurrence", "variance_level", "parameters", "samples",
 )  # fmt: skip
+# The libraries whose arithmetic a training rests on.
+LIBRARIES = ("torch", "numpy", "scipy", "numba")
 GROUPED = ("descent", "kernels", "launch", "network", "recurrence", "rows", "scan")
 TRAINS_IN_GROUPS = tuple(f"grouped/{name}" for name in GROUPED)
 FORECASTS = ("fold_forecasts", "fitted", "recurrence", "outputs", "variance", "leverage", "scaling")
@@ -116,7 +119,7 @@ def network_key(job: Job) -> str:
     """The fingerprint of everything that a network depends on, and of nothing else.
 
     The rows that fit and validate, the settings that a training of this output reads, the seed, the weights to begin
-    at, and the source that trains. The device counts: what the CPU makes is equal to the bit
+    at, the source that trains and the libraries below it. The device counts: what the CPU makes is equal to the bit
     on one kind of processor, what a GPU or another kind makes is equal but for rounding.
     """
     lead = job.parts[0]
@@ -142,9 +145,14 @@ def forecast_key(network: str, job: FoldJob) -> str:
 
 @cache
 def training_source(device: str) -> list[str]:
-    """The fingerprint of the source that trains on a device, and the version of torch."""
+    """The fingerprint of the source that trains on a device, and the versions of the libraries that do the arithmetic.
+
+    On a GPU also the version of Triton, and which card this machine has.
+    """
     modules = TRAINS + (TRAINS_IN_GROUPS if device == "cuda" else ())
-    return [source_fingerprint(Path(__file__).parent, modules), version("torch")]
+    below = [f"{name} {version(name)}" for name in LIBRARIES]
+    below += [f"triton {installed_triton()}", gpu_name()] if device == "cuda" else []
+    return [source_fingerprint(Path(__file__).parent, modules), *below]
 
 
 @cache

@@ -21,11 +21,12 @@ OLDEST_GPU, OLDEST_TRITON = (7, 5), (3, 7)
 
 
 class Driver(NamedTuple):
-    """What NVIDIA's driver shows this process: how many devices, the generation of the first, and its CUDA version."""
+    """What NVIDIA's driver shows this process: its CUDA version, how many devices, generation and name of the first."""
 
     devices: int = 0
     generation: tuple[int, int] = (0, 0)
     cuda: tuple[int, int] = (0, 0)
+    name: str = ""
 
 
 def training_device(params: LSTMParams) -> str:
@@ -97,7 +98,7 @@ def _missing_triton() -> tuple[str, str] | None:
     install = 'pip install -e ".[gpu]"'
     if importlib.util.find_spec("triton") is None:
         return "Triton is not installed", install
-    installed = _installed_triton()
+    installed = installed_triton()
     if installed and tuple(int(part) for part in installed.split(".")[:2]) < OLDEST_TRITON:
         return f"Triton {installed} is older than {_dotted(OLDEST_TRITON)}", install
     if interpreted():
@@ -107,12 +108,17 @@ def _missing_triton() -> tuple[str, str] | None:
     return None
 
 
-def _installed_triton() -> str:
+def installed_triton() -> str:
     """The version of Triton; empty where it came under another name, such as that of a nightly build."""
     try:
         return version("triton")
     except PackageNotFoundError:
         return ""
+
+
+def gpu_name() -> str:
+    """What the card is called on which networks train in groups here; empty without one, or where it is interpreted."""
+    return "" if interpreted() else _driver().name
 
 
 def _dotted(numbers: tuple[int, int]) -> str:
@@ -154,7 +160,10 @@ def _driver() -> Driver:
     known = _asked(library.cuDriverGetVersion)
     # Attributes 75 and 76 of a device are the two parts of its compute capability.
     parts = [_asked(library.cuDeviceGetAttribute, number, 0) if count else 0 for number in (75, 76)]
-    return Driver(count, (parts[0], parts[1]), (known // 1000, known % 1000 // 10))
+    name = ctypes.create_string_buffer(256)
+    named = bool(count) and library.cuDeviceGetName(name, len(name), 0) == 0
+    said = name.value.decode("utf-8", "replace") if named else ""
+    return Driver(count, (parts[0], parts[1]), (known // 1000, known % 1000 // 10), said)
 
 
 def _asked(function: Any, *more: int) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+import foundation.dimensions
 from foundation.errors import ParameterError
 from foundation.files import cache_home
 from foundation.fingerprint import fingerprint, source_fingerprint
@@ -22,6 +24,7 @@ from foundation.units import roughly
 from markets.candles import FloatArray
 from markets.market import Market
 from models.cache import forecast_source, training_source
+from models.devices import training_device
 from models.inner_folds import PIECES, extreme_models, inner_jobs, make_ground, piece_losses
 from models.jobs import on_cpu, run_jobs
 from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
@@ -34,8 +37,13 @@ if TYPE_CHECKING:
 
 # Trials that are asked for before one of them is judged: as many whatever the number of workers, which changes nothing.
 BATCH = 4
-# The modules that draw trials and judge them.
-JUDGES = ("model_search", "search_parameters", "inner_folds", "row_losses", "scores", "ensemble")
+# The modules that draw trials, cut their folds and judge them; a test reads what they import.
+JUDGES = (
+    "model_search", "search_parameters", "inner_folds", "row_losses", "scores", "ensemble", "members", "schedule",
+    "walkforward",
+)  # fmt: skip
+# What a trial draws that has left out every feature: the one that it is shown.
+ALONE = "the only feature"
 # Trials that start without being asked, and what a step of a network takes of one core at the usual sizes.
 MOST_TRIALS, SECONDS_A_STEP = 1_000, 0.015
 # Trials that are judged on all folds before any is given up early.
@@ -158,6 +166,13 @@ def open_study(key: str) -> optuna.Study:
     return study
 
 
+def search_source(device: str) -> list[str]:
+    """The fingerprints of the source that trains on a device, draws and judges, and the versions of what is below."""
+    own, root = Path(__file__).parent, Path(foundation.dimensions.__file__).parent
+    judged = [source_fingerprint(own, JUDGES), source_fingerprint(root, ["dimensions"])]
+    return [*training_source(device), forecast_source(), *judged, f"optuna {version('optuna')}"]
+
+
 def finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     """The trials that were judged or pruned, in their order."""
     from optuna.trial import TrialState
@@ -189,6 +204,10 @@ class _Task:
         self.candidates = tuple(dict.fromkeys((*features.columns, *search.columns)))
         self.dimensions = search.dimensions
         self.varied = tuple(one.name for one in self.dimensions)
+        # A single feature is always shown.
+        self.optional = self.candidates if search.features and len(self.candidates) > 1 else ()
+        if not self.varied and not self.optional:
+            raise ParameterError("model_search.space", "varies nothing", fix="a setting, or a second feature to try")
         extremes, everything = extreme_models(model, self.dimensions), features.replaced(columns=self.candidates)
         self.grounds = [make_ground(market, extremes, everything, walk, search.folds) for market in markets]
         self.written, self.features, self.search = Setting(model, features.columns), features, search
@@ -196,8 +215,7 @@ class _Task:
         self.ledger, self.written_losses = ledger, list[float]()
         data = [part for one in self.grounds for part in (one.sample.features, one.sample.target)]
         settings = [one.model_dump(mode="json") for one in (model, features, walk, search)]
-        source = [*training_source("cpu"), forecast_source(), source_fingerprint(Path(__file__).parent, JUDGES)]
-        self.key = fingerprint(*data, settings, seed, source)
+        self.key = fingerprint(*data, settings, seed, search_source(training_device(model)))
 
     def rounds(self, study: optuna.Study, trials: int) -> Iterator[None]:
         """Judges the config as written, then trials round by round until there are enough."""
@@ -240,7 +258,7 @@ class _Task:
             trial = study.ask()
             asked.append((trial, self._suggest(trial)))
         losses: dict[int, list[float]] = {trial.number: [] for trial, _ in asked}
-        running = [one for one in asked if one[1].columns]
+        running = asked
         for fold in range(self.search.folds):
             found = self._judge([setting for _, setting in running], fold)
             for (trial, _), pieces in zip(running, found, strict=True):
@@ -262,13 +280,15 @@ class _Task:
     def _suggest(self, trial: optuna.Trial) -> Setting:
         for one in self.dimensions:
             one.choose(trial)
-        for name in self.candidates if self.search.features else ():
-            trial.suggest_categorical(f"feature {name}", (True, False))
+        shown = [trial.suggest_categorical(f"feature {name}", (True, False)) for name in self.optional]
+        if self.optional and not any(shown):
+            trial.suggest_categorical(ALONE, self.optional)
         return self._setting(trial.params)
 
     def _setting(self, drawn: Mapping[str, Any]) -> Setting:
-        """The setting of what a trial drew; one that drew no feature at all has none, and is pruned untrained."""
-        columns = tuple(name for name in self.candidates if drawn.get(f"feature {name}", True))
+        """The setting of what a trial drew: where it left out every feature, the one that it drew to be shown alone."""
+        left = tuple(name for name in self.candidates if drawn.get(f"feature {name}", True))
+        columns = left or (drawn[ALONE],)
         return Setting(
             self.written.model.replaced(**{one.name: one.chosen(drawn[one.name]) for one in self.dimensions}), columns
         )

@@ -233,11 +233,18 @@ class FakeDriver:
         made._obj.value = {75: 8, 76: 9}[attribute]
         return 0
 
+    def cuDeviceGetName(self, made: Any, length: int, device: int) -> int:  # noqa: N802
+        assert (length, device) == (len(made), 0)
+        made.value = b"NVIDIA L4"
+        return int(self.failing == "name")
+
 
 def test_the_driver_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Devices, generation and version as the driver writes them; nothing where it is not there or fails."""
     ask = devices._driver.__wrapped__
     monkeypatch.setattr(devices.ctypes, "CDLL", lambda _: FakeDriver())
+    assert ask() == Driver(2, (8, 9), (12, 8), "NVIDIA L4")
+    monkeypatch.setattr(devices.ctypes, "CDLL", lambda _: FakeDriver("name"))
     assert ask() == Driver(2, (8, 9), (12, 8))
     monkeypatch.setattr(devices.ctypes, "CDLL", lambda _: FakeDriver("init"))
     assert ask() == Driver()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -17,11 +19,12 @@ from planted_market import FEW, SHORT, TINY, planted_market
 import models.cache
 from foundation.fingerprint import source_fingerprint
 from markets.market import Market
-from models.cache import FORECASTS, TRAINS, FoldJob, forecast_key
+from models.cache import FORECASTS, TRAINS, TRAINS_IN_GROUPS, FoldJob, forecast_key
 from models.fitted import TrainedNetwork
 from models.fold_forecasts import run_job
 from models.forecasts import Forecasts
-from models.parameters import LSTMParams, Output
+from models.model_search import JUDGES
+from models.parameters import WARM_UP, LSTMParams, Output
 from models.samples import build_sample
 from models.training import train_networks
 from models.walkforward import walk_forward
@@ -30,6 +33,9 @@ pytestmark = pytest.mark.usefixtures("own_cache")
 LONG = planted_market(900)
 MARKET = LONG.rows(0, 800)
 OUTPUTS = get_args(Output)
+# What these modules make stands in the name of a network itself (rows and what they are made of, the device), or is the
+# same whether a training was stopped or not (checkpoints).
+UNCOUNTED = {"cache", "schedule", "devices", "checkpoints", "features", "own_features", "targets"}
 # Another value of each setting.
 OTHER: dict[str, Any] = {
     "output": "gaussian", "hidden": 5, "layers": 2, "head": "linear", "start": "zero", "dropout": 0.2, "steps": 3,
@@ -176,7 +182,7 @@ def test_faults_of_the_names_are_seen(right: str, wrong: str, monkeypatch: pytes
 
 
 def modules_at_work(work: Callable[[], object]) -> set[str]:
-    """The modules of models/ whose functions some work runs through, parameters and the cache itself apart."""
+    """The modules of models/ whose functions some work runs through, but for UNCOUNTED."""
     folder, seen = Path(models.cache.__file__).parent, set[str]()
 
     def watch(frame: Any, event: str, _: object) -> None:
@@ -189,7 +195,70 @@ def modules_at_work(work: Callable[[], object]) -> set[str]:
     finally:
         sys.setprofile(None)
     inside = {Path(one).relative_to(folder).with_suffix("").as_posix() for one in seen if one.startswith(str(folder))}
-    return inside - {"parameters", "cache", "samples", "schedule", "devices", "checkpoints"}
+    return inside - UNCOUNTED
+
+
+def imported(modules: Iterable[str]) -> set[str]:
+    """The modules of models/ from which some of its modules take names, constants too."""
+    folder, found = Path(models.cache.__file__).parent, set[str]()
+    for module in modules:
+        for node in ast.walk(ast.parse((folder / f"{module}.py").read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("models."):
+                found.add(str(node.module).removeprefix("models.").replace(".", "/"))
+    return found
+
+
+def check_sources(trains: Collection[str], grouped: Collection[str], judges: Collection[str]) -> None:
+    """What counted modules import is counted, too."""
+    assert imported(trains) <= {*trains, *UNCOUNTED}
+    assert imported(grouped) <= {*trains, *grouped, *FORECASTS, *UNCOUNTED}
+    assert imported(FORECASTS) <= {*trains, *FORECASTS, *UNCOUNTED}
+    # Of the walk-forward seeds and folds are taken, of forecasts a type; selection speaks of a search that is over.
+    taken = imported(set(judges) - {"walkforward"}) - {"forecasts", "jobs", "selection"}
+    assert taken <= {*trains, *FORECASTS, *judges, *(UNCOUNTED - {"schedule"})}
+
+
+def test_what_counted_sources_import_counts() -> None:
+    """A constant that a training reads is no call that could be watched: the imports of the sources say where it is."""
+    check_sources(TRAINS, TRAINS_IN_GROUPS, JUDGES)
+
+
+@pytest.mark.parametrize(
+    "missing", ["parameters", "samples", "losses", "grouped/scan", "schedule", "scores", "walkforward"]
+)
+def test_a_source_that_is_forgotten_is_seen(missing: str) -> None:
+    """Planted: lists without one of their modules."""
+    lists = [[name for name in names if name != missing] for names in (TRAINS, TRAINS_IN_GROUPS, JUDGES)]
+    with pytest.raises(AssertionError):
+        check_sources(lists[0], lists[1], lists[2])
+
+
+def test_another_warm_up_is_another_network(tmp_path: Path) -> None:
+    """With another constant in the source of the parameters, every network has another name."""
+    folder = Path(models.cache.__file__).parent
+    for name in TRAINS:
+        shutil.copy(folder / f"{name}.py", tmp_path)
+    assert source_fingerprint(tmp_path, TRAINS) == models.cache.training_source("cpu")[0]
+    text = (tmp_path / "parameters.py").read_text("utf-8")
+    assert text.count(f"WARM_UP = {WARM_UP}") == 1
+    (tmp_path / "parameters.py").write_text(text.replace(f"WARM_UP = {WARM_UP}", "WARM_UP = 16"))
+    assert source_fingerprint(tmp_path, TRAINS) != models.cache.training_source("cpu")[0]
+
+
+@pytest.mark.parametrize(
+    ("device", "library"), [("cpu", "torch"), ("cpu", "numpy"), ("cpu", "scipy"), ("cpu", "numba"), ("cuda", "triton")]
+)
+def test_another_library_is_another_network(device: str, library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each library below the arithmetic counts, and on a GPU the compiler of its kernels and the card."""
+    source = models.cache.training_source.__wrapped__
+    before, honest = source(device), models.cache.version
+    monkeypatch.setattr(models.cache, "version", lambda name: "0" if name == library else honest(name))
+    if library == "triton":
+        monkeypatch.setattr(models.cache, "installed_triton", lambda: "0")
+    assert source(device) != before
+    monkeypatch.undo()
+    monkeypatch.setattr(models.cache, "gpu_name", lambda: "another card")
+    assert (source(device) != before) == (device == "cuda")
 
 
 def test_the_source_that_counts_is_the_source_at_work() -> None:
@@ -205,7 +274,7 @@ def test_the_source_that_counts_is_the_source_at_work() -> None:
         run_job(job, True)
         asks |= modules_at_work(lambda job=job: models.fold_forecasts.kept_job(job))
     assert trains == set(TRAINS)
-    assert asks <= set(FORECASTS)
+    assert asks <= {*TRAINS, *FORECASTS}
 
 
 def test_remarks_change_no_source(tmp_path: Path) -> None:
@@ -238,5 +307,5 @@ def test_a_module_stands_by_its_name() -> None:
     """Every module of the lists is there."""
     assert isinstance(models.cache, ModuleType)
     models.cache.training_source.cache_clear()
-    assert len(models.cache.training_source("cuda")) == 2
+    assert len(models.cache.training_source("cuda")) == 1 + len(models.cache.LIBRARIES) + 2
     assert models.cache.training_source("cuda") != models.cache.training_source("cpu")

@@ -22,6 +22,7 @@ from crossgate.command_line import main
 from crossgate.config import build_config
 from crossgate.tune_model_command import tune_model_job
 from foundation.errors import ParameterError
+from foundation.files import cache_home
 from foundation.seals import SealedError, seal
 from foundation.trials import Span, TrialLedger
 from markets.market import Market
@@ -140,6 +141,47 @@ def test_every_trial_is_in_the_ledger() -> None:
     assert set(batches[1].grid) == {"hidden", "chunk", "learning_rate", "dropout", "columns"}
     assert batches[0].spans[0].first == MARKET.candles.timestamp[0]
     assert batches[0].spans[0].last == MARKET.candles.timestamp[-1] + MARKET.candles.bar - 1
+
+
+def test_every_trial_is_shown_a_feature() -> None:
+    """Of two features one at least is shown: every trial that counts was trained, and some left out all but one."""
+    found = search(trials=12, search=SearchParams(space={}, folds=2))
+    rows = found.table.iloc[1:]
+    assert len(rows) == 12
+    assert (rows["folds"] >= 1).all()
+    assert np.isfinite(rows["loss"]).all()
+    assert set(rows["columns"]) == {"volume:24", "return:1", "volume:24 return:1"}
+    assert models.model_search.ALONE in {name for one in studied() for name in one.params}
+
+
+def studied() -> list[Any]:
+    """The trials of the only search in the cache."""
+    (journal,) = (cache_home() / "searches").glob("*.journal")
+    return models.model_search.finished(models.model_search.open_study(journal.stem))
+
+
+def test_a_single_feature_is_always_shown() -> None:
+    """With one feature nothing is there to leave out, and a search of nothing is refused."""
+    one = FeatureParams(columns=("return:1",))
+    found = tune_model(MARKET, MODEL, one, walk=WALK, search=SearchParams(space={"hidden": "2:6"}), workers=1, trials=4)
+    assert set(found.table["columns"]) == {"return:1"}
+    with pytest.raises(ParameterError, match=r"model_search\.space: varies nothing"):
+        tune_model(MARKET, MODEL, one, walk=WALK, search=SearchParams(space={}), workers=1, trials=4)
+
+
+def test_another_source_is_another_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What trains, on which device, what judges, what draws and Optuna: with another one a search begins anew."""
+    source = models.model_search.search_source
+    before, honest = source("cpu"), models.model_search.version
+    assert source("cuda") != before
+    monkeypatch.setattr(models.model_search, "version", lambda name: "0" if name == "optuna" else honest(name))
+    assert source("cpu") != before
+    monkeypatch.undo()
+    print_of = models.model_search.source_fingerprint
+    for part in ("schedule", "dimensions"):
+        other = lambda folder, names, part=part: "another" if part in names else print_of(folder, names)  # noqa: E731
+        monkeypatch.setattr(models.model_search, "source_fingerprint", other)
+        assert source("cpu") != before
 
 
 def test_sealed_bars_are_not_searched() -> None:
