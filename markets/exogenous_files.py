@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 from foundation.errors import DataError, ParameterError, suggestion
 from foundation.parameters import Parameters
 from foundation.units import Measured, Quantity, nanoseconds
-from markets.candles import FloatArray
+from markets.candles import FloatArray, IntArray
 from markets.exogenous import HOUR, NAME, Exogenous
 from markets.readers.raw import RawTable, read_raw
 from markets.readers.stamps import read_stamps
@@ -21,6 +21,8 @@ from markets.text_scores import score_texts
 DAY = 24 * HOUR
 _UNITS = ("m", "h", "d", "w")
 _LAG = 'how long after its time a row was public, such as "2h"; "0m" for at once'
+
+_MIDNIGHT = '"end_of_day" for something that was over by the end of the date, "exact" for that midnight itself'
 
 
 def _read_list(value: Any) -> Any:
@@ -35,7 +37,8 @@ class ExogenousParams(Parameters):
     `text` is one of words, which `scorer` makes a column `score` of. A bar is shown the newest public row, until
     `stale_after` after what it speaks of, and then `neutral`; without a neutral value a stale one is an error. With
     a `window` it is shown the mean over all rows published within it. `midnight = "end_of_day"`: stamps at
-    00:00:00 are dates, of something that happened on that day, and count as its end. `symbols` says whose bars are
+    00:00:00 are dates, of something that happened on that day, and count as its end; "exact": they are that moment.
+    Where rows are public by a column of dates alone, one of the two has to be written. `symbols` says whose bars are
     joined; all, where it is left out.
     """
 
@@ -59,7 +62,7 @@ class ExogenousParams(Parameters):
     stale_after: Annotated[Quantity, Measured(_UNITS)] = Field(description='a duration such as "3d"')
     neutral: float | None = Field(None, description="a number that stands in where nothing fresh is known")
     window: Annotated[Quantity | None, Measured(_UNITS, off=True)] = Field(None, description='such as "24h"')
-    midnight: Literal["exact", "end_of_day"] = Field("exact", description='"exact" or "end_of_day"')
+    midnight: Literal["exact", "end_of_day"] | None = Field(None, description=_MIDNIGHT)
     symbols: Annotated[tuple[str, ...] | None, BeforeValidator(_read_list)] = Field(
         None, description="the symbols of the markets it is joined to"
     )
@@ -68,6 +71,10 @@ class ExogenousParams(Parameters):
         if self.published is None and self.published_after is None:
             problem = f"is missing for {self.name}: nobody knew a row at the time that it speaks of"
             raise ParameterError("exogenous.published_after", problem, fix=_LAG)
+        if self.published == self.time:
+            problem = f"is the column of what a row of {self.name} speaks of, which says nothing about who knew it"
+            fix = "the column that says when a row was public, or published_after alone"
+            raise ParameterError("exogenous.published", problem, value=self.published, fix=fix)
         if not self.values and self.text is None:
             raise ParameterError("exogenous.values", f"is missing for {self.name}", fix="columns of numbers, or text")
         if self.window is not None and self.neutral is None:
@@ -83,10 +90,8 @@ def load_exogenous(params: ExogenousParams | None = None, *, data: str | Path | 
     params = params or ExogenousParams(**more)
     raw = read_raw(resolve_data_folder(data) / Path(params.file).expanduser())
     _check_columns(raw, params)
-    event = read_stamps(raw, params.time)[0]
-    if params.midnight == "end_of_day":
-        event = np.where(event % DAY == 0, event + DAY, event)
-    published = event if params.published is None else read_stamps(raw, params.published)[0]
+    event = _stamps(raw, params, params.time)
+    published = event if params.published is None else _stamps(raw, params, params.published)
     after = params.published_after
     lag = 0 if after is None or after.amount == 0 else nanoseconds(after)
     window = None if params.window is None else nanoseconds(params.window)
@@ -99,7 +104,28 @@ def load_exogenous(params: ExogenousParams | None = None, *, data: str | Path | 
         neutral=params.neutral,
         window=window,
         source=str(raw.path),
+        notes=_notes(params, event, published + lag),
     )
+
+
+def _stamps(raw: RawTable, params: ExogenousParams, column: str) -> IntArray:
+    """A column of stamps, dates at the end of their day where that is asked.
+
+    Raises ParameterError where nothing says what dates mean, and it holds no others, and says when rows were public.
+    """
+    stamps = read_stamps(raw, column)[0]
+    dates = stamps % DAY == 0
+    if params.midnight is None and dates.all() and column == (params.published or params.time):
+        problem = f"is missing for {params.name}: column {column} of {raw.path} holds dates without an hour"
+        raise ParameterError("exogenous.midnight", problem, fix=_MIDNIGHT)
+    return np.where(dates, stamps + DAY, stamps) if params.midnight == "end_of_day" else stamps
+
+
+def _notes(params: ExogenousParams, event: IntArray, published: IntArray) -> tuple[str, ...]:
+    """What a reader should know of when rows were public."""
+    if not (published == event).all():
+        return ()
+    return (f"each row of {params.name} is taken to have been public at the very time that it speaks of",)
 
 
 def _check_columns(raw: RawTable, params: ExogenousParams) -> None:

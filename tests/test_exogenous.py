@@ -246,7 +246,37 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 def test_a_damaged_file_is_refused(tmp_path: Path, text: str, said: str) -> None:
     """An empty cell, a word, a date that is none and a missing column are named with their place."""
     with pytest.raises((DataError, ParameterError), match=said):
-        load_exogenous(**PLAIN, **LASTS, published_after="2h", data=write(tmp_path, text))
+        load_exogenous(**PLAIN, **LASTS, published_after="2h", midnight="exact", data=write(tmp_path, text))
+
+
+def test_dates_alone_are_no_publication(tmp_path: Path) -> None:
+    """The news of a day, dated by it, were not out as it began: what a date means has to be written."""
+    folder = write(tmp_path, "day,out,Mood Index\n2024-01-01,2024-01-02,3\n2024-01-02,2024-01-03,4.5\n")
+    said = (
+        r"^exogenous\.midnight: is missing for mood: column {} of .*rows\.csv holds dates without an hour; \"end_of_day"
+    )
+    for column, how in (("day", {"published_after": "2h"}), ("out", {"published": "out"})):
+        with pytest.raises(ParameterError, match=said.format(column)):
+            load_exogenous(**PLAIN, **LASTS, **how, data=folder)
+        exact = load_exogenous(**PLAIN, **LASTS, **how, midnight="exact", data=folder)
+        late = load_exogenous(**PLAIN, **LASTS, **how, midnight="end_of_day", data=folder)
+        assert (late.published - exact.published).tolist() == [24 * HOUR] * 2
+    hours = write(tmp_path, "day,Mood Index\n2024-01-01,3\n2024-01-02 13:00,4.5\n")
+    assert len(load_exogenous(**PLAIN, **LASTS, published_after="2h", data=hours)) == 2
+
+
+def test_a_time_is_no_publication(tmp_path: Path) -> None:
+    """What a row speaks of says nothing about who knew it; and where that is said all the same, a note says so."""
+    with pytest.raises(
+        ParameterError, match=r"exogenous\.published = 'day': is the column of what a row of mood speaks"
+    ):
+        ExogenousParams(**PLAIN, **LASTS, published="day")
+    folder = write(tmp_path, "day,out,Mood Index\n2024-01-01 13:00,2024-01-01 13:00,3\n")
+    for how in ({"published": "out"}, {"published_after": "0m"}):
+        assert load_exogenous(**PLAIN, **LASTS, **how, data=folder).notes == (
+            "each row of mood is taken to have been public at the very time that it speaks of",
+        )
+    assert load_exogenous(**PLAIN, **LASTS, published="out", published_after="1m", data=folder).notes == ()
 
 
 def test_texts_are_scored(tmp_path: Path) -> None:
