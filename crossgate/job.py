@@ -16,6 +16,7 @@ from backtests.result import Result
 from crossgate.config import Config, unasked
 from crossgate.side_files import side_files
 from crossgate.tables import BookParams, DemoParams, MarketParams, TradedParams
+from foundation.cluster import running_cluster
 from foundation.errors import ParameterError, suggestion
 from foundation.seals import check_sealed
 from foundation.trials import Span, TrialLedger
@@ -120,9 +121,10 @@ def _exogenous(config: Config, markets: Sequence[Market], data: Path | None) -> 
 def check_markets(config: Config, markets: Sequence[Market]) -> None:
     """Raises ParameterError or DataError for what a backtest would refuse only after its models have trained.
 
-    That is: a leverage above a contract's maximum, too few candles for a first test, and missing
-    funding after it.
+    That is: a GPU that is not there, a leverage above a contract's maximum, too few candles for a first test, and
+    missing funding after it.
     """
+    _check_device(config)
     cut = common_span(markets)
     starts = first_tests(config, cut)
     for market in cut:
@@ -130,6 +132,16 @@ def check_markets(config: Config, markets: Sequence[Market]) -> None:
             config.risk.check_leverage(market.contract)
         if config.account.missing_funding == "refuse":
             market.check_funding(starts[market.symbol])
+
+
+def _check_device(config: Config) -> None:
+    """Raises ParameterError where networks are to train on a GPU, and nothing here can."""
+    if "model" in unasked(config.strategy) or config.model.load is not None or running_cluster():
+        return
+    from models.devices import check_gpu, training_device
+
+    if training_device(config.model.lstm) == "cuda":
+        check_gpu()
 
 
 def first_tests(config: Config, markets: Sequence[Market]) -> dict[str, int]:

@@ -123,7 +123,10 @@ def bars_in(quantity: object, bar: int, field: str) -> int:
 
 
 def split_rows(sample: Sample, last: int, gap: int, params: LSTMParams) -> Rows:
-    """The fit and validation rows before `last`; raises DataError where they, or their known targets, are too few."""
+    """The fit and validation rows before `last`.
+
+    Raises DataError where they, or their known targets, are too few, ParameterError where barriers are out of reach.
+    """
     first = min(sample.first, last)
     check_first = last - round((last - first) * params.validation)
     rows = Rows(first, check_first - max(gap, sample.horizon), check_first, last)
@@ -135,13 +138,13 @@ def split_rows(sample: Sample, last: int, gap: int, params: LSTMParams) -> Rows:
             f" model.burn_in + model.chunk bars, a gap of {gap:,}, and the validation rows",
             fix="more candles, a longer walk_forward.train, or a smaller model.chunk",
         )
-    _check_targets(sample, rows, params.burn_in)
+    _check_targets(sample, rows, params)
     return rows
 
 
-def _check_targets(sample: Sample, rows: Rows, burn_in: int) -> None:
-    """Raises DataError where too few targets are known; those of bars that cleaning touched are not."""
-    learned = rows.fit_first + burn_in
+def _check_targets(sample: Sample, rows: Rows, params: LSTMParams) -> None:
+    """Raises DataError where too few targets are known (those of touched bars are not), or too few reach a barrier."""
+    learned = rows.fit_first + params.burn_in
     for what, first, end in (("fit", learned, rows.fit_last), ("validation", rows.check_first, rows.check_last)):
         known = int(np.isfinite(sample.target[first:end]).sum())
         if known < LEAST_TARGETS:
@@ -150,6 +153,12 @@ def _check_targets(sample: Sample, rows: Rows, burn_in: int) -> None:
             )
             fix = "cleaning touched the other bars: mend the candles there, or start after them"
             raise DataError(sample.source, f"{problem}, and a model needs {LEAST_TARGETS}", fix=fix)
+    reached = int((np.abs(sample.target[learned : rows.fit_last]) == 1.0).sum())
+    if params.output == "barrier" and reached < LEAST_TARGETS:
+        problem = f"lies so far off that {reached:,} of {rows.fit_last - learned:,} fit rows reach a barrier within"
+        more = f"model.barrier_bars = {params.barrier_bars}, and a model needs {LEAST_TARGETS}"
+        fix = "a smaller one, or a larger barrier_bars"
+        raise ParameterError("model.barrier_sigma", f"{problem} {more}", value=params.barrier_sigma, fix=fix)
 
 
 def rows_needed(gap: int, params: LSTMParams) -> int:

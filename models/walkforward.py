@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +28,8 @@ from models.pooling import plan_pool, pooled_jobs
 from models.proof import proven_sample
 from models.recalibration import with_recalibration
 from models.samples import Sample
-from models.schedule import Fold, left_out_bars, make_folds, rows_needed
+from models.schedule import Fold, left_out_bars, make_folds, rows_needed, split_rows
+from models.watching import check_drift
 
 
 def walk_forward(
@@ -213,12 +214,21 @@ def plan_folds(
     sample = proven_sample(market, features, model)
     folds = make_folds(sample.timestamp, sample.bar, walk, sample.memory, sample.source, sample.horizon)
     _check_length(sample, folds[0], walk, model)
+    gap = left_out_bars(walk, sample.bar, sample.memory, sample.horizon)
+    rows = split_rows(sample, folds[0].train_last, gap, model)
+    if walk.retrain == "drift":
+        check_drift(walk, sample.bar, rows.check_last - rows.fit_first)
     return sample, folds
 
 
 def as_list(markets: Market | Sequence[Market]) -> list[Market]:
-    """One or several markets as a list; raises ParameterError where it is empty or a symbol stands twice."""
-    listed = [markets] if isinstance(markets, Market) else list(markets)
+    """One or several markets as a list; raises ParameterError for anything else, and where a symbol stands twice."""
+    handed: Any = markets
+    listed = list(handed) if isinstance(handed, Iterable) and not isinstance(handed, str) else [handed]
+    for one in listed:
+        if not isinstance(one, Market):
+            fix = "cg.load_market or cg.demo_market makes one"
+            raise ParameterError("markets", f"should be a Market, and is a {type(one).__name__}", fix=fix)
     symbols = [market.symbol for market in listed]
     if not listed or len(set(symbols)) < len(symbols):
         raise ParameterError("markets", "should be one market or several of different symbols", value=symbols)
@@ -227,8 +237,8 @@ def as_list(markets: Market | Sequence[Market]) -> list[Market]:
 
 def member_seeds(seed: int, count: int) -> list[int]:
     """The seeds of an ensemble's members, spread far apart; more members leave the first ones as they are."""
-    if seed < 0:
-        raise ParameterError("seed", "should be 0 or above", value=seed)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ParameterError("seed", "should be a whole number, 0 or above", value=seed)
     return [int(np.random.SeedSequence([seed, member]).generate_state(1)[0]) for member in range(count)]
 
 

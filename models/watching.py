@@ -64,6 +64,12 @@ def drift_window(walk: WalkForwardParams, bar: int, training: int) -> int:
     return window
 
 
+def check_drift(walk: WalkForwardParams, bar: int, training: int) -> None:
+    """Raises before anything trains what watching a first model would: ParameterError where a span does not fit."""
+    drift_window(walk, bar, training)
+    bars_in(walk.drift_wait, bar, "drift_wait")
+
+
 def _scores(
     sample: Sample, columns: Sequence[FloatArray], rows: slice, members: Sequence[TrainedNetwork], level: float
 ) -> FloatArray:

@@ -161,6 +161,19 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "a missing data file": (["check", BTC, "--data", "none"], "none/ohlcv/binance_um_BTCUSDT_1h.parquet"),
     "too few candles": (["backtest", "--set", "market.bars=600"], "walk_forward.train"),
     "too short a training": (["check", DEMO, "--set", "walk_forward.train=20d"], "walk_forward.train = '20d': holds"),
+    "a GPU that is not there": (["check", DEMO, "--set", "model.device=cuda"], "model.device = 'cuda': "),
+    "a drift window that no training holds": (
+        ["check", DEMO, "--set", "walk_forward.retrain=drift", "--set", "walk_forward.drift_window=200d"],
+        "walk_forward.drift_window = '200d': is 4,800 bars",
+    ),
+    "a drift wait below a bar": (
+        ["check", DEMO, "--set", "walk_forward.retrain=drift", "--set", "walk_forward.drift_wait=5m"],
+        "walk_forward.drift_wait = '5m': is shorter than one bar of 1h",
+    ),
+    "barriers out of reach": (
+        ["check", DEMO, "--set", "model.output=barrier", "--set", "model.barrier_sigma=100"],
+        "model.barrier_sigma = 100.0: lies so far off that 0 of ",
+    ),
     "a folder that holds something else": (["backtest", "--out", str(TREE)], "out = "),
     "a run in a file": (["backtest", "--out", str(TREE / "LICENSE")], "out = "),
     "a saved model that is missing": (["backtest", "--set", "model.load=none"], "none"),

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,11 +21,13 @@ from markets.demo import demo_market
 from markets.market import Market
 from models.calibration import CalibrationParams
 from models.forecasts import Forecasts
+from models.model_search import tune_model
 from models.parameters import WalkForwardParams
 from models.samples import build_sample
 from models.skill import Skill, forecast_skill
+from models.trained import train_model
 from models.training import train_network
-from models.walkforward import member_seeds, walk_forward
+from models.walkforward import member_seeds, walk_forward, walk_forward_models
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 MARKET = planted_market()
@@ -242,3 +245,27 @@ def test_demo_market_without_predictability() -> None:
     assert not skill.evident
     assert skill.skill < 0.001
     assert "no evident skill" in skill.verdict
+
+
+@pytest.mark.parametrize("markets", [MARKET.candles, "TEST", None, [MARKET, MARKET.candles], 3])
+def test_what_is_no_market_is_one_line(markets: Any) -> None:
+    """Candles, a name, nothing or a number in the place of a market: what it should be, and what makes one."""
+    for ask in (walk_forward, walk_forward_models, tune_model, train_model):
+        with pytest.raises(ParameterError, match=r"^markets: should be a Market, and is a \w+; cg\.load_market or"):
+            ask(markets)
+
+
+@pytest.mark.parametrize("seed", [1.5, -1, True, "1", None])
+def test_what_is_no_seed_is_one_line(seed: Any) -> None:
+    """A seed is a whole number, numpy's too."""
+    with pytest.raises(ParameterError, match=r"^seed.*: should be a whole number, 0 or above"):
+        forecast(seed=seed)
+    assert member_seeds(np.int64(3), 2) == member_seeds(3, 2)
+
+
+def test_barriers_out_of_reach_train_nothing() -> None:
+    """Fewer than 20 rows that reach a barrier teach nothing about which comes first: it says how many there are."""
+    far = TINY.replaced(output="barrier", barrier_sigma=100.0)
+    with pytest.raises(ParameterError, match=r"^model\.barrier_sigma = 100\.0: lies so far off that 0 of \d+ fit rows"):
+        walk_forward(MARKET, far, FEW, walk=SHORT, workers=1)
+    assert len(walk_forward(MARKET, far.replaced(barrier_sigma=4.0, steps=1), FEW, walk=SHORT, workers=1).series) == 1
