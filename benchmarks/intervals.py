@@ -14,6 +14,7 @@ import numpy as np
 from markets.candles import FloatArray
 from models.calibration import interval_bounds
 from models.conformal import static_width
+from models.scores import worst_block
 
 SEEDS, BARS, BLOCK, LEVEL = 20, 20_000, 500, 0.9
 TRAINED = 1_000
@@ -53,10 +54,10 @@ def static_cover(returns: FloatArray) -> FloatArray:
 
 
 def summary(inside: FloatArray) -> tuple[float, float]:
-    """The coverage over all bars with an interval, and over the worst whole disjoint block of 500 of them."""
-    known = inside[~np.isnan(inside)]
-    blocks = known[: len(known) // BLOCK * BLOCK].reshape(-1, BLOCK)
-    return float(known.mean()), float(blocks.mean(axis=1).min())
+    """The coverage over all bars with an interval, and over the worst disjoint block of 500 neighbouring bars."""
+    known = np.flatnonzero(~np.isnan(inside))
+    held = inside[known] > 0.0
+    return float(held.mean()), worst_block(held, known, BLOCK)
 
 
 def main() -> None:
