@@ -33,7 +33,7 @@ def checked_impact_units(candles: Candles, bars: int) -> FloatArray:
     unknown = ~np.isfinite(units)
     if unknown.any():
         row = int(np.argmax(unknown))
-        problem = f"hold no volume in the {bars} bars before {utc(candles.timestamp[row])} UTC (row {row})"
+        problem = f"hold no volume, or no move, in the {bars} bars before {utc(candles.timestamp[row])} UTC (row {row})"
         fix = "hand in volumes, raise costs.impact_bars, or set costs.impact = 0"
         raise DataError(candles.source, problem, fix=fix)
     return units

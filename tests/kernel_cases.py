@@ -71,7 +71,10 @@ def candles(random: np.random.Generator, bars: int, wild: float) -> tuple[Candle
     mark = [one * basis for one in columns]
     mark[1], mark[2] = np.maximum.reduce(mark), np.minimum.reduce(mark)
     touched = random.random(bars) < 0.01
-    touched[: bars // 7] = False  # So that impact knows a volume from the first bar played on.
+    touched[: bars // 7] = False
+    # So that impact knows a volume and a move from the first bar played on, over three bars, too.
+    for k in np.flatnonzero(touched):
+        touched[k] = not touched[k - 2 : k].any()
     volume = random.uniform(1.0, 50.0, bars)
     last = Candles(stamps, *columns, volume=volume, bar=HOUR, touched=touched, source="case")
     return last, Candles(stamps, *mark, volume=np.zeros(bars), bar=HOUR, source="case mark")

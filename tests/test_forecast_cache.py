@@ -34,8 +34,8 @@ LONG = planted_market(900)
 MARKET = LONG.rows(0, 800)
 OUTPUTS = get_args(Output)
 # What these modules make stands in the name of a network itself (rows and what they are made of, the device), or is the
-# same whether a training was stopped or not (checkpoints).
-UNCOUNTED = {"cache", "schedule", "devices", "checkpoints", "features", "own_features", "targets"}
+# same whether a training was stopped or not (checkpoints), or is a word or a limit of what is said later (level).
+UNCOUNTED = {"cache", "schedule", "devices", "checkpoints", "features", "own_features", "targets", "level"}
 # Another value of each setting.
 OTHER: dict[str, Any] = {
     "output": "gaussian", "hidden": 5, "layers": 2, "head": "linear", "start": "zero", "dropout": 0.2, "steps": 3,

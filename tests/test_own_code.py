@@ -271,7 +271,7 @@ def test_modules_of_one_name_have_folders_of_their_own(tmp_path: Path) -> None:
             "name": "news",
             "file": "news.csv",
             "time": "t",
-            "published": "t",
+            "published_after": "0m",
             "text": "w",
             "stale_after": "1d",
         },

@@ -13,7 +13,7 @@ from crossgate.side_files import LARGEST, side_files
 
 def series(**more: Any) -> dict[str, Any]:
     """A table of a series of scored text."""
-    return {"name": "news", "time": "t", "published": "t", "text": "words", "stale_after": "1d", **more}
+    return {"name": "news", "time": "t", "published_after": "0m", "text": "words", "stale_after": "1d", **more}
 
 
 @pytest.mark.parametrize("scorer", ["nowhere.at.all:tone", "nowhere:tone", "json.decoder:scanstring", "vader"])

@@ -133,7 +133,7 @@ def test_an_impact_without_volume_is_refused() -> None:
     """Candles without volume cannot say what an order does: one line with place and fix, before anything is played."""
     rows = walk(50)
     silent = replace(rows, volume=rows.volume * 0, source="a.parquet")
-    told = r"^a.parquet: hold no volume in the 24 bars before 2024-01-01 01:00 UTC \(row 1\); "
+    told = r"^a.parquet: hold no volume, or no move, in the 24 bars before 2024-01-01 01:00 UTC \(row 1\); "
     with pytest.raises(DataError, match=told):
         checked_impact_units(silent, 24)
     over, account = Market(contract(), silent), AccountParams(missing_funding="zero")
