@@ -154,8 +154,12 @@ class Cerebro(bt.Cerebro):
                     return
 
 
+class Enough(Exception):
+    """A run has come as far as was asked; its strategies are not told that it is over, for it is not."""
+
+
 class Until(bt.Analyzer):
-    """Ends a run after the bar that follows the one of number `end`."""
+    """Ends a run by Enough after the strategy's call at the bar of number `end`."""
 
     params = (("end", 0),)
 
@@ -163,9 +167,8 @@ class Until(bt.Analyzer):
         self.next()
 
     def next(self) -> None:
-        cerebro = self.strategy.env
-        if cerebro.broker.cursor.at > self.p.end:
-            cerebro.runstop()
+        if self.strategy.env.broker.cursor.at >= self.p.end:
+            raise Enough
 
 
 class _Stats(ItemCollection):

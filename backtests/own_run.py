@@ -8,7 +8,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from backtests.broker import FuturesBroker
 from backtests.engine import loss_notes, run_notes, run_tables
 from backtests.feed import CandleFeed, LateFeed
 from backtests.foresight import check_ahead
-from backtests.loop import Cerebro, StockLoopWarning
+from backtests.loop import Cerebro, Enough, StockLoopWarning
 from backtests.own_strategy import OwnParams, check_strategy, describe_strategy, forecast_name, parameter_names
 from backtests.parameters import AccountParams, CostParams
 from backtests.result import Result
@@ -68,6 +68,8 @@ class OwnRun:
         cerebro.broker.remembers, cerebro.broker.told = True, told
         try:
             ran = cerebro.run()
+        except Enough:
+            return cast("FuturesBroker", cerebro.broker)
         except Exception as error:
             raise _told(self, cerebro, error) from error
         if not ran:

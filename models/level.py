@@ -20,4 +20,4 @@ def zero_models_words(models: int, zero_models: int) -> str:
 def leakage_words(skill: float, accuracy: float) -> str:
     """That figures so good are to be doubted."""
     right = f"{accuracy:.1%} right directions and an out-of-sample R2 of {skill:.1%}"
-    return f"Check for leakage: {right} are more than forecasts of returns are known to reach"
+    return f"Check for leakage: {right}: forecasts of returns are seldom so good"

@@ -131,12 +131,13 @@ def track_skill(track: Track, naive: Mapping[str, FloatArray] | None = None) -> 
     accuracy, chance = directional_accuracy(f, y), chance_accuracy(f, y)
     linear, ranked = robust_correlation(f, y), robust_correlation(ranks(f), ranks(y))
     models, zero_models = _counted_models(track)
+    error, oracle_skill = skill_error(y, f, b), None if g is None else skill_score(y, g, b)
     return Skill(
         symbol=track.symbol,
         count=len(y),
         rmse=root_mean_square(y - f),
         skill=skill,
-        skill_error=skill_error(y, f, b),
+        skill_error=error,
         skill_against_zero=against_zero,
         against=tuple(_against(name, y, f, base[rows]) for name, base in made.items()),
         information_coefficient=linear.value,
@@ -151,12 +152,19 @@ def track_skill(track: Track, naive: Mapping[str, FloatArray] | None = None) -> 
         **_tests(y, f, b),
         models=models,
         zero_models=zero_models,
-        oracle_skill=None if g is None else skill_score(y, g, b),
+        oracle_skill=oracle_skill,
         oracle_ratio=None if g is None else oracle_ratio(f, g),
         evident=evident,
-        suspect=evident and (accuracy - chance > SUSPECT_ACCURACY or skill > SUSPECT_SKILL),
+        suspect=evident
+        and (oracle_skill is None or skill > oracle_skill)
+        and _too_good(accuracy - chance, skill, error, len(y)),
         verdict=_verdict(skill, p, len(y), evident),
     )
+
+
+def _too_good(lead: float, skill: float, error: float, count: int) -> bool:
+    """Whether accuracy above chance, or skill, lies beyond what returns are known to allow by two of its errors."""
+    return lead - 1.0 / math.sqrt(count) > SUSPECT_ACCURACY or skill - 2.0 * error > SUSPECT_SKILL
 
 
 def _tests(y: FloatArray, f: FloatArray, b: FloatArray) -> dict[str, float]:

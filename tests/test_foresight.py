@@ -65,6 +65,31 @@ def test_a_look_back_is_fine() -> None:
     assert len(run_strategy(acting(look), OVER).fills) > 50
 
 
+def test_a_strategy_is_not_told_of_an_end_that_is_none() -> None:
+    """What it works out of a whole run at its end, or refuses of bars that were made up, is no look ahead."""
+
+    class Mean(acting(lambda _, row: row > 300)):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.profits: list[float] = []
+
+        def notify_trade(self, trade: Any) -> None:
+            if trade.isclosed:
+                self.profits.append(trade.pnl)
+
+        def stop(self) -> None:
+            print(sum(self.profits) / len(self.profits))
+
+    assert len(run_strategy(Mean, OVER).fills) > 20
+
+    class Sane(acting(lambda _, row: row % 7 == 0)):  # type: ignore[misc]
+        def next(self) -> None:
+            if len(self) > 1 and abs(self.data.close[0] / self.data.close[-1] - 1.0) > 0.04:
+                raise ValueError("a bad price")
+            super().next()
+
+    assert len(run_strategy(Sane, OVER).fills) > 20
+
+
 @pytest.mark.parametrize(
     ("name", "right", "wrong"),
     [

@@ -20,8 +20,8 @@ from models.evidence import bounds_of, forecast_evidence
 from models.forecasts import Forecasts, ForecastSeries
 from models.paired import Gain, block_bars, compare_forecasts, compare_tracks
 from models.sigma_source import sigma_source
-from models.significance import holm
-from models.skill import chance_accuracy, directional_accuracy, skill_error, skill_score
+from models.significance import holm, normed_clark_west_p
+from models.skill import _too_good, chance_accuracy, directional_accuracy, skill_error, skill_score
 from models.track import track_of
 from models.walkforward import walk_forward
 from reports.sentences import skill_banner
@@ -135,6 +135,32 @@ def test_a_look_ahead_is_asked_after() -> None:
     assert found.skill.chance_accuracy == pytest.approx(0.5, abs=0.01)
     weak = np.where(np.isnan(track.mean), np.nan, 0.001 * (0.07 * ahead + noise))
     assert not forecast_evidence(replace(track, mean=weak)).skill.suspect
+
+
+def test_honest_skill_on_few_bars_is_not_suspected() -> None:
+    """Perfect forecasts of a part of 0.5 % of the variance that look evident on 300 bars hardly ever look too good."""
+    seen = accused = 0
+    for seed in range(400):
+        random = np.random.default_rng([11, seed])
+        known, rest = random.standard_normal((2, 300))
+        y, f = math.sqrt(0.005) * known + math.sqrt(0.995) * rest, math.sqrt(0.005) * known
+        skill, error = skill_score(y, f, np.zeros(300)), skill_error(y, f, np.zeros(300))
+        lead = directional_accuracy(f, y) - chance_accuracy(f, y)
+        if skill > 0.0 and normed_clark_west_p(y, f, np.zeros(300)) < 0.05:
+            seen, accused = seen + 1, accused + _too_good(lead, skill, error, 300)
+    assert seen > 40
+    assert accused < 0.1 * seen
+
+
+def test_what_the_oracle_knows_is_no_look_ahead() -> None:
+    """On a market with a known oracle a forecast is asked after only where it passes it."""
+    track = track_of(MARKET, forecasts(ORACLE))
+    assert track.oracle is not None
+    returns = np.diff(np.log(track.close), prepend=np.log(track.close[0]))
+    known = np.where(np.isnan(track.mean), np.nan, 0.5 * np.append(returns[1:], 0.0))
+    # An oracle that knows all of the next return, and forecasts that know half of it.
+    assert not forecast_evidence(replace(track, mean=known, oracle=2.0 * known)).skill.suspect
+    assert forecast_evidence(replace(track, mean=known)).skill.suspect
 
 
 def test_a_market_that_mostly_rises_is_no_look_ahead() -> None:
