@@ -6,6 +6,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def tree_fingerprint(folders: Iterable[Path], suffixes: tuple[str, ...]) -> str:
     )
 
 
+@cache
 def _meaning(text: str) -> str:
     tree = ast.parse(text)
     for node in ast.walk(tree):

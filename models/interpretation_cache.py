@@ -12,7 +12,7 @@ import numpy as np
 
 from foundation.errors import DataError
 from foundation.files import atomic_file, cache_home
-from foundation.fingerprint import fingerprint, source_fingerprint
+from foundation.fingerprint import fingerprint, tree_fingerprint
 from markets.market import Market
 from models.forecasts import Forecasts
 from models.interpretation import Importance, Interpretation, interpret
@@ -30,7 +30,7 @@ def kept_interpretation(market: Market, forecasts: Forecasts, *, seed: int = 0) 
     if ensembles is None:
         raise DataError("forecasts", "come without their networks", fix="make them with walk_forward")
     settings = [one.model_dump(mode="json") for one in (ensembles.features, ensembles.model)]
-    source = source_fingerprint(Path(__file__).parent)
+    source = tree_fingerprint([Path(__file__).parent], (".py",))
     key = fingerprint(market.fingerprint, forecasts.fingerprint, settings, seed, source)
     path = cache_home() / "interpretations" / key[:2] / f"{key}.npz"
     found = _read(path)

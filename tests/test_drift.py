@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from planted_faults import mutated
 
 from markets.candles import FloatArray
-from models.drift import Watch, find_drift, likeliest_change, rank_share, stability_index, stability_limits
+from models.drift import Adwin, Watch, find_drift, likeliest_change, rank_share, stability_index, stability_limits
 from models.features import Float32Array
 
+TREE = Path(__file__).resolve().parent.parent
 QUIET: Float32Array = np.zeros((1, 1), np.float32)
 
 
@@ -120,3 +124,26 @@ def test_a_feature_that_moves_away_is_seen() -> None:
     assert made.detector == "level"
     assert 300 < made.row < 400
     assert made.figure > made.limit == 0.25
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_adwin_is_that_of_river(seed: int) -> None:
+    """It sees each change at the same value as river's own, one after the other, and begins anew after each."""
+    from river.drift import ADWIN
+
+    random = np.random.default_rng(seed)
+    values = np.concatenate([random.random(900) * size for size in (1.0, 0.5, 1.0, 0.2, 0.9)]).tolist()
+    ours, theirs, seen = Adwin(0.01), ADWIN(delta=0.01), list[bool]()
+    for value in values:
+        theirs.update(value)
+        seen.append(ours.update(value))
+        assert seen[-1] == theirs.drift_detected
+    assert sum(seen) >= 4
+
+
+def test_watching_loads_little() -> None:
+    """The detector comes without the rest of river, nor pandas nor scipy."""
+    code = "import sys; from models.drift import Adwin; before = set(sys.modules); Adwin(0.1).update(1.0); "
+    code += "print(sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=TREE)
+    assert done.stdout.strip() == "['river']"
