@@ -27,6 +27,13 @@ Constraints = Annotated[
     list[str] | None,
     typer.Option("--constraint", metavar="BOUND", help='Such as "max_drawdown<=30%", "trades>=50", "liquidations<=0".'),
 ]
+Folds = Annotated[
+    int, typer.Option("--walk-forward", metavar="FOLDS", help="Choose on the past, judge on what follows.", min=0)
+]
+Storage = Annotated[
+    str | None,
+    typer.Option("--storage", metavar="URL", help="A database that several share, such as sqlite:///study.db."),
+]
 
 
 def tune(
@@ -35,13 +42,8 @@ def tune(
     trials: Annotated[int, typer.Option("--trials", metavar="N", help="How many settings to play.", min=1)] = 200,
     objectives: Objectives = None,
     constraints: Constraints = None,
-    folds: Annotated[
-        int, typer.Option("--walk-forward", metavar="FOLDS", help="Choose on the past, judge on what follows.", min=0)
-    ] = 0,
-    storage: Annotated[
-        str | None,
-        typer.Option("--storage", metavar="URL", help="A database that several share, such as sqlite:///study.db."),
-    ] = None,
+    folds: Folds = 0,
+    storage: Storage = None,
     overrides: Overrides = None,
     data: Data = None,
     out: Annotated[
