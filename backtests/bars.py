@@ -21,13 +21,16 @@ _OWN_PAGES = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "
 class BarSource:
     """The BAR records of markets with the same bars, written some rows at a time.
 
-    `impact_bars`: over how many closed bars the market impact is measured; 0 leaves it out. `finer`: the finer bars
-    of all markets, one market after the other, as FINER records.
+    `impact_bars`: over how many closed bars the market impact is measured; 0 leaves it out. `first`: the row at whose
+    close the first order can be given. `finer`: the finer bars of all markets, one market after the other, as FINER
+    records.
     """
 
-    def __init__(self, markets: Sequence[Market], impact_bars: int = 0) -> None:
+    def __init__(self, markets: Sequence[Market], impact_bars: int = 0, first: int = 0) -> None:
         self.markets = markets
-        self.impacts = [checked_impact_units(one.candles, impact_bars) if impact_bars else None for one in markets]
+        self.impacts = [
+            checked_impact_units(one.candles, impact_bars, first) if impact_bars else None for one in markets
+        ]
         self.finer, self.within = _finer_records(markets)
 
     def write(self, bars: Records, rows: slice) -> None:

@@ -92,6 +92,8 @@ class FuturesBroker(bt.BrokerBase):
         self.heard, self.sleeps, self.cursor = True, True, Cursor()
         self.account = np.zeros(1, dtype=records.ACCOUNT)
         self.account["cash"] = self.account["equity"] = self.p.cash
+        # The row at whose close the first order can be given.
+        self.first = 0
         # Every order as it was given, see `submit`, where somebody wants to know.
         self.remembers = False
         self.given: list[tuple[Any, ...]] = []
@@ -126,7 +128,7 @@ class FuturesBroker(bt.BrokerBase):
         self.notifications.clear()
         self.given.clear()
         markets, first = [feed.market for feed in self.feeds], self.feeds[0].market.candles
-        self.playing = Playing(markets, self.terms, self.costs, self.account, sleeps=self.sleeps)
+        self.playing = Playing(markets, self.terms, self.costs, self.account, first=self.first, sleeps=self.sleeps)
         self.contracts = self.playing.contracts
         self.history, self.position_history = self.playing.history, self.playing.position_history
         self.cursor.at, self.heard = -1, True

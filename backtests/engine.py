@@ -139,6 +139,7 @@ def _cerebro(
     for market in stage.fed:
         cerebro.adddata(CandleFeed(dataname=market))
     cerebro.broker = FuturesBroker.of(account, costs, risk.leverage)
+    cerebro.broker.first = stage.first
     parameters = {name: getattr(table, name) for table in (strategy, risk) for name in type(table).model_fields}
     known = {"outlooks": decided} if loop == "fast" else {"record": lambda number, row: decided[number].append(row)}
     cerebro.addstrategy(LSTMCrossover, forecaster=forecasts, start=stage.start, **known, **parameters)

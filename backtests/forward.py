@@ -253,7 +253,8 @@ def _closing_cost(market: Market, result: Result) -> float:
         return 0.0
     window, terms = result.costs.impact_window, settings_record(result.account, result.costs)
     contracts, positions = contract_record(market.contract), np.zeros(1, dtype=POSITION)
-    positions["impact"] = checked_impact_units(market.candles, window)[-1] if window else 0.0
+    last = len(market.candles) - 1
+    positions["impact"] = checked_impact_units(market.candles, window, last - 1)[last] if window else 0.0
     none = [np.zeros(0, dtype=one) for one in (ACCOUNT, ORDER, FILL, PAYMENT, FINER)]
     desk = Desk(none[0], positions, none[1], terms, contracts, *none[2:])
     price = float(taker_price(desk, 0, -1 if size > 0.0 else 1, mark, abs(size)))

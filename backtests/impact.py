@@ -26,10 +26,14 @@ def impact_units(candles: Candles, bars: int) -> FloatArray:
         return np.asarray(sigma / np.sqrt(volume))
 
 
-def checked_impact_units(candles: Candles, bars: int) -> FloatArray:
-    """`impact_units` for a run, 0 for the first candle, on which nothing fills; DataError where one is unknown."""
+def checked_impact_units(candles: Candles, bars: int, first: int = 0) -> FloatArray:
+    """`impact_units` for a run whose first decision falls at the close of row `first`; DataError where one is unknown.
+
+    0 up to and with that row, on which nothing fills: what lies before it warms averages up, as much of it as the
+    settings played together need, and is asked nothing.
+    """
     units = impact_units(candles, bars)
-    units[0] = 0.0
+    units[: first + 1] = 0.0
     unknown = ~np.isfinite(units)
     if unknown.any():
         row = int(np.argmax(unknown))

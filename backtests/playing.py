@@ -22,7 +22,7 @@ SHORTEST, LONGEST = 32, 4096
 
 
 class Playing:
-    """The arrays of one run. `account`: its ACCOUNT record.
+    """The arrays of one run. `account`: its ACCOUNT record. `first`: the row at whose close orders can first be given.
 
     `history`: one HISTORY record a bar; `position_history`: POSITION_HISTORY, shape (symbols, bars). They hold
     from the first bar up to before `wake`, the row of the next bar that has to be played; `sleeps`: whether bars on
@@ -36,12 +36,13 @@ class Playing:
         costs: CostParams,
         account: records.Records,
         *,
+        first: int = 0,
         sleeps: bool = True,
     ) -> None:
         count, bars = len(markets), len(markets[0].candles)
         self.account, self.bar_count = account, bars
         self.positions = np.zeros(count, dtype=records.POSITION)
-        self.window = BarWindow(BarSource(markets, costs.impact_window))
+        self.window = BarWindow(BarSource(markets, costs.impact_window, first))
         self.bars, self.finer = self.window.records, self.window.source.finer
         self.contracts = np.concatenate([records.contract_record(market.contract) for market in markets])
         self.settings = records.settings_record(terms, costs)

@@ -53,7 +53,7 @@ def resampled(playback: Playback, order: IntArray) -> tuple[Scene, Wish]:
         for name in PRICES:
             bars[s][name] = _rounded(bars[s][name] * scale[s], market.contract.tick)
         if playback.costs.impact_window:
-            bars[s]["impact"] = _impact(market, bars[s], kept, playback.costs.impact_window)
+            bars[s]["impact"] = _impact(market, bars[s], kept, playback.costs.impact_window, first)
     sides = np.ascontiguousarray(wish.sides[:, kept])
     return scene_of(bars, base.finer[:0], base.contracts, base.years, first), Wish(
         sides,
@@ -82,7 +82,7 @@ def _rounded(prices: FloatArray, tick: float) -> FloatArray:
     return rounded
 
 
-def _impact(market: Market, bars: Records, kept: IntArray, window: int) -> FloatArray:
+def _impact(market: Market, bars: Records, kept: IntArray, window: int, first: int) -> FloatArray:
     """What the kept bars make of market impact, measured over their own past."""
     candles = market.candles
     stamps = candles.timestamp[0] + candles.bar * np.arange(len(kept))
@@ -90,7 +90,7 @@ def _impact(market: Market, bars: Records, kept: IntArray, window: int) -> Float
     made = Candles(
         stamps, opened, high, low, close, candles.volume[kept], candles.bar, candles.touched[kept], "bars drawn again"
     )
-    return checked_impact_units(made, window)
+    return checked_impact_units(made, window, first)
 
 
 def resampled_market(market: Market, first: int, order: IntArray) -> Market:
