@@ -12,7 +12,7 @@ from backtests.grid_records import grid_settings
 from backtests.grids import Grid
 from backtests.records import Records, settings_record
 from backtests.scene import Scene, make_scene
-from backtests.stage import Stage, set_stage
+from backtests.stage import Stage, check_costs, set_stage
 from backtests.tables import Tables
 from backtests.tally import TALLY
 from backtests.trader import Setting, Wish
@@ -70,11 +70,13 @@ class Ground:
 def make_ground(markets: Sequence[Market], forecasts: Forecasts, tables: Sequence[Tables]) -> Ground:
     """The ground for settings such as `tables`; raises ParameterError or DataError where one cannot be played.
 
-    The tables should hold every signal, every leverage and the longest `impact_bars` that will be played.
+    The tables should hold every signal, every leverage, the dearest costs and the longest `impact_bars` that will be
+    played.
     """
     base, window = tables[0], max(one.costs.impact_window for one in tables)
     strategies, risks = [one.strategy for one in tables], [one.risk for one in tables]
     stage = set_stage(markets, forecasts, base.costs, strategies, risks, impact_window=window)
+    check_costs(stage.fed, dict.fromkeys(one.costs for one in tables), stage.first)
     if base.account.missing_funding == "refuse":
         for one in stage.played:
             one.check_funding(stage.start)

@@ -20,7 +20,7 @@ from backtests.loop import Cerebro, Enough, StockLoopWarning
 from backtests.own_strategy import OwnParams, check_strategy, describe_strategy, forecast_name, parameter_names
 from backtests.parameters import AccountParams, CostParams
 from backtests.result import Result
-from backtests.stage import Stage, first_bar, with_costs
+from backtests.stage import Stage, check_costs, first_bar, with_fees
 from backtests.tables import listed
 from foundation.errors import CrossgateError, LookAheadError
 from markets.candles import utc
@@ -127,7 +127,8 @@ def run_strategy(
     )
     check_strategy(params)
     account, costs = account or AccountParams(), costs or CostParams()
-    played = tuple(with_costs(one, costs) for one in common_span(listed(market)))
+    played = tuple(with_fees(one, costs) for one in common_span(listed(market)))
+    check_costs(played, [costs])
     asked = no_forecasts(played) if forecasts is None else forecasts
     begin = 0 if forecasts is None else first_bar(played[0], forecasts)
     run = OwnRun(params, played, asked, account, costs, prepare, begin)

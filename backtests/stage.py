@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,9 +44,10 @@ def set_stage(
 
     Averages are warmed up before the first forecast, as `warm_up` says. `impact_window`: the longest that will be
     played, by default that of `costs`. Raises ParameterError for a
-    leverage above a contract's maximum, DataError for forecasts that do not fit the markets.
+    leverage above a contract's maximum and for costs that take a whole price, DataError for forecasts that do not fit
+    the markets.
     """
-    played = [with_costs(one, costs) for one in common_span(markets)]
+    played = [with_fees(one, costs) for one in common_span(markets)]
     for one in played:
         for risk in risks:
             risk.check_leverage(one.contract)
@@ -54,6 +55,7 @@ def set_stage(
             raise DataError("forecasts", f"hold none for {one.symbol}", fix=suggestion(one.symbol, forecasts.series))
     start = first_bar(played[0], forecasts)
     first = int(np.searchsorted(played[0].candles.timestamp, start))
+    check_costs(played, [costs], first)
     window = costs.impact_window if impact_window is None else impact_window
     longest = max(warm_up(one, risk.atr_bars, window) for one in strategies for risk in risks)
     begin = max(0, first - longest)
@@ -66,12 +68,19 @@ def warm_up(strategy: CrossoverParams, atr_bars: int, impact_window: int) -> int
     return max(WARM_UP_AVERAGES * max(strategy.slow, atr_bars), impact_window + 1)
 
 
-def with_costs(market: Market, costs: CostParams) -> Market:
-    """The market with the fees of a run; raises ParameterError for a half-spread that takes a whole price."""
-    lowest = float(market.candles.low.min())
-    if costs.slippage_rate(lowest, market.contract.tick) >= 1.0:
-        problem = f"with the slippage is all of {market.symbol}'s lowest price, {lowest:g}"
-        raise ParameterError("costs.half_spread", problem, value=str(costs.half_spread), fix="give a smaller one")
+def check_costs(markets: Sequence[Market], costs: Iterable[CostParams], first: int = 0) -> None:
+    """Raises ParameterError for a half-spread that takes a whole price of the bars from row `first` on."""
+    lowest = [float(one.candles.low[first:].min()) for one in markets]
+    for one in costs:
+        for market, low in zip(markets, lowest, strict=True):
+            if one.slippage_rate(low, market.contract.tick) >= 1.0:
+                problem = f"with the slippage is all of {market.symbol}'s lowest price played, {low:g}"
+                fix = "give a smaller one"
+                raise ParameterError("costs.half_spread", problem, value=str(one.half_spread), fix=fix)
+
+
+def with_fees(market: Market, costs: CostParams) -> Market:
+    """The market with the fees of a run."""
     named = {name: getattr(costs, name) for name in ("taker_fee", "maker_fee", "liquidation_fee")}
     given = {name: value for name, value in named.items() if value is not None}
     return replace(market, contract=market.contract.replaced(**given)) if given else market

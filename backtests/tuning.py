@@ -18,6 +18,7 @@ from backtests.replay import check_replay
 from backtests.result import Result
 from backtests.search import Search, SearchWords, read_search
 from backtests.search_text import table_text
+from backtests.searched import parse_value
 from backtests.study import Asked, Study
 from backtests.tables import Tables, on_tables
 from backtests.tally import TALLY, rate
@@ -121,14 +122,17 @@ def tuning_ground(markets: Sequence[Market], forecasts: Forecasts, base: Tables,
 
 
 def _corners(base: Tables, space: Sequence[Dimension]) -> list[Tables]:
-    """Settings with the longest averages, the highest leverage and the longest impact of a space."""
-    made = []
-    for one in space:
-        table, _, key = one.name.partition(".")
-        if key in ("slow", "fast", "atr_bars", "leverage", "impact"):
-            for value in one.choices or (one.written(one.low), one.written(one.high)):
-                own = getattr(base, table).model_copy(update={key: float(value) if key == "leverage" else value})
-                made.append(Tables(**{**base.__dict__, table: own}))
+    """Settings with the longest averages, the highest leverage, the longest impact and the dearest costs of a space."""
+    ends = {one.name: [parse_value(one.name, value) for value in one.ends] for one in space}
+    # A half-spread counts on top of the slippage.
+    dearest = max(ends.get("costs.slippage_bps", [base.costs.slippage_bps]))
+    base = replace(base, costs=base.costs.model_copy(update={"slippage_bps": dearest}))
+    made = [base]
+    for name, values in ends.items():
+        table, _, key = name.partition(".")
+        if key in ("slow", "fast", "atr_bars", "leverage", "impact", "half_spread"):
+            tables = [getattr(base, table).model_copy(update={key: value}) for value in values]
+            made += [replace(base, **{table: one}) for one in tables]
     return made
 
 

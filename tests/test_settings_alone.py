@@ -11,13 +11,13 @@ import pytest
 from kernel_cases import forecasts, market
 
 import backtests.impact
-from backtests import backtest, sweep
+from backtests import backtest, sweep, tune
 from backtests.grids import Grid
 from backtests.ground import grid_ground, play_range
 from backtests.parameters import AccountParams, CostParams
 from backtests.solo import play_solo
 from backtests.tables import Tables
-from foundation.errors import DataError
+from foundation.errors import DataError, ParameterError
 from foundation.trials import TrialLedger
 from markets.candles import FloatArray
 from markets.market import Market
@@ -86,3 +86,49 @@ def test_no_volume_on_bars_that_are_played_is_refused_everywhere(tmp_path: Path)
     with pytest.raises(DataError, match="hold no volume"):
         swept(scene, tmp_path)
     assert len(swept(over(FIRST - 24, FIRST), tmp_path)) == 2
+
+
+WIDE = "8000tick"
+
+
+def fallen(first: int, last: int) -> tuple[Market, Forecasts]:
+    """A market at half the price on the rows from `first` to before `last`, where a half-spread of WIDE takes all."""
+    scene = over()
+    candles = scene[0].candles
+    rows = np.arange(BARS)
+    scale = np.where((rows >= first) & (rows < last), 0.5, 1.0) * 100.0 / candles.low.min()
+    columns = {name: np.round(getattr(candles, name) * scale, 2) for name in ("open", "high", "low", "close")}
+    return replace(scene[0], candles=replace(candles, **columns), mark=None), scene[1]
+
+
+def every_way(scene: tuple[Market, Forecasts], folder: Path) -> dict[str, Any]:
+    """WIDE alone by either driver, and among the settings of a sweep and a tuning."""
+    costs, ledger = CostParams(half_spread=WIDE), TrialLedger(folder)
+    values, words = {"costs.half_spread": ["off", "1tick", WIDE]}, {"ledger": ledger, "workers": 1}
+    return {
+        "backtest": lambda: backtest(*scene, STRATEGY, RISK, costs=costs),
+        "kernel": lambda: play_solo([scene[0]], scene[1], STRATEGY, RISK, AccountParams(), costs),
+        "sweep": lambda: sweep(*scene, STRATEGY, RISK, over=values, **words),
+        "tune": lambda: tune(*scene, STRATEGY, RISK, over=values, trials=3, **words),
+    }
+
+
+@pytest.mark.parametrize("way", ["backtest", "kernel", "sweep", "tune"])
+def test_a_half_spread_of_a_whole_price_is_refused_everywhere(way: str, tmp_path: Path) -> None:
+    """Where a bar that is played comes to half the price; what came to it in the warm-up stops nothing."""
+    told = rf"costs.half_spread = '{WIDE}': with the slippage is all of ONE's lowest price played, \d\d\.?\d*"
+    with pytest.raises(ParameterError, match=told):
+        every_way(fallen(BARS - 3, BARS), tmp_path)[way]()
+    assert TrialLedger(tmp_path).batches() == []
+    assert every_way(fallen(700, 710), tmp_path)[way]() is not None
+
+
+def test_costs_that_take_a_whole_price_together_are_refused(tmp_path: Path) -> None:
+    """A tuning that varies slippage and half-spread looks at the largest of both: neither of them takes it alone."""
+    scene, words = over(), {"ledger": TrialLedger(tmp_path), "workers": 1, "trials": 3}
+    low = float(scene[0].candles.low[FIRST:].min())
+    space = {"costs.half_spread": f"1tick:{95.0 * low:.0f}tick", "costs.slippage_bps": "0:900"}
+    with pytest.raises(ParameterError, match="is all of ONE's lowest price played"):
+        tune(*scene, STRATEGY, RISK, over=space, **words)
+    alone = {"costs.half_spread": space["costs.half_spread"]}
+    assert len(tune(*scene, STRATEGY, RISK, over=alone, **words)) == 3
