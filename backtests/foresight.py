@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,10 +37,11 @@ def check_ahead(run: OwnRun, broker: FuturesBroker) -> None:
     tests = [(end, up) for end in _ends(run, sorted({order[0] for order in given})) for up in (True, False)]
     for end, up in progress(tests, "Looking whether the strategy looks ahead", len(tests)):
         stamp = int(run.markets[0].candles.timestamp[end])
-        markets = tuple(other_future(market, end, rising=up) for market in run.markets)
+        other = partial(other_future, end=end, rising=up)
+        markets = tuple(map(other, run.markets))
         known: Forecasts = cut_forecasts(run.forecasts, 0, stamp) if run.strategy.forecasts else run.forecasts
         try:
-            found = list(run.again(markets=markets, forecasts=known, prepare=_prepared(run, end)).given)
+            found = list(run.again(markets=markets, other=other, forecasts=known, prepare=_prepared(run, end)).given)
         except CrossgateError as error:
             problem = f"with other bars after it: {error}"
             raise LookAheadError(f"{run.strategy.name} does not get to the bar of {utc(stamp)} UTC {problem}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -82,11 +83,12 @@ def own_odds(run: OwnRun, *, paths: int = PATHS, seed: int = SEED) -> RuinOdds:
     liquidated = fallen = 0
     for _ in progress(range(paths), "Playing paths drawn again", paths):
         order = block_order(count, bars, math.sqrt(count), random)
-        markets = tuple(resampled_market(market, run.first, order) for market in run.markets)
+        other = partial(resampled_market, first=run.first, order=order)
+        markets = tuple(map(other, run.markets))
         known = run.forecasts
         if run.strategy.forecasts:
             known = resampled_forecasts(known, run.markets, markets, run.first, order)
-        broker = run.again(markets=markets, forecasts=known)
+        broker = run.again(markets=markets, other=other, forecasts=known)
         liquidated += int((broker.ledger.tables()[0]["reason"] == "liquidation").any())
         fallen += _deepest(broker.playing.closes(slice(run.first, None))["equity"], run.account.cash) >= FALL
     own = Odds(math.nan, liquidated / paths, fallen / paths, paths)

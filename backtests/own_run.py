@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from backtests.broker import FuturesBroker
+from backtests.coarser import show_other
 from backtests.engine import loss_notes, run_notes, run_tables
 from backtests.feed import CandleFeed, LateFeed
 from backtests.foresight import check_ahead
@@ -37,7 +38,8 @@ class OwnRun:
 
     `markets`: over their common span, with the fees of the run. `prepare`: what is done to a Cerebro before it runs.
     `begin`: the open of the first bar with a forecast, UTC nanoseconds, 0 without any. `first`: the row of the
-    first bar that counts.
+    first bar that counts. `other`: where `markets` are not the run's own, what makes them of those, and so of what
+    CoarserFeeds show.
     """
 
     strategy: OwnParams
@@ -48,6 +50,7 @@ class OwnRun:
     prepare: Prepare | None = None
     begin: int = 0
     first: int = 0
+    other: Callable[[Market], Market] | None = None
 
     def play(
         self, *, loop: str = "fast", late: bool = False, decided: Sequence[Any] = (), told: list[Any] | None = None
@@ -65,6 +68,7 @@ class OwnRun:
         cerebro.addstrategy(self.strategy.kind, **self._handed(decided))
         if self.prepare is not None:
             self.prepare(cerebro)
+        show_other(cerebro.datas, self.other)
         cerebro.broker.remembers, cerebro.broker.told = True, told
         try:
             ran = cerebro.run()

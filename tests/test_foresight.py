@@ -9,12 +9,15 @@ import backtrader as bt
 import numpy as np
 import pytest
 from planted_faults import mutated
-from simple_market import market, walk
+from simple_market import HOUR, market, walk
 
 import backtests.own_run as module
-from backtests import run_strategy
+from backtests import CoarserFeed, run_strategy
 from backtests.foresight import other_bars, other_future
+from backtests.own_examination import own_odds
 from foundation.errors import LookAheadError
+from markets.market import Market
+from markets.resampling import resample
 
 OVER = market(walk(400, 5))
 
@@ -103,6 +106,65 @@ def test_a_check_that_looks_less_finds_less(name: str, right: str, wrong: str, m
     monkeypatch.setattr(module, "check_ahead", mutated("backtests.foresight", right, wrong).check_ahead)
     look, every = LOOKS[name]
     assert len(run_strategy(acting(look, every), OVER).fills) > 0
+
+
+def coarser(over: Market = OVER) -> Any:
+    """A preparation that adds the four hours of a market, as whoever calls `run_strategy` has it at hand."""
+    return lambda cerebro: cerebro.adddata(CoarserFeed(dataname=over, bar="4h"))
+
+
+def trending(ahead: int) -> Any:
+    """A strategy that is long while the longer bar `ahead` of the last one that is over closed above its open."""
+
+    class Trending(bt.Strategy):
+        def next(self) -> None:
+            longer, row = self.data1, len(self.data1) - 1 + ahead
+            closes = longer.close.array
+            self.order_target_size(self.data0, 0.1 if row < len(closes) and closes[row] > longer.open.array[row] else 0)
+
+    return Trending
+
+
+@pytest.mark.filterwarnings("ignore::backtests.loop.StockLoopWarning")
+@pytest.mark.parametrize("symbol", ["TEST", "OTHER"])
+def test_a_look_along_longer_bars_is_found(symbol: str) -> None:
+    """They are built of the other bars that follow, of the traded market or of one that is looked at alone."""
+    over = coarser(OVER if symbol == "TEST" else market(walk(400, 6), symbol=symbol))
+    with pytest.raises(LookAheadError, match="gives other orders up to the bar of"):
+        run_strategy(trending(1), OVER, prepare=over)
+    assert len(run_strategy(trending(0), OVER, prepare=over).fills) > 20
+    once = CoarserFeed(dataname=OVER, bar="4h")
+    with pytest.raises(LookAheadError):
+        run_strategy(trending(1), OVER, prepare=lambda cerebro: cerebro.adddata(once))
+
+
+@pytest.mark.filterwarnings("ignore::backtests.loop.StockLoopWarning")
+def test_longer_bars_of_the_run_itself_hide_a_look_along_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows is the same in every playing, so nothing is found."""
+    monkeypatch.setattr(module, "show_other", lambda *_: None)
+    assert len(run_strategy(trending(1), OVER, prepare=coarser()).fills) > 20
+
+
+@pytest.mark.filterwarnings("ignore::backtests.loop.StockLoopWarning")
+def test_longer_bars_go_with_the_bars_that_are_played(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On paths drawn again they are made of the path, which may be shorter, and a run of its own bars shows its own."""
+    monkeypatch.setattr("backtests.own_examination.HORIZON_BARS", 200)
+    kept: list[Any] = []
+
+    def prepare(cerebro: Any) -> None:
+        coarser()(cerebro)
+        kept.append(cerebro)
+
+    result = run_strategy(trending(0), OVER, prepare=prepare, check=False)
+    assert result.own is not None
+    own_odds(result.own, paths=2)
+    result.own.again()
+    own, *paths, again = [cerebro.datas for cerebro in kept]
+    for feeds in (own, *paths, again):
+        longer = resample(feeds[0].market.candles, 4 * HOUR)
+        assert np.array_equal(feeds[1].market.candles.close, longer.close)
+    assert len(paths[0][0].market.candles) < len(own[0].market.candles)
+    assert np.array_equal(own[1].market.candles.close, again[1].market.candles.close)
 
 
 @pytest.mark.parametrize("rising", [True, False])
