@@ -23,12 +23,12 @@ from peer_crossgate import cerebro, market_of
 from peer_reversal import Reversal
 
 import crossgate as cg
-from backtests.batch import play_batch
-from backtests.ground import settings_of
-from backtests.scene import make_scene
-from backtests.stage import set_stage
-from backtests.tables import Tables
-from backtests.wishes import make_wish
+from backtests.exchange.stage import set_stage
+from backtests.kernel.batch import play_batch
+from backtests.kernel.scene import make_scene
+from backtests.kernel.wishes import make_wish
+from backtests.run.tables import Tables
+from backtests.searches.ground import settings_of
 from foundation.parallel import run_all
 from markets.market import Market
 from models.forecasts import Forecasts, ForecastSeries

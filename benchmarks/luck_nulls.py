@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from null_markets import STRATEGY, known_playback
 
-from backtests.controls import measure_controls
+from backtests.doubts.controls import measure_controls
 from foundation.progress import progress
 
 LEVEL, DRAWS, DRIFT, SEEDS = 0.05, 99, 3e-4, 1000

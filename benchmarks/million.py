@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import crossgate as cg
-from backtests.sweeps import sweep
+from backtests.searches.sweeps import sweep
 from foundation.trials import TrialLedger
 from markets.market import Market
 from models.forecasts import Forecasts, ForecastSeries

@@ -11,13 +11,13 @@ from peer_reversal import Recorded, Reversal
 
 import crossgate as cg
 from backtests import AccountParams, CandleFeed, Cerebro, CostParams, FuturesBroker
-from backtests.batch import play_batch
-from backtests.grids import Grid
-from backtests.ground import settings_of
-from backtests.scene import make_scene
-from backtests.stage import set_stage
-from backtests.tables import Tables
-from backtests.wishes import make_wish
+from backtests.exchange.stage import set_stage
+from backtests.kernel.batch import play_batch
+from backtests.kernel.scene import make_scene
+from backtests.kernel.wishes import make_wish
+from backtests.run.tables import Tables
+from backtests.searches.grids import Grid
+from backtests.searches.ground import settings_of
 from markets.candles import Candles
 from markets.contract import Contract
 from markets.funding import Funding

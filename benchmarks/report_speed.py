@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import crossgate as cg
-from backtests.result import Result
+from backtests.run.result import Result
 from foundation.trials import TrialLedger
 from models import Forecasts, ForecastSeries
 from reports.report import write_report

@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from backtests.own_strategy import OwnParams
-from backtests.parameters import AccountParams, CostParams
+from backtests.exchange.parameters import AccountParams, CostParams
+from backtests.run.own_strategy import OwnParams
 from crossgate.tables import BookParams, DemoParams, MarketParams, ModelParams, RunParams
 from foundation.parameters import Parameters
 from markets.contract import Bracket, Contract

@@ -15,13 +15,13 @@ from typing import NamedTuple
 import numpy as np
 
 import crossgate as cg
-from backtests.batch import play_batch
-from backtests.grids import Grid
-from backtests.ground import settings_of
-from backtests.scene import make_scene
-from backtests.stage import set_stage
-from backtests.tables import Tables
-from backtests.wishes import make_wish
+from backtests.exchange.stage import set_stage
+from backtests.kernel.batch import play_batch
+from backtests.kernel.scene import make_scene
+from backtests.kernel.wishes import make_wish
+from backtests.run.tables import Tables
+from backtests.searches.grids import Grid
+from backtests.searches.ground import settings_of
 from markets.market import Market
 from models.forecasts import Forecasts, ForecastSeries
 

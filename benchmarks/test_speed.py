@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import crossgate as cg
-from backtests.result import Result
+from backtests.run.result import Result
 from markets.market import Market
 from models.features import compute_features, parse_columns
 from models.forecasts import Forecasts, ForecastSeries, market_bars

@@ -29,13 +29,13 @@ from typing import NamedTuple
 import numpy as np
 from skill_nulls import small_model
 
-from backtests.attribution import Attribution
-from backtests.controls import measure_controls
-from backtests.examination import Examination
-from backtests.parameters import AccountParams, CostParams
-from backtests.playback import Playback, make_playback
-from backtests.ruin import ruin_odds, stop_limits
-from backtests.sensitivity import measure_sensitivity
+from backtests.doubts.attribution import Attribution
+from backtests.doubts.controls import measure_controls
+from backtests.doubts.examination import Examination
+from backtests.doubts.playback import Playback, make_playback
+from backtests.doubts.ruin import ruin_odds, stop_limits
+from backtests.doubts.sensitivity import measure_sensitivity
+from backtests.exchange.parameters import AccountParams, CostParams
 from foundation.progress import progress
 from foundation.seals import open_seal, seal
 from foundation.trials import Span, TrialLedger

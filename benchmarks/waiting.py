@@ -60,7 +60,7 @@ for _ in range(2):
 """
 FIRST = """
 import os, sys, time
-from backtests import sweeps
+from backtests.searches import sweeps
 played = sweeps.play_range
 def play_first(*words):
     played(*words)

@@ -14,8 +14,8 @@ import time
 import numpy as np
 
 import crossgate as cg
-from backtests.agreement import TOLERANCE, first_difference
-from backtests.solo import play_solo
+from backtests.run.agreement import TOLERANCE, first_difference
+from backtests.run.solo import play_solo
 from crossgate.witnessing import witnessed
 from models import Forecasts, ForecastSeries
 from witness import WitnessTrader

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from crossgate.tree import check_tree
 
 if TYPE_CHECKING:
-    from backtests.engine import backtest
-    from backtests.forward import tune_forward
-    from backtests.own_run import run_strategy
-    from backtests.parameters import AccountParams, CostParams
-    from backtests.sweeps import sweep
-    from backtests.tuning import tune
+    from backtests.exchange.parameters import AccountParams, CostParams
+    from backtests.run.engine import backtest
+    from backtests.run.own_run import run_strategy
+    from backtests.searches.forward import tune_forward
+    from backtests.searches.sweeps import sweep
+    from backtests.searches.tuning import tune
     from foundation.cluster import on_cluster
     from markets.book_series import load_book_market
     from markets.demo import demo_market
@@ -85,7 +85,7 @@ def __dir__() -> list[str]:
 
 def _tell_results() -> None:
     """`print(result)` says what reports know of a run, and loads them no sooner."""
-    from backtests.result import Result, tell_by
+    from backtests.run.result import Result, tell_by
 
     def told(result: Result) -> str:
         from reports.summary import summary_of

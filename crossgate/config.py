@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from backtests.own_strategy import OwnParams, check_strategy
-from backtests.parameters import AccountParams, CostParams
+from backtests.exchange.parameters import AccountParams, CostParams
+from backtests.run.own_strategy import OwnParams, check_strategy
 from crossgate.tables import BookParams, DemoParams, MarketParams, ModelParams, RunParams, TradedParams
 from crossgate.tree import TREE
 from foundation.errors import CrossgateError, DataError, ParameterError, suggestion

@@ -10,12 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from backtests.examination import Examination, check_playback, examine
-from backtests.own_examination import examine_own
-from backtests.own_strategy import OwnParams
-from backtests.parameters import AccountParams, CostParams
-from backtests.playback import Playback, make_playback
-from backtests.result import Result
+from backtests.doubts.examination import Examination, check_playback, examine
+from backtests.doubts.own_examination import examine_own
+from backtests.doubts.playback import Playback, make_playback
+from backtests.exchange.parameters import AccountParams, CostParams
+from backtests.run.own_strategy import OwnParams
+from backtests.run.result import Result
 from crossgate.config import load_config
 from crossgate.job import load_markets, play_config
 from crossgate.side_files import data_folder

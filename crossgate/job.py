@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import crossgate as cg
-from backtests.own_run import run_strategy
-from backtests.own_strategy import OwnParams
-from backtests.result import Result
+from backtests.run.own_run import run_strategy
+from backtests.run.own_strategy import OwnParams
+from backtests.run.result import Result
 from crossgate.config import Config, unasked
 from crossgate.side_files import side_files
 from crossgate.tables import BookParams, DemoParams, MarketParams, TradedParams

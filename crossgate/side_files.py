@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backtests.own_strategy import OwnParams, module_files
+from backtests.run.own_strategy import OwnParams, module_files
 from crossgate.config import Config
 from models.storage import model_file
 from reports.settings import INPUTS

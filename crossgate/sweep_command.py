@@ -12,7 +12,7 @@ import typer
 from crossgate.options import AsJson, Cluster, ConfigPath, Data, Overrides, Yes, searching
 
 if TYPE_CHECKING:
-    from backtests.sweeps import Sweep
+    from backtests.searches.sweeps import Sweep
 
 Grids = Annotated[
     list[str],
@@ -38,7 +38,7 @@ def sweep(
 
     Where a sweep was interrupted the same command goes on with what is missing.
     """
-    from backtests.search_size import MOST_SETTINGS
+    from backtests.searches.search_size import MOST_SETTINGS
     from crossgate.sweeping import sweep_job
     from reports.evidence import backtest_overfitting
     from reports.search_sentences import next_words
@@ -58,7 +58,7 @@ def sweep(
 
 
 def _print_sweep(found: Sweep, best: Any, by: str, overfitting: float) -> None:
-    from backtests.search_text import table_text
+    from backtests.searches.search_text import table_text
     from reports.search_sentences import counted, sweep_banners
 
     shown = [*found.grid.axes, "total_return", "sharpe", "plateau", "max_drawdown", "trades", "liquidations"]

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import crossgate as cg
-from backtests.grids import Grid, read_axis
-from backtests.search_folder import check_sweep_folder
-from backtests.search_size import MOST_SETTINGS, check_settings, count_settings
-from backtests.sweeps import Sweep, read_ranking
-from backtests.tables import Tables
+from backtests.run.tables import Tables
+from backtests.searches.grids import Grid, read_axis
+from backtests.searches.search_folder import check_sweep_folder
+from backtests.searches.search_size import MOST_SETTINGS, check_settings, count_settings
+from backtests.searches.sweeps import Sweep, read_ranking
 from crossgate.config import load_config
 from crossgate.job import check_reach, load_markets, searched
 from foundation.errors import ParameterError

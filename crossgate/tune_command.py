@@ -57,7 +57,7 @@ def tune(
 
     Where a search was interrupted the same command goes on to the same trials.
     """
-    from backtests.search_size import MOST_TRIALS
+    from backtests.searches.search_size import MOST_TRIALS
     from crossgate.tuning import TuneJob, tune_job
     from reports.search_sentences import banners, chosen_values, next_words
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import crossgate as cg
-from backtests.forward import Forward
-from backtests.goals import read_goals
-from backtests.search_size import MOST_TRIALS, check_trials
-from backtests.space import read_over, read_space
-from backtests.study import open_storage
-from backtests.tuning import Tuned
+from backtests.searches.forward import Forward
+from backtests.searches.goals import read_goals
+from backtests.searches.search_size import MOST_TRIALS, check_trials
+from backtests.searches.space import read_over, read_space
+from backtests.searches.study import open_storage
+from backtests.searches.tuning import Tuned
 from crossgate.config import load_config
 from crossgate.job import check_reach, searched
 from reports.tune_report import check_tune_folder, forward_record, tuned_record, write_tuned

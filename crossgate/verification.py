@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from backtests.agreement import TOLERANCE, Account, farthest, first_difference
-from backtests.own_strategy import OwnParams
-from backtests.solo import account_of, play_solo
+from backtests.run.agreement import TOLERANCE, Account, farthest, first_difference
+from backtests.run.own_strategy import OwnParams
+from backtests.run.solo import account_of, play_solo
 from crossgate.config import load_config
 from crossgate.job import load_markets, make_forecasts, play_config
 from crossgate.reproduction import changes, read_record

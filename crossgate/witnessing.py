@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from backtests.agreement import NUMBERS, Account
-from backtests.own_run import OwnRun
-from backtests.records import EXIT_DISTANCES, FILL_REASONS, ORDER_KINDS, STOP_DISTANCES
+from backtests.exchange.records import EXIT_DISTANCES, FILL_REASONS, ORDER_KINDS, STOP_DISTANCES
+from backtests.run.agreement import NUMBERS, Account
+from backtests.run.own_run import OwnRun
 from foundation.progress import progress
 from markets.candles import IntArray
 from witness import Fill, WitnessOrder, WitnessPlayback, WitnessTrader

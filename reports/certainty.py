@@ -24,7 +24,7 @@ from reports.evidence import (
 )
 
 if TYPE_CHECKING:
-    from backtests.result import Result
+    from backtests.run.result import Result
     from foundation.parameters import Parameters
     from markets.market import Market
     from reports.intervals import Intervals

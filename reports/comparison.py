@@ -10,7 +10,7 @@ from shutil import get_terminal_size
 
 import pandas as pd
 
-from backtests.result import Result
+from backtests.run.result import Result
 from foundation.errors import ParameterError
 from reports.catalogue import COMPARED
 from reports.comparison_text import comparison_summary

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backtests.result import Result
+from backtests.run.result import Result
 from foundation.errors import DataError
 from markets.candles import FloatArray, IntArray, utc
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from backtests.simpler import Baseline
+    from backtests.doubts.simpler import Baseline
 
 YEAR = 365 * 86_400_000_000_000
 

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from backtests.controls import Fan
-from backtests.distance import Distance
+from backtests.doubts.controls import Fan
+from backtests.doubts.distance import Distance
 from markets.candles import FloatArray, IntArray
 from reports import formats
 from reports.figures import Sheet

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from backtests.controls import BANDS, Fan, Luck
-from backtests.distance import SHARES
-from backtests.examination import Examination
-from backtests.playback import Outcome
+from backtests.doubts.controls import BANDS, Fan, Luck
+from backtests.doubts.distance import SHARES
+from backtests.doubts.examination import Examination
+from backtests.doubts.playback import Outcome
 from markets.candles import FloatArray
 from reports.plain import plain
 

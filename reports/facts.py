@@ -17,8 +17,8 @@ from reports.stability import Fall, Sampled, Stability, Stretch, sampled, stabil
 from reports.untraded import explain_no_trade
 
 if TYPE_CHECKING:
-    from backtests.examination import Examination
-    from backtests.result import Result
+    from backtests.doubts.examination import Examination
+    from backtests.run.result import Result
     from models.skill import Skill
 
 # A change of what facts hold makes those of older folders useless.
@@ -49,7 +49,7 @@ class Skilled:
 
 @dataclass(frozen=True)
 class Played:
-    """What the run came to when it was played again, see `backtests.examination`; returns over the whole run.
+    """What the run came to when it was played again, see `backtests.doubts.examination`; returns over the whole run.
 
     `p_random`, `p_permuted`: the chance that luck does as well (None: asks no forecast). `p_since`: that of random
     entries over what follows each of some `moments` (closes of the bars that open then), NaN near the end. `adverse`:

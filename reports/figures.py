@@ -13,7 +13,7 @@ from matplotlib.dates import HOURLY, MINUTELY, MONTHLY, SECONDLY, AutoDateLocato
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from backtests.result import Result
+from backtests.run.result import Result
 from markets.candles import FloatArray, IntArray
 from markets.market import Market
 from reports.curves import EquityCurve, keep_extremes

@@ -8,9 +8,9 @@ from functools import cached_property
 
 import pandas as pd
 
-from backtests.examination import Examination, checked_playback, examine
-from backtests.result import Result
-from backtests.simpler import Baseline, play_baselines
+from backtests.doubts.examination import Examination, checked_playback, examine
+from backtests.doubts.simpler import Baseline, play_baselines
+from backtests.run.result import Result
 from foundation.errors import CrossgateError
 from foundation.trials import TrialLedger
 from models.evidence import Evidence
@@ -105,7 +105,7 @@ def played_again(
         others = play_baselines(playback) if baselines is None else baselines
         return others, examine(playback, result.positions, result.equity)
     except CrossgateError as error:
-        from backtests.baselines import run_baselines
+        from backtests.doubts.baselines import run_baselines
 
         return run_baselines(result) if baselines is None else baselines, str(error)
 
@@ -113,7 +113,7 @@ def played_again(
 def _of_own(
     result: Result, baselines: Mapping[str, Result] | None
 ) -> tuple[Mapping[str, Result | Baseline], Examination | str]:
-    from backtests.own_examination import examine_own, own_baselines
+    from backtests.doubts.own_examination import examine_own, own_baselines
 
     others = own_baselines(result) if baselines is None else baselines
     try:

@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from backtests.controls import BANDS, Fan
+from backtests.doubts.controls import BANDS, Fan
 from foundation.chain import Head
 from foundation.errors import DataError
 from models.evidence import Evidence, forecast_evidence

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow
 from pyarrow import parquet
 
-from backtests.result import Result
+from backtests.run.result import Result
 from foundation.errors import DataError
 from reports.curves import EquityCurve, checked_curve, equity_curve
 from reports.fingerprints import altered_files

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from backtests.landscape import best_numbers
-from backtests.sweeps import Sweep
+from backtests.searches.landscape import best_numbers
+from backtests.searches.sweeps import Sweep
 from markets.candles import FloatArray, IntArray
 from reports import formats
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from backtests.result import Result
+from backtests.run.result import Result
 from markets.candles import FloatArray, IntArray
 
 STOPS = ("stop_loss", "trailing_stop", "break_even")

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from backtests.result import Result
-from backtests.simpler import Baseline
-from backtests.tally import NO_FALL
+from backtests.doubts.simpler import Baseline
+from backtests.kernel.tally import NO_FALL
+from backtests.run.result import Result
 from markets.candles import BoolArray, FloatArray
 from models.evidence import Evidence, forecast_evidence
 from models.skill import Skill, track_skill

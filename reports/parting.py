@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from backtests.result import Result
+from backtests.run.result import Result
 from foundation.errors import DataError
 from markets.candles import utc
 

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from backtests.distance import ATR_BARS, margin_use
-from backtests.result import Result
-from backtests.stop_paths import stop_paths
+from backtests.doubts.distance import ATR_BARS, margin_use
+from backtests.doubts.stop_paths import stop_paths
+from backtests.run.result import Result
 from markets.candles import FloatArray, IntArray
 from markets.market import Market
 from models.evidence import bounds_of

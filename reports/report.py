@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import tomli_w
 
-from backtests.result import Result
+from backtests.run.result import Result
 from foundation.errors import ParameterError
 from foundation.files import atomic_folder
 from foundation.trials import TrialLedger

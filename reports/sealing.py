@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backtests.result import Result
+from backtests.run.result import Result
 from foundation.errors import ParameterError
 from foundation.seals import check_sealed, open_seal, openings, sealed_from
 from foundation.trials import Span, TrialLedger

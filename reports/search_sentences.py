@@ -8,9 +8,9 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from backtests.forward import Forward
-from backtests.sweeps import MOST_BLOCKS, Sweep
-from backtests.tuning import Tuned
+from backtests.searches.forward import Forward
+from backtests.searches.sweeps import MOST_BLOCKS, Sweep
+from backtests.searches.tuning import Tuned
 from foundation.chain import Head
 from reports import formats
 from reports.catalogue import CATALOGUE

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from backtests.own_strategy import OwnParams
-from backtests.parameters import CostParams
-from backtests.result import Result
-from backtests.simpler import Baseline
+from backtests.doubts.simpler import Baseline
+from backtests.exchange.parameters import CostParams
+from backtests.run.own_strategy import OwnParams
+from backtests.run.result import Result
 from markets.contract import Contract
 from models.level import leakage_words, zero_models_words
 from models.skill import Skill, too_few

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from backtests.own_strategy import source_files, source_of
-from backtests.result import Result
+from backtests.run.own_strategy import source_files, source_of
+from backtests.run.result import Result
 from foundation.identity import own_sources
 
 PACKAGES = ("crossgate", "backtrader", "numba", "numpy", "pandas", "pyarrow", "ta-lib", "torch", "matplotlib", "jinja2")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backtests.result import Result
+from backtests.run.result import Result
 from markets.candles import FloatArray, IntArray
 from markets.market import Market
 from models.evidence import bounds_of

@@ -10,7 +10,7 @@ from foundation.files import atomic_file
 from reports.fingerprints import renew_fingerprint
 
 if TYPE_CHECKING:
-    from backtests.examination import Examination
+    from backtests.doubts.examination import Examination
     from reports.facts import Facts
     from reports.findings import Findings
     from reports.verdict import Verdict

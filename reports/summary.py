@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from backtests.result import Result
+from backtests.run.result import Result
 from foundation.spark import spark_line
 from markets.candles import utc
 from models.level import LEAST_FORECASTS

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from backtests.sweeps import Sweep
+from backtests.searches.sweeps import Sweep
 from foundation.trials import TrialLedger
 from reports import formats
 from reports.catalogue import CATALOGUE

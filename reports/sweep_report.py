@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from backtests.search_folder import check_sweep_folder
-from backtests.sweeps import Sweep
+from backtests.searches.search_folder import check_sweep_folder
+from backtests.searches.sweeps import Sweep
 from foundation.trials import TrialLedger
 from reports.evidence import backtest_overfitting
 from reports.search_folder import write_files

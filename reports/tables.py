@@ -16,8 +16,8 @@ from reports.curves import EquityCurve
 from reports.settings import flatten
 
 if TYPE_CHECKING:
-    from backtests.ledger import Totals
-    from backtests.result import Result
+    from backtests.run.result import Result
+    from backtests.under_backtrader.ledger import Totals
 
 
 class Cell(NamedTuple):

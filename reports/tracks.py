@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from backtests.result import Result
+from backtests.run.result import Result
 from foundation.errors import DataError
 from markets.candles import FloatArray, IntArray
 from models.forecasts import COLUMNS, EXTRAS, Forecasts, ForecastSeries, Retraining

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from backtests.result import Result
+from backtests.run.result import Result
 
 _FLAT = 1e-12
 

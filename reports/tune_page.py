@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from backtests.forward import Forward
-from backtests.goals import Constraint
-from backtests.tuning import Tuned
+from backtests.searches.forward import Forward
+from backtests.searches.goals import Constraint
+from backtests.searches.tuning import Tuned
 from foundation.trials import TrialLedger
 from reports import formats
 from reports.catalogue import CATALOGUE

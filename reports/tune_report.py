@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from backtests.forward import Forward
-from backtests.search_folder import check_folder
-from backtests.search_text import column_type
-from backtests.study import JOURNAL
-from backtests.tuning import Tuned
+from backtests.searches.forward import Forward
+from backtests.searches.search_folder import check_folder
+from backtests.searches.search_text import column_type
+from backtests.searches.study import JOURNAL
+from backtests.searches.tuning import Tuned
 from foundation.files import atomic_file
 from foundation.trials import TrialLedger
 from reports.report import write_json

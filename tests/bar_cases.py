@@ -195,7 +195,7 @@ class Replay:
 
 def fills_of(account: Any) -> list[tuple[int, float, bool, str]]:
     """Bar, price, opening or closing, and reason of every fill of either account."""
-    from backtests.records import FILL_REASONS
+    from backtests.exchange.records import FILL_REASONS
 
     if isinstance(account, WitnessAccount):
         return [(fill.bar, fill.price, fill.opens, fill.reason) for fill in account.fills]

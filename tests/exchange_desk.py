@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from backtests import records
-from backtests.exchange import play_bar
-from backtests.impact import impact_units
-from backtests.parameters import AccountParams, CostParams
-from backtests.ties import withdraw
+from backtests.exchange import records
+from backtests.exchange.exchange import play_bar
+from backtests.exchange.impact import impact_units
+from backtests.exchange.parameters import AccountParams, CostParams
+from backtests.exchange.ties import withdraw
 from markets.candles import Candles
 from markets.contract import Contract
 

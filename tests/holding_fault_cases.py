@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Each fault of `backtests.holding`: what stands there, and what is put in its place.
+# Each fault of `backtests.kernel.holding`: what stands there, and what is put in its place.
 HOLDING: dict[str, tuple[str, str]] = {
     "funding passed over": (
         "pass_inside(play, i, min(end, event.row))",

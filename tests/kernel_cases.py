@@ -10,10 +10,10 @@ import numpy as np
 from finer_cases import PARTS, finer_bars
 from hypothesis import strategies as st
 
-from backtests.engine import backtest
-from backtests.parameters import AccountParams, CostParams
-from backtests.result import Result
-from backtests.solo import Solo, play_solo
+from backtests.exchange.parameters import AccountParams, CostParams
+from backtests.run.engine import backtest
+from backtests.run.result import Result
+from backtests.run.solo import Solo, play_solo
 from markets.candles import Candles
 from markets.contract import Contract
 from markets.funding import Funding

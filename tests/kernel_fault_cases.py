@@ -6,6 +6,7 @@ from holding_fault_cases import HOLDING
 
 # The modules of the kernel's loop, each before those that build on it.
 ORDER = ("quiet", "trader", "shortcut", "cross", "course", "holding", "stretches", "alone", "kernel")
+PLACES = {name: f"backtests.{'exchange' if name in ('quiet', 'cross') else 'kernel'}.{name}" for name in ORDER}
 # Each fault: its module, what stands there, and what is put in its place.
 FAULTS: dict[str, tuple[str, str, str]] = {
     "a stop that is touched on a quiet bar": (

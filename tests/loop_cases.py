@@ -9,9 +9,9 @@ from typing import Any
 import backtrader as bt
 import numpy as np
 
-from backtests.broker import FuturesBroker
-from backtests.feed import CandleFeed
-from backtests.loop import Cerebro
+from backtests.under_backtrader.broker import FuturesBroker
+from backtests.under_backtrader.feed import CandleFeed
+from backtests.under_backtrader.loop import Cerebro
 from markets.market import Market
 
 KINDS = ("market", "bracket", "trailing bracket", "limit", "stop", "stop limit", "trail", "close", "oco", "cancel")

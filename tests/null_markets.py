@@ -6,8 +6,8 @@ import numpy as np
 from planted_market import candles_around
 from simple_market import contract
 
-from backtests.parameters import AccountParams, CostParams
-from backtests.playback import Playback, make_playback
+from backtests.doubts.playback import Playback, make_playback
+from backtests.exchange.parameters import AccountParams, CostParams
 from markets.candles import FloatArray
 from markets.market import Market
 from models.forecasts import Forecasts, ForecastSeries

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from backtests.ledger import Totals
-from backtests.parameters import AccountParams, CostParams
-from backtests.result import Result
+from backtests.exchange.parameters import AccountParams, CostParams
+from backtests.run.result import Result
+from backtests.under_backtrader.ledger import Totals
 from markets.candles import Candles
 from markets.contract import Contract
 from markets.market import Market

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from kernel_cases import forecasts, market
 
-import backtests.sweeps as sweeps
+import backtests.searches.sweeps as sweeps
 from foundation.cluster import on_cluster
 from foundation.errors import CrossgateError
 from foundation.trials import TrialLedger

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from market_cases import Case, cases
 from witness_cases import account_of
 
-from backtests.records import FILL_REASONS
+from backtests.exchange.records import FILL_REASONS
 from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessOrder
 
 TAGS = ("order", "entry", "signal", "stop_loss", "take_profit", "time_exit")

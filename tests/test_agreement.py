@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from simple_market import HOUR, START
 
-from backtests.agreement import NUMBERS, Account, farthest, first_difference
+from backtests.run.agreement import NUMBERS, Account, farthest, first_difference
 
 
 def account(bars: int = 6, fills: tuple[int, ...] = (1, 3), **changes: Any) -> Account:

@@ -20,6 +20,10 @@ PLANTED = {
     "strategies": ("import torch", "Only models/ imports torch BROKEN"),
     "markets": ("import backtrader", "Only what stands under Backtrader imports it BROKEN"),
     "backtests": ("import matplotlib.figure", "Only reports/ imports matplotlib and jinja2 BROKEN"),
+    "backtests/exchange": (
+        "def f():\n    import backtests.run.engine",
+        "The rooms of backtests/ are a row BROKEN",
+    ),
     "witness": ("from markets import margin", "The witness shares nothing with what it checks BROKEN"),
     "reports": ("from witness import WitnessAccount", "Only the verification calls on the witness BROKEN"),
 }
@@ -58,51 +62,34 @@ def test_a_planted_import_breaks_a_contract(room: str, copied_tree: Path) -> Non
     assert broken in answer.stdout
 
 
-def groups_of(room: str) -> dict[str, int]:
-    """The number of the group of each file of a room, as docs/architecture.md lists them."""
+def groups_of(room: str) -> list[set[str]]:
+    """The files of each group of a room, as docs/architecture.md lists them."""
     text = (TREE / "docs" / "architecture.md").read_text("utf-8")
     part = text.split(f"map of {room}: begin")[1].split(f"map of {room}: end")[0]
-    rows = [line for line in part.splitlines() if line.startswith("| **")]
-    named = [(name, number) for number, row in enumerate(rows) for name in re.findall(r"`(\w+)`", row)]
-    assert len(named) == len(dict(named)), "a file stands in two groups"
-    return dict(named)
+    found = [re.findall(r"`(\w+)`", row) for row in part.splitlines() if row.startswith("| **")]
+    named = [name for group in found for name in group]
+    assert len(named) == len(set(named)), "a file stands in two groups"
+    return [set(group) for group in found]
 
 
-@pytest.mark.parametrize("room", ["models", "backtests", "reports"])
+def files_of(folder: Path) -> set[str]:
+    """The names of the modules of a folder."""
+    return {path.stem for path in folder.glob("*.py")} - {"__init__"}
+
+
+@pytest.mark.parametrize("room", ["models", "reports"])
 def test_a_map_names_every_file_of_its_room(room: str) -> None:
     """docs/architecture.md has each file in one group, and none that is not there."""
-    assert set(groups_of(room)) == {path.stem for path in (TREE / room).glob("*.py")} - {"__init__"}
+    assert set().union(*groups_of(room)) == files_of(TREE / room)
 
 
-def wrong_imports(name: str, source: str, groups: dict[str, int]) -> list[str]:
-    """The files of later groups that the source of a file of backtests/ imports, but for types alone."""
-    nodes = list(ast.walk(ast.parse(source)))
-    blocks = [node for node in nodes if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
-    typed = {id(one) for block in blocks for one in block.body}
-    found = [node for node in nodes if isinstance(node, ast.ImportFrom) and id(node) not in typed]
-    taken = [(node.module or "").removeprefix("backtests.") for node in found]
-    taken += [one.name for node in found if node.module == "backtests" for one in node.names]
-    return [one for one in taken if groups.get(one, 0) > groups[name]]
-
-
-def test_the_groups_of_backtests_are_layers() -> None:
-    """None of its files imports one of a later group."""
-    groups = groups_of("backtests")
-    wrong = {
-        name: wrong_imports(name, (TREE / "backtests" / f"{name}.py").read_text("utf-8"), groups) for name in groups
-    }
-    assert {name: found for name, found in wrong.items() if found} == {}
-
-
-def test_an_import_of_a_later_group_is_seen() -> None:
-    """A planted import is found, at the top or within a function; one for types alone is allowed."""
-    groups = {"exchange": 0, "engine": 3}
-    assert wrong_imports("exchange", "from backtests.engine import backtest", groups) == ["engine"]
-    assert wrong_imports("exchange", "def f():\n    from backtests.engine import backtest", groups) == ["engine"]
-    assert wrong_imports("engine", "from backtests.exchange import play_bar", groups) == []
-    assert wrong_imports("exchange", "from backtests import engine", groups) == ["engine"]
-    typed = "if TYPE_CHECKING:\n    from backtests.engine import backtest"
-    assert wrong_imports("exchange", typed, groups) == []
+def test_the_map_of_backtests_has_a_row_for_each_of_its_rooms() -> None:
+    """In the order of their layers, each with its files; what people start from stands beside, and nothing else."""
+    contract = (TREE / "setup.cfg").read_text("utf-8").split("containers = backtests\nlayers =\n")[1]
+    rooms = contract.split("\n\n")[0].split()[::-1]
+    assert groups_of("backtests") == [files_of(TREE / "backtests" / room) for room in rooms]
+    assert {path.parent.name for path in (TREE / "backtests").glob("*/*.py")} == {*rooms, "configs", "scripts"}
+    assert not files_of(TREE / "backtests")
 
 
 def test_the_witness_needs_the_standard_library_alone() -> None:

@@ -9,9 +9,9 @@ from null_markets import known_playback
 from planted_faults import mutated
 from tiny_runs import ALONE, level, tiny
 
-from backtests.attribution import LEAST, Attribution, Part, attribute, growth_of
-from backtests.parameters import CostParams
-from backtests.playback import Playback
+from backtests.doubts.attribution import LEAST, Attribution, Part, attribute, growth_of
+from backtests.doubts.playback import Playback
+from backtests.exchange.parameters import CostParams
 from strategies.parameters import RiskParams
 
 LN = math.log
@@ -152,7 +152,7 @@ FAULTS = {
 
 def test_planted_faults_show() -> None:
     """Each of them changes a figure that the tests above pin."""
-    stops, funding, steps = (mutated("backtests.attribution", *fault).attribute for fault in FAULTS.values())
+    stops, funding, steps = (mutated("backtests.doubts.attribution", *fault).attribute for fault in FAULTS.values())
     rows = [*level(100.0, 3), (100.0, 100.0, 90.0, 90.0), *level(90.0, 3)]
     risk = RiskParams(sizing="leverage", leverage=1.0, stop_loss="2%", take_profit="off")
     assert {one.name: one for one in stops(tiny(rows, {1: 1}, risk)).parts}["stops"].alone == 0.0

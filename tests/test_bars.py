@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from kernel_cases import market
 from loop_cases import Random, difference, play
 
-from backtests import bars
-from backtests.bars import BarSource, BarWindow
-from backtests.records import BAR
+from backtests.exchange import bars
+from backtests.exchange.bars import BarSource, BarWindow
+from backtests.exchange.records import BAR
 from foundation.errors import DataError
 from markets.market import Market
 
@@ -74,8 +74,8 @@ def test_a_run_does_not_hang_on_how_many_bars_are_there(monkeypatch: pytest.Monk
     over, options = markets(5, finer=finer), {"seed": 2, "chance": 0.05, "cash": 5_000.0}
     whole = play(over, Random, loop, **options)
     monkeypatch.setattr(bars, "AT_ONCE", 5)
-    monkeypatch.setattr("backtests.playing.LONGEST", 8)
-    monkeypatch.setattr("backtests.playing.SHORTEST", 2)
+    monkeypatch.setattr("backtests.kernel.playing.LONGEST", 8)
+    monkeypatch.setattr("backtests.kernel.playing.SHORTEST", 2)
     assert difference(play(over, Random, loop, **options), whole) == ""
 
 

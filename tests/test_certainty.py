@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from result_factory import make_market, make_result, make_trades
 
-from backtests.result import Result
+from backtests.run.result import Result
 from crossgate.job import check_ledger
 from foundation.chain import Head
 from foundation.errors import DataError, ParameterError

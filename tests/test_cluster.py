@@ -18,8 +18,8 @@ import pytest
 import sweep_child
 from sweep_child import run
 
-import backtests.sweeps as sweeps
-from backtests.piece_store import PieceStore
+import backtests.searches.sweeps as sweeps
+from backtests.searches.piece_store import PieceStore
 from foundation import cluster
 from foundation.cluster import on_cluster
 from foundation.errors import CrossgateError, DataError, ParameterError

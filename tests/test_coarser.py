@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from kernel_cases import HOUR, market
 
-from backtests.broker import FuturesBroker
-from backtests.coarser import CoarserFeed
-from backtests.feed import CandleFeed
-from backtests.loop import Cerebro, StockLoopWarning
+from backtests.under_backtrader.broker import FuturesBroker
+from backtests.under_backtrader.coarser import CoarserFeed
+from backtests.under_backtrader.feed import CandleFeed
+from backtests.under_backtrader.loop import Cerebro, StockLoopWarning
 from foundation.errors import DataError, ParameterError
 from markets.resampling import resample
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from result_factory import make_market, make_result, make_trades
 
-from backtests.result import Result
+from backtests.run.result import Result
 from foundation.errors import CrossgateError, DataError, ParameterError
 from reports import comparison_tables
 from reports.comparison import compare

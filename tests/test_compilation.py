@@ -131,11 +131,18 @@ def test_our_packages_are_those_of_the_tree() -> None:
     assert packages == set(ROOMS) == {*CHECKED, "crossgate"}
 
 
+def written() -> list[Path]:
+    """The files of our packages."""
+    from foundation.compilation import ROOMS
+
+    return [path for room in ROOMS for path in sorted((TREE / room).rglob("*.py"))]
+
+
 def test_imports_are_found_without_parsing() -> None:
     """In every file of the tree, the files that its syntax tree names are among those that are said to be imported."""
     from foundation.compilation import _imported
 
-    for path in TREE.glob("*/*.py"):
+    for path in written():
         source, names = path.read_bytes(), []
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.ImportFrom) and node.module:
@@ -165,12 +172,12 @@ MAKERS = {"zeros", "empty", "full", "ones", "array", "arange", "copy"}
 def rules() -> dict[str, tuple[ast.FunctionDef, bool]]:
     """Every compiled rule of the tree by name, and whether it says that it makes arrays."""
     found = {}
-    for path in TREE.glob("*/*.py"):
+    for path in written():
         source = path.read_text("utf-8")
         for node in ast.parse(source).body if "@rule" in source else ():
             for mark in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
                 if ast.unparse(mark).split("(")[0] == "rule":
-                    found[f"{path.parent.name}/{path.name}: {node.name}"] = node, "makes_arrays" in ast.unparse(mark)
+                    found[f"{path.relative_to(TREE)}: {node.name}"] = node, "makes_arrays" in ast.unparse(mark)
     return found
 
 

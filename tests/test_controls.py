@@ -11,13 +11,13 @@ import pytest
 from null_markets import ACCOUNT, ALONE, RISK, STRATEGY, known_market, known_playback
 from planted_faults import mutated
 
-from backtests import controls
-from backtests.baselines import run_baselines
-from backtests.controls import BANDS, Controls, measure_controls, permutation
-from backtests.engine import backtest
-from backtests.parameters import CostParams
-from backtests.playback import make_playback, playback_of
-from backtests.simpler import play_baselines
+from backtests.doubts import controls
+from backtests.doubts.baselines import run_baselines
+from backtests.doubts.controls import BANDS, Controls, measure_controls, permutation
+from backtests.doubts.playback import make_playback, playback_of
+from backtests.doubts.simpler import play_baselines
+from backtests.exchange.parameters import CostParams
+from backtests.run.engine import backtest
 from models.forecasts import Forecasts
 from reports.metrics import baseline_metrics, compute_metrics
 from strategies.parameters import CrossoverParams, RiskParams
@@ -68,7 +68,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_shows(fault: str) -> None:
     """Each of them leaves a true edge without a small p."""
-    found = p_values(mutated("backtests.controls", *FAULTS[fault]), 0.5, 6)
+    found = p_values(mutated("backtests.doubts.controls", *FAULTS[fault]), 0.5, 6)
     assert (found[:, 0] <= 0.05).mean() < 0.5
 
 

@@ -18,7 +18,7 @@ from test_against_witness import first_difference
 from test_broker import run
 from witness_cases import account_of
 
-from backtests import records
+from backtests.exchange import records
 from foundation.errors import DataError, ParameterError
 from witness import WitnessBar, WitnessContract, WitnessOrder
 from witness.cross import CrossAccount

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from result_factory import make_market, make_result, make_trades
 
-from backtests.result import Result
+from backtests.run.result import Result
 from reports.distributions import MOST_BINS, draw_distributions, holding_edges, return_edges
 from reports.figures import NARROW, WIDE
 from reports.findings import Findings

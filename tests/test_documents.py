@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import pytest
 from typer.main import get_command
 
-from backtests.goals import read_goals
-from backtests.grids import Grid, read_axis
-from backtests.space import read_over, read_space
-from backtests.tables import Tables
+from backtests.run.tables import Tables
+from backtests.searches.goals import read_goals
+from backtests.searches.grids import Grid, read_axis
+from backtests.searches.space import read_over, read_space
 from crossgate.command_line import app
 from crossgate.config import Config, build_config, load_config
 from foundation.errors import CrossgateError, ParameterError
@@ -234,9 +234,9 @@ def reaches(name: str) -> bool:
 
 def test_a_name_that_is_not_there_is_seen() -> None:
     """What was renamed is not reached under its old name; what is there is."""
-    assert reaches("backtests.engine.backtest")
+    assert reaches("backtests.run.engine.backtest")
     assert reaches("crossgate.tune_model")
-    assert not reaches("backtests.engine.backtests")
+    assert not reaches("backtests.run.engine.backtests")
     assert not reaches("backtests.machine")
 
 

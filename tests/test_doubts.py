@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from null_markets import ACCOUNT, STRATEGY, known_market
 
-from backtests.engine import backtest
-from backtests.result import Result
-from backtests.simpler import Baseline
+from backtests.doubts.simpler import Baseline
+from backtests.run.engine import backtest
+from backtests.run.result import Result
 from foundation.trials import TrialLedger
 from reports.catalogue import CATALOGUE, LEAST_DAYS, TOO_SHORT, YEARLY
 from reports.document import Document, document_of

@@ -13,9 +13,9 @@ from test_kernel_faults import match
 
 import strategies.lstm_crossover as module
 from backtests import run_strategy
-from backtests.parameters import CostParams
-from backtests.recount import first_apart
-from backtests.tally import TALLY, rate
+from backtests.exchange.parameters import CostParams
+from backtests.kernel.tally import TALLY, rate
+from backtests.run.recount import first_apart
 from foundation.errors import ParameterError
 from strategies.parameters import RiskParams
 from strategies.plan import SITUATION, entry_size, risk_record

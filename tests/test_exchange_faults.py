@@ -22,7 +22,7 @@ from exchange_desk import ExchangeDesk
 from market_cases import Case, Weather, grow
 from test_against_witness import first_difference
 
-from backtests import cross, entries, exchange, levels, positions, records, ties, valuation
+from backtests.exchange import cross, entries, exchange, levels, positions, records, ties, valuation
 from markets import bitmex, bybit, inverse, margin, tiers, venues
 from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessOrder
 from witness.cross import CrossAccount

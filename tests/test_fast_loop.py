@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from kernel_cases import SYMBOLS, Match, market, matches
 from loop_cases import Random, Watched, difference, play
 
-from backtests.engine import backtest
-from backtests.loop import StockLoopWarning
-from backtests.result import Result
+from backtests.run.engine import backtest
+from backtests.run.result import Result
+from backtests.under_backtrader.loop import StockLoopWarning
 from foundation.errors import CrossgateError, ParameterError
 
 TABLES = ("fills", "equity", "positions", "decisions", "orders", "funding")

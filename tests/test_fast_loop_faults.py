@@ -10,8 +10,9 @@ from kernel_cases import SYMBOLS, market
 from loop_cases import Random, difference, play
 from planted_faults import mutated
 
-from backtests import passing, playing, records
-from backtests.parameters import AccountParams, CostParams
+from backtests.exchange import passing, records
+from backtests.exchange.parameters import AccountParams, CostParams
+from backtests.kernel import playing
 
 FAULTS: dict[str, tuple[str, str]] = {
     "a broker that sleeps one bar too long": (
@@ -131,7 +132,7 @@ def opened(array: Any) -> Any:
 
 def plain(right: str, wrong: str) -> Any:
     """The bars that are passed over, worked out as plain Python with a fault."""
-    module: Any = mutated("backtests.passing", right, wrong)
+    module: Any = mutated("backtests.exchange.passing", right, wrong)
     whole = passing.play_and_record
 
     def played(*arrays: Any) -> None:
@@ -139,7 +140,7 @@ def plain(right: str, wrong: str) -> Any:
 
     module.play_and_record = played
     module.profit_of, module.first_move = passing.profit_of.py_func, passing.first_move.py_func
-    cross: Any = mutated("backtests.cross", "from __future__ import annotations\n", "")
+    cross: Any = mutated("backtests.exchange.cross", "from __future__ import annotations\n", "")
     module.cross_level, module.shelter, module.show_levels = cross.cross_level, cross.shelter, cross.show_levels
     return lambda *arrays: module.play_on(*(opened(one) if isinstance(one, np.ndarray) else one for one in arrays))
 

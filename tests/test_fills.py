@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtests import fills
+from backtests.exchange import fills
 from markets import filters
 
 

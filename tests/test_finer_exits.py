@@ -15,9 +15,10 @@ from exchange_desk import ExchangeDesk
 from simple_market import HOUR, START, contract, forecasts
 from test_against_witness import first_difference
 
-from backtests import AccountParams, CostParams, backtest, records
-from backtests.bars import BarSource
-from backtests.records import FINER
+from backtests import AccountParams, CostParams, backtest
+from backtests.exchange import records
+from backtests.exchange.bars import BarSource
+from backtests.exchange.records import FINER
 from markets.candles import Candles
 from markets.funding import Funding
 from markets.market import Market

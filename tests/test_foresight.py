@@ -11,10 +11,10 @@ import pytest
 from planted_faults import mutated
 from simple_market import HOUR, market, walk
 
-import backtests.own_run as module
+import backtests.run.own_run as module
 from backtests import CoarserFeed, run_strategy
-from backtests.foresight import other_bars, other_future
-from backtests.own_examination import own_odds
+from backtests.doubts.own_examination import own_odds
+from backtests.run.foresight import other_bars, other_future
 from foundation.errors import LookAheadError
 from markets.market import Market
 from markets.resampling import resample
@@ -103,7 +103,7 @@ def test_a_strategy_is_not_told_of_an_end_that_is_none() -> None:
 )  # fmt: skip
 def test_a_check_that_looks_less_finds_less(name: str, right: str, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bars without orders, and bars that are others, are what finds these."""
-    monkeypatch.setattr(module, "check_ahead", mutated("backtests.foresight", right, wrong).check_ahead)
+    monkeypatch.setattr(module, "check_ahead", mutated("backtests.run.foresight", right, wrong).check_ahead)
     look, every = LOOKS[name]
     assert len(run_strategy(acting(look, every), OVER).fills) > 0
 
@@ -125,7 +125,7 @@ def trending(ahead: int) -> Any:
     return Trending
 
 
-@pytest.mark.filterwarnings("ignore::backtests.loop.StockLoopWarning")
+@pytest.mark.filterwarnings("ignore::backtests.under_backtrader.loop.StockLoopWarning")
 @pytest.mark.parametrize("symbol", ["TEST", "OTHER"])
 def test_a_look_along_longer_bars_is_found(symbol: str) -> None:
     """They are built of the other bars that follow, of the traded market or of one that is looked at alone."""
@@ -138,17 +138,17 @@ def test_a_look_along_longer_bars_is_found(symbol: str) -> None:
         run_strategy(trending(1), OVER, prepare=lambda cerebro: cerebro.adddata(once))
 
 
-@pytest.mark.filterwarnings("ignore::backtests.loop.StockLoopWarning")
+@pytest.mark.filterwarnings("ignore::backtests.under_backtrader.loop.StockLoopWarning")
 def test_longer_bars_of_the_run_itself_hide_a_look_along_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """What follows is the same in every playing, so nothing is found."""
     monkeypatch.setattr(module, "show_other", lambda *_: None)
     assert len(run_strategy(trending(1), OVER, prepare=coarser()).fills) > 20
 
 
-@pytest.mark.filterwarnings("ignore::backtests.loop.StockLoopWarning")
+@pytest.mark.filterwarnings("ignore::backtests.under_backtrader.loop.StockLoopWarning")
 def test_longer_bars_go_with_the_bars_that_are_played(monkeypatch: pytest.MonkeyPatch) -> None:
     """On paths drawn again they are made of the path, which may be shorter, and a run of its own bars shows its own."""
-    monkeypatch.setattr("backtests.own_examination.HORIZON_BARS", 200)
+    monkeypatch.setattr("backtests.doubts.own_examination.HORIZON_BARS", 200)
     kept: list[Any] = []
 
     def prepare(cerebro: Any) -> None:

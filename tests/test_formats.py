@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from result_factory import make_market, make_result, make_trades
 
-from backtests.result import Result
+from backtests.run.result import Result
 from crossgate.command_line import main
 from foundation.spark import SPARKS, spark_line
 from foundation.trials import TrialLedger

@@ -12,10 +12,10 @@ import pytest
 from kernel_cases import forecasts, market
 from planted_faults import mutated
 
-from backtests import forward
-from backtests.engine import backtest
-from backtests.forward import Forward, closing_cost, tune_forward
-from backtests.parameters import AccountParams, CostParams
+from backtests.exchange.parameters import AccountParams, CostParams
+from backtests.run.engine import backtest
+from backtests.searches import forward
+from backtests.searches.forward import Forward, closing_cost, tune_forward
 from foundation.errors import ParameterError
 from foundation.trials import TrialLedger
 from markets.market import Market
@@ -98,7 +98,7 @@ def test_a_choice_that_sees_ahead_is_noticed(
     scene: tuple[Market, Forecasts], right: str, wrong: str, tmp_path: Path
 ) -> None:
     """With a fault that lets the search see bars of its fold, the test above fails."""
-    faulty = mutated("backtests.forward", right, wrong)
+    faulty = mutated("backtests.searches.forward", right, wrong)
     without_mark = replace(scene[0], mark=None)
     plain = play(faulty, (without_mark, scene[1]), tmp_path / "a")
     border = int(np.searchsorted(scene[0].candles.timestamp, plain.folds["first"].iloc[1].value))

@@ -15,9 +15,9 @@ import pytest
 from planted_faults import mutated
 from simple_market import HOUR, START, contract
 
-from backtests import forward
-from backtests.forward import Forward
-from backtests.parameters import AccountParams, CostParams
+from backtests.exchange.parameters import AccountParams, CostParams
+from backtests.searches import forward
+from backtests.searches.forward import Forward
 from foundation.trials import TrialLedger
 from markets.candles import Candles
 from markets.market import Market
@@ -115,6 +115,8 @@ def test_an_edge_shows_on_what_followed(folder: Path) -> None:
 
 def test_a_choice_that_sees_its_fold_finds_an_edge_where_none_is(tmp_path: Path) -> None:
     """With the planted fault the stitched curve without an edge leaves the noise, so the test above would fail."""
-    faulty = mutated("backtests.forward", "zip(borders[:-1], told, strict=True)", "zip(borders[1:], told, strict=True)")
+    faulty = mutated(
+        "backtests.searches.forward", "zip(borders[:-1], told, strict=True)", "zip(borders[1:], told, strict=True)"
+    )
     found = ratios(faulty, 0.0, tmp_path)
     assert found.outside > MOST

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backtests.grid_records import grid_settings
-from backtests.grids import Grid
-from backtests.ground import settings_of
-from backtests.parameters import AccountParams, CostParams
-from backtests.tables import Tables
+from backtests.exchange.parameters import AccountParams, CostParams
+from backtests.run.tables import Tables
+from backtests.searches.grid_records import grid_settings
+from backtests.searches.grids import Grid
+from backtests.searches.ground import settings_of
 from foundation.errors import ParameterError
 from strategies.parameters import CrossoverParams, RiskParams
 

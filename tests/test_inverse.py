@@ -9,8 +9,8 @@ import pytest
 from simple_market import contract, forecasts, market, walk
 from test_broker import run
 
-from backtests.engine import backtest
-from backtests.parameters import AccountParams, CostParams
+from backtests.exchange.parameters import AccountParams, CostParams
+from backtests.run.engine import backtest
 from strategies.parameters import RiskParams
 from strategies.plan import SITUATION, entry_size, risk_record
 

@@ -12,7 +12,7 @@ from null_markets import ACCOUNT, RISK, STRATEGY, known_market
 from result_factory import make_market, make_result, make_trades
 from typer.testing import CliRunner
 
-from backtests.engine import backtest
+from backtests.run.engine import backtest
 from crossgate import gathering
 from crossgate.command_line import app
 from crossgate.config import load_config

@@ -15,10 +15,10 @@ from test_kernel_faults import calm, match
 from test_telling import OLD
 from witness_cases import trader_of
 
-from backtests import broker
-from backtests.recount import first_apart
-from backtests.solo import Solo
-from backtests.tally import rate
+from backtests.kernel.tally import rate
+from backtests.run.recount import first_apart
+from backtests.run.solo import Solo
+from backtests.under_backtrader import broker
 from models.forecasts import Forecasts
 from reports.metrics import compute_metrics
 
@@ -102,7 +102,7 @@ def test_a_stop_a_reversal_and_its_liquidation_on_one_bar(seed: int, monkeypatch
     assert ("break_even", "entry", "liquidation") in set(bars)
     assert solo.part_from(one.backtrader()) == ""
     assert witness_difference(one, solo) == ""
-    monkeypatch.setattr(broker, "Teller", mutated("backtests.telling", *OLD).Teller)
+    monkeypatch.setattr(broker, "Teller", mutated("backtests.under_backtrader.telling", *OLD).Teller)
     assert solo.part_from(one.backtrader()) != ""
 
 

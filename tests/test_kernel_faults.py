@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 from kernel_cases import HOUR, SYMBOLS, Match, forecasts, market
-from kernel_fault_cases import FAULTS, ORDER
+from kernel_fault_cases import FAULTS, ORDER, PLACES
 from planted_faults import mutated
 
-from backtests import kernel, solo, trader
-from backtests.parameters import AccountParams, CostParams
-from backtests.result import Result
-from backtests.tally import TALLY
+from backtests.exchange.parameters import AccountParams, CostParams
+from backtests.kernel import kernel, trader
+from backtests.kernel.tally import TALLY
+from backtests.run import solo
+from backtests.run.result import Result
 from markets.candles import Candles
 from markets.funding import Funding
 from strategies.parameters import CrossoverParams, RiskParams
@@ -126,9 +127,9 @@ def loop_as_python(name: str, right: str, wrong: str, lowest: str = "") -> dict[
     It and those that build on it are run as plain Python, so that they call it; or all from the `lowest` on.
     """
     python = ORDER[ORDER.index(lowest or name) :]
-    parts: dict[str, Any] = {one: importlib.import_module(f"backtests.{one}") for one in ORDER}
-    parts |= {one: mutated(f"backtests.{one}", "from __future__ import annotations\n", "") for one in python}
-    parts[name] = mutated(f"backtests.{name}", right, wrong)
+    parts: dict[str, Any] = {one: importlib.import_module(PLACES[one]) for one in ORDER}
+    parts |= {one: mutated(PLACES[one], "from __future__ import annotations\n", "") for one in python}
+    parts[name] = mutated(PLACES[name], right, wrong)
     for part in [parts[one] for one in python]:
         part.np = Open()
         for other in (parts[one] for one in ORDER if parts[one] is not part):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from result_factory import HOUR, START, Trade, make_forecasts, make_market, make_result, make_trades
 
 import crossgate as cg
-from backtests.result import Result
+from backtests.run.result import Result
 from foundation.trials import TrialLedger
 from models import Forecasts, ForecastSeries
 from models.evidence import bounds_of

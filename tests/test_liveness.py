@@ -10,8 +10,9 @@ import pytest
 from loop_cases import Watched, play
 from simple_market import market, walk
 
-from backtests import CandleFeed, Cerebro, FuturesBroker, liveness, once
-from backtests.cursor import lines_of
+from backtests import CandleFeed, Cerebro, FuturesBroker
+from backtests.under_backtrader import liveness, once
+from backtests.under_backtrader.cursor import lines_of
 
 
 class Crossing(bt.Strategy):
@@ -41,7 +42,7 @@ def most_held(monkeypatch: pytest.MonkeyPatch) -> int:
         begin(strategy)
 
     monkeypatch.setattr(once, "_fill", counted)
-    monkeypatch.setattr("backtests.loop.work_out", noted)
+    monkeypatch.setattr("backtests.under_backtrader.loop.work_out", noted)
     play((market(walk(60, 1)),), Crossing, "fast")
     assert len(every) == 20
     assert sum(1 for line in every if len(line.array)) == 3

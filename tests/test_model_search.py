@@ -16,8 +16,8 @@ from planted_market import TINY, other_after, planted_market
 import models.inner_folds
 import models.model_search
 import models.training
-from backtests.searched import check_name
-from backtests.space import read_space
+from backtests.searches.searched import check_name
+from backtests.searches.space import read_space
 from crossgate.command_line import main
 from crossgate.config import build_config
 from crossgate.tune_model_command import tune_model_job

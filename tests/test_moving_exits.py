@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from exchange_desk import ExchangeDesk
 
-from backtests.records import FILL_REASONS
+from backtests.exchange.records import FILL_REASONS
 from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessOrder
 
 Row = tuple[float, float, float, float]

@@ -12,7 +12,7 @@ from exchange_desk import ExchangeDesk
 from market_cases import Weather, grow
 from test_against_witness import first_difference
 
-from backtests import records
+from backtests.exchange import records
 
 
 class MovingFault(ExchangeDesk):

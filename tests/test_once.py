@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from simple_market import market, walk
 
-from backtests import CandleFeed, Cerebro, FuturesBroker, once
-from backtests.recurrences import exact_means, exact_sum
+from backtests import CandleFeed, Cerebro, FuturesBroker
+from backtests.under_backtrader import once
+from backtests.under_backtrader.recurrences import exact_means, exact_sum
 
 INDICATORS: dict[str, Callable[[Any], Any]] = {
     "SMA": lambda data: bt.ind.SMA(data, period=7),

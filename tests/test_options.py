@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from backtests.search import read_search
+from backtests.searches.search import read_search
 from crossgate.options import searching
 from foundation.errors import ParameterError
 from foundation.trials import TrialLedger

@@ -10,7 +10,7 @@ import pytest
 from exchange_desk import ExchangeDesk
 from test_against_witness import first_difference
 
-from backtests import records
+from backtests.exchange import records
 from witness import WitnessAccount, WitnessBar, WitnessContract, WitnessOrder
 
 CONTRACT = WitnessContract(tick=0.5, lot=0.1, maintenance_rate=0.001)

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from test_run_commands import SMALL, call
 
-from backtests import own_examination
+from backtests.doubts import own_examination
 from crossgate.config import build_config, load_config
 from crossgate.reproduction import reproduce_run
 from crossgate.side_files import side_files

@@ -14,16 +14,16 @@ from simple_market import flat, forecasts, market, walk
 from tiny_runs import CASH, NO_COSTS, level
 
 import crossgate as cg
-from backtests import feed
-from backtests.agreement import first_difference
-from backtests.own_examination import own_odds
-from backtests.own_playback import measure_own_sensitivity
-from backtests.own_run import OwnRun, run_strategy
-from backtests.parameters import AccountParams, CostParams
-from backtests.resampling import resampled_market
-from backtests.result import Result
-from backtests.solo import account_of
-from backtests.turned import exposure_of, measure_turned
+from backtests.doubts.own_examination import own_odds
+from backtests.doubts.own_playback import measure_own_sensitivity
+from backtests.doubts.resampling import resampled_market
+from backtests.doubts.turned import exposure_of, measure_turned
+from backtests.exchange.parameters import AccountParams, CostParams
+from backtests.run.agreement import first_difference
+from backtests.run.own_run import OwnRun, run_strategy
+from backtests.run.result import Result
+from backtests.run.solo import account_of
+from backtests.under_backtrader import feed
 from foundation.errors import CrossgateError, LookAheadError, ParameterError
 from markets.market import Market
 from strategies.lstm_crossover import LSTMCrossover

@@ -48,7 +48,7 @@ def test_an_unknown_name_is_an_attribute_error(package: str) -> None:
 def test_no_module_hides_a_public_name() -> None:
     """No module has the name of something its package exports: importing it would take that name's place."""
     for package in ("crossgate", *ROOMS):
-        modules = {path.stem for path in (TREE / package).glob("*.py")}
+        modules = {path.stem for path in (TREE / package).rglob("*.py")}
         assert not modules & set(importlib.import_module(package).__all__), package
 
 
@@ -81,7 +81,8 @@ def test_a_list_of_runs_is_light(tmp_path: Path) -> None:
 
 def test_statistics_are_loaded_only_where_they_are_used() -> None:
     """Neither the engine, the kernel, a config nor a report imports a library of statistics that it might not need."""
-    modules = "crossgate.config, crossgate.job, crossgate.sweeping, backtests.engine, backtests.kernel, reports.report"
+    modules = "crossgate.config, crossgate.job, crossgate.sweeping, reports.report"
+    modules += ", backtests.run.engine, backtests.kernel.kernel"
     assert loaded_after(f"import {modules}", HEAVY.replace("matplotlib", "")) == []
 
 

@@ -10,7 +10,7 @@ import pytest
 from simple_market import market, walk
 
 from backtests import CandleFeed, Cerebro, FuturesBroker
-from backtests.orders import BuyOrder, SellOrder, make_order
+from backtests.under_backtrader.orders import BuyOrder, SellOrder, make_order
 
 PLAIN: dict[str, Any] = dict.fromkeys(
     ("price", "pricelimit", "exectype", "valid", "oco", "trailamount", "trailpercent")

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from kernel_cases import forecasts, market
 
-import backtests.sweeps as sweeps
-import backtests.tuning as tuning
-from backtests.engine import backtest
-from backtests.forward import tune_forward
-from backtests.piece_store import PieceStore
-from backtests.recount import first_apart, recount
-from backtests.sweeps import sweep
-from backtests.tuning import tune
+import backtests.searches.sweeps as sweeps
+import backtests.searches.tuning as tuning
+from backtests.run.engine import backtest
+from backtests.run.recount import first_apart, recount
+from backtests.searches.forward import tune_forward
+from backtests.searches.piece_store import PieceStore
+from backtests.searches.sweeps import sweep
+from backtests.searches.tuning import tune
 from foundation.errors import CrossgateError
 from foundation.trials import TrialLedger
 from strategies.parameters import CrossoverParams, RiskParams

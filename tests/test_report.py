@@ -15,8 +15,8 @@ import pytest
 from result_factory import Trade, make_forecasts, make_market, make_result, make_trades
 
 import reports.report
-from backtests.parameters import AccountParams
-from backtests.result import Result
+from backtests.exchange.parameters import AccountParams
+from backtests.run.result import Result
 from foundation.errors import ParameterError
 from models.forecasts import Forecasts, ForecastSeries
 from reports.report import FILES, write_report

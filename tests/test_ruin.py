@@ -14,13 +14,13 @@ from planted_faults import mutated
 from simple_market import HOUR, START, contract, flat, forecasts, market, walk
 from tiny_runs import CASH, NO_COSTS, level, tiny
 
-from backtests import ruin
-from backtests.distance import measure_distance
-from backtests.engine import backtest
-from backtests.parameters import AccountParams
-from backtests.playback import Playback, make_playback
-from backtests.resampling import block_order, resampled
-from backtests.ruin import RuinOdds, ruin_odds, stop_limits
+from backtests.doubts import ruin
+from backtests.doubts.distance import measure_distance
+from backtests.doubts.playback import Playback, make_playback
+from backtests.doubts.resampling import block_order, resampled
+from backtests.doubts.ruin import RuinOdds, ruin_odds, stop_limits
+from backtests.exchange.parameters import AccountParams
+from backtests.run.engine import backtest
 from markets.candles import Candles
 from markets.market import Market
 from models.forecasts import Forecasts, ForecastSeries
@@ -93,7 +93,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_shows(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of them moves the odds at leverage 20 or 1 far from the truth."""
-    found = odds_of(mutated("backtests.ruin", *FAULTS[fault]), 3.0, monkeypatch)
+    found = odds_of(mutated("backtests.doubts.ruin", *FAULTS[fault]), 3.0, monkeypatch)
     apart = [abs(one.liquidation - true_liquidation(one.leverage)) for one in (found.odds[0], found.odds[-1])]
     assert max(apart) > 0.2
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from result_factory import make_market, make_result, make_trades
 
-from backtests import solo
+from backtests.run import solo
 from crossgate.command_line import main
 from markets.demo import demo_market
 from reports.fingerprints import altered_files

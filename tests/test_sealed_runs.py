@@ -9,8 +9,8 @@ import pytest
 from null_markets import ACCOUNT, ALONE, RISK, known_market
 from typer.testing import CliRunner
 
-from backtests.engine import backtest
-from backtests.result import Result
+from backtests.run.engine import backtest
+from backtests.run.result import Result
 from crossgate.command_line import app
 from foundation.errors import ParameterError
 from foundation.seals import SealedError, openings, seal

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from kernel_cases import forecasts, market
 
-from backtests.grids import read_axes
-from backtests.piece_store import PieceStore
-from backtests.space import read_space
-from backtests.sweeps import sweep
-from backtests.tuning import tune
+from backtests.searches.grids import read_axes
+from backtests.searches.piece_store import PieceStore
+from backtests.searches.space import read_space
+from backtests.searches.sweeps import sweep
+from backtests.searches.tuning import tune
 from crossgate.job import check_reach
 from foundation.errors import ParameterError
 from foundation.parallel import Crew, run_all

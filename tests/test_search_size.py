@@ -10,16 +10,16 @@ import pytest
 from kernel_cases import forecasts, market
 from typer.testing import CliRunner
 
-import backtests.sweeps as module
-from backtests.axes import sort_axis
-from backtests.grids import Grid, read_axis
-from backtests.landscape import at_edges, best_numbers, grid_plateau
-from backtests.parameters import AccountParams, CostParams
-from backtests.search_size import MOST_SETTINGS, check_settings, check_trials
-from backtests.search_text import column_type
-from backtests.sweeps import read_ranking, sweep
-from backtests.tables import Tables
-from backtests.tuning import tune
+import backtests.searches.sweeps as module
+from backtests.exchange.parameters import AccountParams, CostParams
+from backtests.run.tables import Tables
+from backtests.searches.axes import sort_axis
+from backtests.searches.grids import Grid, read_axis
+from backtests.searches.landscape import at_edges, best_numbers, grid_plateau
+from backtests.searches.search_size import MOST_SETTINGS, check_settings, check_trials
+from backtests.searches.search_text import column_type
+from backtests.searches.sweeps import read_ranking, sweep
+from backtests.searches.tuning import tune
 from crossgate.command_line import app
 from foundation.errors import ParameterError
 from foundation.trials import TrialLedger

@@ -8,9 +8,9 @@ import pytest
 from planted_faults import mutated
 from tiny_runs import CASH, level, tiny
 
-from backtests import sensitivity
-from backtests.parameters import AccountParams, CostParams
-from backtests.sensitivity import Sensitivity, measure_sensitivity
+from backtests.doubts import sensitivity
+from backtests.doubts.sensitivity import Sensitivity, measure_sensitivity
+from backtests.exchange.parameters import AccountParams, CostParams
 from strategies.parameters import RiskParams
 
 BRACKET = RiskParams(sizing="leverage", leverage=1.0, stop_loss="2%", take_profit="2%")
@@ -116,7 +116,9 @@ FAULTS = {
 def test_planted_faults_show() -> None:
     """Each of them changes a figure that the tests above pin."""
     rows = [*level(100.0, 3), *level(110.0, 4)]
-    late, fees, path = (mutated("backtests.sensitivity", *fault).measure_sensitivity for fault in FAULTS.values())
+    late, fees, path = (
+        mutated("backtests.doubts.sensitivity", *fault).measure_sensitivity for fault in FAULTS.values()
+    )
     assert late(tiny(rows, {1: 1})).delayed.total_return > 0.0
     charged = fees(tiny(rows, {1: 1, 3: -1}, strategy=ONE_WAY, taker_fee=0.01))
     assert charged.costs[3.0].profit == charged.costs[1.0].profit

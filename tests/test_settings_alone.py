@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from kernel_cases import forecasts, market
 
-import backtests.impact
+import backtests.exchange.impact
 from backtests import backtest, sweep, tune
-from backtests.grids import Grid
-from backtests.ground import grid_ground, play_range
-from backtests.parameters import AccountParams, CostParams
-from backtests.solo import play_solo
-from backtests.tables import Tables
+from backtests.exchange.parameters import AccountParams, CostParams
+from backtests.run.solo import play_solo
+from backtests.run.tables import Tables
+from backtests.searches.grids import Grid
+from backtests.searches.ground import grid_ground, play_range
 from foundation.errors import DataError, ParameterError
 from foundation.trials import TrialLedger
 from markets.candles import FloatArray
@@ -64,13 +64,13 @@ def test_no_volume_in_the_warm_up_stops_nothing(silence: tuple[int, int], tmp_pa
 
 def test_an_impact_that_is_asked_for_in_the_warm_up_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checked from the first bar that is fed on, a setting of a sweep is refused alone."""
-    scene, honest = over(615, 625), backtests.impact.checked_impact_units
+    scene, honest = over(615, 625), backtests.exchange.impact.checked_impact_units
 
     def everywhere(candles: Any, bars: int, first: int = 0) -> FloatArray:
         del first
         return honest(candles, bars)
 
-    monkeypatch.setattr("backtests.bars.checked_impact_units", everywhere)
+    monkeypatch.setattr("backtests.exchange.bars.checked_impact_units", everywhere)
     grid = Grid(Tables(STRATEGY, RISK, AccountParams(), IMPACT), {"strategy.slow": [QUICK, SLOW]})
     assert len(play_range(grid_ground([scene[0]], scene[1], grid), grid, 0, 2)) == 2
     with pytest.raises(DataError, match="hold no volume"):

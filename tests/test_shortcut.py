@@ -10,7 +10,7 @@ import pytest
 from kernel_cases import Match
 from test_kernel_faults import loop_as_python, marked_apart, match, often_touched, played_by
 
-from backtests import solo
+from backtests.run import solo
 
 NEAR: dict[str, Any] = {"sizing": "leverage", "leverage": 1.0, "stop_loss": "0.5%", "take_profit": "0.5%"}
 BOTH: dict[str, Any] = {"stop_loss": "1%", "take_profit": "1%"}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from result_factory import make_market
 
-from backtests.engine import backtest
-from backtests.parameters import AccountParams, CostParams
+from backtests.exchange.parameters import AccountParams, CostParams
+from backtests.run.engine import backtest
 from models.forecasts import Forecasts, ForecastSeries
 from strategies.parameters import CrossoverParams, RiskParams
 from strategies.sides import wanted_sides

@@ -14,7 +14,7 @@ import pytest
 from result_factory import make_forecasts, make_market, make_result, make_trades
 from test_public_names import loaded_after
 
-from backtests.result import Result
+from backtests.run.result import Result
 from crossgate.command_line import main
 from foundation.errors import DataError
 from models.calibration import with_intervals

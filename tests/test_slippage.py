@@ -14,7 +14,7 @@ from simple_market import HOUR, START, contract, forecasts, market
 from test_against_witness import first_difference
 
 from backtests import AccountParams, CandleFeed, CostParams, FuturesBroker, backtest
-from backtests.impact import checked_impact_units, impact_units
+from backtests.exchange.impact import checked_impact_units, impact_units
 from foundation.errors import DataError, ParameterError
 from markets.candles import Candles
 from markets.market import Market

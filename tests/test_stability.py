@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from planted_faults import mutated
 
-from backtests.controls import LEAST_CHANGES, chances_since
+from backtests.doubts.controls import LEAST_CHANGES, chances_since
 from reports.bootstrap import resample_figures
 from reports.curves import EquityCurve
 from reports.promise import drawn_sharpe, promise_of
@@ -140,7 +140,7 @@ def test_chances_are_those_of_what_follows() -> None:
 def test_chances_of_luck_are_uniform() -> None:
     """Where ours is one of the lucky, p is at most 0.1 a tenth of the time at every point; a planted fault is not."""
     paths = np.cumprod(1.0 + np.random.default_rng(9).normal(0.0, 0.02, (400, 50)), axis=1)
-    faulty = mutated("backtests.controls", "np.cumsum(one[:, ::-1], axis=1)[:, ::-1]", "np.cumsum(one, axis=1)")
+    faulty = mutated("backtests.doubts.controls", "np.cumsum(one[:, ::-1], axis=1)[:, ::-1]", "np.cumsum(one, axis=1)")
     for at in (0, 25, 40):
         chances = [chances_since(paths[k], np.delete(paths, k, axis=0))[at] for k in range(0, 400, 4)]
         assert 0.03 <= np.mean(np.array(chances) <= 0.1) <= 0.2

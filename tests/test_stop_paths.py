@@ -10,9 +10,9 @@ import pytest
 from kernel_cases import forecasts, market
 from planted_faults import mutated
 
-from backtests.engine import backtest
-from backtests.result import Result
-from backtests.stop_paths import stop_paths, trace_stop
+from backtests.doubts.stop_paths import stop_paths, trace_stop
+from backtests.run.engine import backtest
+from backtests.run.result import Result
 from reports.levels import trade_levels
 from reports.packing import unpack
 from reports.payload import step_columns
@@ -94,7 +94,7 @@ def test_a_fault_in_the_path_shows(fault: str) -> None:
     random = np.random.default_rng(11)
     markets = (market(random, "ONE", 700, 1.0),)
     found = backtest(markets, forecasts(random, markets, 40), STRATEGY, RISKS[risk])
-    faulty: Any = mutated("backtests.stop_paths", right, wrong)
+    faulty: Any = mutated("backtests.doubts.stop_paths", right, wrong)
     faulty.trace_stop = trace_stop
     ended, same = ends(found, faulty.stop_paths(found, list_trades(found)))
     assert same < ended

@@ -11,7 +11,7 @@ from null_markets import ACCOUNT, ALONE, RISK, STRATEGY, known_market
 from result_factory import make_market, make_result, make_trades
 
 import crossgate as cg
-from backtests.result import Result
+from backtests.run.result import Result
 from crossgate.summary import coloured
 from foundation.spark import spark_line
 from foundation.trials import TrialLedger

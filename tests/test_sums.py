@@ -10,11 +10,11 @@ import pytest
 from planted_faults import mutated
 from test_kernel_faults import opened
 
-from backtests import sums
-from backtests.course import Course, fields
-from backtests.records import BAR, FINER, contract_record
-from backtests.scene import BLOCKS, EVENT, Scene
-from backtests.tally import TALLY
+from backtests.exchange.records import BAR, FINER, contract_record
+from backtests.kernel import sums
+from backtests.kernel.course import Course, fields
+from backtests.kernel.scene import BLOCKS, EVENT, Scene
+from backtests.kernel.tally import TALLY
 from foundation.lanes import WIDTH
 from markets import inverse, margin
 from markets.contract import Contract
@@ -208,7 +208,7 @@ def plain(right: str, wrong: str) -> ModuleType:
     def profits_of(contract: Any, sizes: Any, entries: Any, price: float) -> Any:
         return (inverse.profit if contract.inverse else margin.profit).py_func(sizes, entries, price)
 
-    found = mutated("backtests.sums", right, wrong)
+    found = mutated("backtests.kernel.sums", right, wrong)
     found.profits_of = profits_of  # type: ignore[attr-defined]
     return found
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from kernel_cases import forecasts, market
 
-import backtests.replay as replay
-import backtests.sweeps as module
-from backtests.engine import backtest
-from backtests.grids import Grid, read_axis
-from backtests.landscape import plateau
-from backtests.parameters import AccountParams, CostParams
-from backtests.sweeps import Sweep, sweep
-from backtests.tables import Tables
+import backtests.run.replay as replay
+import backtests.searches.sweeps as module
+from backtests.exchange.parameters import AccountParams, CostParams
+from backtests.run.engine import backtest
+from backtests.run.tables import Tables
+from backtests.searches.grids import Grid, read_axis
+from backtests.searches.landscape import plateau
+from backtests.searches.sweeps import Sweep, sweep
 from foundation.errors import CrossgateError, ParameterError
 from foundation.trials import TrialLedger
 from reports.curves import equity_curve

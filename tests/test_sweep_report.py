@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 from kernel_cases import forecasts, market
 
-from backtests.landscape import best_numbers
-from backtests.search_folder import check_sweep_folder
-from backtests.sweeps import Sweep, sweep
+from backtests.searches.landscape import best_numbers
+from backtests.searches.search_folder import check_sweep_folder
+from backtests.searches.sweeps import Sweep, sweep
 from foundation.errors import ParameterError
 from foundation.trials import TrialLedger
 from reports import formats

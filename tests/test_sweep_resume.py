@@ -19,10 +19,10 @@ import pytest
 import sweep_child
 from sweep_child import OVER, PIECE, STRATEGY, run, scene
 
-import backtests.sweeps as sweeps
-from backtests.piece_store import PieceStore
-from backtests.search_size import NANOSECONDS
-from backtests.sweeps import sweep
+import backtests.searches.sweeps as sweeps
+from backtests.searches.piece_store import PieceStore
+from backtests.searches.search_size import NANOSECONDS
+from backtests.searches.sweeps import sweep
 from foundation.errors import ParameterError
 from foundation.trials import TrialLedger
 

@@ -9,7 +9,7 @@ import pytest
 from simple_market import market, walk
 
 import crossgate as cg
-from backtests.tables import Tables, on_tables
+from backtests.run.tables import Tables, on_tables
 from foundation.errors import ParameterError
 from markets.market import Market
 

@@ -10,7 +10,7 @@ import pytest
 from planted_faults import mutated
 from simple_market import flat, market, walk
 
-import backtests.broker as module
+import backtests.under_backtrader.broker as module
 from backtests import CandleFeed, Cerebro, FuturesBroker, run_strategy
 from foundation.errors import CrossgateError, DataError, ParameterError
 
@@ -57,7 +57,7 @@ def test_an_order_is_done_before_the_liquidation_that_follows_it(loop: str, monk
     over = market(TAKEN_OVER, lot=0.01)
     expected = [(4, "Completed", "entry", 1.23, 0.0045), (4, "Completed", "liquidation", -1.23, 0.0)]
     assert run(Told, over, Cerebro(loop=loop)).told == expected
-    monkeypatch.setattr(module, "Teller", mutated("backtests.telling", *OLD).Teller)
+    monkeypatch.setattr(module, "Teller", mutated("backtests.under_backtrader.telling", *OLD).Teller)
     assert run(Told, over, Cerebro(loop=loop)).told != expected
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from null_markets import known_playback
 
-from backtests import controls, ruin
+from backtests.doubts import controls, ruin
 from foundation import threads
 from foundation.threads import AHEAD, map_threads
 

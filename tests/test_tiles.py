@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from test_kernel_faults import match, plain
 
-from backtests.ground import settings_of
-from backtests.kernel import GROUP, play_settings
-from backtests.records import FILL
-from backtests.scene import make_scene
-from backtests.stage import set_stage
-from backtests.tables import Tables
-from backtests.tally import TALLY
-from backtests.wishes import make_wish
+from backtests.exchange.records import FILL
+from backtests.exchange.stage import set_stage
+from backtests.kernel.kernel import GROUP, play_settings
+from backtests.kernel.scene import make_scene
+from backtests.kernel.tally import TALLY
+from backtests.kernel.wishes import make_wish
+from backtests.run.tables import Tables
+from backtests.searches.ground import settings_of
 from foundation.lanes import WIDTH
 
 LADDER = [{"distance": "0.5%", "share": 0.3}, {"distance": "1%", "share": 0.3}]

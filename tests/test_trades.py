@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from result_factory import FEE_RATE, HOUR, START, Trade, make_market, make_result, make_trades
 
-from backtests.result import Result
+from backtests.run.result import Result
 from reports.tables import breakdown_table
 from reports.trades import COLUMNS, list_trades
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from tuning_cases import GOALS, OVER, STRATEGY, TRIALS, tuning_scene
 
-import backtests.replay as replay
-import backtests.tuning as module
-from backtests.engine import backtest
-from backtests.goals import UNDEFINED, read_goals
-from backtests.space import read_over, read_space
-from backtests.tables import Tables
-from backtests.tuning import BATCH, Tuned, tune
+import backtests.run.replay as replay
+import backtests.searches.tuning as module
+from backtests.run.engine import backtest
+from backtests.run.tables import Tables
+from backtests.searches.goals import UNDEFINED, read_goals
+from backtests.searches.space import read_over, read_space
+from backtests.searches.tuning import BATCH, Tuned, tune
 from foundation.errors import CrossgateError, ParameterError
 from foundation.seals import SealedError, seal
 from foundation.trials import Span, TrialLedger
@@ -140,7 +140,7 @@ def test_the_kernel_is_compiled_before_workers_start(
     scene: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A search that is large enough for worker processes has the kernel compiled first; a small one needs none."""
-    import backtests.tuning as module
+    import backtests.searches.tuning as module
 
     order: list[str] = []
     honest, compiled = module.Crew, module.compile_kernel
@@ -154,7 +154,7 @@ def test_the_kernel_is_compiled_before_workers_start(
 
 def test_a_sealed_stretch_is_not_read(scene: tuple[Any, Any], tmp_path: Path) -> None:
     """Neither tuning nor sweep plays into data that is sealed."""
-    from backtests.sweeps import sweep
+    from backtests.searches.sweeps import sweep
 
     ledger, stamps = TrialLedger(tmp_path), scene[0].candles.timestamp
     seal(ledger, Span(scene[0].trial_key, int(stamps[-50]), int(stamps[-1])))
@@ -226,7 +226,7 @@ def test_goals_and_space_are_read_from_text() -> None:
 
 def test_settings_that_share_signals_are_told_apart_by_habits_alone() -> None:
     """What is done about a signal does not change it."""
-    from backtests.parameters import AccountParams, CostParams
+    from backtests.exchange.parameters import AccountParams, CostParams
     from strategies.parameters import RiskParams
 
     base = Tables(CrossoverParams(), RiskParams(), AccountParams(), CostParams())

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from tuning_cases import GOALS, OVER, STRATEGY, TRIALS, tuning_scene
 
-import backtests.tuning as module
-from backtests.goals import read_goals
-from backtests.space import read_space
-from backtests.study import Study
-from backtests.tuning import BATCH, Tuned, tune
+import backtests.searches.tuning as module
+from backtests.searches.goals import read_goals
+from backtests.searches.space import read_space
+from backtests.searches.study import Study
+from backtests.searches.tuning import BATCH, Tuned, tune
 from foundation.errors import CrossgateError, DataError, ParameterError
 from foundation.locks import sole_writer
 from foundation.trials import TrialLedger

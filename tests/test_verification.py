@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from backtests import playing, records, scene
+from backtests.exchange import records
+from backtests.kernel import playing, scene
 from crossgate.config import load_config
 from crossgate.job import load_markets, make_forecasts, play_config
 from crossgate.verification import FAST, KERNEL, STOCK, WITNESS, Certificate, verify_run

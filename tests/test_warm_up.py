@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from kernel_cases import Match, forecasts, market
 
-from backtests.parameters import AccountParams, CostParams
-from backtests.stage import WARM_UP_AVERAGES
-from backtests.sweeps import sweep
+from backtests.exchange.parameters import AccountParams, CostParams
+from backtests.exchange.stage import WARM_UP_AVERAGES
+from backtests.searches.sweeps import sweep
 from foundation.trials import TrialLedger
 from strategies.parameters import CrossoverParams, RiskParams
 

@@ -20,12 +20,12 @@ from sample_strategies import (
     Targets,
 )
 
-from backtests.agreement import TOLERANCE, first_difference
-from backtests.broker import FuturesBroker
-from backtests.own_run import run_strategy
-from backtests.parameters import AccountParams, CostParams
-from backtests.result import Result
-from backtests.solo import account_of
+from backtests.exchange.parameters import AccountParams, CostParams
+from backtests.run.agreement import TOLERANCE, first_difference
+from backtests.run.own_run import run_strategy
+from backtests.run.result import Result
+from backtests.run.solo import account_of
+from backtests.under_backtrader.broker import FuturesBroker
 from crossgate import witnessing
 from markets.market import Market
 

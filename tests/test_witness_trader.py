@@ -12,8 +12,8 @@ import pytest
 from kernel_cases import HOUR, SYMBOLS, Match, finer_candles, forecasts, market
 from witness_cases import trader_of
 
-from backtests.agreement import TOLERANCE, first_difference
-from backtests.parameters import AccountParams, CostParams
+from backtests.exchange.parameters import AccountParams, CostParams
+from backtests.run.agreement import TOLERANCE, first_difference
 from crossgate.witnessing import witnessed
 from markets.candles import Candles
 from markets.funding import Funding

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from simple_market import Row, forecasts, market
 
-from backtests.parameters import AccountParams, CostParams
-from backtests.playback import Playback, make_playback
+from backtests.doubts.playback import Playback, make_playback
+from backtests.exchange.parameters import AccountParams, CostParams
 from strategies.parameters import CrossoverParams, RiskParams
 
 ALONE = CrossoverParams(fast=1, slow=2, threshold="1bps", rule="forecast")

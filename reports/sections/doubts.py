@@ -8,13 +8,13 @@ from typing import Literal
 
 import numpy as np
 
-from backtests.attribution import LEAST
-from backtests.controls import Controls, Luck
-from backtests.distance import SHARES
-from backtests.examination import Examination
-from backtests.playback import Outcome
-from backtests.ruin import Odds
-from backtests.sensitivity import Sensitivity
+from backtests.doubts.attribution import LEAST
+from backtests.doubts.controls import Controls, Luck
+from backtests.doubts.distance import SHARES
+from backtests.doubts.examination import Examination
+from backtests.doubts.playback import Outcome
+from backtests.doubts.ruin import Odds
+from backtests.doubts.sensitivity import Sensitivity
 from reports import formats
 from reports.catalogue import TOO_SHORT, too_short
 from reports.doubt_figures import draw_distance, draw_fan, draw_margin, draw_range

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from backtests.landscape import best_numbers
-from backtests.result import Result
-from backtests.sweeps import Sweep
+from backtests.run.result import Result
+from backtests.searches.landscape import best_numbers
+from backtests.searches.sweeps import Sweep
 from foundation.trials import TrialLedger
 from markets.candles import FloatArray
 from reports import formats

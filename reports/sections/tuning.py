@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from backtests.forward import Curve, Forward
-from backtests.tuning import Tuned
+from backtests.searches.forward import Curve, Forward
+from backtests.searches.tuning import Tuned
 from foundation.dimensions import Dimension
 from foundation.units import Quantity
 from markets.candles import FloatArray

@@ -1,0 +1,1 @@
+"""Doubts: a run played again with one thing changed."""

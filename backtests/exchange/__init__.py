@@ -1,0 +1,1 @@
+"""The exchange: one bar of every symbol, by the rules of docs/fills.md."""

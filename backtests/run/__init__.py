@@ -1,0 +1,1 @@
+"""A run: what one backtest is and leaves."""

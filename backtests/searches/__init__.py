@@ -1,0 +1,1 @@
+"""Searches: sweeps, tunings and walk-forward choices over one ground."""

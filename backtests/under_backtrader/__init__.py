@@ -1,0 +1,1 @@
+"""What stands under Backtrader: the broker, the feed and the loop."""

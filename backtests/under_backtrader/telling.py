@@ -1,0 +1,137 @@
+"""Telling: what happened on the exchange, in Backtrader's words: fills, ended orders, positions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import backtrader as bt
+
+from backtests.exchange import records
+from backtests.under_backtrader import worth
+from backtests.under_backtrader.orders import BuyOrder, SellOrder
+from backtests.under_backtrader.translation import read_back
+
+
+class Positions(Mapping[Any, Any]):
+    """The positions of a FuturesBroker by feed: `positions[feed]` is `getposition(feed)`."""
+
+    def __init__(self, broker: Any) -> None:
+        self.broker = broker
+
+    def __getitem__(self, data: Any) -> Any:
+        return self.broker.getposition(data)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.broker.feeds)
+
+    def __len__(self) -> int:
+        return len(self.broker.feeds)
+
+
+class Teller:
+    """Tells a FuturesBroker's orders, and those who listen to them, of what became of them."""
+
+    def __init__(self, broker: Any) -> None:
+        self.broker, self.playing, self.ledger = broker, broker.playing, broker.ledger
+        self.held = {feed.symbol: bt.position.Position() for feed in broker.feeds}
+        self.shown = {feed.symbol: bt.position.Position() for feed in broker.feeds}
+        self.owners: dict[str, Any] = {}
+
+    def position(self, symbol: str) -> Any:
+        """The position in a contract; its size is the exchange's own. Another object after every fill."""
+        return self.shown[symbol]
+
+    def tell(self, i: int) -> None:
+        """Everything that happened on bar `i`."""
+        playing, account = self.playing, self.playing.account
+        if account["payments"][0]:
+            self.ledger.add_payments(i, playing.payments[: account["payments"][0]])
+        if account["fills"][0]:
+            self.ledger.add_fills(i, playing.fills[: account["fills"][0]])
+            rows, unfilled = playing.fill_rows(), playing.unfilled()
+            last = {fill.order: number for number, fill in enumerate(rows)}
+            for number, fill in enumerate(rows):
+                whole = fill.order == 0 or (last[fill.order] == number and fill.order not in unfilled)
+                self._tell_fill(fill, whole)
+            for fill in rows:
+                feed = self.broker.feeds[fill.symbol]
+                quantity = float(playing.positions["quantity"][fill.symbol])
+                self.shown[feed.symbol] = bt.position.Position(quantity, self.held[feed.symbol].price)
+        self.tell_orders(i)
+
+    def tell_orders(self, i: int) -> None:
+        """Every order that has reached its end; the refused and cancelled ones are kept in the ledger."""
+        broker, playing = self.broker, self.playing
+        for number, row in enumerate(playing.order_rows()):
+            order = broker.open_orders.pop(row.id, None) if row.status > records.LIVE else None
+            if order is None:
+                continue
+            broker.moving.pop(order.ref, None)
+            if row.status != records.FILLED:
+                self._end(order, row)
+            elif order.alive():
+                order.completed()
+                broker._notify(order)
+            if row.remark:
+                self.ledger.add_order(i, playing.orders[number : number + 1])
+
+    def read_back(self) -> None:
+        """Brings the orders that move, or are triggered, up to date with the exchange."""
+        for row in self.playing.order_rows():
+            if row.id in self.broker.moving:
+                read_back(self.broker.moving[row.id], row)
+
+    def _tell_fill(self, fill: Any, whole: bool) -> None:
+        """One fill, as the opening or closing part of its order; `whole`: the one with which its order is done."""
+        broker = self.broker
+        feed = broker.feeds[fill.symbol]
+        order = broker.open_orders.get(fill.order) or self._liquidation_order(feed, fill)
+        position, size = self.held[feed.symbol], float(fill.side * fill.quantity)
+        entry, price, fee = position.price, fill.price, fill.fee + fill.liquidation_fee
+        if not fill.opening and fill.position == 0.0:
+            size = -position.size
+        averaged = entry
+        if fill.opening:
+            averaged = worth.entry(broker.contracts, fill.symbol, position.size, entry, size, price)
+        # Backtrader's trades add up sizes as doubles, and end where that sum is zero: so does `held`.
+        _, _, opened, closed = position.update(size, price)
+        pprice = position.price = averaged if fill.position else 0.0
+        info = order.comminfo = broker.commissions[feed.symbol]
+        if closed:
+            info = order.comminfo = info.entered_at(entry)
+        order.execute(
+            feed.datetime[0], size, price, closed, info.getvaluesize(closed, entry) if closed else 0.0,
+            fee if closed else 0.0, opened, info.getvaluesize(opened, price) if opened else 0.0,
+            fee if opened else 0.0, info.get_margin(price), fill.realised_pnl, fill.position, pprice,
+        )  # fmt: skip
+        if fill.reason == records.LIQUIDATION:
+            order.addinfo(reason="liquidation")
+        # Backtrader goes by what is left of the size; what a lot or the margin has cut off is never filled.
+        if whole:
+            order.completed()
+        else:
+            order.partial()
+        broker.notifications.append(order.clone())
+
+    def _liquidation_order(self, feed: Any, fill: Any) -> Any:
+        """The order that stands for the venue's taking over a position."""
+        kind = BuyOrder if fill.side > 0 else SellOrder
+        order = kind(owner=self.owners[feed.symbol], data=feed, size=fill.quantity, exectype=bt.Order.Market)
+        order.addcomminfo(self.broker.commissions[feed.symbol])
+        order.addinfo(reason="liquidation")
+        order.submit(self.broker)
+        order.accept(self.broker)
+        return order
+
+    def _end(self, order: Any, row: Any) -> None:
+        """Backtrader's word for an end without a fill: cancelled, expired, rejected, or for lack of margin."""
+        if row.status == records.CANCELLED:
+            order.cancel()
+        elif row.remark == records.ENTRY:
+            order.reject(self.broker)
+        else:
+            order.margin()
+        if row.status == records.EXPIRED:
+            order.status = order.Expired
+        self.broker._notify(order)
