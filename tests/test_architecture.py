@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import re
 import shutil
 import subprocess
@@ -90,6 +91,14 @@ def test_the_map_of_backtests_has_a_row_for_each_of_its_rooms() -> None:
     assert groups_of("backtests") == [files_of(TREE / "backtests" / room) for room in rooms]
     assert {path.parent.name for path in (TREE / "backtests").glob("*/*.py")} == {*rooms, "configs", "scripts"}
     assert not files_of(TREE / "backtests")
+
+
+def test_an_installation_holds_every_package() -> None:
+    """setup.cfg names every folder of modules; an editable installation would work without, and a wheel would not."""
+    config = configparser.ConfigParser()
+    config.read(TREE / "setup.cfg")
+    inside = {path.parent.relative_to(TREE) for room in PACKAGES for path in (TREE / room).rglob("__init__.py")}
+    assert set(config["options"]["packages"].split()) == {".".join(one.parts) for one in inside}
 
 
 def test_the_witness_needs_the_standard_library_alone() -> None:
