@@ -15,7 +15,6 @@ import foundation.dimensions
 from foundation.errors import ParameterError
 from foundation.files import cache_home
 from foundation.fingerprint import fingerprint, source_fingerprint
-from foundation.interrupts import held_interrupt
 from foundation.journals import open_journal
 from foundation.progress import progress
 from foundation.seals import check_sealed
@@ -42,6 +41,9 @@ JUDGES = (
     "model_search", "search_parameters", "inner_folds", "row_losses", "scores", "ensemble", "members", "schedule",
     "walkforward",
 )  # fmt: skip
+# The mark of a round that was judged: number, losses and whether it was judged on all folds, of each of its trials. It
+# is one record, so that a round counts as a whole or not at all; what a killed process did not tell is told from it.
+ROUND_MARK = "round"
 # What a trial draws that has left out every feature: the one that it is shown.
 ALONE = "the only feature"
 # Trials that start without being asked, and what a step of a network takes of one core at the usual sizes.
@@ -151,7 +153,7 @@ def _span(market: Market, last: int) -> Span:
 
 
 def open_study(key: str) -> optuna.Study:
-    """The study of that name in the cache, without what a killed process left half done."""
+    """The study of that name in the cache; what a killed process judged counts, what it left half done does not."""
     import optuna
     from optuna.trial import TrialState
 
@@ -161,9 +163,28 @@ def open_study(key: str) -> optuna.Study:
         storage=storage, study_name=key, load_if_exists=True,
         pruner=optuna.pruners.MedianPruner(n_startup_trials=WHOLE_TRIALS),
     )  # fmt: skip
+    tell_rounds(study)
     for one in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(one.number, state=TrialState.FAIL)
     return study
+
+
+def tell_rounds(study: optuna.Study) -> None:
+    """Tells of the trials in rounds that were judged and marked, as far as they were not told."""
+    from optuna.trial import TrialState
+
+    running = {one.number for one in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))}
+    for number, (losses, whole) in judged(study).items():
+        if number in running and whole:
+            study.tell(number, float(np.mean(losses)))
+        elif number in running:
+            study.tell(number, state=TrialState.PRUNED)
+
+
+def judged(study: optuna.Study) -> dict[int, tuple[list[float], bool]]:
+    """The losses of the trials in rounds that were judged, and whether on all folds, by number."""
+    marks = [one.user_attrs.get(ROUND_MARK, []) for one in study.get_trials(deepcopy=False)]
+    return {number: (losses, whole) for mark in marks for number, losses, whole in mark}
 
 
 def search_source(device: str) -> list[str]:
@@ -233,7 +254,8 @@ class _Task:
     def result(self, study: optuna.Study, trials: int) -> ModelSearch:
         """The table, the best setting, and how much of its lead is selection."""
         made = finished(study)[:trials]
-        losses = [list[float](one.user_attrs["losses"]) for one in made]
+        told = judged(study)
+        losses = [told[one.number][0] for one in made]
         settings = [self._setting(one.params) for one in made]
         states = [one.state.name.lower() for one in made]
         rows = [self.written.row(self.varied, self.written_losses, "as written")]
@@ -267,15 +289,10 @@ class _Task:
             if fold < self.search.folds - 1:
                 running = [one for one in running if not one[0].should_prune()]
         whole = {trial.number for trial, _ in running}
-        with held_interrupt():
-            # A round that is told by half would be gone on with in the knowledge of that half.
-            for number, (trial, setting) in enumerate(asked, done):
-                trial.set_user_attr("losses", losses[trial.number])
-                if trial.number in whole:
-                    study.tell(trial, float(np.mean(losses[trial.number])))
-                else:
-                    study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-                self._record(number, setting)
+        asked[-1][0].set_user_attr(ROUND_MARK, [(number, lost, number in whole) for number, lost in losses.items()])
+        tell_rounds(study)
+        for number, (_, setting) in enumerate(asked, done):
+            self._record(number, setting)
 
     def _suggest(self, trial: optuna.Trial) -> Setting:
         for one in self.dimensions:

@@ -46,6 +46,8 @@ SPACE_OF_ALL = {
     "check": [1, 2], "patience": "2:40", "replay": [128, 130],
 }  # fmt: skip
 MARKET = planted_market(1100, trend=0.5)
+# Trials of a search that has learned from the first of them.
+MANY = 15
 # The first row of the first test.
 TEST = 960
 
@@ -123,6 +125,34 @@ def test_workers_and_interruptions_change_nothing(monkeypatch: pytest.MonkeyPatc
     assert again.trials == whole.trials == 8
 
 
+def journal_of_search() -> Path:
+    """The journal of the only search in the cache."""
+    (journal,) = (cache_home() / "searches").glob("*.journal")
+    return journal
+
+
+def test_a_search_killed_at_any_record_of_its_telling_comes_to_the_same_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As its journal ends before a round's verdict, with it, after each trial that was told of, and in half a line.
+
+    From the third round on what is asked for hangs on all that was told. Planted: a round that is told by half.
+    """
+    whole = search(trials=MANY)
+    journal = journal_of_search()
+    lines = journal.read_bytes().splitlines(keepends=True)
+    marks = [number for number, line in enumerate(lines) if b'"round"' in line]
+    assert len(marks) == 4
+    for cut in (*range(marks[2] - 1, marks[2] + 7), *range(marks[3] - 1, len(lines))):
+        journal.write_bytes(b"".join(lines[:cut]) + lines[cut][: len(lines[cut]) // 2])
+        again = search(trials=MANY)
+        assert again.table.equals(whole.table), cut
+        assert again.trials == whole.trials == MANY + 1
+    journal.write_bytes(b"".join(lines[: marks[2] + 3]))
+    honest, calls = models.model_search.tell_rounds, list[int]()
+    later = lambda study: calls.append(1) or (honest(study) if len(calls) > 1 else None)  # noqa: E731
+    monkeypatch.setattr(models.model_search, "tell_rounds", later)
+    assert not search(trials=MANY).table.equals(whole.table)
+
+
 def test_more_trials_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """More trials keep those that were made; fewer train nothing and show the first of them."""
     whole = search(trials=5)
@@ -156,8 +186,7 @@ def test_every_trial_is_shown_a_feature() -> None:
 
 def studied() -> list[Any]:
     """The trials of the only search in the cache."""
-    (journal,) = (cache_home() / "searches").glob("*.journal")
-    return models.model_search.finished(models.model_search.open_study(journal.stem))
+    return models.model_search.finished(models.model_search.open_study(journal_of_search().stem))
 
 
 def test_a_single_feature_is_always_shown() -> None:
