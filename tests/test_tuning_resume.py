@@ -131,6 +131,31 @@ def test_a_tuning_killed_at_any_record_comes_to_the_same_trials(scene: tuple[Any
         assert found.trials == 22
 
 
+def played_out(folder: Path, trials: int = 8) -> Study:
+    """A study of a formula in the place of a backtest, told in batches of 4, gone on with where its journal ends."""
+    space = read_space({"risk.leverage": "1:5", "risk.stop_loss": "1%:5%"})
+    study = Study("a", space, read_goals(["sharpe", "max_drawdown"], ["trades>=2"]), folder, 1)
+    while len(study) < trials:
+        with study.asking(min(4, trials - len(study))) as asked:
+            for one in asked:
+                far, wide = float(one.values["risk.leverage"]), float(one.values["risk.stop_loss"].rstrip("%"))
+                refused = "too wide" if wide > 4.5 else ""
+                study.tell(one, {} if refused else {"sharpe": far - wide, "max_drawdown": far, "trades": wide}, refused)
+    return study
+
+
+def test_a_study_killed_at_any_record_comes_to_the_same_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its journal cut within each of its lines: the same values, metrics and bounds, in the same order."""
+    monkeypatch.setattr("backtests.study.FIRST", 3)
+    whole = played_out(tmp_path / "whole").table.reset_index(drop=True)
+    lines = (tmp_path / "whole" / "journal.log").read_bytes().splitlines(keepends=True)
+    for cut, line in enumerate(lines):
+        folder = tmp_path / str(cut)
+        folder.mkdir()
+        (folder / "journal.log").write_bytes(b"".join(lines[:cut]) + line[: len(line) // 2])
+        assert played_out(folder).table.reset_index(drop=True).equals(whole), cut
+
+
 def test_a_lock_that_a_killed_process_left_holds_nobody_up(tmp_path: Path) -> None:
     """The lock of a journal dies with its process: neither Optuna's own, left beside it, nor ours is waited for."""
     code = (

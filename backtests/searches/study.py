@@ -98,8 +98,10 @@ class Study:
         trial, goals = asked.trial, self.goals
         if asked.told:
             return
+        # A process that was killed may have set some of them.
+        known = trial.constraints
         for one in goals.constraints:
-            if not refused:
+            if not refused and str(one) not in known:
                 trial.set_constraint(str(one), one.broken_by(metrics))
         trial.set_user_attr("metrics", {name: _plain(value) for name, value in metrics.items()})
         values = [math.nan if refused else metrics[one.metric] for one in goals.objectives]
