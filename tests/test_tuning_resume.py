@@ -146,7 +146,7 @@ def played_out(folder: Path, trials: int = 8) -> Study:
 
 def test_a_study_killed_at_any_record_comes_to_the_same_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its journal cut within each of its lines: the same values, metrics and bounds, in the same order."""
-    monkeypatch.setattr("backtests.study.FIRST", 3)
+    monkeypatch.setattr("backtests.searches.study.FIRST", 3)
     whole = played_out(tmp_path / "whole").table.reset_index(drop=True)
     lines = (tmp_path / "whole" / "journal.log").read_bytes().splitlines(keepends=True)
     for cut, line in enumerate(lines):
