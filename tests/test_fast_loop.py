@@ -167,6 +167,26 @@ def test_orders_are_copied_only_for_those_who_listen(quiet: bool) -> None:
     assert len(kept[0]) > 5
 
 
+def test_a_strategy_with_its_own_way_of_taking_news_hears_of_all_orders() -> None:
+    """A SignalStrategy waits for its order to end; the first are too small, and are refused without a fill."""
+
+    class Signals(bt.SignalStrategy):
+        def __init__(self) -> None:
+            averages = (bt.ind.SMA(period=period) for period in (2, 5))
+            self.signal_add(bt.SIGNAL_LONG, bt.ind.CrossOver(*averages))
+
+    class Small(bt.Sizer):
+        def _getsizing(self, comminfo: Any, cash: float, data: Any, isbuy: bool) -> float:
+            return 1e-5 if len(data) < 40 else 1.0
+
+    over, found = (market(np.random.default_rng(3), "ONE", 120, 1.0),), []
+    for loop in ("fast", "stock"):
+        ran = play(over, Signals, loop, lambda one: one.addsizer(Small))[0]
+        found.append([len(table) for table in ran.broker.ledger.tables()])
+    assert found[0] == found[1]
+    assert min(found[0][0], found[0][2]) > 3
+
+
 def test_two_strategies_share_an_account_in_both_loops() -> None:
     """They are called in turn, and each hears of its own orders."""
     over, told = (market(np.random.default_rng(5), "ONE", 100, 1.0),), []

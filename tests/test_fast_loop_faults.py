@@ -13,6 +13,7 @@ from planted_faults import mutated
 from backtests.exchange import passing, records
 from backtests.exchange.parameters import AccountParams, CostParams
 from backtests.kernel import playing
+from foundation import addresses
 
 FAULTS: dict[str, tuple[str, str]] = {
     "a broker that sleeps one bar too long": (
@@ -142,12 +143,13 @@ def plain(right: str, wrong: str) -> Any:
     module.profit_of, module.first_move = passing.profit_of.py_func, passing.first_move.py_func
     cross: Any = mutated("backtests.exchange.cross", "from __future__ import annotations\n", "")
     module.cross_level, module.shelter, module.show_levels = cross.cross_level, cross.shelter, cross.show_levels
-    return lambda *arrays: module.play_on(*(opened(one) if isinstance(one, np.ndarray) else one for one in arrays))
+    module.records_at = lambda *given: opened(addresses.records_at(*given))
+    return lambda handed, i, end: module.play_handed(opened(handed), i, end)
 
 
-def parted(stock: list[tuple[Any, dict[str, Any], Any]], monkeypatch: pytest.MonkeyPatch, play_on: Any) -> str:
+def parted(stock: list[tuple[Any, dict[str, Any], Any]], monkeypatch: pytest.MonkeyPatch, play_handed: Any) -> str:
     """The first difference over the runs; '' where there is none."""
-    monkeypatch.setattr(playing, "play_on", play_on)
+    monkeypatch.setattr(playing, "play_handed", play_handed)
     for markets, options, expected in stock:
         found = difference(play(markets, Random, "fast", **options), expected)
         if found:
@@ -157,7 +159,7 @@ def parted(stock: list[tuple[Any, dict[str, Any], Any]], monkeypatch: pytest.Mon
 
 def test_without_a_fault_nothing_parts(stock: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Compiled or run as plain Python, with nothing changed, it agrees on every run."""
-    assert parted(stock, monkeypatch, passing.play_on) == ""
+    assert parted(stock, monkeypatch, passing.play_handed) == ""
     assert parted(stock[:2], monkeypatch, plain("from __future__ import annotations\n", "")) == ""
 
 

@@ -10,7 +10,7 @@ import pytest
 from simple_market import market, walk
 
 from backtests import CandleFeed, Cerebro, FuturesBroker
-from backtests.under_backtrader.orders import BuyOrder, SellOrder, make_order
+from backtests.under_backtrader.orders import BuyOrder, SellOrder, make_order, order_params
 
 PLAIN: dict[str, Any] = dict.fromkeys(
     ("price", "pricelimit", "exectype", "valid", "oco", "trailamount", "trailpercent")
@@ -41,7 +41,7 @@ class Maker(bt.Strategy):
             for case in (*CASES, {"exectype": bt.Order.Limit, "price": 990.0, "parent": parent}):
                 own = {"owner": self, "data": self.data, "size": 2.5, "tradeid": 0, "parent": None, "transmit": True}
                 given = {**PLAIN, **own, **case}
-                self.pairs.append((make_order(kind, given), kind(**given)))
+                self.pairs.append((make_order(kind, order_params(**given)), kind(**given)))
 
 
 def shown(order: Any) -> dict[str, Any]:

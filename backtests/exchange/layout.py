@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from struct import Struct
 from typing import Any, cast
 
@@ -18,31 +18,52 @@ class Layout:
     """How a row of an array of records lies in memory: fields of numbers, whatever lies between them."""
 
     def __init__(self, name: str, kind: np.dtype[Any]) -> None:
-        fields = sorted((field[1], field[0], label) for label, field in (kind.fields or {}).items())
-        text, end = "=", 0
-        for at, number, _ in fields:
-            text += "x" * (at - end) + _CODES[number]
-            end = at + number.itemsize
         self.size = kind.itemsize
-        self._struct = Struct(text + "x" * (self.size - end))
-        self._make = _maker(name, [label for _, _, label in fields])
-        self._zeros, self._places = [0] * len(fields), {label: number for number, (_, _, label) in enumerate(fields)}
-
-    def read(self, content: memoryview, row: int) -> Any:
-        """A row as a named tuple of numbers; `content`: the bytes of an array, as `bytes_of` gives them."""
-        return self._make(self._struct.unpack_from(content, row * self.size))
+        self._fields = {label: (field[1], field[0]) for label, field in (kind.fields or {}).items()}
+        self._names = self._sorted(self._fields)
+        self._whole, self._make = self._struct(self._names), _maker(name, self._names)
+        self._packers: dict[tuple[str, ...], Callable[..., None]] = {}
 
     def read_all(self, content: memoryview, count: int) -> list[Any]:
-        """The first `count` rows."""
-        unpack, make, size = self._struct.unpack_from, self._make, self.size
-        return [make(unpack(content, row * size)) for row in range(count)]
+        """The first `count` rows as named tuples of numbers; `content`: the bytes of an array, by `bytes_of`."""
+        unpack, make, size = self._whole.unpack_from, self._make, self.size
+        return [make(unpack(content, at)) for at in range(0, count * size, size)]
+
+    def reader(self, *names: str) -> Callable[[memoryview, int], list[tuple[Any, ...]]]:
+        """What reads some fields of the first rows of an array, a tuple a row; named in the order of memory."""
+        if list(names) != self._sorted(names):
+            raise ValueError(f"fields are read in the order of memory: {self._sorted(names)}")
+        unpack, size = self._struct(names).unpack_from, self.size
+        return lambda content, count: [unpack(content, at) for at in range(0, count * size, size)]
 
     def write(self, content: memoryview, row: int, values: dict[str, Any]) -> None:
         """Writes a row; what `values` does not name is zero."""
-        fields = self._zeros.copy()
-        for name, value in values.items():
-            fields[self._places[name]] = value
-        self._struct.pack_into(content, row * self.size, *fields)
+        names = tuple(values)
+        pack = self._packers.get(names) or self._packer(names)
+        pack(content, row * self.size, *values.values())
+
+    def _packer(self, names: tuple[str, ...]) -> Callable[..., None]:
+        """What writes a row whose fields are named in some order; kept, as rows come in few kinds."""
+        ordered = self._sorted(names)
+        write = self._struct(ordered).pack_into
+        if list(names) == ordered:
+            self._packers[names] = write
+        else:
+            places = [names.index(name) for name in ordered]
+            self._packers[names] = lambda content, at, *given: write(content, at, *[given[k] for k in places])
+        return self._packers[names]
+
+    def _sorted(self, names: Iterable[str]) -> list[str]:
+        return sorted(names, key=lambda name: self._fields[name][0])
+
+    def _struct(self, names: Sequence[str]) -> Struct:
+        """Some fields of a row, in the order of memory; what lies between them is skipped, or zero when written."""
+        text, end = "=", 0
+        for name in names:
+            at, number = self._fields[name]
+            text += "x" * (at - end) + _CODES[number]
+            end = at + number.itemsize
+        return Struct(text + "x" * (self.size - end))
 
 
 def bytes_of(array: records.Records) -> memoryview:

@@ -8,9 +8,72 @@ from backtests.exchange.cross import cross_level, shelter, show_levels
 from backtests.exchange.exchange import NOTHING_LEFT, play_and_record
 from backtests.exchange.positions import direction
 from backtests.exchange.quiet import first_move
-from backtests.exchange.records import CLOSE, LIMIT, LIVE, MARKET, SLEEPING, STOP, Desk, Records, Row
+from backtests.exchange.records import (
+    ACCOUNT,
+    BAR,
+    CLOSE,
+    CONTRACT,
+    FILL,
+    FINER,
+    HISTORY,
+    LIMIT,
+    LIVE,
+    MARKET,
+    ORDER,
+    PAYMENT,
+    POSITION,
+    POSITION_HISTORY,
+    SETTINGS,
+    SLEEPING,
+    STOP,
+    Desk,
+    Records,
+    Row,
+)
+from backtests.exchange.ties import withdraw
 from backtests.exchange.valuation import profit_of
+from foundation.addresses import records_at
 from foundation.compilation import rule
+
+
+@rule
+def play_handed(handed: Records, i: int, end: int) -> int:
+    """The first row after `i` that has to be looked at again, `end` at most, as by `play_on`.
+
+    Where `end` is `i` no bar is passed over: that one is played.
+    """
+    at = handed[0]
+    account, settings = records_at(at.account, (1,), ACCOUNT), records_at(at.settings, (1,), SETTINGS)
+    positions = records_at(at.positions, (at.symbols,), POSITION)
+    contracts = records_at(at.contracts, (at.symbols,), CONTRACT)
+    orders, fills = records_at(at.orders, (at.room,), ORDER), records_at(at.fills, (at.most_fills,), FILL)
+    payments = records_at(at.payments, (2 * at.symbols,), PAYMENT)
+    finer, bars = records_at(at.finer, (at.finer_rows,), FINER), records_at(at.bars, (at.symbols, at.rows), BAR)
+    history = records_at(at.history, (at.rows,), HISTORY)
+    held = records_at(at.position_history, (at.symbols, at.rows), POSITION_HISTORY)
+    if end > i:
+        return play_on(
+            account, positions, orders, bars, i, end, settings, contracts, fills, payments, finer, history, held
+        )
+    play_and_record(account, positions, orders, bars, i, settings, contracts, fills, payments, finer, history, held)
+    return i + 1
+
+
+@rule
+def withdraw_handed(handed: Records, identity: int) -> None:
+    """Cancels an order, and what is tied to it, as by `withdraw`."""
+    at = handed[0]
+    desk = Desk(
+        records_at(at.account, (1,), ACCOUNT),
+        records_at(at.positions, (at.symbols,), POSITION),
+        records_at(at.orders, (at.room,), ORDER),
+        records_at(at.settings, (1,), SETTINGS),
+        records_at(at.contracts, (at.symbols,), CONTRACT),
+        records_at(at.fills, (at.most_fills,), FILL),
+        records_at(at.payments, (2 * at.symbols,), PAYMENT),
+        records_at(at.finer, (at.finer_rows,), FINER),
+    )
+    withdraw(desk, identity)
 
 
 @rule

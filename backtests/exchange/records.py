@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from backtests.exchange.parameters import INTRABAR, LIMIT_FILL, MARGINS, AccountParams, CostParams
+from foundation.addresses import address_of
 from foundation.errors import ParameterError
 from markets.contract import METHODS, Contract
 
@@ -137,6 +138,15 @@ PAYMENT = np.dtype(_fields(WHOLE, "symbol") + _fields(REAL, "position mark rate 
 HISTORY = np.dtype(_fields(REAL, "equity cash"))
 POSITION_HISTORY = np.dtype(_fields(REAL, "position liquidation_price margin unrealised"))
 
+# The arrays of a run under Backtrader, which are handed to compiled code by where they lie.
+RUN = {
+    "account": ACCOUNT, "positions": POSITION, "orders": ORDER, "bars": BAR, "settings": SETTINGS,
+    "contracts": CONTRACT, "fills": FILL, "payments": PAYMENT, "finer": FINER, "history": HISTORY,
+    "position_history": POSITION_HISTORY,
+}  # fmt: skip
+# Where each array begins; and the shape of those of which there is not one a symbol, or one alone.
+HANDED = np.dtype([(name, WHOLE) for name in (*RUN, "symbols", "rows", "room", "most_fills", "finer_rows")])
+
 
 class Desk(NamedTuple):
     """The arrays that every step of the exchange works on; compiled code builds it once a bar.
@@ -154,6 +164,18 @@ class Desk(NamedTuple):
     fills: Records
     payments: Records
     finer: Records
+
+
+def hand_over(handed: Records, arrays: Any) -> None:
+    """Writes into a HANDED record where the arrays of a run lie; `arrays` has each of them as an attribute, to keep it.
+
+    Shapes are those of `play_on`, with two payments a symbol. Raises CrossgateError for other records, or for gaps.
+    """
+    for name, kind in RUN.items():
+        handed[name] = address_of(getattr(arrays, name), kind)
+    handed["symbols"], handed["rows"] = arrays.bars.shape
+    for name, one in (("room", arrays.orders), ("most_fills", arrays.fills), ("finer_rows", arrays.finer)):
+        handed[name] = len(one)
 
 
 def contract_record(contract: Contract) -> Records:

@@ -9,16 +9,16 @@ import numpy as np
 
 from backtests.exchange import layout, records
 from backtests.exchange.bars import BarSource, BarWindow
-from backtests.exchange.exchange import NOTHING_LEFT, play_and_record
+from backtests.exchange.exchange import NOTHING_LEFT
 from backtests.exchange.parameters import AccountParams, CostParams
-from backtests.exchange.passing import play_on
-from backtests.exchange.ties import withdraw
+from backtests.exchange.passing import play_handed, withdraw_handed
 from foundation.errors import CrossgateError
 from markets.candles import FloatArray
 from markets.market import Market
 
 # How many bars are looked ahead at, at first and at most.
 SHORTEST, LONGEST = 32, 4096
+_states = layout.ORDER.reader("id", "status", "remark")
 
 
 class Playing:
@@ -49,6 +49,7 @@ class Playing:
         self.history = np.zeros(bars, dtype=records.HISTORY)
         self.position_history = np.zeros((count, bars), dtype=records.POSITION_HISTORY)
         self.payments = np.zeros(2 * count, dtype=records.PAYMENT)
+        self._handed = np.zeros(1, dtype=records.HANDED)
         self._make_room(np.zeros(64, dtype=records.ORDER))
         self.wake, self.stride, self.sleeps = 0, SHORTEST, sleeps
         values: Any = self.history
@@ -62,17 +63,7 @@ class Playing:
             raise CrossgateError(f"a feed has delivered more than the {self.bar_count:,} bars of its market")
         end = min(i + self.stride, self.bar_count)
         self.window.reach(i, end)
-        if not self.sleeps:
-            play_and_record(
-                self.account, self.positions, self.orders, self.bars, i, self.settings,
-                self.contracts, self.fills, self.payments, self.finer, self.history, self.position_history,
-            )  # fmt: skip
-            self.wake = i + 1
-            return bool(self.account["events"][0])
-        self.wake = play_on(
-            self.account, self.positions, self.orders, self.bars, i, end, self.settings,
-            self.contracts, self.fills, self.payments, self.finer, self.history, self.position_history,
-        )  # fmt: skip
+        self.wake = play_handed(self._handed, i, end if self.sleeps else i)
         self.stride = min(2 * self.stride, LONGEST) if self.wake == end else SHORTEST
         return bool(self.account["events"][0])
 
@@ -81,6 +72,7 @@ class Playing:
         self.orders = orders
         self.fills = np.zeros(3 * len(orders) + 2 * len(self.positions), dtype=records.FILL)
         self._order_bytes, self._fill_bytes = layout.bytes_of(orders), layout.bytes_of(self.fills)
+        records.hand_over(self._handed, self)
 
     def settle(self, i: int) -> None:
         """Brings the account up to the close of bar `i`, which was passed over."""
@@ -123,21 +115,16 @@ class Playing:
 
     def withdraw(self, identity: int) -> None:
         """Cancels an order, and what is tied to it."""
-        desk = records.Desk(
-            self.account, self.positions, self.orders, self.settings,
-            self.contracts, self.fills, self.payments, self.finer,
-        )  # fmt: skip
-        withdraw(desk, identity)
+        withdraw_handed(self._handed, identity)
         self.wake = 0
 
-    def order_rows(self) -> list[Any]:
-        """The orders on the exchange, and those that ended since the last bar began."""
-        return layout.ORDER.read_all(self._order_bytes, int(self.account["orders"][0]))
+    def states(self) -> list[tuple[int, int, int]]:
+        """Number, status and remark of the orders on the exchange, and of those that ended since the last bar began."""
+        return _states(self._order_bytes, int(self.account["orders"][0]))
 
-    def unfilled(self) -> set[int]:
-        """The numbers of the orders on the exchange that have not been filled, or not whole."""
-        rows = self.orders[: self.account["orders"][0]]
-        return set(rows["id"][rows["status"] != records.FILLED].tolist())
+    def order_rows(self) -> list[Any]:
+        """All fields of the same orders."""
+        return layout.ORDER.read_all(self._order_bytes, int(self.account["orders"][0]))
 
     def fill_rows(self) -> list[Any]:
         """The fills of the bar that was played."""

@@ -18,9 +18,9 @@ from backtests.under_backtrader.commission import FuturesCommission
 from backtests.under_backtrader.cursor import Cursor
 from backtests.under_backtrader.feed import CandleFeed
 from backtests.under_backtrader.ledger import Ledger
-from backtests.under_backtrader.orders import BuyOrder, SellOrder, make_order
+from backtests.under_backtrader.orders import BuyOrder, SellOrder, make_order, order_params
 from backtests.under_backtrader.telling import Positions, Teller
-from backtests.under_backtrader.translation import KINDS, OPTIONS, Calendar, check_order, kind_name, order_values
+from backtests.under_backtrader.translation import MOVING, Calendar, check_order, kind_name, order_values
 from foundation.errors import CrossgateError, DataError, ParameterError
 from strategies.parameters import RiskParams
 
@@ -42,6 +42,33 @@ class NotKept(NotPlayed):
         if broker is None:
             return self
         raise AttributeError(self.instead)
+
+
+def _gives(side: Any, verb: str) -> Any:
+    """A method of the broker that makes an order of Backtrader's own keywords and, as its info, of those added."""
+
+    def give(
+        self: FuturesBroker, owner: Any, data: Any, size: float, price: float | None = None,
+        plimit: float | None = None, exectype: int | None = None, valid: Any = None, tradeid: int = 0, oco: Any = None,
+        trailamount: float | None = None, trailpercent: float | None = None, parent: Any = None, transmit: bool = True,
+        **added: Any,
+    ) -> Any:  # fmt: skip
+        kind = kind_name(exectype)
+        if isinstance(data, CoarserFeed):
+            fix = "order on the CandleFeed of the market, data=self.data0"
+            raise ParameterError("data", "is a CoarserFeed, only looked at", value=data._name, fix=fix)
+        given = order_params(
+            owner, data, size, price, plimit, exectype, valid, tradeid, oco, trailamount, trailpercent, parent, transmit
+        )
+        check_order(kind, verb, given, added)
+        order = make_order(side, given)
+        if added:
+            order.info.update(added)
+        return self.submit(order)
+
+    give.__name__, give.__qualname__ = verb, f"FuturesBroker.{verb}"
+    give.__doc__ = f"A {verb} order, in Backtrader's words; see the class for the keywords added."
+    return give
 
 
 class FuturesBroker(bt.BrokerBase):
@@ -272,13 +299,8 @@ class FuturesBroker(bt.BrokerBase):
 
     # What a strategy orders -------------------------------------------------------------------
 
-    def buy(self, owner: Any, data: Any, size: float, **options: Any) -> Any:
-        """A buy order, in Backtrader's words; see the class for the keywords added."""
-        return self._order(BuyOrder, owner, data, size, **options)
-
-    def sell(self, owner: Any, data: Any, size: float, **options: Any) -> Any:
-        """A sell order, in Backtrader's words; see the class for the keywords added."""
-        return self._order(SellOrder, owner, data, size, **options)
+    buy = _gives(BuyOrder, "buy")
+    sell = _gives(SellOrder, "sell")
 
     def submit(self, order: Any) -> Any:
         """Takes an order; those of a bracket wait until the last one is transmitted.
@@ -288,14 +310,16 @@ class FuturesBroker(bt.BrokerBase):
         if self.remembers:
             bar = len(self.clock) - 1
             self.given.append((bar, order.data.symbol, order.exectype, order.size, order.price, order.pricelimit))
-        order.addcomminfo(self.getcommissioninfo(order.data))
+        parent, order.comminfo = order.parent, self.commissions[order.data.symbol]
         order.submit(self)
         self._notify(order)
-        group = order.ref if order.parent is None else order.parent.ref
-        self.untransmitted.setdefault(group, []).append(order)
-        if order.transmit:
-            for waiting in self.untransmitted.pop(group):
-                self._place(waiting)
+        group = order.ref if parent is None else parent.ref
+        if not order.transmit:
+            self.untransmitted.setdefault(group, []).append(order)
+            return order
+        for waiting in self.untransmitted.pop(group, ()):
+            self._place(waiting)
+        self._place(order)
         return order
 
     def cancel(self, order: Any) -> bool:
@@ -327,32 +351,17 @@ class FuturesBroker(bt.BrokerBase):
 
     # Translation ------------------------------------------------------------------------------
 
-    def _order(self, side: Any, owner: Any, data: Any, size: float, **options: Any) -> Any:
-        """An order of Backtrader's own options and, as its info, of the keywords that this broker adds."""
-        given = {name: options.pop(name, default) for name, default in OPTIONS.items()}
-        name = kind_name(given["exectype"])
-        if isinstance(data, CoarserFeed):
-            fix = "order on the CandleFeed of the market, data=self.data0"
-            raise ParameterError("data", "is a CoarserFeed, only looked at", value=data._name, fix=fix)
-        check_order(name, side.OrdTypes[side.ordtype].lower(), data, size, given, options)
-        order = make_order(
-            side, {"owner": owner, "data": data, "size": size, "pricelimit": given.pop("plimit"), **given}
-        )
-        order.info.update(options)
-        return self.submit(order)
-
     def _place(self, order: Any) -> None:
         """Writes an order to the exchange, where the next bar will find it."""
-        number, now, ref, parent = self.symbols[order.data.symbol], len(self.clock) - 1, order.ref, order.parent
+        symbol, parent, now = order.data.symbol, order.parent, len(self.clock) - 1
+        number = self.symbols[symbol]
         new = order_values(order, number, self.ticks[number], self.calendar, now, self.p.leverage)
         order.accept(self)
         self._notify(order)
-        self.teller.owners[order.data.symbol] = order.owner
-        new["status"] = records.LIVE if parent is None else records.SLEEPING
-        self.open_orders[ref] = order
-        kind, trails = KINDS[order.getordername()]
-        if trails or kind == records.STOP_LIMIT:
-            self.moving[ref] = order
+        self.teller.owners[symbol] = order.owner
+        self.open_orders[order.ref] = order
+        if order.exectype in MOVING:
+            self.moving[order.ref] = order
         late = parent is not None and parent.ref not in self.open_orders
         ruined = bool(self.account["ruined"][0])
         if late or ruined:

@@ -8,6 +8,9 @@ import backtrader as bt
 
 from backtests.under_backtrader import worth
 
+# How many margins are kept; a run asks about few prices at a time.
+_KEPT = 16
+
 
 class FuturesCommission(bt.CommInfoBase):
     """How Backtrader's trades and analyzers value a contract: row `symbol` of `contracts`, CONTRACT records.
@@ -22,6 +25,11 @@ class FuturesCommission(bt.CommInfoBase):
     )  # fmt: skip
     entry: float | None = None
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # The margins of the last prices asked about: a fill asks for that of its own price and of the entry's again.
+        self._margins: dict[tuple[float, float], float] = {}
+
     def entered_at(self, entry: float) -> FuturesCommission:
         """The same scheme for a closing fill of a position with an average entry."""
         scheme: Any = object.__new__(type(self))
@@ -34,8 +42,13 @@ class FuturesCommission(bt.CommInfoBase):
 
     def get_margin(self, price: float) -> float:
         """The initial margin of one unit."""
-        p = self.p
-        return worth.margin(p.contracts, p.symbol, 1.0, price, p.leverage) if price > 0.0 else 0.0
+        p, known = self.p, self._margins
+        if (price, p.leverage) not in known:
+            if len(known) == _KEPT:
+                known.clear()
+            one = worth.margin(p.contracts, p.symbol, 1.0, price, p.leverage) if price > 0.0 else 0.0
+            known[price, p.leverage] = one
+        return known[price, p.leverage]
 
     def profitandloss(self, size: float, price: float, newprice: float) -> float:
         """What a size earns from one price to another."""

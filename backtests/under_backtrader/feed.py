@@ -53,6 +53,10 @@ class CandleFeed(bt.feed.DataBase):
         # Found at once, where Backtrader looks for a line by its name in three places.
         self.__dict__.update({name: getattr(self.lines, name) for name in self.getlinealiases()})
 
+    def __len__(self) -> int:
+        """The bars that have closed."""
+        return len(self.close)
+
     @cached_property
     def days(self) -> NDArray[np.float64]:
         """The opens of all bars as Backtrader counts time, in days."""

@@ -1,7 +1,8 @@
-"""Listeners: who among a strategy, its analyzers and observers wants to be told of what."""
+"""Listeners: who among a strategy, its analyzers and observers wants to be told of what, and how they are told."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import backtrader as bt
@@ -20,7 +21,7 @@ class Listeners:
 
     def __init__(self, strategy: Any) -> None:
         analyzers = [*strategy.analyzers, *strategy._slave_analyzers]
-        hears = _overrides(strategy, bt.Strategy, ("notify_order",))
+        hears = _overrides(strategy, bt.Strategy, ("notify_order", "_notify"))
         self.orders = bool(hears or strategy.getobservers() or any(_wants(one, _ORDERS) for one in analyzers))
         hears = _overrides(strategy, bt.Strategy, ("notify_cashvalue", "notify_fund"))
         self.values = bool(hears or any(_wants(one, _VALUES) for one in analyzers))
@@ -34,3 +35,69 @@ def _wants(analyzer: Any, names: tuple[str, ...]) -> bool:
 
 def _overrides(one: Any, base: type, names: tuple[str, ...]) -> bool:
     return any(name in vars(one) or getattr(type(one), name) is not getattr(base, name) for name in names)
+
+
+def hearing(strategy: Any) -> Callable[[Any], None]:
+    """How a strategy takes an order with news: Backtrader's `_addnotification`, or its own."""
+    if type(strategy)._addnotification is not bt.Strategy._addnotification:
+        return strategy._addnotification  # type: ignore[no-any-return]
+
+    def hear(order: Any) -> None:
+        strategy._orderspending.append(order)
+        if order.executed.size:
+            _trade(strategy, order)
+
+    return hear
+
+
+def _trade(strategy: Any, order: Any) -> None:
+    """The new fills of an order as parts of trades, as Backtrader does it; what opened or closed one is told."""
+    data = order.data if order.data._compensate is None else order.data._compensate
+    made, told, number = strategy._trades[data][order.tradeid], strategy._tradespending, order.tradeid
+
+    def begin() -> Any:
+        made.append(bt.Trade(data=data, tradeid=number, historyon=strategy._tradehistoryon))
+        return made[-1]
+
+    trade = made[-1] if made else begin()
+    for bit in order.executed.getpending():
+        if bit.closed:
+            trade.update(order, bit.closed, bit.price, bit.closedvalue, bit.closedcomm, bit.pnl, order.comminfo)
+            if trade.isclosed:
+                told.append(_copy(trade))
+        if bit.opened:
+            if trade.isclosed:
+                trade = begin()
+            trade.update(order, bit.opened, bit.price, bit.openedvalue, bit.openedcomm, bit.pnl, order.comminfo)
+            if trade.isclosed:
+                told.append(_copy(trade))
+        if trade.justopened:
+            told.append(_copy(trade))
+
+
+def _copy(trade: Any) -> Any:
+    twin = object.__new__(type(trade))
+    twin.__dict__ = trade.__dict__.copy()
+    return twin
+
+
+def telling(strategy: Any, values: bool) -> Callable[[], None]:
+    """How a strategy and its analyzers are told the news of a bar: Backtrader's `_notify`, or its own.
+
+    `values`: whether anyone wants to hear of the account as well, which is asked for then.
+    """
+    if values or type(strategy)._notify is not bt.Strategy._notify:
+        return strategy._notify  # type: ignore[no-any-return]
+
+    def tell() -> None:
+        analyzers = [*strategy.analyzers, *strategy._slave_analyzers]
+        for order in strategy._orderspending:
+            strategy.notify_order(order)
+            for analyzer in analyzers:
+                analyzer._notify_order(order)
+        for trade in strategy._tradespending:
+            strategy.notify_trade(trade)
+            for analyzer in analyzers:
+                analyzer._notify_trade(trade)
+
+    return tell

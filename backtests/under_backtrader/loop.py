@@ -17,7 +17,7 @@ from backtests.under_backtrader.broker import FuturesBroker
 from backtests.under_backtrader.coarser import CoarserFeed
 from backtests.under_backtrader.cursor import Cursor, lines_of, stand_on, step_off
 from backtests.under_backtrader.feed import CandleFeed
-from backtests.under_backtrader.listeners import Listeners
+from backtests.under_backtrader.listeners import Listeners, hearing, telling
 from backtests.under_backtrader.once import work_out
 from foundation.errors import DataError, ParameterError
 
@@ -135,14 +135,14 @@ class Cerebro(bt.Cerebro):
         broker, playing, timers, runstrats = self._broker, self._broker.playing, self._timers, self.runningstrats
         days, news = self.datas[0].lines.datetime.array, broker.notifications
         broker.heard = any(Listeners(one).orders for one in runstrats)
+        hear = {None: hearing(runstrats[0])} | {one: hearing(one) for one in runstrats}
         for i in range(rows):
             first.at = i
             if i >= playing.wake:
                 broker.next()
             while news:
                 order = news.popleft()
-                owner = runstrats[0] if order.owner is None else order.owner
-                owner._addnotification(order)
+                (hear.get(order.owner) or order.owner._addnotification)(order)
             if self._event_stop:
                 return
             if timers:
@@ -214,12 +214,12 @@ def player(strategy: Any) -> Callable[[int], None]:
     """What a strategy does at the close of each bar: news, its own `next`, its analyzers and observers."""
     least, listeners = max(strategy._minperiods), Listeners(strategy)
     analyzers, observers = listeners.analyzers, strategy.getobservers()
-    always = listeners.values
+    always, tell = listeners.values, telling(strategy, listeners.values)
 
     def play(i: int) -> None:
         news = strategy._orderspending or strategy._tradespending
         if news or always:
-            strategy._notify()
+            tell()
         if i >= least:
             strategy.next()
         elif i == least - 1:

@@ -44,12 +44,12 @@ class Teller:
 
     def tell(self, i: int) -> None:
         """Everything that happened on bar `i`."""
-        playing, account = self.playing, self.playing.account
+        playing, account, states = self.playing, self.playing.account, self.playing.states()
         if account["payments"][0]:
             self.ledger.add_payments(i, playing.payments[: account["payments"][0]])
         if account["fills"][0]:
             self.ledger.add_fills(i, playing.fills[: account["fills"][0]])
-            rows, unfilled = playing.fill_rows(), playing.unfilled()
+            rows, unfilled = playing.fill_rows(), {ref for ref, status, _ in states if status != records.FILLED}
             last = {fill.order: number for number, fill in enumerate(rows)}
             for number, fill in enumerate(rows):
                 whole = fill.order == 0 or (last[fill.order] == number and fill.order not in unfilled)
@@ -58,23 +58,26 @@ class Teller:
                 feed = self.broker.feeds[fill.symbol]
                 quantity = float(playing.positions["quantity"][fill.symbol])
                 self.shown[feed.symbol] = bt.position.Position(quantity, self.held[feed.symbol].price)
-        self.tell_orders(i)
+        self._tell_ends(i, states)
 
     def tell_orders(self, i: int) -> None:
         """Every order that has reached its end; the refused and cancelled ones are kept in the ledger."""
-        broker, playing = self.broker, self.playing
-        for number, row in enumerate(playing.order_rows()):
-            order = broker.open_orders.pop(row.id, None) if row.status > records.LIVE else None
+        self._tell_ends(i, self.playing.states())
+
+    def _tell_ends(self, i: int, states: list[tuple[int, int, int]]) -> None:
+        broker = self.broker
+        for number, (ref, status, remark) in enumerate(states):
+            order = broker.open_orders.pop(ref, None) if status > records.LIVE else None
             if order is None:
                 continue
-            broker.moving.pop(order.ref, None)
-            if row.status != records.FILLED:
-                self._end(order, row)
+            broker.moving.pop(ref, None)
+            if status != records.FILLED:
+                self._end(order, status, remark)
             elif order.alive():
                 order.completed()
                 broker._notify(order)
-            if row.remark:
-                self.ledger.add_order(i, playing.orders[number : number + 1])
+            if remark:
+                self.ledger.add_order(i, self.playing.orders[number : number + 1])
 
     def read_back(self) -> None:
         """Brings the orders that move, or are triggered, up to date with the exchange."""
@@ -124,14 +127,14 @@ class Teller:
         order.accept(self.broker)
         return order
 
-    def _end(self, order: Any, row: Any) -> None:
+    def _end(self, order: Any, status: int, remark: int) -> None:
         """Backtrader's word for an end without a fill: cancelled, expired, rejected, or for lack of margin."""
-        if row.status == records.CANCELLED:
+        if status == records.CANCELLED:
             order.cancel()
-        elif row.remark == records.ENTRY:
+        elif remark == records.ENTRY:
             order.reject(self.broker)
         else:
             order.margin()
-        if row.status == records.EXPIRED:
+        if status == records.EXPIRED:
             order.status = order.Expired
         self.broker._notify(order)

@@ -6,6 +6,7 @@ import datetime as dt
 import difflib
 import math
 from collections.abc import Mapping
+from functools import cache
 from numbers import Real
 from typing import Any
 
@@ -27,12 +28,13 @@ KINDS = {
     "StopTrail": (records.STOP, True),
     "StopTrailLimit": (records.STOP_LIMIT, True),
 }
-# Backtrader's own keywords of buy and sell, with their defaults; and those that this broker adds.
-OPTIONS: dict[str, Any] = dict.fromkeys(
-    ("price", "plimit", "exectype", "valid", "oco", "trailamount", "trailpercent", "parent")
-) | {"tradeid": 0, "transmit": True}
+# Backtrader's own keywords of buy and sell, and those that this broker adds.
+OPTIONS = (
+    "price", "plimit", "exectype", "valid", "oco", "trailamount", "trailpercent", "parent", "tradeid", "transmit"
+)  # fmt: skip
 DISTANCES = (*records.EXIT_DISTANCES, *records.STOP_DISTANCES)
 ADDED = ("leverage", "reduce_only", "reason", *DISTANCES)
+_TRAILS = ("trailamount", "trailpercent")
 _REASONS = {reason: number for number, reason in enumerate(records.FILL_REASONS)}
 
 
@@ -57,80 +59,89 @@ class Calendar:
         return after if self.days[after] == session_end else max(after - 1, now + 1)
 
 
-# Backtrader's names of the order kinds by their numbers; none given is the first.
-_NAMES: dict[Any, str] = {None: "Market"} | dict(
-    enumerate(("Market", "Close", "Limit", "Stop", "StopLimit", "StopTrail", "StopTrailLimit", "Historical"))
-)
+# The same by Backtrader's numbers, the name first; none given is the first.
+PLAYED: dict[Any, tuple[str, int, bool]] = dict(enumerate((name, *kind) for name, kind in KINDS.items()))
+PLAYED[None] = PLAYED[0]
+# Those whose level, or kind, changes while they wait.
+MOVING = frozenset(number for number, (_, kind, trails) in PLAYED.items() if trails or kind == records.STOP_LIMIT)
 
 
 def kind_name(exectype: int | None) -> str:
     """Backtrader's name of an order kind; raises ParameterError for one that is not played."""
-    name = _NAMES.get(exectype, exectype) if exectype is None or isinstance(exectype, int) else exectype
-    if name not in KINDS:
-        raise ParameterError(
-            "exectype", "is not a kind this broker plays", value=name, fix=f"allowed: {', '.join(KINDS)}"
-        )
-    return str(name)
+    if exectype not in PLAYED:
+        value = "Historical" if exectype == len(KINDS) else exectype
+        problem, fix = "is not a kind this broker plays", f"allowed: {', '.join(KINDS)}"
+        raise ParameterError("exectype", problem, value=value, fix=fix)
+    return PLAYED[exectype][0]
 
 
-def check_order(
-    kind: str, side: str, data: Any, size: float, given: Mapping[str, Any], added: Mapping[str, Any]
-) -> None:
+def check_order(kind: str, side: str, given: Any, added: Mapping[str, Any]) -> None:
     """Raises ParameterError for a keyword of an order that says nothing which can be played.
 
-    `given`: Backtrader's own keywords, `added`: all others; `kind`: Backtrader's name of it.
+    `given`: Backtrader's own keywords, as the parameters of an order; `added`: all others; `kind`: Backtrader's name.
     """
 
     def refuse(name: str, value: object, problem: str, fix: str) -> None:
-        where = f"in the {kind} order to {side} {data.symbol} given at {utc(data.open_time)} UTC"
+        where = f"in the {kind} order to {side} {given.data.symbol} given at {utc(given.data.open_time)} UTC"
         raise ParameterError(name, f"{problem}, {where}", value=value, fix=fix)
 
-    if not _is_above_zero(size):
-        refuse("size", size, "should be a number above 0", "a fraction of a contract is allowed")
-    for name in ("price", "plimit", "trailamount", "trailpercent"):
-        if given[name] is not None and not _is_above_zero(given[name]):
-            refuse(name, given[name], "should be a number above 0", "leave it out, or wait until it is known")
-    _check_levels(kind, given, refuse)
-    _check_valid(data, given["valid"], refuse)
-    for name in ("oco", "parent"):
-        if given[name] is not None and not hasattr(given[name], "ref"):
-            refuse(name, given[name], "should be an order", "hand in what buy or sell returned")
-    if given["parent"] is not None and kind in ("Market", "Close"):
-        refuse(
-            "exectype",
-            kind,
-            "cannot be the exit of a bracket",
-            "allowed: Limit, Stop, StopLimit, StopTrail, StopTrailLimit",
-        )
-    _check_added(kind, given["parent"], added, refuse)
+    if not _is_above_zero(given.size):
+        refuse("size", given.size, "should be a number above 0", "a fraction of a contract is allowed")
+    _check_number("price", given.price, refuse)
+    plain = given.pricelimit is given.trailamount is given.trailpercent is None
+    if not plain or KINDS[kind][1]:
+        _check_levels(kind, given, refuse)
+    if given.valid is not None:
+        _check_valid(given.data, given.valid, refuse)
+    if given.oco is not None or given.parent is not None:
+        _check_others(kind, given, refuse)
+    if added:
+        _check_added(kind, given.parent, added, refuse)
 
 
 def _is_above_zero(value: object) -> bool:
-    if type(value) is float:
-        return 0.0 < value < math.inf
+    if type(value) is float or type(value) is int:
+        return 0 < value < math.inf
     return isinstance(value, Real) and math.isfinite(value) and float(value) > 0
 
 
-def _check_levels(kind: str, given: Mapping[str, Any], refuse: Any) -> None:
+def _check_number(name: str, value: object, refuse: Any) -> None:
+    if value is not None and not _is_above_zero(value):
+        refuse(name, value, "should be a number above 0", "leave it out, or wait until it is known")
+
+
+def _check_levels(kind: str, given: Any, refuse: Any) -> None:
     """The limit of a stop-limit and the distance of a trail stand where they mean something, and only there."""
     number, trails = KINDS[kind]
-    if given["plimit"] is not None and number != records.STOP_LIMIT:
-        refuse("plimit", given["plimit"], "is the limit of a StopLimit", "the limit of a Limit order is its price")
-    distances = [name for name in ("trailamount", "trailpercent") if given[name] is not None]
+    distances = {name: getattr(given, name) for name in _TRAILS if getattr(given, name) is not None}
+    for name, value in {"plimit": given.pricelimit, **distances}.items():
+        _check_number(name, value, refuse)
+    if given.pricelimit is not None and number != records.STOP_LIMIT:
+        refuse("plimit", given.pricelimit, "is the limit of a StopLimit", "the limit of a Limit order is its price")
     if distances and not trails:
-        refuse(
-            distances[0], given[distances[0]], "is the distance of a StopTrail or StopTrailLimit", "use one of these"
-        )
+        name, value = next(iter(distances.items()))
+        refuse(name, value, "is the distance of a StopTrail or StopTrailLimit", "use one of these")
     if trails and len(distances) != 1:
         value = " and ".join(distances) or "none"
         refuse("trailamount, trailpercent", value, "one of them should be given", "an amount of price, or a fraction")
-    if trails and given["trailpercent"] is not None and given["trailpercent"] >= 1:
-        refuse("trailpercent", given["trailpercent"], "should be below 1", "0.02 is 2 %")
+    if trails and distances.get("trailpercent", 0.0) >= 1:
+        refuse("trailpercent", given.trailpercent, "should be below 1", "0.02 is 2 %")
+
+
+def _check_others(kind: str, given: Any, refuse: Any) -> None:
+    """The orders that an order names are orders, and the exit of a bracket waits for a level."""
+    for name in ("oco", "parent"):
+        other = getattr(given, name)
+        if other is not None and not hasattr(other, "ref"):
+            refuse(name, other, "should be an order", "hand in what buy or sell returned")
+    if given.parent is not None and kind in ("Market", "Close"):
+        levels = "allowed: Limit, Stop, StopLimit, StopTrail, StopTrailLimit"
+        refuse("exectype", kind, "cannot be the exit of a bracket", levels)
 
 
 def _check_valid(data: Any, valid: object, refuse: Any) -> None:
     """A validity is a date, a span or a day number that lies ahead."""
-    if valid is None or isinstance(valid, dt.date):
+    if isinstance(valid, dt.date):
         return
     fix = "a date or datetime, a timedelta above 0, bt.Order.DAY, or a day number from bt.date2num"
     if isinstance(valid, dt.timedelta):
@@ -145,9 +156,8 @@ def _check_valid(data: Any, valid: object, refuse: Any) -> None:
 def _check_added(kind: str, parent: Any, added: Mapping[str, Any], refuse: Any) -> None:
     """The keywords that this broker adds; others are kept as info, but for misspellings."""
     for name in added:
-        near = [] if name in ADDED else difflib.get_close_matches(name, (*OPTIONS, *ADDED), n=1, cutoff=0.8)
-        if near:
-            refuse(name, added[name], "is not a keyword", f'did you mean "{near[0]}"?')
+        if name not in ADDED and (meant := _meant(name)):
+            refuse(name, added[name], "is not a keyword", f'did you mean "{meant}"?')
     leverage, reason = added.get("leverage", 1.0), added.get("reason", "order")
     if not _is_above_zero(leverage):
         refuse("leverage", leverage, "should be a number above 0", "leave it out for the broker's own")
@@ -158,6 +168,12 @@ def _check_added(kind: str, parent: Any, added: Mapping[str, Any], refuse: Any) 
     for name, distance in added.items():
         if name in DISTANCES:
             _check_distance(name, distance, kind, parent, refuse)
+
+
+@cache
+def _meant(name: str) -> str:
+    """The keyword that a name is a misspelling of; '' for one of a strategy's own."""
+    return next(iter(difflib.get_close_matches(name, (*OPTIONS, *ADDED), n=1, cutoff=0.8)), "")
 
 
 def _check_distance(name: str, distance: object, kind: str, parent: Any, refuse: Any) -> None:
@@ -175,35 +191,43 @@ def order_values(order: Any, symbol: int, tick: float, calendar: Calendar, now: 
     `symbol`: the number of its feed, `tick`: of its contract, `leverage`: when it names none.
     Raises ParameterError for a trail that begins at or below zero.
     """
-    kind, trails = KINDS[order.getordername()]
-    side, info, parent = (1 if order.isbuy() else -1), order.info, order.parent
-    reduces, size = parent is not None or bool(info.get("reduce_only", False)), order.created.size
-    new = {name: distance for name, distance in info.items() if name in DISTANCES}
-    new |= {
-        "id": order.ref, "symbol": symbol, "kind": kind, "side": side, "group": group_of(order), "reduce_only": reduces,
-        "parent": 0 if parent is None else parent.ref, "leverage": info.get("leverage", leverage),
+    _, kind, trails = PLAYED[order.exectype]
+    info, parent, size = order.info, order.parent, order.created.size
+    # In the order of the record, which is written fastest so.
+    new = {
+        "id": order.ref, "parent": 0 if parent is None else parent.ref, "symbol": symbol, "group": group_of(order),
+        "expires": calendar.first_after(order.valid, now) if order.valid else 0,
+        "due": calendar.last_of_session(order.dteos, now) if kind == records.CLOSE else 0,
+        "kind": kind, "side": 1 if size > 0 else -1,
+        "reduce_only": parent is not None or bool(info.get("reduce_only", False)),
+        "status": records.LIVE if parent is None else records.SLEEPING,
         "reason": _REASONS[info.get("reason", "order")], "quantity": abs(size),
     }  # fmt: skip
-    if parent is not None:
-        new["share"] = min(1.0, abs(size / parent.created.size))
-    if kind == records.CLOSE:
-        new["due"] = calendar.last_of_session(order.dteos, now)
-    if order.valid:
-        new["expires"] = calendar.first_after(order.valid, now)
-    if kind in (records.MARKET, records.CLOSE):
-        return new
+    if kind not in (records.MARKET, records.CLOSE):
+        _add_levels(new, order, tick)
+    new["leverage"] = info.get("leverage", leverage)
+    if info:
+        new |= {name: info[name] for name in records.EXIT_DISTANCES if name in info}
     if trails:
         new["trail_amount"], new["trail_rate"] = order.trailamount or 0.0, order.trailpercent or 0.0
-        if not order.created.price > 0:
-            fix = f"a distance below the price of {order.created.pclose:g}"
-            raise ParameterError("trailamount", "puts the stop at or below zero", value=order.trailamount, fix=fix)
-    if order.p.price is None and (new.get("trailing_rate", 0.0) > 0 or new.get("trailing", 0.0) > 0):
-        return new  # it starts at its trailing distance from the entry's fill
-    stands = kind == records.STOP and not reduces
-    new["price"] = _on_tick(order.created.price, tick, up=side > 0 if stands else side < 0)
-    if kind == records.STOP_LIMIT:
-        new["limit"] = _on_tick(order.created.pricelimit, tick, up=side < 0)
+    if parent is not None:
+        new["share"] = min(1.0, abs(size / parent.created.size))
+        new |= {name: info[name] for name in records.STOP_DISTANCES if name in info}
     return new
+
+
+def _add_levels(new: dict[str, Any], order: Any, tick: float) -> None:
+    """The level of an order, and the limit of a stop-limit, on ticks."""
+    kind, side, created = new["kind"], new["side"], order.created
+    if not created.price > 0:
+        fix = f"a distance below the price of {created.pclose:g}"
+        raise ParameterError("trailamount", "puts the stop at or below zero", value=order.trailamount, fix=fix)
+    if order.p.price is None and (order.info.get("trailing_rate", 0.0) > 0 or order.info.get("trailing", 0.0) > 0):
+        return  # it starts at its trailing distance from the entry's fill
+    stands = kind == records.STOP and not new["reduce_only"]
+    new["price"] = _on_tick(created.price, tick, up=side > 0 if stands else side < 0)
+    if kind == records.STOP_LIMIT:
+        new["limit"] = _on_tick(created.pricelimit, tick, up=side < 0)
 
 
 def group_of(order: Any) -> int:
@@ -215,7 +239,7 @@ def group_of(order: Any) -> int:
 
 def read_back(order: Any, row: Any) -> None:
     """Brings Backtrader's order up to date with its row: where a trail stands, whether a stop-limit was triggered."""
-    order.triggered = KINDS[order.getordername()][0] == records.STOP_LIMIT and row.kind == records.LIMIT
+    order.triggered = PLAYED[order.exectype][1] == records.STOP_LIMIT and row.kind == records.LIMIT
     order.created.price = row.limit if order.triggered else row.price
     if order.exectype in (order.StopLimit, order.StopTrailLimit):
         order.created.pricelimit = row.price if order.triggered else row.limit
