@@ -14,7 +14,7 @@ from reports.intervals import LEVEL, RESAMPLES, Interval, Intervals, optimal_blo
 def bootstrap_intervals(
     returns: FloatArray, bars_per_year: float, *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0
 ) -> Intervals | None:
-    """The percentile intervals of yearly Sharpe ratio, yearly growth and deepest drawdown; None where nothing varies.
+    """The percentile intervals of yearly Sharpe ratio, CAGR and maximum drawdown; None where nothing varies.
 
     The stationary bootstrap of Politis and Romano (1994): blocks of geometric length with the mean that
     `optimal_block` finds are drawn, with wrap-around, until as many bars are there as the run has. It keeps
@@ -43,7 +43,7 @@ def resample_figures(returns: FloatArray, block: float, random: np.random.Genera
 
 @rule(makes_arrays=True)
 def resample_runs(returns: FloatArray, block: float, random: np.random.Generator, resamples: int) -> FloatArray:
-    """The figures of each resample of runs: Sharpe ratio per bar, log growth, deepest drawdown.
+    """The figures of each resample of runs: Sharpe ratio per bar, log growth, maximum drawdown.
 
     `returns`: (runs, bars); a resample draws the same bars of all runs, so that their figures can be set
     against one another. The answer: (resamples, runs, 3). Equity that falls to zero stays there: its log growth is

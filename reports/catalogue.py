@@ -66,14 +66,14 @@ CATALOGUE = {
     "rung": Entry("Rung", formats.count, "the first rung of the ladder of verdicts that a run does not climb"),
     "final_equity": Entry("Final equity", formats.money, "at the mark price, when the last bar closed"),
     "total_return": Entry("Total return", _signed_percent, "change of equity over starting cash"),
-    "cagr": Entry("Yearly growth", _signed_percent, "compound growth in 365 days (CAGR)"),
+    "cagr": Entry("CAGR", _signed_percent, "compound annual growth rate of equity, in 365 days"),
     "volatility": Entry("Volatility", formats.percent, "standard deviation of bar returns, a year"),
     "sharpe": Entry(
         "Sharpe", formats.ratio, "mean over standard deviation of bar returns, a year of 365 days, no risk-free rate"
     ),
     "sortino": Entry("Sortino", formats.ratio, "mean over downside deviation of bar returns, a year"),
-    "calmar": Entry("Calmar", formats.ratio, "yearly growth over the deepest drawdown"),
-    "max_drawdown": Entry("Deepest drawdown", formats.percent, "largest fall from a peak of equity"),
+    "calmar": Entry("Calmar", formats.ratio, "CAGR over the maximum drawdown"),
+    "max_drawdown": Entry("Maximum drawdown", formats.percent, "largest fall from a peak of equity"),
     "max_drawdown_bars": Entry("Longest drawdown, bars", formats.count, "longest stretch below an earlier peak"),
     "time_under_water": Entry("Time under water", formats.percent, "share of bars below an earlier peak of equity"),
     "skewness": Entry("Skewness", formats.ratio, "of bar returns"),

@@ -26,7 +26,7 @@ class Difference(NamedTuple):
 
 
 class Differences(NamedTuple):
-    """What a run has more than another: yearly Sharpe ratio, yearly growth, deepest drawdown."""
+    """What a run has more than another: yearly Sharpe ratio, CAGR, maximum drawdown."""
 
     sharpe: Difference
     cagr: Difference

@@ -160,7 +160,7 @@ def forward_banners(found: Forward) -> list[Banner]:
 def metric_words(metric: str) -> str:
     """A metric within a sentence."""
     words = CATALOGUE[metric].label
-    return words if words in ("Sharpe", "Sortino", "Calmar") else words[0].lower() + words[1:]
+    return words if words in ("Sharpe", "Sortino", "Calmar", "CAGR") else words[0].lower() + words[1:]
 
 
 def counted(head: Head) -> str:

@@ -118,7 +118,7 @@ def _forward_tiles(found: Forward) -> list[tuple[str, str, str]]:
         ("Fall", formats.ratio(found.fall), ""),
         ("Sharpe with hindsight", formats.ratio(found.hindsight.sharpe), ""),
         ("Total return", formats.percent(float(found.curve.equity[-1]) / found.curve.cash - 1.0, signed=True), ""),
-        ("Deepest drawdown", formats.percent(fall), ""),
+        (CATALOGUE["max_drawdown"].label, formats.percent(fall), ""),
         ("Trades", formats.count(int(found.folds["trades"].sum())), ""),
         ("Trials on this data", formats.count(found.trials), counted(found.head)),
     ]

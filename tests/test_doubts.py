@@ -179,7 +179,7 @@ def test_a_short_sample_is_not_annualised(findings: Findings) -> None:
     document = document_of(findings)
     assert document.banners[1].headline == "The sample is too short to annualise."
     assert yearly_cells(document) == {TOO_SHORT}
-    assert {one.value for one in document.tiles if one.label in ("Sharpe", "Yearly growth")} == {TOO_SHORT}
+    assert {one.value for one in document.tiles if one.label in ("Sharpe", "CAGR")} == {TOO_SHORT}
     longer = replace(findings, metrics=findings.metrics | {"days": LEAST_DAYS})
     whole = document_of(longer)
     assert [one.headline for one in whole.banners] == [document.banners[0].headline]

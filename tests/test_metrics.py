@@ -74,7 +74,7 @@ def test_ratios_without_spread_are_undefined(equity: tuple[float, ...]) -> None:
 
 
 def test_growth_too_large_to_annualise_is_undefined() -> None:
-    """Doubling within a minute has no yearly growth that a number could hold."""
+    """Doubling within a minute has no CAGR that a number could hold."""
     assert curve_metrics(curve(200.0, bar=HOUR // 60))["cagr"] is None
 
 

@@ -257,7 +257,7 @@ def test_the_page_fits_a_phone(browser: Any, page_file: Path) -> None:
 def test_definitions_open_by_keyboard(browser: Any, page_file: Path) -> None:
     """A headline's name is a control that Enter opens; what it means stands below it."""
     with open_page(browser, page_file) as (page, _, _):
-        summary = page.locator(".tiles summary", has_text="Deepest drawdown")
+        summary = page.locator(".tiles summary", has_text="Maximum drawdown")
         summary.focus()
         page.keyboard.press("Enter")
         assert page.locator(".tiles details[open] span").inner_text() == "largest fall from a peak of equity"

@@ -259,7 +259,7 @@ def test_curves_on_paper_are_the_figures(browser: Any, page_of_ten: Path) -> Non
 
 
 def test_curves_are_packed_as_they_were(ten_runs: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every close, or of long runs the last of each group on one clock, with the deepest drawdown inside it."""
+    """Every close, or of long runs the last of each group on one clock, with the maximum drawdown inside it."""
     whole = json.loads(payload(ten_runs))["runs"]
     curve = next(iter(ten_runs.curves.values()))
     assert unpack(whole[0]["equity"]) == pytest.approx(curve.equity, rel=1e-6)

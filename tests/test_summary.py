@@ -74,7 +74,7 @@ def test_ranges_stand_beside_the_headlines() -> None:
     lines = {line.split("  ")[0]: line for line in str(result).splitlines()}
     low, high = (f"{abs(end):.2f}" for end in found.sharpe)
     assert lines["Sharpe"].replace("−", "").endswith(f"95 % range {low} to {high}")  # noqa: RUF001
-    for name in ("Yearly growth", "Deepest drawdown"):
+    for name in ("CAGR", "Maximum drawdown"):
         assert "95 % range" in lines[name]
     assert "133" in lines["Trades"]
     assert "win rate" in lines["Trades"]

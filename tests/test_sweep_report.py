@@ -20,10 +20,11 @@ from backtests.searches.sweeps import Sweep, sweep
 from foundation.errors import ParameterError
 from foundation.trials import TrialLedger
 from reports import formats
+from reports.catalogue import CATALOGUE
 from reports.figures import PICTURE
 from reports.heat_maps import MOST_CELLS, chosen_number, heat_maps
 from reports.search_figures import draw_effects
-from reports.search_sentences import next_words
+from reports.search_sentences import metric_words, next_words
 from reports.sections.search import named
 from reports.sweep_report import write_sweep
 from strategies.parameters import CrossoverParams
@@ -49,6 +50,12 @@ def found(scene: tuple[Any, Any], tmp_path_factory: pytest.TempPathFactory) -> S
     """A small sweep, with its folder in `ledger`'s place."""
     base = tmp_path_factory.mktemp("sweep")
     return sweep(*scene, STRATEGY, over=OVER, ledger=TrialLedger(base / "ledger"), folder=base / "out")
+
+
+def test_metrics_have_the_terms_of_the_field() -> None:
+    """As labels, and within a sentence, where a short form stays one."""
+    assert [CATALOGUE[name].label for name in ("cagr", "max_drawdown")] == ["CAGR", "Maximum drawdown"]
+    assert [metric_words(name) for name in ("cagr", "max_drawdown", "calmar")] == ["CAGR", "maximum drawdown", "Calmar"]
 
 
 def test_a_map_shows_the_worst_of_each_neighbourhood(found: Sweep) -> None:

@@ -27,7 +27,7 @@ def equity_chart(curves: Mapping[str, EquityCurve], currency: str, name: str) ->
     """Equity curves over one another, drawdowns below, for a page; the first one is drawn on top."""
     said = "; ".join(
         f"{label} from {formats.money(curve.cash)} to {formats.money(float(curve.equity[-1]))} {currency}, "
-        f"deepest drawdown {formats.percent(float(curve.drawdown.max()))}"
+        f"maximum drawdown {formats.percent(float(curve.drawdown.max()))}"
         for label, curve in curves.items()
     )
     return Chart(
