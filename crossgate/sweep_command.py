@@ -58,7 +58,7 @@ def sweep(
 
 
 def _print_sweep(found: Sweep, best: Any, by: str, overfitting: float) -> None:
-    from backtests.searches.search_text import table_text
+    from backtests.searches.search_text import table_text, undefined_text
     from reports.search_sentences import counted, sweep_banners
 
     shown = [*found.grid.axes, "total_return", "sharpe", "plateau", "max_drawdown", "trades", "liquidations"]
@@ -68,6 +68,9 @@ def _print_sweep(found: Sweep, best: Any, by: str, overfitting: float) -> None:
     )
     typer.echo("fill. Of settings that came to the same in every metric the first is listed.")
     typer.echo(table_text(best[shown]))
+    ranked = {name: found.undefined.get(name, 0) for name in dict.fromkeys((by.partition(":")[0], "plateau", "sharpe"))}
+    if said := undefined_text(ranked, len(found), "settings"):
+        typer.echo(said)
     typer.echo("\nwhat each value does alone (Sharpe ratio over all else):")
     typer.echo(table_text(found.effects))
     for name in found.idle:

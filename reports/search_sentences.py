@@ -9,6 +9,7 @@ from shlex import quote
 from typing import Any
 
 from backtests.searches.forward import Forward
+from backtests.searches.search_text import undefined_text
 from backtests.searches.sweeps import MOST_BLOCKS, Sweep
 from backtests.searches.tuning import Tuned
 from foundation.chain import Head
@@ -155,6 +156,15 @@ def forward_banners(found: Forward) -> list[Banner]:
     if outside < 0.5 * inside:
         return [Banner("warned", "Less than half of the ratio lasted.", text), *few]
     return [*few, Banner("plain" if few else "evident", "Most of the ratio lasted.", text)]
+
+
+def undefined_words(found: Sweep | Tuned, metrics: Sequence[str], what: str) -> list[str]:
+    """How many settings, or trials, were refused, and how many have no value of some metrics; none for none."""
+    refused = found.refused if isinstance(found, Tuned) else 0
+    told = [f"{formats.counted(refused, 'trial')} had values that contradict each other: refused, not played."]
+    names = {name: "plateau" if name == "plateau" else metric_words(name) for name in metrics}
+    counts = {names[name]: found.undefined.get(name, 0) for name in metrics}
+    return [*(told if refused else []), *filter(None, [undefined_text(counts, len(found), what)])]
 
 
 def metric_words(metric: str) -> str:

@@ -52,6 +52,7 @@ def sweep_record(found: Sweep, overfitting: float) -> dict[str, Any]:
             {str(name): plain(value) for name, value in row.items()} for row in found.effects.to_dict("records")
         ],
         "idle": found.idle,
+        "undefined": found.undefined,
         "replayed": sorted(found.replayed),
         "markets": {one.symbol: one.fingerprint for one in found.ground.stage.played},
         "forecasts": found.ground.forecasts.fingerprint,

@@ -66,6 +66,8 @@ def tuned_record(found: Tuned) -> dict[str, Any]:
     return {
         "trials": len(found),
         "feasible": int(found.table["feasible"].sum()),
+        "refused": found.refused,
+        "undefined": found.undefined,
         "space": {one.name: one.record() for one in found.space},
         **found.goals.record(),
         "best": [{str(key): plain(value) for key, value in row.items()} for row in rows],

@@ -61,6 +61,12 @@ class Goals:
     objectives: tuple[Objective, ...]
     constraints: tuple[Constraint, ...] = ()
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics of the objectives, then of the constraints, each once."""
+        named = [*(one.metric for one in self.objectives), *(one.metric for one in self.constraints)]
+        return tuple(dict.fromkeys(named))
+
     def record(self) -> dict[str, Any]:
         """The goals as JSON can hold them."""
         return {

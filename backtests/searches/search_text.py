@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,12 @@ def table_text(table: pd.DataFrame) -> str:
 def ratio_text(value: float) -> str:
     """A ratio with two decimals; "-" for what is not defined."""
     return _write(",.2f", value)
+
+
+def undefined_text(counts: Mapping[str, int], of: int, what: str) -> str:
+    """A sentence on how many settings, or trials, have no value of some metrics; nothing where all have one."""
+    parts = [f"{name} in {count:,}" for name, count in counts.items() if count]
+    return f"Not defined, and so behind all others, of {of:,} {what}: {', '.join(parts)}." if parts else ""
 
 
 def column_type(values: Sequence[Any]) -> type:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from backtests.searches.goals import Goals
+from backtests.searches.goals import Goals, metric_names
 from foundation.dimensions import Dimension
 from foundation.errors import ParameterError
 from foundation.interrupts import held_interrupt
@@ -159,8 +159,9 @@ class Study:
     @property
     def table(self) -> pd.DataFrame:
         """A row a trial under its number: its values, its metrics, and whether it kept the constraints."""
+        none = dict.fromkeys(metric_names(), math.nan)
         rows = [
-            {"trial": one.number, **one.user_attrs["values"], **_known(one), "feasible": _kept(one)}
+            {"trial": one.number, **one.user_attrs["values"], **none, **_known(one), "feasible": _kept(one)}
             for one in self.optuna.get_trials(deepcopy=False)
             if _counts(one)
         ]

@@ -26,7 +26,7 @@ from backtests.searches.landscape import at_edges, best_numbers, effects, grid_p
 from backtests.searches.piece_store import SETTINGS_FILE, PieceStore
 from backtests.searches.search_folder import check_sweep_folder
 from backtests.searches.search_size import MOST_SETTINGS, check_settings
-from backtests.searches.search_text import column_type, table_text
+from backtests.searches.search_text import column_type, table_text, undefined_text
 from foundation.chain import Head
 from foundation.compilation import compiled_folder
 from foundation.errors import CrossgateError, ParameterError
@@ -101,6 +101,18 @@ class Sweep:
         return ranked[~ranked[metrics].duplicated()].head(count)
 
     @cached_property
+    def undefined(self) -> dict[str, int]:
+        """By metric, how many settings have none, where some do: they rank last. Of a large sweep of two metrics only.
+
+        Such as those of a setting that never traded, and a profit factor without a losing trade.
+        """
+        columns = {"plateau": self.plateau, "sharpe": self.sharpe}
+        if self.whole:
+            columns |= {str(name): self.table[name].to_numpy() for name in self.table if name not in self.grid.axes}
+        counts = {name: int(np.isnan(values).sum()) for name, values in columns.items()}
+        return {name: count for name, count in counts.items() if count}
+
+    @cached_property
     def idle(self) -> list[str]:
         """The parameters that change nothing here: settings that differ in one alone have the same Sharpe ratio."""
         return idle_axes(self.grid, self.sharpe)
@@ -118,6 +130,8 @@ class Sweep:
     def __str__(self) -> str:
         shown = [*self.grid.axes, "total_return", "sharpe", "plateau", "max_drawdown", "trades", "liquidations"]
         head = f"{len(self):,} settings; {self.trials:,} trials on this data in the ledger"
+        ranked = {name: self.undefined.get(name, 0) for name in ("plateau", "sharpe")}
+        head = "\n".join(filter(None, [head, undefined_text(ranked, len(self), "settings")]))
         return f"{head}\n{table_text(self.best('plateau')[shown])}"
 
 

@@ -19,7 +19,7 @@ from backtests.run.tables import Tables, on_tables
 from backtests.searches.goals import Goals
 from backtests.searches.ground import Ground, compile_kernel, make_ground, play_tables
 from backtests.searches.search import Search, SearchWords, read_search
-from backtests.searches.search_text import table_text
+from backtests.searches.search_text import table_text, undefined_text
 from backtests.searches.searched import parse_value
 from backtests.searches.study import Asked, Study
 from foundation.chain import Head
@@ -78,9 +78,22 @@ class Tuned:
         chosen = self.best[0] if number is None else number
         return self.base.changed(self.values(chosen))
 
+    @property
+    def refused(self) -> int:
+        """How many trials had values that contradict each other, and were not played."""
+        return int(self.table["trades"].isna().sum())
+
+    @property
+    def undefined(self) -> dict[str, int]:
+        """By metric of the goals, how many trials that were played have none, where some do: they rank last."""
+        missing = self.table[list(self.goals.metrics)].isna().sum().to_dict()
+        return {str(name): count - self.refused for name, count in missing.items() if count > self.refused}
+
     def __str__(self) -> str:
         feasible = int(self.table["feasible"].sum())
         head = f"{len(self):,} trials, {feasible:,} feasible; {self.trials:,} trials on this data in the ledger"
+        head += f"\n{self.refused:,} trials were refused: their values contradict each other" if self.refused else ""
+        head = "\n".join(filter(None, [head, undefined_text(self.undefined, len(self), "trials")]))
         if not self.best:
             return head
         names = [one.name for one in self.space]

@@ -22,7 +22,7 @@ from reports.heat_maps import MOST_CELLS, chosen_number, heat_maps, label
 from reports.metrics import compute_metrics
 from reports.parts import Chart, Fold, Grid, Paragraph, Part, Section, Widget
 from reports.search_figures import draw_effects, draw_parallel
-from reports.search_sentences import settings_words
+from reports.search_sentences import settings_words, undefined_words
 from reports.sections.performance import equity_chart
 from reports.tables import Cell, Table
 
@@ -128,6 +128,7 @@ def settings(found: Sweep) -> Section:
     parts: list[Part] = [
         Grid(_settings_table(found, "plateau"), wide=True, style="ledger"),
         Fold("The best by Sharpe ratio alone", [Grid(_settings_table(found, "sharpe"), wide=True, style="ledger")]),
+        *(Paragraph(text, "aside") for text in undefined_words(found, ("plateau", "sharpe"), "settings")),
         Paragraph(
             "Of settings that came to the same in every metric the first one is listed. All settings with all metrics "
             "stand in settings.parquet.",

@@ -18,7 +18,7 @@ from reports.curves import EquityCurve
 from reports.heat_maps import label
 from reports.parts import Chart, Fold, Grid, Paragraph, Part, Section
 from reports.search_figures import draw_parallel
-from reports.search_sentences import constraint_words
+from reports.search_sentences import constraint_words, undefined_words
 from reports.sections.performance import equity_chart
 from reports.tables import Cell, Table
 from reports.tune_figures import draw_importance, draw_trials
@@ -42,15 +42,16 @@ def trials(found: Tuned) -> Section:
         front = _records(up, kept, rising=goals.objectives[0].rising)
         labels, said = ("", metrics[0]), "each trial that was the best so far"
     left = len(table) - len(known)
-    undrawn = f" {left:,} of {len(table):,} trials never traded or were refused, and are not drawn." if left else ""
+    undrawn = f" {left:,} of {len(table):,} trials have no value of an objective, and are not drawn." if left else ""
     chart = Chart(
         "trials", lambda sheet: draw_trials(across, up, kept, front, labels, sheet),
         f"{len(known):,} trials as dots; {len(front)} of them are marked, {said}.",
         f"Blue: {said}. Crosses broke a constraint, dots kept them all.{undrawn}",
     )  # fmt: skip
     title = "The Pareto front" if len(metrics) == 2 else "Trials"
-    parts: list[Part] = [chart] if len(known) else [Paragraph("No trial made a trade.")]
-    return Section("trials", "Trials", title, [*parts, *(Paragraph(one, "aside") for one in constraint_words(found))])
+    parts: list[Part] = [chart] if len(known) else [Paragraph("No trial has a value of every objective.")]
+    told = [*undefined_words(found, found.goals.metrics, "trials"), *constraint_words(found)]
+    return Section("trials", "Trials", title, [*parts, *(Paragraph(one, "aside") for one in told)])
 
 
 def _records(values: FloatArray, kept: Any, *, rising: bool) -> list[int]:
