@@ -14,7 +14,7 @@ from models.fitted import TrainedNetwork
 from models.forecasts import ForecastSeries, Retraining
 from models.jobs import on_cpu, run_pooled_jobs
 from models.parameters import FeatureParams, LSTMParams, WalkForwardParams
-from models.pooling import PooledFold, plan_pool, pool_clock, pool_fold, pool_row, pooled_jobs
+from models.pooling import PooledFold, check_fold, plan_pool, pool_clock, pool_fold, pool_row, pooled_jobs
 from models.samples import Sample
 from models.schedule import bars_in, fold_after, left_out_bars
 from models.watching import watch_model
@@ -94,6 +94,8 @@ class PoolChain:
             allowed = pooled.fold.number < self.walk.drift_retrains and following.test_first < len(self._clock)
             after = pool_fold(self.samples, following, self.model, self._gap) if allowed else None
             followed = after is not None and bool(after.symbols)
+            if after is not None and followed:
+                check_fold(self.samples, after, self.model)
             number = following.number if followed else -1
             alarm, stamp = seen.alarm, int(self._clock[seen.row])
             self.alarms.append(Retraining(seen.symbol, stamp, alarm.detector, alarm.figure, alarm.limit, number))

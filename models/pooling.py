@@ -14,7 +14,8 @@ from models.cache import FoldJob, network_key
 from models.fitted import TrainedNetwork
 from models.parameters import LSTMParams, WalkForwardParams
 from models.samples import Sample
-from models.schedule import Fold, Rows, left_out_bars, make_folds
+from models.schedule import Fold, Rows, check_targets, left_out_bars, make_folds
+from models.watching import check_drift
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,8 @@ def plan_pool(samples: dict[str, Sample], walk: WalkForwardParams, model: LSTMPa
 
     Every time limit counts for all symbols alike: no row of any market, and no label, from the embargo before a test on
     trains the model of that test. A market takes part from the first fold on at which it has rows enough to fit and to
-    validate. Raises DataError or ParameterError where bars differ, no fold has a market, or a market has no fold.
+    validate. Raises DataError or ParameterError where bars differ, no fold has a market, or a market has no fold; where
+    targets or barriers are too few; and where drift is to be watched over more bars than trainings have.
     """
     clock, bar = pool_clock(samples)
     lead = next(iter(samples.values()))
@@ -78,7 +80,24 @@ def plan_pool(samples: dict[str, Sample], walk: WalkForwardParams, model: LSTMPa
     ]
     folds = [fold for fold in planned if fold.symbols]
     _check_plan(samples, folds, walk, bar, gap)
+    for one in folds:
+        check_fold(samples, one, model)
+    if walk.retrain == "drift":
+        _check_watched(folds[0], walk, bar)
     return folds
+
+
+def check_fold(samples: Mapping[str, Sample], fold: PooledFold, model: LSTMParams) -> None:
+    """Raises, before the model of a fold trains, where its markets know too few targets or reach too few barriers."""
+    check_targets([(samples[symbol], rows) for symbol, rows in zip(fold.symbols, fold.splits, strict=True)], model)
+
+
+def _check_watched(fold: PooledFold, walk: WalkForwardParams, bar: int) -> None:
+    """Raises, before the first model trains, what watching it would: of the markets with the most rows to train on."""
+    spans = [rows.check_last - rows.fit_first for rows in fold.splits]
+    tested = [own.test_first < own.test_last for own in fold.own]
+    if any(span == max(spans) and watched for span, watched in zip(spans, tested, strict=True)):
+        check_drift(walk, bar, max(spans))
 
 
 def pool_fold(samples: Mapping[str, Sample], fold: Fold, model: LSTMParams, gap: int) -> PooledFold:
@@ -114,6 +133,7 @@ def plan_whole(samples: dict[str, Sample], model: LSTMParams) -> list[Rows]:
             problem = f"has {len(sample):,} bars of {duration(bar)}, too few to fit and to validate with the others"
             raise DataError(symbol, problem, fix=f"more candles of it; {gap:,} lie between fit and validation")
         splits.append(rows)
+    check_targets(list(zip(samples.values(), splits, strict=True)), model)
     return splits
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -138,12 +139,28 @@ def split_rows(sample: Sample, last: int, gap: int, params: LSTMParams) -> Rows:
             f" model.burn_in + model.chunk bars, a gap of {gap:,}, and the validation rows",
             fix="more candles, a longer walk_forward.train, or a smaller model.chunk",
         )
-    _check_targets(sample, rows, params)
+    check_targets([(sample, rows)], params)
     return rows
 
 
-def _check_targets(sample: Sample, rows: Rows, params: LSTMParams) -> None:
-    """Raises DataError where too few targets are known (those of touched bars are not), or too few reach a barrier."""
+def check_targets(parts: Sequence[tuple[Sample, Rows]], params: LSTMParams) -> None:
+    """Raises DataError where too few targets of a part are known (those of touched bars are not).
+
+    And ParameterError where too few, of all parts together, reach a barrier.
+    """
+    for sample, rows in parts:
+        _check_known(sample, rows, params)
+    learned = [sample.target[rows.fit_first + params.burn_in : rows.fit_last] for sample, rows in parts]
+    reached = sum(int((np.abs(one) == 1.0).sum()) for one in learned)
+    if params.output == "barrier" and reached < LEAST_TARGETS:
+        count = sum(map(len, learned))
+        problem = f"lies so far off that {reached:,} of {count:,} fit rows reach a barrier within"
+        more = f"model.barrier_bars = {params.barrier_bars}, and a model needs {LEAST_TARGETS}"
+        fix = "a smaller one, or a larger barrier_bars"
+        raise ParameterError("model.barrier_sigma", f"{problem} {more}", value=params.barrier_sigma, fix=fix)
+
+
+def _check_known(sample: Sample, rows: Rows, params: LSTMParams) -> None:
     learned = rows.fit_first + params.burn_in
     for what, first, end in (("fit", learned, rows.fit_last), ("validation", rows.check_first, rows.check_last)):
         known = int(np.isfinite(sample.target[first:end]).sum())
@@ -153,12 +170,6 @@ def _check_targets(sample: Sample, rows: Rows, params: LSTMParams) -> None:
             )
             fix = "cleaning touched the other bars: mend the candles there, or start after them"
             raise DataError(sample.source, f"{problem}, and a model needs {LEAST_TARGETS}", fix=fix)
-    reached = int((np.abs(sample.target[learned : rows.fit_last]) == 1.0).sum())
-    if params.output == "barrier" and reached < LEAST_TARGETS:
-        problem = f"lies so far off that {reached:,} of {rows.fit_last - learned:,} fit rows reach a barrier within"
-        more = f"model.barrier_bars = {params.barrier_bars}, and a model needs {LEAST_TARGETS}"
-        fix = "a smaller one, or a larger barrier_bars"
-        raise ParameterError("model.barrier_sigma", f"{problem} {more}", value=params.barrier_sigma, fix=fix)
 
 
 def rows_needed(gap: int, params: LSTMParams) -> int:

@@ -144,7 +144,10 @@ def test_what_retraining_a_pool_is_worth() -> None:
     assert gains["frozen", "on drift"].clear
 
 
-def test_a_window_that_training_does_not_hold() -> None:
-    """The first model's rows have to hold two windows of the features, or one clear line says so."""
+def test_a_window_that_training_does_not_hold(trainings: list[object]) -> None:
+    """The first model's rows have to hold two windows of the features, or one clear line says so before it trains."""
     with pytest.raises(ParameterError, match="rows of a training should hold at least two of them"):
         pool(drift_window="20d")
+    with pytest.raises(ParameterError, match=r"walk_forward.drift_wait = '5m': is shorter than one bar"):
+        pool(drift_wait="5m")
+    assert trainings == []

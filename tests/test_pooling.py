@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from planted_market import FEW, SHORT, TINY, other_after, planted_market
+from planted_market import FEW, SHORT, TINY, candles_around, other_after, planted_market
 
 import models.pooling
 import models.training
@@ -149,6 +149,32 @@ def test_a_market_joins_when_it_has_rows_enough() -> None:
     assert made.series["BETA"].timestamp[-1] == BETA.candles.timestamp[-1]
     with pytest.raises(ParameterError, match="BETA has 90 bars of 1h, too few to train and test in any fold"):
         forecast(ALPHA, BETA.rows(750, 840))
+
+
+def test_what_a_pool_cannot_learn_is_said_before_it_trains(trainings: list[object]) -> None:
+    """Barriers that the rows of all markets together seldom reach, and a market of which targets are not known.
+
+    Barriers that one of two markets reaches are enough for both.
+    """
+    far = TINY.replaced(output="barrier", barrier_sigma=100.0, steps=1)
+    said = r"^model\.barrier_sigma = 100\.0: lies so far off that 0 of [\d,]+ fit rows reach a barrier"
+    with pytest.raises(ParameterError, match=said):
+        walk_forward([ALPHA, BETA], far, FEW, walk=POOL, workers=1, cache=False)
+    with pytest.raises(ParameterError, match=said):
+        train_model([ALPHA, BETA], model=far, features=FEW, pooled=True, workers=1)
+    touched = np.ones(len(BETA.candles), dtype=bool)
+    mended = replace(BETA, candles=replace(BETA.candles, touched=touched))
+    with pytest.raises(DataError, match=r"knows the targets of 0 of the \d+ fit rows before bar"):
+        walk_forward([ALPHA, mended], TINY, FEW, walk=POOL, workers=1, cache=False)
+    assert trainings == []
+    random, rows = np.random.default_rng(3), np.arange(len(BETA.candles))
+    there_and_back = 0.01 * (rows % 2) + np.cumsum(0.001 * random.standard_normal(len(rows)))
+    calm = replace(BETA, candles=candles_around(100.0 * np.exp(there_and_back), random))
+    near = far.replaced(barrier_sigma=4.0)
+    alone = SHORT.replaced(seeds=1)
+    with pytest.raises(ParameterError, match="reach a barrier"):
+        walk_forward(calm, near, FEW, walk=alone, workers=1, cache=False)
+    assert len(walk_forward([ALPHA, calm], near, FEW, walk=POOL, workers=1, cache=False).series) == 2
 
 
 def test_markets_of_two_grids_are_no_pool() -> None:
