@@ -27,7 +27,7 @@ from models.significance import (
     robust_correlation,
     skill_p,
 )
-from models.track import Track, track_of
+from models.track import Track, fitted_models, track_of
 
 # A forecast holds these within it: a comparison of losses, as of strangers, is none with them.
 NESTED = ("zero", "expanding mean")
@@ -66,7 +66,8 @@ class Skill:
     nothing to b or nothing to zero, the larger of `normed_clark_west_p`, against b, and `normed_clark_west_zero_p`;
     `normed_pesaran_timmermann_p`: of the right signs; `normed_anatolyev_gerko_p`: of what trading on the sign earns;
     all one-sided, and the same without `normed` as published, Clark-West against b. `models`: how many fitted models
-    the bars were forecast by (each seed counts), and `zero_models` how many of them say exactly zero throughout.
+    the bars were forecast by (each seed counts; see `fitted_models`, none where a forecaster was asked bar by bar), and
+    `zero_models` how many of them say exactly zero throughout.
     `oracle_skill`: of the true expectation g, and `oracle_ratio` = E[2fg - f^2] / E[g^2], 1 for f = g; None where
     g is unknown. `evident`: skill above 0, against zero too (forecasting nothing is no skill, though it beats a noisy
     mean), skill_p below 0.05, and at least LEAST_FORECASTS forecasts. `suspect`: evident, and better than forecasts of
@@ -186,7 +187,8 @@ def _counted_models(track: Track) -> tuple[int, int]:
     """How many fitted models forecast the rows that count, by model and seed, and how many say zero on all theirs."""
     said = track.mean[:, None] if track.members is None else track.members
     numbers = track.model[track.rows]
-    zero = [(said[track.rows[numbers == number]] == 0.0).all(axis=0) for number in np.unique(numbers)]
+    fitted = fitted_models(numbers, track.trained_through[track.rows])
+    zero = [(said[track.rows[numbers == number]] == 0.0).all(axis=0) for number in fitted]
     return sum(map(len, zero)), int(sum(one.sum() for one in zero))
 
 

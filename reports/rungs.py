@@ -145,10 +145,11 @@ def sample(facts: Facts, standing: Standing) -> Iterator[Check]:
     """No bar that a model was trained on; what no search has seen; then whether the run earned throughout."""
     seen = facts.sampled
     if facts.asks:
+        by = f", by {formats.counted(seen.models, 'trained model')}" if seen.models else ""
         text = (
             f"{seen.inside:,} of {seen.forecasts:,} forecasts were made on bars that their own model was trained on."
             if seen.inside
-            else f"All {seen.forecasts:,} forecasts are out of sample, by {seen.models:,} trained models."
+            else f"All {seen.forecasts:,} forecasts are out of sample{by}."
         )
         figure = f"{seen.inside:,} forecasts seen in training"
         yield Check("forecasts inside training", float(seen.inside), "0", text, seen.inside == 0, figure)

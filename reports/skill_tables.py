@@ -70,13 +70,17 @@ _SKILL_ROWS: tuple[tuple[str, str, Write], ...] = (
 
 
 def skill_table(skills: Sequence[Skill]) -> Table | None:
-    """The skill of the forecasts, a column per market; None without any. The oracle's rows need an oracle."""
+    """The skill of the forecasts, a column per market; None without any.
+
+    The oracle's rows need an oracle, those of models one that was fitted.
+    """
     if not skills:
         return None
+    unknown = set() if any(one.models for one in skills) else {"models", "zero_models"}
     rows = [
         [Cell(label), *(Cell(write(getattr(one, name))) for one in skills)]
         for name, label, write in _SKILL_ROWS
-        if any(getattr(one, name) is not None for one in skills)
+        if name not in unknown and any(getattr(one, name) is not None for one in skills)
     ]
     short = (
         f"; fewer than {LEAST_FORECASTS} bars do not tell skill from luck" if any(one.short for one in skills) else ""

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from markets.candles import FloatArray, IntArray
+from models.track import fitted_models
 from reports.curves import EquityCurve
 from reports.intervals import LEVEL, optimal_block
 
@@ -79,7 +80,7 @@ class Sampled:
     """Where the forecasts of a run stand to the training of their models.
 
     `forecasts`: on the bars that were played, over all markets. `inside`: those of them that lie within what their own
-    model was trained on. `models`: how many models made them.
+    model was trained on. `models`: how many fitted models made them (`fitted_models`).
     """
 
     forecasts: int
@@ -109,7 +110,7 @@ def sampled(series: Iterable[Forecasted], first: int, last: int) -> Sampled:
         rows = (one.model >= 0) & (one.timestamp >= first) & (one.timestamp <= last)
         forecasts += int(rows.sum())
         inside += int((one.trained_through[rows] >= one.timestamp[rows]).sum())
-        models += len(np.unique(one.model[rows]))
+        models += len(fitted_models(one.model[rows], one.trained_through[rows]))
     return Sampled(forecasts, inside, models)
 
 

@@ -185,8 +185,9 @@ def test_models_that_say_zero_are_counted() -> None:
     assert "4 of 6 fitted models forecast a return of exactly zero throughout" in found.verdict
     assert math.isnan(found.seeds[0].skill_p)
     alone = forecast_evidence(track_of(MARKET, forecasts(np.zeros(3000))))
-    assert (alone.skill.models, alone.skill.zero_models) == (1, 1)
+    assert (alone.skill.models, alone.skill.zero_models) == (0, 0)
     assert "no test possible" in alone.verdict
+    assert "fitted" not in alone.verdict
 
 
 def test_the_verdict_says_what_sigma_is_worth() -> None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace as Rows
+from typing import Any
 
 import numpy as np
 import pytest
 from planted_faults import mutated
+from planted_market import planted_market
 
 from backtests.doubts.controls import LEAST_CHANGES, chances_since
+from models.evidence import forecast_evidence
+from models.forecasts import Forecast, Forecasts, collect_forecasts
+from models.track import track_of
 from reports.bootstrap import resample_figures
 from reports.curves import EquityCurve
 from reports.promise import drawn_sharpe, promise_of
+from reports.skill_tables import skill_table
 from reports.stability import PIECES, sampled, stability_of, stretch
 
 HOUR = 3_600_000_000_000
@@ -74,6 +81,26 @@ def test_forecasts_inside_their_training_are_counted() -> None:
     assert (found.forecasts, found.inside, found.models) == (6, 2, 2)
     clean = Rows(timestamp=stamps, trained_through=stamps - 1, model=np.zeros(10, dtype=np.int64))
     assert sampled([one, clean], 5 * HOUR, 9 * HOUR).inside == 0
+
+
+def test_a_forecaster_is_no_fitted_model() -> None:
+    """One that is asked bar by bar may learn as it goes; of rows made by one training, that is a model, with one."""
+
+    over = planted_market(400)
+
+    class Still:
+        def forecast(self, bar: Any) -> Forecast:
+            return Forecast(0.0 * bar.close, 0.01)
+
+    asked = collect_forecasts(Still(), over)
+    trained = {"TEST": replace(asked.series["TEST"], trained_through=np.zeros(len(asked.series["TEST"])))}
+    for made, models in ((asked, 0), (Forecasts(trained), 1)):
+        skill = forecast_evidence(track_of(over, made)).skill
+        assert (skill.models, skill.zero_models) == (models, models)
+        table = skill_table([skill])
+        assert table is not None
+        assert any("Fitted models" in row[0].text for row in table.rows) == bool(models)
+        assert sampled([track_of(over, made)], 0, int(over.candles.timestamp[-1])).models == models
 
 
 def test_the_power_is_how_often_an_edge_shows() -> None:
