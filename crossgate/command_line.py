@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import re
@@ -27,6 +28,9 @@ from crossgate.output import AsFormat, Format, give
 from foundation.cluster import on_cluster
 from foundation.errors import CrossgateError
 
+# A command makes objects by the hundred thousand, nearly all for its whole life, and few cycles. Python's collector
+# looks at all of them again and again, 0.4 seconds of a backtest, where it begins at every 700th new one.
+COLLECTOR = (50_000, 20, 20)
 # A disk without room, of which the system names no file.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -42,6 +46,7 @@ app.add_typer(data_commands.app, name="data")
 
 def main() -> None:
     """Runs the command line; a mistake in what was asked for is one line on standard error and exit code 2."""
+    gc.set_threshold(*COLLECTOR)
     try:
         code = app(prog_name="crossgate", standalone_mode=False)
     except NoArgsIsHelpError as error:

@@ -24,6 +24,7 @@ _TREE = Path(__file__).resolve().parent.parent
 # Our packages; a test holds this to crossgate/tree.py, which has to do without importing any of them.
 ROOMS = ("foundation", "markets", "strategies", "models", "backtests", "reports", "witness", "crossgate")
 _MARK = b"@rule"
+_WORDS = re.compile(r"[\w.]+")
 _IMPORTS = re.compile(r"^[ \t]*(?:from ([\w.]+) )?import (?:\(([^)]*)\)|(.*))", re.MULTILINE)
 
 
@@ -53,13 +54,8 @@ def rule(
         return function
     options: dict[str, Any] = {"nopython": True, "nogil": True, "boundscheck": None}
     options |= {"_nrt": makes_arrays, "forceinline": inline} | ({"fastmath": {"contract"}} if contract else {})
-    compiled, before = RuleDispatcher(function, options=options), numba.config.CACHE_DIR
-    file = Path(function.__code__.co_filename).resolve()
-    numba.config.CACHE_DIR = str(compiled_folder(None if _is_ours(file) else file))
-    try:
-        compiled.enable_caching()
-    finally:
-        numba.config.CACHE_DIR = before
+    compiled = RuleDispatcher(function, options=options)
+    compiled.keep_in(_folder_of(function.__code__.co_filename))
     return cast(F, compiled)
 
 
@@ -92,8 +88,12 @@ def compiled_folder(stranger: Path | None = None) -> Path:
     return folder
 
 
-def _is_ours(file: Path) -> bool:
-    return file.is_relative_to(_TREE) and file.relative_to(_TREE).parts[0] in ROOMS
+@cache
+def _folder_of(name: str) -> str:
+    """The folder of compiled rules of a file."""
+    file = Path(name).resolve()
+    ours = file.is_relative_to(_TREE) and file.relative_to(_TREE).parts[0] in ROOMS
+    return str(compiled_folder(None if ours else file))
 
 
 @cache
@@ -106,21 +106,29 @@ def _rule_sources() -> dict[Path, bytes]:
 def _with_imports(waiting: list[Path], home: Path) -> dict[Path, bytes]:
     """Files and all those of ours, or below `home`, that they import in the end, with their text."""
     found: dict[Path, bytes] = {}
+    roots, seen = {home, _TREE}, set[str]()
     while waiting:
         path = waiting.pop()
         if path not in found and path.is_file():
             found[path] = path.read_bytes()
-            waiting += [one for root in {home, _TREE} for one in _imported(found[path], root)]
+            new = _imported(found[path]) - seen
+            seen |= new
+            waiting += [_file_of(root, name) for root in roots for name in new]
     return found
 
 
-def _imported(source: bytes, root: Path = _TREE) -> list[Path]:
-    """The files below `root` that a file imports, at its head or inside a function, and no fewer.
+def _file_of(root: Path, name: str) -> Path:
+    """Where a module of some name would stand below a folder."""
+    return root / f"{name.replace('.', '/')}.py"
+
+
+def _imported(source: bytes) -> set[str]:
+    """The modules that a file imports, at its head or inside a function, and names in them, and no fewer.
 
     Lines are looked at as they stand: to parse a hundred files takes longer than all that a small command does.
     """
-    names: list[str] = []
+    names = set[str]()
     for module, several, rest in _IMPORTS.findall(source.decode("utf-8")):
-        words = re.findall(r"[\w.]+", several or rest)
-        names += [module, *(f"{module}.{word}" for word in words)] if module else words
-    return [root.joinpath(*name.split(".")).with_suffix(".py") for name in names]
+        words = _WORDS.findall(several or rest)
+        names |= {module, *(f"{module}.{word}" for word in words)} if module else set(words)
+    return names

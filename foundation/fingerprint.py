@@ -5,12 +5,18 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import re
+import sys
 from collections.abc import Iterable
-from functools import cache
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from foundation.files import atomic_file, cache_home
+
+_FINGERPRINT = re.compile("[0-9a-f]{32}")
 
 
 def fingerprint(*parts: Any) -> str:
@@ -34,9 +40,17 @@ def source_fingerprint(folder: Path, modules: Iterable[str] | None = None) -> st
     """The fingerprint of what the Python files below a folder do: all, or those of some `modules` (without `.py`).
 
     Paths count, and what Python parses; comments, docstrings and layout change nothing. Raises FileNotFoundError.
+    Parsing takes longer than many a command, so the answer is kept in the cache, by the files' text and this Python.
     """
     files = sorted(folder.rglob("*.py")) if modules is None else [folder / f"{name}.py" for name in sorted(modules)]
-    return fingerprint({path.relative_to(folder).as_posix(): _meaning(path.read_text("utf-8")) for path in files})
+    texts = {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in files}
+    key = fingerprint(texts, Path(__file__).read_text("utf-8"), sys.version)
+    path = cache_home() / "sources" / key
+    known = _read(path)
+    if known is None:
+        known = fingerprint({name: _meaning(text) for name, text in texts.items()})
+        _keep(path, known)
+    return known
 
 
 def tree_fingerprint(folders: Iterable[Path], suffixes: tuple[str, ...]) -> str:
@@ -54,7 +68,21 @@ def tree_fingerprint(folders: Iterable[Path], suffixes: tuple[str, ...]) -> str:
     )
 
 
-@cache
+def _read(path: Path) -> str | None:
+    """The fingerprint that a file keeps; None where it is absent or damaged."""
+    try:
+        text = path.read_text("ascii")
+    except (OSError, ValueError):
+        return None
+    return text if _FINGERPRINT.fullmatch(text) else None
+
+
+def _keep(path: Path, known: str) -> None:
+    """Keeps a fingerprint where there is room for it; elsewhere it is worked out again, which costs time alone."""
+    with suppress(OSError), atomic_file(path) as scratch:
+        scratch.write_text(known, "ascii")
+
+
 def _meaning(text: str) -> str:
     tree = ast.parse(text)
     for node in ast.walk(tree):

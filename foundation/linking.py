@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
+from functools import cached_property
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -136,9 +137,22 @@ class RuleDispatcher(CPUDispatcher):
         self.lowered: dict[Kinds, Any] = {}
         self._lower, self._compiler.compile = self._compiler.compile, self._make_entry
 
-    def enable_caching(self) -> None:
-        """What is compiled is kept on disk, and looked for there."""
-        self._cache = RuleCache(self.py_func)
+    def keep_in(self, folder: str) -> None:
+        """What is compiled is kept in a folder, and looked for there, which begins at the first call from Python.
+
+        Most rules are only called by others, and to open a place for each takes a while.
+        """
+        self._folder = folder
+        del self._cache
+
+    @cached_property
+    def _cache(self) -> Any:
+        """numba's cache of this rule, which finds its folder in numba's config."""
+        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, self._folder
+        try:
+            return RuleCache(self.py_func)
+        finally:
+            numba.config.CACHE_DIR = before
 
     def get_call_template(self, args: Kinds, kws: Mapping[str, Any]) -> Any:
         """How other compiled code calls it: with any whole number where it has one constant, to lower it once."""

@@ -298,3 +298,12 @@ def test_help_loads_nothing_heavy() -> None:
     code = f"import sys, crossgate.command_line; print(sorted({heavy} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert answer.stdout.strip() == "[]"
+
+
+def test_a_command_has_the_collector_begin_late() -> None:
+    """Python's collector looks at a command's objects seldom; a process that imports crossgate keeps its own habits."""
+    code = "import gc, sys; sys.argv = ['crossgate', '--version']; before = gc.get_threshold(); import crossgate\n"
+    code += "assert gc.get_threshold() == before\nfrom crossgate.command_line import main\n"
+    code += "assert gc.get_threshold() == before\ntry: main()\nexcept SystemExit: print(gc.get_threshold()[0])"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
+    assert int(answer.stdout.splitlines()[-1]) == 50_000

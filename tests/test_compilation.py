@@ -140,7 +140,7 @@ def written() -> list[Path]:
 
 def test_imports_are_found_without_parsing() -> None:
     """In every file of the tree, the files that its syntax tree names are among those that are said to be imported."""
-    from foundation.compilation import _imported
+    from foundation.compilation import _file_of, _imported
 
     for path in written():
         source, names = path.read_bytes(), []
@@ -150,7 +150,8 @@ def test_imports_are_found_without_parsing() -> None:
             elif isinstance(node, ast.Import):
                 names += [alias.name for alias in node.names]
         files = {TREE.joinpath(*name.split(".")).with_suffix(".py") for name in names}
-        assert {one for one in _imported(source) if one.is_file()} >= {one for one in files if one.is_file()}, path
+        found = {_file_of(TREE, name) for name in _imported(source)}
+        assert found >= {one for one in files if one.is_file()}, path
 
 
 def test_a_rule_computes_what_its_python_says() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pydantic import Field
 
-import foundation
+import foundation.fingerprint
 import markets
 import models
 import strategies
@@ -330,6 +330,35 @@ def test_source_has_a_fingerprint(tmp_path: Path) -> None:
     changed = source_fingerprint(tmp_path)
     (tmp_path / "inner" / "a.py").rename(tmp_path / "inner" / "b.py")
     assert len({before, changed, source_fingerprint(tmp_path)}) == 3
+
+
+def test_the_fingerprint_of_source_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is parsed once for each text and Python; a damaged answer counts as none, and no room for it as nothing."""
+    parsed: list[str] = []
+    honest, home = foundation.fingerprint._meaning, tmp_path / "cache"
+    monkeypatch.setattr(foundation.fingerprint, "_meaning", lambda text: parsed.append(text) or honest(text))
+    monkeypatch.setenv("CROSSGATE_CACHE", str(home))
+    (tmp_path / "a.py").write_text("x = 1\n")
+
+    def asked() -> tuple[str, int]:
+        before = len(parsed)
+        return source_fingerprint(tmp_path, ["a"]), len(parsed) - before
+
+    first = asked()
+    assert first[1] == 1
+    assert asked() == (first[0], 0)
+    (kept,) = (home / "sources").iterdir()
+    for damaged in (first[0][:-1], "", first[0].upper() + "g", "é" * 32):
+        kept.write_text(damaged, "utf-8")
+        assert asked() == first
+    monkeypatch.setattr(sys, "version", "3.99")
+    assert asked() == first
+    assert len(list((home / "sources").iterdir())) == 2
+    monkeypatch.setenv("CROSSGATE_CACHE", str(tmp_path / "a.py"))
+    assert [asked(), asked()] == [first, first]
+    monkeypatch.setenv("CROSSGATE_CACHE", str(home))
+    (tmp_path / "a.py").write_text("x = 2\n")
+    assert asked()[0] != first[0]
 
 
 def test_a_lazy_name_loads_its_module_on_first_use() -> None:

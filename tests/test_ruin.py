@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from null_markets import known_playback
 from planted_faults import mutated
 from simple_market import HOUR, START, contract, flat, forecasts, market, walk
@@ -20,6 +22,8 @@ from backtests.doubts.playback import Playback, make_playback
 from backtests.doubts.resampling import block_order, resampled
 from backtests.doubts.ruin import RuinOdds, ruin_odds, stop_limits
 from backtests.exchange.parameters import AccountParams
+from backtests.kernel.trader import LONG, OTHER, SHORT
+from backtests.kernel.wishes import next_wanted
 from backtests.run.engine import backtest
 from markets.candles import Candles
 from markets.market import Market
@@ -153,6 +157,74 @@ def test_paths_start_where_the_run_starts_and_stay_on_ticks() -> None:
     ticks = scene.bars["close"][0] / 0.1
     assert np.allclose(ticks, np.round(ticks), atol=1e-6)
     assert scene.bars.shape[1] == first + 100
+
+
+def two_markets() -> Playback:
+    """Two markets of different ticks, funding on some bars, with signals of both sides."""
+    random, due = np.random.default_rng(5), dict.fromkeys(range(8, 200, 8), 1e-4)
+    first, second = (
+        market(walk(200, 4), funding=due, symbol="A"),
+        market(walk(200, 5), funding=due, symbol="B", tick=0.25),
+    )
+    series = {
+        one.symbol: forecasts(one, random.normal(0, 0.002, 200), 40).series[one.symbol] for one in (first, second)
+    }
+    strategy = CrossoverParams(fast=3, slow=8, threshold="2bps")
+    return make_playback([first, second], Forecasts(series), strategy, RiskParams(), AccountParams(), NO_COSTS)
+
+
+def test_paths_are_what_their_formula_says() -> None:
+    """Two markets, bars in a random order: prices, ranges, signals and what is due as worked out column by column."""
+    playback, prices = two_markets(), ("open", "high", "low", "close")
+    order = np.random.default_rng(6).integers(playback.played, size=120)
+    base, first = playback.scene, playback.scene.first
+    kept = np.concatenate((np.arange(first), first + order))
+    scene, wish = resampled(playback, order)
+    for s, tick in enumerate(one.contract.tick for one in playback.markets):
+        close, scale = base.close[s], np.ones(len(kept))
+        moves = np.log(close[first + order] / close[first + order - 1])
+        path = close[first - 1] * np.exp(np.concatenate(([0.0], np.cumsum(moves)[:-1])))
+        scale[first:] = path / close[first + order - 1]
+        for name in (*prices, *(f"mark_{price}" for price in prices)):
+            expected = np.maximum(np.round(base.bars[name][s, kept] * scale / tick), 1.0) * tick
+            assert np.array_equal(scene.bars[name][s], expected), name
+        assert np.array_equal(wish.atr[s], playback.wish.atr[s, kept] * scale, equal_nan=True)
+    for name in ("blocked", "funded", "funding_open", "funding_inside"):
+        assert np.array_equal(scene.bars[name], base.bars[name][:, kept]), name
+    for ours, theirs in zip(wish[:3], playback.wish[:3], strict=True):
+        assert np.array_equal(ours, theirs[:, kept], equal_nan=True)
+    assert len(set(wish.sides[:, first:].ravel().tolist())) > 1
+
+
+def test_a_scene_is_what_its_text_says() -> None:
+    """Extremes of both prices, of every bar and of eight at a time, and the bars that are always looked at, in turn."""
+    playback = two_markets()
+    scene, _ = resampled(playback, block_order(playback.played, 101, 10.0, np.random.default_rng(0)))
+    bars, count = scene.bars, scene.bars.shape[1]
+    low, high = np.minimum(bars["low"], bars["mark_low"]), np.maximum(bars["high"], bars["mark_high"])
+    assert np.array_equal(scene.low, low)
+    assert np.array_equal(scene.high, high)
+    assert scene.lows[0].tolist() == [low[0, k : k + 8].min() for k in range(0, count - 7, 8)]
+    assert scene.highs[0].tolist() == [high[0, k : k + 8].max() for k in range(0, count - 7, 8)]
+    rows = np.flatnonzero((bars["funded"][0] != 0) | (bars["blocked"][0] != 0))
+    assert len(rows) > 5
+    assert scene.events["row"][0].tolist() == [*rows.tolist(), count]
+    assert scene.turn[0].tolist() == [int((rows < row).sum()) for row in range(count)]
+    for name in ("blocked", "mark_open", "mark_close", "funding_open", "funding_inside"):
+        assert np.array_equal(scene.events[name][0, :-1], bars[name][0, rows]), name
+    assert np.array_equal(scene.mark, bars["mark_close"])
+    assert bars.ctypes.data % 64 == 0
+
+
+@given(st.lists(st.sampled_from([-1, 0, 1]), min_size=1, max_size=30))
+def test_the_next_wanted_bar_is_the_next(sides: list[int]) -> None:
+    """At every bar the next one at which long or short is wanted, itself included, and the next of another side."""
+    count, found = len(sides), next_wanted(np.array([sides], dtype=np.int8))
+    for k in range(count):
+        rows = range(k, count)
+        assert found[LONG, 0, k] == next((j for j in rows if sides[j] > 0), count)
+        assert found[SHORT, 0, k] == next((j for j in rows if sides[j] < 0), count)
+        assert found[OTHER, 0, k] == next((j for j in rows if sides[j] != sides[k]), count)
 
 
 @pytest.mark.parametrize(("side", "leverage"), [(1, 10.0), (-1, 10.0), (1, 3.0)])

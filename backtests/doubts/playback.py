@@ -90,6 +90,13 @@ class Playback:
         """The bars, counted from the first one played, at which equity is kept: evenly spaced, with the last one."""
         return np.unique(np.linspace(0, self.played - 1, min(self.played, POINTS)).astype(np.int64))
 
+    @cached_property
+    def moves(self) -> FloatArray:
+        """The log move of each close from the one before it, shape (symbols, bars); 0 at the first."""
+        close = self.scene.close
+        before = np.concatenate((close[:, :1], close[:, :-1]), axis=1)
+        return np.asarray(np.log(close / before))
+
     def play(
         self,
         wish: Wish | None = None,

@@ -10,15 +10,15 @@ import numpy as np
 from backtests.doubts.playback import Playback
 from backtests.exchange.impact import checked_impact_units
 from backtests.exchange.records import Records
-from backtests.kernel.scene import Scene, aligned, scene_of
+from backtests.kernel.scene import Scene, room_for, scene_of
 from backtests.kernel.trader import Wish
 from backtests.kernel.wishes import next_wanted
+from foundation.compilation import rule
 from markets.candles import Candles, FloatArray, IntArray
 from markets.funding import Funding
 from markets.market import Market
 from models.forecasts import EXTRAS, Forecasts
-
-PRICES = ("open", "high", "low", "close", "mark_open", "mark_high", "mark_low", "mark_close")
+from strategies.sides import SideArray
 
 
 def block_order(count: int, length: int, block: float, random: np.random.Generator) -> IntArray:
@@ -44,24 +44,61 @@ def resampled(playback: Playback, order: IntArray) -> tuple[Scene, Wish]:
     candles are left out, so that the order inside a bar is the account's.
     """
     base, wish, first = playback.scene, playback.wish, playback.scene.first
-    rows = first + order
-    kept = np.concatenate((np.arange(first), rows))
-    bars, scale = aligned(base.bars.take(kept, axis=1)), np.ones((len(base.bars), len(kept)))
-    bars["finer_first"], bars["finer_count"] = 0, 0
-    for s, market in enumerate(playback.stage.fed):
-        scale[s, first:] = _path(base.close[s], rows, first) / _before(base.close[s])[rows]
-        for name in PRICES:
-            bars[s][name] = _rounded(bars[s][name] * scale[s], market.contract.tick)
-        if playback.costs.impact_window:
-            bars[s]["impact"] = _impact(market, bars[s], kept, playback.costs.impact_window, first)
-    sides = np.ascontiguousarray(wish.sides[:, kept])
-    return scene_of(bars, base.finer[:0], base.contracts, base.years, first), Wish(
-        sides,
-        np.ascontiguousarray(wish.mean[:, kept]),
-        np.ascontiguousarray(wish.sigma[:, kept]),
-        np.ascontiguousarray(wish.atr[:, kept]) * scale,
-        next_wanted(sides),
-    )
+    kept = np.concatenate((np.arange(first), first + order))
+    shape, path = (len(base.bars), len(kept)), np.empty((len(base.bars), len(order)))
+    for s, close in enumerate(base.close):
+        path[s] = _path(playback.moves[s], close, first + order, first)
+    ticks = np.array([market.contract.tick for market in playback.stage.fed])
+    bars, sides = room_for(shape), np.empty(shape, dtype=wish.sides.dtype)
+    mean, sigma, atr = np.empty(shape), np.empty(shape), np.empty(shape)
+    _redraw(base.bars, base.close, wish, kept, path, ticks, bars, sides, mean, sigma, atr)
+    if playback.costs.impact_window:
+        for market, own in zip(playback.stage.fed, bars, strict=True):
+            own["impact"] = _impact(market, own, kept, playback.costs.impact_window, first)
+    scene = scene_of(bars, base.finer[:0], base.contracts, base.years, first)
+    return scene, Wish(sides, mean, sigma, atr, next_wanted(sides))
+
+
+@rule
+def _redraw(
+    base: Records,
+    close: FloatArray,
+    wish: Wish,
+    kept: IntArray,
+    path: FloatArray,
+    ticks: FloatArray,
+    bars: Records,
+    sides: SideArray,
+    mean: FloatArray,
+    sigma: FloatArray,
+    atr: FloatArray,
+) -> None:
+    """Writes the rows `kept` of bars and wish, whose last have the closes `path` before them, see `resampled`."""
+    symbols, length = bars.shape
+    first = length - path.shape[1]
+    for s in range(symbols):
+        for k in range(length):
+            row, scale = kept[k], 1.0
+            if k >= first:
+                scale = path[s, k - first] / close[s, max(row - 1, 0)]
+            bars[s, k] = base[s, row]
+            bar, tick = bars[s, k], ticks[s]
+            bar.finer_first, bar.finer_count = 0, 0
+            bar.open, bar.high = _to_tick(bar.open * scale, tick), _to_tick(bar.high * scale, tick)
+            bar.low, bar.close = _to_tick(bar.low * scale, tick), _to_tick(bar.close * scale, tick)
+            bar.mark_open = _to_tick(bar.mark_open * scale, tick)
+            bar.mark_high = _to_tick(bar.mark_high * scale, tick)
+            bar.mark_low = _to_tick(bar.mark_low * scale, tick)
+            bar.mark_close = _to_tick(bar.mark_close * scale, tick)
+            sides[s, k], mean[s, k], sigma[s, k] = wish.sides[s, row], wish.mean[s, row], wish.sigma[s, row]
+            atr[s, k] = wish.atr[s, row] * scale
+
+
+@rule(inline=True)
+def _to_tick(price: float, tick: float) -> float:
+    """The nearest price of a grid, one step of it at least."""
+    steps: float = np.maximum(np.rint(price / tick), 1.0)
+    return steps * tick
 
 
 def _before(close: FloatArray) -> FloatArray:
@@ -69,11 +106,10 @@ def _before(close: FloatArray) -> FloatArray:
     return np.concatenate((close[:1], close[:-1]))
 
 
-def _path(close: FloatArray, rows: IntArray, first: int) -> FloatArray:
-    """The close before each bar of the new path."""
-    moves = np.log(close[rows] / _before(close)[rows])
+def _path(moves: FloatArray, close: FloatArray, rows: IntArray, first: int) -> FloatArray:
+    """The close before each bar of the new path; `moves`: of each close from the one before it, as logs."""
     begin = close[first - 1] if first else close[0]
-    path: FloatArray = begin * np.exp(np.concatenate(([0.0], np.cumsum(moves)[:-1])))
+    path: FloatArray = begin * np.exp(np.concatenate(([0.0], np.cumsum(moves[rows])[:-1])))
     return path
 
 
@@ -86,7 +122,7 @@ def _impact(market: Market, bars: Records, kept: IntArray, window: int, first: i
     """What the kept bars make of market impact, measured over their own past."""
     candles = market.candles
     stamps = candles.timestamp[0] + candles.bar * np.arange(len(kept))
-    opened, high, low, close = (np.ascontiguousarray(bars[name]) for name in PRICES[:4])
+    opened, high, low, close = (np.ascontiguousarray(bars[name]) for name in ("open", "high", "low", "close"))
     made = Candles(
         stamps, opened, high, low, close, candles.volume[kept], candles.bar, candles.touched[kept], "bars drawn again"
     )
@@ -103,7 +139,8 @@ def resampled_market(market: Market, first: int, order: IntArray) -> Market:
     kept = np.concatenate((np.arange(first), rows))
     stamps = candles.timestamp[0] + candles.bar * np.arange(len(kept))
     scale = np.ones(len(kept))
-    scale[first:] = _path(candles.close, rows, first) / _before(candles.close)[rows]
+    before = _before(candles.close)
+    scale[first:] = _path(np.log(candles.close / before), candles.close, rows, first) / before[rows]
     tick = market.contract.tick
 
     def made(prices: FloatArray, source: str) -> Candles:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from backtests.exchange.bars import BarSource, parts_of
+from backtests.exchange.bars import BarSource
 from backtests.exchange.records import BAR, REAL, WHOLE, Records, contract_record
+from foundation.compilation import rule
 from foundation.lanes import WIDTH
-from markets.candles import BoolArray, FloatArray, IntArray
+from markets.candles import FloatArray, IntArray
 from markets.market import Market
 
 # The blocks of time for which a run's returns are summed.
@@ -56,8 +56,8 @@ class Scene(NamedTuple):
 
 def make_scene(markets: Sequence[Market], first: int, impact_bars: int = 0) -> Scene:
     """The scene of markets with the same bars, played from row `first` on; `impact_bars` as in BarSource."""
-    bars = _room((len(markets), len(markets[0].candles)))
-    source = BarSource(markets, impact_bars, first)
+    bars = room_for((len(markets), len(markets[0].candles)), blank=True)
+    source = BarSource(markets, impact_bars)
     source.write_all(bars)
     contracts = np.concatenate([contract_record(market.contract) for market in markets])
     return scene_of(bars, source.finer, contracts, np.array([market.bars_per_year for market in markets]), first)
@@ -65,67 +65,65 @@ def make_scene(markets: Sequence[Market], first: int, impact_bars: int = 0) -> S
 
 def scene_of(bars: Records, finer: Records, contracts: Records, years: FloatArray, first: int) -> Scene:
     """The scene of the exchange's records, as Scene has them."""
-    shape, played = bars.shape, bars.shape[1] - first
-    low, high, close, mark = (np.zeros(shape) for _ in range(4))
-    special = np.zeros(shape, dtype=np.bool_)
-    for part in parts_of(shape[1]):
-        some = bars[:, part]
-        low[:, part] = np.minimum(some["low"], some["mark_low"])
-        high[:, part] = np.maximum(some["high"], some["mark_high"])
-        close[:, part], mark[:, part] = some["close"], some["mark_close"]
-        special[:, part] = (some["funded"] != 0) | (some["blocked"] != 0)
-    turn = np.zeros(shape, dtype=np.int64)
-    np.cumsum(special[:, :-1], axis=1, out=turn[:, 1:])
-    return Scene(
-        bars=aligned(bars),
-        finer=finer,
-        contracts=contracts,
-        low=low,
-        high=high,
-        lows=_by_blocks(low).min(axis=2),
-        highs=_by_blocks(high).max(axis=2),
-        events=_events_of(bars, special),
-        turn=turn,
-        close=close,
-        mark=mark,
-        years=years,
-        first=first,
-        edges=first + np.arange(1, BLOCKS + 1) * played // BLOCKS - 1,
-    )
+    bars, played = aligned(bars), bars.shape[1] - first
+    low, high, lows, highs, events, turn, close, mark = _surveyed(bars)
+    edges = first + np.arange(1, BLOCKS + 1) * played // BLOCKS - 1
+    return Scene(bars, finer, contracts, low, high, lows, highs, events, turn, close, mark, years, first, edges)
 
 
-def _by_blocks(values: FloatArray) -> npt.NDArray[Any]:
-    """Values of shape (symbols, bars) by blocks of WIDTH bars, shape (symbols, blocks, WIDTH); without the rest."""
-    symbols, count = values.shape
-    return values[:, : count - count % WIDTH].reshape(symbols, -1, WIDTH)
-
-
-def _events_of(bars: Records, special: BoolArray) -> Records:
-    """`Scene.events`."""
+@rule(makes_arrays=True)
+def _surveyed(
+    bars: Records,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, Records, IntArray, FloatArray, FloatArray]:
+    """`low`, `high`, `lows`, `highs`, `events`, `turn`, `close` and `mark` of a scene."""
     symbols, count = bars.shape
-    found = np.zeros((symbols, int(special.sum(axis=1).max()) + 1), dtype=EVENT)
-    found["row"] = count
+    low, high, close, mark = (
+        np.empty((symbols, count)),
+        np.empty((symbols, count)),
+        np.empty((symbols, count)),
+        np.empty((symbols, count)),
+    )
+    lows, highs = np.empty((symbols, count // WIDTH)), np.empty((symbols, count // WIDTH))
+    turn, most = np.empty((symbols, count), dtype=np.int64), 0
     for s in range(symbols):
-        rows = np.flatnonzero(special[s])
-        found["row"][s, : len(rows)] = rows
-        for name in ("blocked", "mark_open", "mark_close", "funding_open", "funding_inside"):
-            found[name][s, : len(rows)] = bars[name][s, rows]
-    return found
+        seen = 0
+        for i in range(count):
+            bar = bars[s, i]
+            low[s, i], high[s, i] = np.minimum(bar.low, bar.mark_low), np.maximum(bar.high, bar.mark_high)
+            close[s, i], mark[s, i], turn[s, i] = bar.close, bar.mark_close, seen
+            seen += 1 if bar.funded != 0 or bar.blocked != 0 else 0
+        most = max(most, seen)
+        for k in range(count // WIDTH):
+            lows[s, k], highs[s, k] = low[s, k * WIDTH], high[s, k * WIDTH]
+            for i in range(k * WIDTH + 1, (k + 1) * WIDTH):
+                lows[s, k], highs[s, k] = np.minimum(lows[s, k], low[s, i]), np.maximum(highs[s, k], high[s, i])
+    events = np.zeros((symbols, most + 1), dtype=EVENT)
+    for s in range(symbols):
+        for k in range(most + 1):
+            events[s, k].row = count
+        for i in range(count):
+            bar = bars[s, i]
+            if bar.funded != 0 or bar.blocked != 0:
+                event = events[s, turn[s, i]]
+                event.row, event.blocked = i, bar.blocked
+                event.mark_open, event.mark_close = bar.mark_open, bar.mark_close
+                event.funding_open, event.funding_inside = bar.funding_open, bar.funding_inside
+    return low, high, lows, highs, events, turn, close, mark
 
 
 def aligned(bars: Records) -> Records:
     """The records where cache lines begin: as they are, or a copy."""
     if bars.flags.c_contiguous and bars.ctypes.data % LINE == 0:
         return bars
-    found = _room(bars.shape)
+    found = room_for(bars.shape)
     # As bytes: field by field it takes fifty times as long.
     found.view(f"V{BAR.itemsize}")[:] = bars.view(f"V{BAR.itemsize}")
     return found
 
 
-def _room(shape: tuple[int, ...]) -> Records:
-    """Room for bars whose records begin where cache lines do."""
+def room_for(shape: tuple[int, ...], *, blank: bool = False) -> Records:
+    """Room for bars whose records begin where cache lines do; what is in it is zero if `blank`, else anything."""
     size = math.prod(shape) * BAR.itemsize
-    room = np.zeros(size + LINE, dtype=np.uint8)
+    room = (np.zeros if blank else np.empty)(size + LINE, dtype=np.uint8)
     begin = -room.ctypes.data % LINE
     return room[begin : begin + size].view(BAR).reshape(shape)

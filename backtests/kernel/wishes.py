@@ -7,6 +7,7 @@ import numpy as np
 from backtests.exchange.parameters import CostParams
 from backtests.exchange.stage import Stage, warm_up
 from backtests.kernel.trader import LONG, OTHER, SHORT, Wish
+from foundation.compilation import rule
 from markets.candles import IntArray
 from models.forecasts import Forecasts
 from strategies.averages import average_true_range
@@ -46,21 +47,19 @@ def stage_signals(
     return begin, signals
 
 
+@rule(makes_arrays=True)
 def next_wanted(sides: SideArray) -> IntArray:
     """`Wish.upcoming`: for every column the next one, itself included, with LONG, SHORT, or OTHER than its own side."""
     symbols, count = sides.shape
-    found = np.zeros((3, symbols, count), dtype=np.int64)
-    for s, side in enumerate(sides):
-        found[LONG, s] = _next_of(np.flatnonzero(side > 0), count)
-        found[SHORT, s] = _next_of(np.flatnonzero(side < 0), count)
-        found[OTHER, s, : count - 1] = _next_of(np.flatnonzero(side[1:] != side[:-1]), count - 1)
-    # A turn after row k is a turn at row k + 1; after the last row there is none.
-    found[OTHER, :, : count - 1] += 1
-    found[OTHER, :, count - 1] = count
+    found = np.empty((3, symbols, count), dtype=np.int64)
+    for s in range(symbols):
+        long = short = other = count
+        for k in range(count - 1, -1, -1):
+            if k + 1 < count and sides[s, k + 1] != sides[s, k]:
+                other = k + 1
+            if sides[s, k] > 0:
+                long = k
+            elif sides[s, k] < 0:
+                short = k
+            found[LONG, s, k], found[SHORT, s, k], found[OTHER, s, k] = long, short, other
     return found
-
-
-def _next_of(columns: IntArray, count: int) -> IntArray:
-    """For every column up to `count` the next of some rising ones, itself included, and `count` after the last."""
-    known = np.repeat(columns, np.diff(columns, prepend=-1))
-    return np.concatenate((known, np.full(count - len(known), count)))
