@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import backtrader as bt
 import numpy as np
@@ -15,7 +15,7 @@ from models.forecasts import NO_FORECAST, Bar, Forecast, Forecaster, checked
 from strategies import averages, rules
 from strategies.outlook import Outlook
 from strategies.parameters import CrossoverParams, RiskParams
-from strategies.plan import DISTANCES, EXIT, MOST_EXITS, SITUATION, entry_size, known, plan_exits, risk_record
+from strategies.plan import DISTANCES, EXIT, MOST_EXITS, SITUATION, plan_entry, risk_record
 from strategies.reasons import NO_EQUITY, OF_STEP, REASONS, UNKNOWN, UNSIZED, reason_of
 from strategies.sides import unsaid
 from strategies.steps import (
@@ -25,15 +25,22 @@ from strategies.steps import (
     LEAVE,
     habits_record,
     new_memory,
-    next_step,
-    remember_entry,
-    remember_exit,
+    next_step_at,
+    remember_entry_at,
+    remember_exit_at,
 )
 
 # Steps that give an order.
 OF_ORDERS = (LEAVE, CLOSE_FOR_SIGNAL, CLOSE_AND_ENTER, ENTER)
+Notify = TypeVar("Notify", bound=Callable[..., None])
 # Exits that no signal asked for.
 UNASKED = ("stop_loss", "take_profit", "liquidation", "time_exit")
+
+
+def of_ends(notify: Notify) -> Notify:
+    """Marks a `notify_order` that does nothing about orders which have not ended: of those it need not be told."""
+    vars(notify)["of_ends"] = True
+    return notify
 
 
 class MovingAverage(bt.Indicator):
@@ -112,8 +119,12 @@ class Decision(NamedTuple):
 
 @dataclass
 class Memory:
-    """One symbol's lines, and what the strategy remembers of it between two bars."""
+    """One symbol's lines, and what the strategy remembers of it between two bars.
 
+    `terms`: of its contract and candles, as a situation has them: face, whether it is inverse, bars in a year.
+    """
+
+    terms: tuple[float, ...]
     prices: tuple[Any, ...]
     fast: Any
     slow: Any
@@ -121,7 +132,7 @@ class Memory:
     forecast: Forecast = NO_FORECAST
     before: int = 0
     age: int = averages.NO_CROSS
-    state: Any = field(default_factory=lambda: new_memory(1)[0])
+    state: Any = field(default_factory=lambda: new_memory(1))
     entries: list[Any] = field(default_factory=list)
     outlook: Outlook | None = None
     wake: int = 0
@@ -169,6 +180,8 @@ class LSTMCrossover(bt.Strategy):
         self.exits = np.zeros(MOST_EXITS, dtype=EXIT)
         self.situation = np.zeros(1, dtype=SITUATION)
         self.ask: Callable[[Bar], Any] = self.p.forecaster.forecast
+        # The next bar at which anything could come of an outlook.
+        self.wake = 0
 
     def _memory(self, data: Any, outlook: Outlook | None) -> Memory:
         """The lines that decisions on a feed rest on; no averages where the decisions stand already."""
@@ -181,7 +194,9 @@ class LSTMCrossover(bt.Strategy):
                 MovingAverage(data, period=self.crossover.slow, exponential=exponential).lines.average,
                 AverageTrueRange(data, period=self.risk.atr_bars).lines.atr,
             )
-        return Memory(prices, lines[0], lines[1], lines[2], outlook=outlook)
+        contract = data.market.contract
+        terms = (contract.face, contract.kind == "inverse", data.market.bars_per_year)
+        return Memory(terms, prices, lines[0], lines[1], lines[2], outlook=outlook)
 
     def start(self) -> None:
         """Finds the places to look at, now that the feeds hold all their bars."""
@@ -191,11 +206,14 @@ class LSTMCrossover(bt.Strategy):
         self.next()
 
     def next(self) -> None:
+        row = self.cursor.at
+        if row < self.wake:
+            return
         if self.p.outlooks is not None:
-            row = self.cursor.at
             for data, memory in zip(self.datas, self.memories, strict=True):
                 if row >= memory.wake:
                     self.follow(data, memory, row)
+            self.wake = min(memory.wake for memory in self.memories)
             return
         for number, (data, memory) in enumerate(zip(self.datas, self.memories, strict=True)):
             decision = self.decide(data, memory)
@@ -209,7 +227,7 @@ class LSTMCrossover(bt.Strategy):
         said = self.act(data, memory, outlook.sides[row])
         if said:
             outlook.reasons[row] = REASONS.index(said)
-        if memory.entries or memory.state["barred"]:
+        if memory.entries or memory.state["barred"][0]:
             memory.wake = row + 1
             return
         size, longs, shorts = self.getposition(data).size, outlook.longs[row + 1], outlook.shorts[row + 1]
@@ -218,7 +236,7 @@ class LSTMCrossover(bt.Strategy):
             return
         memory.wake = shorts if size > 0 else longs
         if self.risk.maximum_bars:
-            memory.wake = min(memory.wake, int(memory.state["entered"]) + self.risk.maximum_bars - 2)
+            memory.wake = min(memory.wake, int(memory.state["entered"][0]) + self.risk.maximum_bars - 2)
 
     def decide(self, data: Any, memory: Memory) -> Decision:
         """What is wanted at the close of this bar: long, short or, with signal 0, to hold."""
@@ -258,7 +276,7 @@ class LSTMCrossover(bt.Strategy):
         """Gives the orders for a wanted side; returns why nothing was done about one, else ''."""
         size, waiting = self.getposition(data).size, any(order.alive() for order in memory.entries)
         held = int(math.copysign(1, size)) if size else 0
-        step = next_step(memory.state, self.habits[0], wanted, held, waiting, len(data))
+        step = next_step_at(memory.state, self.habits, wanted, held, waiting, len(data))
         if step in OF_ORDERS and self.broker.account["ruined"][0]:
             return REASONS[NO_EQUITY]
         if step in (LEAVE, CLOSE_FOR_SIGNAL, CLOSE_AND_ENTER):
@@ -269,50 +287,51 @@ class LSTMCrossover(bt.Strategy):
 
     def enter(self, data: Any, memory: Memory, side: int) -> str:
         """A market order at the next open, its stop and targets priced from the fill; or why there is none."""
-        plan, now = self.plan[0], self.look(data, memory, side)[0]
-        size, count = float(entry_size(plan, now)), plan_exits(plan, now, self.exits)
-        if math.isnan(size) or not known(self.exits, count):
+        size, count = plan_entry(self.plan, self.look(data, memory, side), self.exits)
+        if math.isnan(size):
             return REASONS[UNSIZED]
         if size <= 0.0:
             return REASONS[NO_EQUITY]
         order, leave = (self.buy, self.sell) if side > 0 else (self.sell, self.buy)
         entry = order(data=data, size=size, reason="entry", leverage=self.risk.leverage, transmit=count == 0)
         memory.entries.append(entry)
-        for number, one in enumerate(self.exits[:count], 1):
-            kind, reason = (bt.Order.Limit, "take_profit") if one["target"] else (bt.Order.Stop, "stop_loss")
-            part = size * float(one["share"])
-            distances = {name: float(one[name]) for name in DISTANCES if one[name]}
+        for number, (target, share, *given) in enumerate(self.exits[:count].tolist(), 1):
+            kind, reason = (bt.Order.Limit, "take_profit") if target else (bt.Order.Stop, "stop_loss")
+            distances = {name: one for name, one in zip(DISTANCES, given, strict=True) if one}
             leave(
-                data=data, size=part, exectype=kind, parent=entry, transmit=number == count, reason=reason, **distances
-            )
+                data=data, size=size * share, exectype=kind, parent=entry, transmit=number == count, reason=reason,
+                **distances,
+            )  # fmt: skip
         return ""
 
     def look(self, data: Any, memory: Memory, side: int) -> Any:
         """The situation that sizes rest on; its equity is what is left when an opposite position is closed."""
         price, now = data.close[0], self.situation
         closing = self.broker.notional(data, self.getposition(data).size, price) * self.broker.cost_rate(data)
-        now["equity"] = self.broker.getvalue() / len(self.datas) - closing
-        now["price"], now["side"] = price, side
-        now["fee_rate"], now["slippage"] = self.broker.fee_rate(data), self.broker.slippage_rate(data)
+        equity = self.broker.getvalue() / len(self.datas) - closing
         if memory.outlook is None:
-            now["mean"], now["sigma"], now["atr"] = memory.forecast.mean, memory.forecast.sigma, memory.atr[0]
+            atr, mean, sigma = memory.atr[0], memory.forecast.mean, memory.forecast.sigma
         else:
             row, outlook = self.cursor.at, memory.outlook
-            now["mean"], now["sigma"], now["atr"] = outlook.mean[row], outlook.sigma[row], outlook.atr[row]
-        now["face"], now["inverse"] = data.market.contract.face, data.market.contract.kind == "inverse"
-        now["bars_per_year"] = data.market.bars_per_year
+            atr, mean, sigma = outlook.atr[row], outlook.mean[row], outlook.sigma[row]
+        rates = self.broker.fee_rate(data), self.broker.slippage_rate(data)
+        face, inverse, bars_per_year = memory.terms
+        # In the order of the record.
+        now[0] = (equity, price, side, *rates, face, inverse, atr, mean, sigma, bars_per_year)
         return now
 
+    @of_ends
     def notify_order(self, order: Any) -> None:
         """Keeps what the next decisions need; an exit that was not asked for bars its side until the signal ends."""
         if order.alive():
             return
         memory = self.by_symbol[order.data.symbol]
         memory.entries, memory.wake = [entry for entry in memory.entries if entry.ref != order.ref], 0
+        self.wake = 0
         reason = order.info.get("reason")
         if order.status != order.Completed:
             return
         if reason == "entry":
-            remember_entry(memory.state, len(order.data))
+            remember_entry_at(memory.state, len(order.data))
         elif reason != "take_profit" or order.size * self.getposition(order.data).size >= 0.0:
-            remember_exit(memory.state, len(order.data), -1 if order.isbuy() else 1, reason not in UNASKED)
+            remember_exit_at(memory.state, len(order.data), -1 if order.isbuy() else 1, reason not in UNASKED)

@@ -90,3 +90,24 @@ def remember_exit(memory: Row, bars: int, side: int, asked_for: bool) -> None:
     memory.left = bars
     if not asked_for:
         memory.barred = side
+
+
+# The same for Python, which hands over arrays of one record faster than records.
+
+
+@rule
+def next_step_at(memories: Records, habits: Records, wanted: int, held: int, waiting: bool, bars: int) -> int:
+    """`next_step` of the first record of each."""
+    return next_step(memories[0], habits[0], wanted, held, waiting, bars)
+
+
+@rule
+def remember_entry_at(memories: Records, bars: int) -> None:
+    """`remember_entry` in the first record."""
+    remember_entry(memories[0], bars)
+
+
+@rule
+def remember_exit_at(memories: Records, bars: int, side: int, asked_for: bool) -> None:
+    """`remember_exit` in the first record."""
+    remember_exit(memories[0], bars, side, asked_for)

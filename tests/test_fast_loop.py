@@ -18,6 +18,7 @@ from backtests.run.engine import backtest
 from backtests.run.result import Result
 from backtests.under_backtrader.loop import StockLoopWarning
 from foundation.errors import CrossgateError, ParameterError
+from strategies.lstm_crossover import of_ends
 
 TABLES = ("fills", "equity", "positions", "decisions", "orders", "funding")
 
@@ -185,6 +186,48 @@ def test_a_strategy_with_its_own_way_of_taking_news_hears_of_all_orders() -> Non
         found.append([len(table) for table in ran.broker.ledger.tables()])
     assert found[0] == found[1]
     assert min(found[0][0], found[0][2]) > 3
+
+
+def told_in_both_loops(mark: bool) -> list[Any]:
+    """What a strategy is told of orders that have ended, and whether it may be told of these alone."""
+
+    class Ends(Random):
+        def notify_order(self, order: Any) -> None:
+            if not order.alive():
+                super().notify_order(order)
+
+        notify_order = of_ends(notify_order) if mark else notify_order
+
+    class All(Ends):
+        def notify_order(self, order: Any) -> None:
+            super().notify_order(order)
+            self.told.append((len(self), order.getstatusname()))
+
+    over, found = (market(np.random.default_rng(3), "ONE", 120, 1.0),), []
+    for kind in (Ends, All):
+        (fast, cerebro), (stock, _) = (play(over, kind, loop, seed=2, cash=2_000.0) for loop in ("fast", "stock"))
+        assert {"Canceled", "Completed", "Expired"} <= {told[3] for told in fast.told if told[1] == "order"}
+        found.append((fast.told == stock.told, cerebro.broker.heard))
+    return found
+
+
+def test_who_hears_of_ends_alone_is_told_of_all_of_them() -> None:
+    """Marked so, a strategy hears the same; one derived from it that wants to hear of all orders hears of all."""
+    assert told_in_both_loops(mark=True) == [(True, False), (True, True)]
+    assert told_in_both_loops(mark=False) == [(True, True), (True, True)]
+
+
+def test_a_mark_on_who_hears_of_more_than_ends_is_seen() -> None:
+    """The fault that `of_ends` allows: Submitted and Accepted are not told in the fast loop."""
+
+    class Wrong(Random):
+        @of_ends
+        def notify_order(self, order: Any) -> None:
+            super().notify_order(order)
+
+    over = (market(np.random.default_rng(3), "ONE", 120, 1.0),)
+    fast, stock = (play(over, Wrong, loop, seed=2)[0] for loop in ("fast", "stock"))
+    assert fast.told != stock.told
 
 
 def test_two_strategies_share_an_account_in_both_loops() -> None:

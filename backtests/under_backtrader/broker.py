@@ -116,8 +116,8 @@ class FuturesBroker(bt.BrokerBase):
         RiskParams(leverage=float(self.p.leverage))
         self.startingcash = self.p.cash
         self.notifications: deque[Any] = deque()
-        # `heard`: whether anyone listens to the news of orders that do not fill; `sleeps`: see Playing.
-        self.heard, self.sleeps, self.cursor = True, True, Cursor()
+        # Whether anyone hears of orders that do not fill: all of it, or their ends alone. `sleeps`: see Playing.
+        self.heard, self.ends_heard, self.sleeps, self.cursor = True, True, True, Cursor()
         self.account = np.zeros(1, dtype=records.ACCOUNT)
         self.account["cash"] = self.account["equity"] = self.p.cash
         # The row at whose close the first order can be given.
@@ -159,7 +159,7 @@ class FuturesBroker(bt.BrokerBase):
         self.playing = Playing(markets, self.terms, self.costs, self.account, first=self.first, sleeps=self.sleeps)
         self.contracts = self.playing.contracts
         self.history, self.position_history = self.playing.history, self.playing.position_history
-        self.cursor.at, self.heard = -1, True
+        self.cursor.at, self.heard, self.ends_heard = -1, True, True
         self.open_orders: dict[int, Any] = {}
         self.untransmitted: dict[int, list[Any]] = {}
         self.commissions = {feed.symbol: self._fees_of(number, feed) for number, feed in enumerate(self.feeds)}

@@ -15,14 +15,18 @@ _VALUES = ("notify_cashvalue", "notify_fund", "_notify_cashvalue", "_notify_fund
 class Listeners:
     """What has to be told in a run of one strategy.
 
-    `orders`: whether anyone wants to hear of orders. `values`: whether of the account at every bar. `analyzers`:
-    those that do something at every bar.
+    `orders`: whether anyone wants to hear of orders. `ends`: whether of those that have ended, at least; a
+    `notify_order` that is marked `of_ends` hears of these alone. `values`: whether of the account at every bar.
+    `analyzers`: those that do something at every bar.
     """
 
     def __init__(self, strategy: Any) -> None:
         analyzers = [*strategy.analyzers, *strategy._slave_analyzers]
         hears = _overrides(strategy, bt.Strategy, ("notify_order", "_notify"))
-        self.orders = bool(hears or strategy.getobservers() or any(_wants(one, _ORDERS) for one in analyzers))
+        rests = bool(strategy.getobservers() or any(_wants(one, _ORDERS) for one in analyzers))
+        marked = hasattr(strategy.notify_order, "of_ends") and not _overrides(strategy, bt.Strategy, ("_notify",))
+        self.ends = bool(hears or rests)
+        self.orders = bool((hears and not marked) or rests)
         hears = _overrides(strategy, bt.Strategy, ("notify_cashvalue", "notify_fund"))
         self.values = bool(hears or any(_wants(one, _VALUES) for one in analyzers))
         self.analyzers = [one for one in strategy.analyzers if _wants(one, _NEXT)]

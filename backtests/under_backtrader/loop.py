@@ -84,7 +84,7 @@ class Cerebro(bt.Cerebro):
         # What stands already is not looked through for garbage again and again while orders come and go.
         gc.freeze()
         try:
-            self._play([player(one) for one in runstrats], first, second, rows)
+            self._play(first, second, rows)
         finally:
             gc.unfreeze()
             step_off(moved)
@@ -131,11 +131,16 @@ class Cerebro(bt.Cerebro):
                 lines += lines_of(indicator)
         return lines
 
-    def _play(self, players: Sequence[Callable[[int], None]], first: Cursor, second: Cursor, rows: int) -> None:
+    def _play(self, first: Cursor, second: Cursor, rows: int) -> None:
         broker, playing, timers, runstrats = self._broker, self._broker.playing, self._timers, self.runningstrats
-        days, news = self.datas[0].lines.datetime.array, broker.notifications
-        broker.heard = any(Listeners(one).orders for one in runstrats)
-        hear = {None: hearing(runstrats[0])} | {one: hearing(one) for one in runstrats}
+        days, news, listeners = (
+            self.datas[0].lines.datetime.array,
+            broker.notifications,
+            list(map(Listeners, runstrats)),
+        )
+        broker.heard, broker.ends_heard = any(one.orders for one in listeners), any(one.ends for one in listeners)
+        players, ears = zip(*map(player, runstrats, listeners), strict=True)
+        hear = {None: ears[0], **dict(zip(runstrats, ears, strict=True))}
         for i in range(rows):
             first.at = i
             if i >= playing.wake:
@@ -210,14 +215,20 @@ def _in_step(strategy: Any) -> bool:
     return True
 
 
-def player(strategy: Any) -> Callable[[int], None]:
-    """What a strategy does at the close of each bar: news, its own `next`, its analyzers and observers."""
-    least, listeners = max(strategy._minperiods), Listeners(strategy)
-    analyzers, observers = listeners.analyzers, strategy.getobservers()
-    always, tell = listeners.values, telling(strategy, listeners.values)
+def player(strategy: Any, listeners: Listeners) -> tuple[Callable[[int], None], Callable[[Any], None]]:
+    """What a strategy does at the close of each bar, and how it takes an order with news.
+
+    At a close: what it is told of the news, its own `next`, its analyzers and observers.
+    """
+    least, take, tell = max(strategy._minperiods), hearing(strategy), telling(strategy, listeners.values)
+    analyzers, observers, always = listeners.analyzers, strategy.getobservers(), listeners.values
+    news: list[Any] = []
+
+    def hear(order: Any) -> None:
+        news.append(order)
+        take(order)
 
     def play(i: int) -> None:
-        news = strategy._orderspending or strategy._tradespending
         if news or always:
             tell()
         if i >= least:
@@ -234,8 +245,9 @@ def player(strategy: Any) -> Callable[[int], None]:
         if news:
             # Backtrader would keep every order it told of to the end of the run.
             strategy._orderspending, strategy._tradespending = [], []
+            news.clear()
 
-    return play
+    return play, hear
 
 
 def _call(analyzers: Sequence[Any], status: int) -> None:

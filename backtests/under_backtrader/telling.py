@@ -75,7 +75,7 @@ class Teller:
                 self._end(order, status, remark)
             elif order.alive():
                 order.completed()
-                broker._notify(order)
+                self._tell_end(order)
             if remark:
                 self.ledger.add_order(i, self.playing.orders[number : number + 1])
 
@@ -137,4 +137,8 @@ class Teller:
             order.margin()
         if status == records.EXPIRED:
             order.status = order.Expired
-        self.broker._notify(order)
+        self._tell_end(order)
+
+    def _tell_end(self, order: Any) -> None:
+        if self.broker.ends_heard:
+            self.broker.notifications.append(order.clone())
