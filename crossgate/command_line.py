@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import json
-import os
 import re
 import sys
 from pathlib import Path
@@ -27,12 +25,11 @@ from crossgate.options import AsJson, Cluster, ConfigPath, Data, Overrides
 from crossgate.output import AsFormat, Format, give
 from foundation.cluster import on_cluster
 from foundation.errors import CrossgateError
+from foundation.files import FULL
 
 # A command makes objects by the hundred thousand, nearly all for its whole life, and few cycles. Python's collector
 # looks at all of them again and again, 0.4 seconds of a backtest, where it begins at every 700th new one.
 COLLECTOR = (50_000, 20, 20)
-# A disk without room, of which the system names no file.
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 app = typer.Typer(
     help="Backtests LSTM signal strategies on leveraged crypto futures.",
@@ -62,13 +59,12 @@ def main() -> None:
         sys.exit(2)
     except OSError as error:
         # A file that cannot be reached is for the user to mend; other faults are ours and keep their traceback.
-        if error.filename is None and error.errno not in FULL:
+        full = error.errno in FULL
+        if error.filename is None and not full:
             raise
-        if error.filename is None:
-            said = "what is whole was kept; make room, and the same command goes on"
-            print(f"crossgate: {os.strerror(error.errno or 0).lower()}: {said}", file=sys.stderr)
-            sys.exit(2)
-        print(f"crossgate: {error.filename}: {(error.strerror or 'cannot be used').lower()}", file=sys.stderr)
+        where = "" if error.filename is None else f"{error.filename}: "
+        said = "; what is whole was kept; make room, and the same command goes on" if full else ""
+        print(f"crossgate: {where}{(error.strerror or 'cannot be used').lower()}{said}", file=sys.stderr)
         sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -124,6 +120,8 @@ def check(config: ConfigPath, overrides: Overrides = None, data: Data = None, as
     from crossgate.config import load_config
     from crossgate.job import check_markets, first_tests, load_markets
     from crossgate.summary import market_record, print_markets
+    from foundation.seals import sealed_from
+    from foundation.trials import TrialLedger
     from markets.market import common_span
 
     settings = load_config(config, overrides or (), data)
@@ -131,7 +129,8 @@ def check(config: ConfigPath, overrides: Overrides = None, data: Data = None, as
     check_markets(settings, markets)
     cut = common_span(markets)
     starts = first_tests(settings, cut)
-    records = [market_record(market, starts[market.symbol]) for market in cut]
+    ledger = TrialLedger()
+    records = [market_record(one, starts[one.symbol], sealed_from(ledger, one.trial_key)) for one in cut]
     if as_json:
         _print_json({"config": str(config), "markets": records})
     else:

@@ -94,7 +94,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     path = folder / "run.json"
     try:
         record: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise DataError(folder, "is no run folder", fix="name a folder that a backtest wrote") from None
     except ValueError:
         raise DataError(path, "is damaged", fix="run the backtest again") from None

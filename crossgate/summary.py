@@ -94,9 +94,13 @@ def baselines_table(currency: str, metrics: Mapping[str, Any]) -> Table:
     return table
 
 
-def market_record(market: Market, start: int) -> dict[str, Any]:
-    """What a check found out about one market, whose first bar with a forecast opens at `start`."""
+def market_record(market: Market, start: int, sealed: int | None) -> dict[str, Any]:
+    """What a check found out about one market, whose first bar with a forecast opens at `start`.
+
+    `sealed`: the open of the first bar that is sealed, or None; all in UTC nanoseconds.
+    """
     candles = market.candles
+    tested = candles.timestamp >= start
     _, stands_in = market.mark_bars()
     return {
         "contract": market.contract.key,
@@ -106,10 +110,12 @@ def market_record(market: Market, start: int) -> dict[str, Any]:
         "first_bar": utc(int(candles.timestamp[0])),
         "last_bar": utc(int(candles.timestamp[-1])),
         "first_test": utc(start),
-        "bars_tested": int((candles.timestamp >= start).sum()),
+        "bars_tested": int(tested.sum()),
         "settlements": 0 if market.funding is None else len(market.funding),
         "funding_complete": market.funding_hole(start) is None,
-        "bars_without_mark": int(stands_in[candles.timestamp >= start].sum()),
+        "bars_without_mark": int(stands_in[tested].sum()),
+        "bars_with_finer": None if market.finer is None else int(market.finer_bars()[1][tested].sum()),
+        "sealed_from": None if sealed is None or sealed > candles.timestamp[-1] else utc(sealed),
     }
 
 
@@ -161,4 +167,9 @@ def print_markets(config: Path, records: Sequence[Mapping[str, Any]]) -> None:
         console.print(f"  tested from {record['first_test']} UTC: {record['bars_tested']:,} bars, funding {funding}")
         if record["bars_without_mark"]:
             console.print(f"  the last price stands in for the mark price on {record['bars_without_mark']:,} bars")
+        if record["bars_with_finer"] is not None:
+            console.print(f"  finer candles say what came first inside {record['bars_with_finer']:,} bars")
+        if record["sealed_from"]:
+            since = f"  sealed from {record['sealed_from']} UTC on: a run ends before it (market.end)"
+            console.print(f"{since}, or opens the seal with crossgate backtest --open-seal", soft_wrap=True)
     console.print(Text(f"{config} is good", "green"))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+# A disk without room, of which the system names no file.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def cache_home() -> Path:
@@ -26,12 +30,14 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     An existing `target` is replaced as a whole; after an error it is as it was before.
     Assumes that `target` lies on one file system with its parent.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    with _told_of(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
-        scratch.chmod(0o755)
-        yield scratch
-        _replace_folder(scratch, target)
+        with _told_of(target, scratch):
+            scratch.chmod(0o755)
+            yield scratch
+            _replace_folder(scratch, target)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
@@ -43,18 +49,33 @@ def atomic_file(target: Path) -> Iterator[Path]:
 
     The file has reached the disk before it takes that place, and so has the place when the block has ended.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
-    os.close(handle)
+    with _told_of(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
+        os.close(handle)
     scratch = Path(name)
     try:
-        scratch.chmod(0o644)
-        yield scratch
-        sync(scratch)
-        scratch.replace(target)
-        sync(target.parent)
+        with _told_of(target, scratch):
+            scratch.chmod(0o644)
+            yield scratch
+            sync(scratch)
+            scratch.replace(target)
+            sync(target.parent)
     except BaseException:
         scratch.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _told_of(target: Path, scratch: Path | None = None) -> Iterator[None]:
+    """Names `target` in an error of the system about its scratch, or a full disk: a person knows no other name."""
+    try:
+        yield
+    except OSError as error:
+        named = error.filename
+        ours = scratch is None or (isinstance(named, str | Path) and Path(named).is_relative_to(scratch))
+        if ours or (named is None and error.errno in FULL):
+            error.filename = str(target)
         raise
 
 

@@ -42,12 +42,14 @@ class Parameters(BaseModel):
         help_text = (field.description or "") if field else ""
         match detail["type"]:
             case "extra_forbidden":
-                known = suggestion(path[-1], cls.model_fields)
+                known = suggestion(path[-1], [name for name, one in cls.model_fields.items() if not one.exclude])
                 return ParameterError(key, "is not a known key", value=detail["input"], fix=known)
             case "missing":
                 return ParameterError(key, "is missing", fix=help_text)
             case "value_error":
                 problem = str(detail["ctx"]["error"])
+            case "string_too_short" | "too_short" if detail["ctx"]["min_length"] == 1:
+                problem = "should not be empty"
             case _:
                 problem = detail["msg"].replace("Input should", "should")
         shown = None if isinstance(detail["input"], dict) and not path else detail["input"]

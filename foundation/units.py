@@ -36,6 +36,13 @@ def parse_quantity(text: Any, units: tuple[str, ...], *, positive: bool = True) 
     if isinstance(text, Quantity):
         text = str(text)
     match = _PATTERN.fullmatch(text) if isinstance(text, str) else None
+    if (
+        match is None
+        and isinstance(text, str)
+        and text.strip().startswith("-")
+        and _PATTERN.fullmatch(text.strip()[1:])
+    ):
+        raise ValueError(f"should be {'above' if positive else 'not below'} zero, such as {example}")
     if match is None or match[2] not in units:
         raise ValueError(f"should be a number with a unit, such as {example}")
     amount = float(match[1])

@@ -184,7 +184,7 @@ class _Work:
             self.notes.append("its rows stand newest first and were turned round")
         elif self.params.order == "error":
             row = int(np.argmax(_against_the_run(stamps))) + 1
-            raise self._error("is in mixed order", row, "choose order=sort, or fetch the file again")
+            raise self._error("is in mixed order", row, "choose --repair order=sort, or fetch the file again")
         else:
             self.notes.append("its rows stood in mixed order and were sorted")
         self._keep(time_order(stamps, order))
@@ -197,7 +197,9 @@ class _Work:
         row, total = int(np.argmax(again)), int(again.sum())
         if self.params.duplicates == "error":
             problem = f"has {total:,} rows whose stamp another row has, the first"
-            raise self._error(problem, row, "choose duplicates=drop_duplicate, which keeps the first in the file")
+            raise self._error(
+                problem, row, "choose --repair duplicates=drop_duplicate, which keeps the first in the file"
+            )
         start = np.maximum.accumulate(np.where(again, 0, np.arange(len(stamps))))
         kept = self._first_in_file(start)
         differs = self._conflicts(kept, again)
@@ -221,7 +223,7 @@ class _Work:
             f"has {int(wide.sum()):,} hole(s), the longest of {int(steps[row]) / _DAY:.3g} days after the settlement"
         )
         if self.params.missing != "keep":
-            raise self._error(problem, row, "fetch it, or choose missing=keep")
+            raise self._error(problem, row, "fetch it, or choose --repair missing=keep")
         self.notes.append(f"{problem} at {utc(stamps[row])} UTC, and keeps them")
 
     def lay_grid(self, bar: int | None) -> None:
@@ -241,7 +243,7 @@ class _Work:
         first, longest = int(np.argmax(wide)), int(missing.max())
         total = f"misses {int(missing.sum()):,} bar(s) of {duration(self.bar)} in {len(missing):,} gap(s)"
         if self.params.missing in ("error", "keep"):
-            fix = "fetch them, or choose missing=forward_fill or mean"
+            fix = "fetch them, or choose --repair missing=forward_fill or mean"
             raise self._error(
                 f"{total}, the first gap of {int(steps[first]) // self.bar - 1:,} after the bar", first, fix
             )
@@ -299,7 +301,7 @@ class _Work:
             row, total = int(np.argmax(rows)), int(rows.sum())
             if repair in ("error", "clip_open"):
                 other = "clip_open" if defect == "ohlc" else "mean"
-                fix = f"fetch the row again, or choose {defect}=forward_fill or {other}"
+                fix = f"fetch the row again, or choose --repair {defect}=forward_fill or {other}"
                 raise self._error(f"{_WORDS[defect]} in {total:,} bar(s), the first", row, fix)
             if row == 0:
                 problem = f"{_WORDS[defect]} in its first bar"

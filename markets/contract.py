@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
@@ -17,6 +19,7 @@ from markets.tiers import NO_CAP, MarginTiers, maintenance_amounts, read_margin_
 
 REGISTRY = Path(__file__).with_name("contracts.toml")
 TIERS = Path(__file__).with_name("margin_tiers.csv")
+_NOT_PLAIN = re.compile("[^A-Z0-9]")
 # What the closing fee is to the liquidation price, and at which price maintenance is valued: see `markets.venues`.
 Method = Literal["binance", "closing_fee", "bybit", "bitmex"]
 METHODS: tuple[str, ...] = get_args(Method)
@@ -164,6 +167,14 @@ def _find(key: str) -> Contract:
     known = registry()
     if key not in known:
         others = "fetch it with crossgate data fetch, or write a table: contract = {venue = ..., ...}"
-        fix = f"{suggestion(key, known)}; any other contract: {others}"
+        named = _same_symbol(key, known)
+        fix = f"{named or suggestion(key, known)}; any other contract: {others}"
         raise ParameterError("market.contract", "is not a registered contract", value=key, fix=fix)
     return known[key]
+
+
+def _same_symbol(key: str, known: Iterable[str]) -> str:
+    """Which contracts a symbol without its venue may mean, such as BTCUSDT or BTC/USDT:USDT; '' where none."""
+    plain = _NOT_PLAIN.sub("", key.upper().partition(":")[0])
+    same = [one for one in known if _NOT_PLAIN.sub("", one.upper().partition(":")[2]) == plain]
+    return f"name the venue too: {', '.join(sorted(same))}" if same else ""

@@ -89,7 +89,7 @@ def join_rows(kind: Kind, old: Rows, new: Rows, source: str, *, revise: bool) ->
     again = np.isin(new["timestamp"], old["timestamp"])
     differs = _differing(kind, old, _chosen(new, again))
     if differs.size and not revise:
-        fix = "find out which is right; to revise takes the new rows and keeps the old ones aside"
+        fix = "find out which is right; --revise takes the new rows and keeps the old ones aside"
         raise DataError(source, _difference(kind, old, new, differs), fix=fix)
     gives_way = np.isin(old["timestamp"], differs)
     revised = np.isin(new["timestamp"], differs)

@@ -298,10 +298,22 @@ def collect_forecasts(
     bars.sort(key=lambda bar: bar.timestamp)
     answers: dict[str, list[tuple[int, Forecast]]] = {market.symbol: [] for market in listed}
     for bar in bars:
-        answer = checked(Forecast(*forecaster.forecast(bar)), bar.symbol, bar.timestamp)
+        answer = checked(_read_answer(forecaster.forecast(bar), bar), bar.symbol, bar.timestamp)
         if math.isfinite(answer.mean) and math.isfinite(answer.sigma):
             answers[bar.symbol].append((bar.timestamp, answer))
     return Forecasts({symbol: _collected(symbol, rows, name) for symbol, rows in answers.items()}, name)
+
+
+def _read_answer(answer: Any, bar: Bar) -> Forecast:
+    """What a forecaster answered; raises DataError for anything but numbers in the order of Forecast."""
+    try:
+        mean, sigma, *more = answer
+        return Forecast(float(mean), float(sigma), *more)
+    except (TypeError, ValueError):
+        where = f"for {bar.symbol} at the bar of {utc(bar.timestamp)} UTC"
+        problem = f"the method forecast(bar) answered {answer!r:.60} {where}"
+        fix = "answer with (mean, sigma), two numbers, NaN where there is none, or with a Forecast"
+        raise DataError("forecasts", problem, fix=fix) from None
 
 
 def _collected(symbol: str, rows: list[tuple[int, Forecast]], name: str) -> ForecastSeries:

@@ -16,7 +16,7 @@ from reports.catalogue import COMPARED
 from reports.comparison_text import comparison_summary
 from reports.curves import EquityCurve
 from reports.fingerprints import alteration
-from reports.folders import Run, read_run
+from reports.folders import Run, played, read_run
 from reports.overlap import holding_overlap, return_correlation, shared_entries
 from reports.paired import Differences, paired_differences
 
@@ -88,6 +88,13 @@ class Comparison:
     def entries(self) -> pd.DataFrame:
         """The share of a row's entries that the column's run made too."""
         return shared_entries({name: run.positions for name, run in self.runs.items()})
+
+    @property
+    def played(self) -> tuple[str, ...]:
+        """What was played: one line where it is the same for all runs, else one for each, with its name."""
+        lines = {name: played(run) for name, run in self.runs.items()}
+        alike = len(set(lines.values())) == 1
+        return tuple(lines.values())[:1] if alike else tuple(f"{name}: {line}" for name, line in lines.items())
 
     @property
     def currency(self) -> str:

@@ -36,6 +36,7 @@ def write_page(comparison: Comparison, out: Path) -> Path:
         draw=draw,
         title=f"Comparison of {len(names)} runs",
         names=names,
+        played=comparison.played,
         synthetic=any(run.record["synthetic"] for run in comparison.runs.values()),
         warnings=comparison.warnings,
         sections=[make(comparison) for make in SECTIONS],

@@ -48,7 +48,13 @@ def comparison_summary(comparison: Comparison, width: int) -> Summary:
     grids = [_grid(table, names) for table in _tables(comparison)]
     fits = all(_width(grid.heads, grid.rows) <= width for grid in grids)
     keys = dict(zip(names, names if fits else _letters(len(names)), strict=True))
-    lines = [] if fits else [Line("head", "Runs"), *(Line("figure", f"{keys[name]}  {name}") for name in names)]
+    lines = [Line("figure", part) for one in comparison.played for part in textwrap.wrap(one, width)]
+    if not fits:
+        lines += [
+            Line("figure", ""),
+            Line("head", "Runs"),
+            *(Line("figure", f"{keys[name]}  {name}") for name in names),
+        ]
     for grid in grids:
         lines += _laid(_keyed(grid, keys, plain=fits), width)
     if comparison.differences.empty:

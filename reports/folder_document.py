@@ -20,7 +20,7 @@ from reports.certainty import Certainty
 from reports.certainty_table import certainty_table, explain_certainty
 from reports.document import Document, tiles_of
 from reports.doubt_figures import draw_fan
-from reports.folders import Run, read_run
+from reports.folders import Run, played, read_run
 from reports.intervals import Interval, Intervals
 from reports.palette import SWATCHES
 from reports.parts import Chart, Grid, Grids, Paragraph, Part, Section
@@ -64,7 +64,7 @@ def document_of_folder(folder: Path) -> Document:
     return Document(
         title=run.name,
         badge="synthetic market" if synthetic else "",
-        subtitle=_subtitle(run),
+        subtitle=played(run),
         top=top,
         banners=[
             skill_banner([one.skill for one in evidence], synthetic=synthetic),
@@ -76,12 +76,6 @@ def document_of_folder(folder: Path) -> Document:
         sections=sections,
         provenance=_provenance(run.record),
     )
-
-
-def _subtitle(run: Run) -> str:
-    first, last = (formats.day(pd.Timestamp(run.curve.timestamp[row])) for row in (0, -1))
-    markets, bars = ", ".join(run.record["markets"]), formats.count(len(run.curve.equity))
-    return f"{markets} · {formats.span(run.curve.bar)} bars · {first} to {last} · {bars} bars"
 
 
 def _provenance(record: Mapping[str, Any]) -> list[tuple[str, str]]:

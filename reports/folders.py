@@ -16,6 +16,7 @@ from pyarrow import parquet
 
 from backtests.run.result import Result
 from foundation.errors import DataError
+from reports import formats
 from reports.curves import EquityCurve, checked_curve, equity_curve
 from reports.fingerprints import altered_files
 from reports.settings import collect_settings, flatten, provenance
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from reports.metrics import Metrics
 
 NEEDED = ("config.toml", "metrics.json", "run.json", "equity.parquet", "positions.parquet")
+# What the folder of a sweep or a tuning holds, and that of a run does not.
+SEARCHED = ("sweep.json", "tune.json")
 HELD = ["timestamp", "symbol", "position"]
 
 
@@ -77,9 +80,21 @@ def read_run(source: str | Path | Result) -> Run:
     if not folder.is_dir():
         raise DataError(folder, "is no folder" if folder.exists() else "does not exist", fix=fix)
     missing = [name for name in NEEDED if not (folder / name).is_file()]
+    if missing and any((folder / name).is_file() for name in SEARCHED):
+        fix = "open its report.html; its best setting is a run once `crossgate backtest` has played it"
+        raise DataError(folder, "holds a search, not a run", fix=fix)
     if missing:
         raise DataError(folder, f"is no run folder: {missing[0]} is missing", fix=_nearby(folder) or fix)
     return _read_folder(folder)
+
+
+def played(run: Run) -> str:
+    """The markets of a run, the length of its bars, its first and last day, and how many bars these are."""
+    import pandas as pd
+
+    first, last = (formats.day(pd.Timestamp(run.curve.timestamp[row])) for row in (0, -1))
+    markets, bars = ", ".join(run.record["markets"]), formats.count(len(run.curve.equity))
+    return f"{markets} · {formats.span(run.curve.bar)} bars · {first} to {last} · {bars} bars"
 
 
 def _nearby(folder: Path) -> str:

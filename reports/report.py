@@ -88,6 +88,9 @@ def check_folder(folder: str | Path) -> Path:
     fix = "name a new folder, such as runs/first"
     if target.is_file():
         raise ParameterError("out", "is a file, not a folder", value=str(folder), fix=fix)
+    around = next((one for one in target.parents if (one / FINGERPRINTS).is_file()), None)
+    if around is not None:
+        raise ParameterError("out", f"lies inside the run {around}", value=str(folder), fix=fix)
     if target.is_dir():
         strange = sorted(path.name for path in target.iterdir() if path.name not in (*FILES, *OPTIONAL, LABELS))
         if strange:

@@ -113,9 +113,9 @@ def _forward_lead(found: Forward) -> str:
 def _forward_tiles(found: Forward) -> list[tuple[str, str, str]]:
     fall = _drawdown(found)
     return [
-        ("Sharpe on the past", formats.ratio(found.inside), "mean of folds"),
-        ("Sharpe on what followed", formats.ratio(found.curve.sharpe), ""),
-        ("Fall", formats.ratio(found.fall), ""),
+        ("Sharpe in sample", formats.ratio(found.inside), "mean of folds"),
+        ("Sharpe out of sample", formats.ratio(found.curve.sharpe), ""),
+        ("Fall of the Sharpe", formats.ratio(found.fall), ""),
         ("Sharpe with hindsight", formats.ratio(found.hindsight.sharpe), ""),
         ("Total return", formats.percent(float(found.curve.equity[-1]) / found.curve.cash - 1.0, signed=True), ""),
         (CATALOGUE["max_drawdown"].label, formats.percent(fall), ""),

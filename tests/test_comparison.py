@@ -61,8 +61,9 @@ def test_the_text_is_a_table(folders: tuple[Path, Path], monkeypatch: pytest.Mon
     """str() names the runs, the metrics, the settings that differ, and nothing is wider than its column."""
     monkeypatch.setenv("COLUMNS", "100")
     lines = str(compare(*folders)).splitlines()
-    assert lines[0] == "Metrics, money in USDT"
-    assert lines[1].split() == ["slow", "fast"]
+    assert lines[0] == "TESTUSDT · 1 hour bars · 1 January 2023 to 17 January 2023 · 400 bars"
+    assert lines[2] == "Metrics, money in USDT"
+    assert lines[3].split() == ["slow", "fast"]
     assert any(line.split() == ["Trades", "9", "19"] for line in lines)
     assert any(line.split() == ["risk.leverage", "3.0", "5.0"] for line in lines)
     assert len({len(line) for line in lines if line.startswith(("Trades", "Total return", "Fees"))}) == 1
@@ -99,12 +100,24 @@ def test_ten_runs_fit_a_terminal(width: int) -> None:
     comparison = compare(*runs)
     lines = str(comparison_summary(comparison, width)).splitlines()
     assert max(map(len, lines)) <= width
-    assert lines[:2] == ["Runs", "A  the run that trades every 20 bars"]
+    assert lines[lines.index("Runs") + 1] == "A  the run that trades every 20 bars"
     trades = [cell for line in lines if line.startswith("Trades") for cell in line.split()[1:]]
     assert trades == [str(one.metrics["trades"]) for one in comparison.runs.values()]
     heads = [line.split() for line in lines if line.split()[:1] == ["A"] and "B" in line.split()]
     assert heads
     assert sum(line.startswith("A  the run") for line in lines) >= 4
+
+
+def test_a_comparison_says_what_was_played() -> None:
+    """One line where all runs had the same market, bars and days, else one for each run; the page says it too."""
+    one, other = run("slow", 40), run("fast", 20)
+    same = "TESTUSDT · 1 hour bars · 1 January 2023 to 17 January 2023 · 400 bars"
+    assert compare(one, other).played == (same,)
+    shorter = make_result(make_market(bars=300), make_trades(300, every=20), name="shorter")
+    assert compare(one, shorter).played == (
+        f"slow: {same}",
+        "shorter: TESTUSDT · 1 hour bars · 1 January 2023 to 13 January 2023 · 300 bars",
+    )
 
 
 def test_few_runs_keep_their_names(folders: tuple[Path, Path]) -> None:
@@ -131,7 +144,7 @@ def test_equal_settings_are_said_to_be_equal(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("COLUMNS", "100")
     text = str(compare(run("same", 40), run("same", 20)))
     assert "settings: the same" in text
-    assert text.splitlines()[1].split() == ["same", "same", "#2"]
+    assert text.splitlines()[3].split() == ["same", "same", "#2"]
 
 
 def test_names_that_meet_take_the_name_of_their_folder(tmp_path: Path) -> None:

@@ -188,6 +188,9 @@ def test_folds_without_a_feasible_setting_are_not_traded(scene: tuple[Market, Fo
     assert idle.folds["inside"].isna().all()
     page = write_tuned(idle, tmp_path / "out", ledger=TrialLedger(tmp_path)).read_text()
     assert "Nothing was traded." in page
+    assert "A fold without values was not traded" in page
+    assert str(idle).split()[:1] == ["from"]
+    assert {"in_sample", "out_of_sample"} <= set(str(idle).splitlines()[0].split())
 
 
 def test_too_many_folds_are_refused(scene: tuple[Market, Forecasts], tmp_path: Path) -> None:

@@ -101,6 +101,15 @@ def test_the_second_series_is_refused_before_the_first_is_written(tmp_path: Path
     assert [one["symbol"] for one in json.loads(out)["series"]] == ["ZZZUSDT"]
 
 
+def test_another_symbol_than_that_of_the_file_is_told(tmp_path: Path) -> None:
+    """A file of bitcoin that is stored as ether is taken, with a warning; another spelling of its symbol is none."""
+    first, _ = months(tmp_path)
+    for symbol, warned in (("ETHUSDT", True), ("BTC-USDT", False), ("BTCUSDT", False)):
+        code, out, _ = run("import", first, "--symbol", f"elsewhere:{symbol}", "--out", tmp_path / "data")
+        assert code == 0
+        assert ("warning: BTCUSDT-1h-2024-02.csv says BTCUSDT" in out) == warned
+
+
 def test_files_of_different_symbols_are_not_joined(tmp_path: Path) -> None:
     """One symbol for files that name two is refused: their rows would follow one another as if they were one price."""
     first, second = months(tmp_path)

@@ -58,23 +58,23 @@ def backtest(
     cerebro.run()
     record = run_tables(cerebro.broker, decided, stage)
     ruined = bool(cerebro.broker.account["ruined"][0])
-    if ruined:
-        notes.append("the account was ruined: equity reached zero and stayed there")
-    notes += loss_notes(record, account)
+    notes += loss_notes(record, account, ruined=ruined)
     return Result(
         name=name, markets=played, forecasts=asked, strategy=strategy, risk=risk, account=account, costs=costs,
         start=start, notes=tuple(notes), ruined=ruined, config=config or {}, **record,
     )  # fmt: skip
 
 
-def loss_notes(tables: dict[str, Any], account: AccountParams) -> list[str]:
-    """What a reader must know of the run itself: liquidations, and an account that is as good as ruined."""
+def loss_notes(tables: dict[str, Any], account: AccountParams, *, ruined: bool) -> list[str]:
+    """What a reader must know of the run itself: ruin, liquidations, and an account that is as good as ruined."""
     count, least = tables["totals"].liquidations, float(tables["equity"]["equity"].min()) / account.cash
     notes = [f"{count} positions were liquidated"] if count > 1 else ["a position was liquidated"] * count
+    if ruined:
+        notes.insert(0, "the account was ruined: equity reached zero and stayed there")
     if tables["totals"].bound_liquidations:
         bound = f"{tables['totals'].bound_liquidations} of the liquidations"
         notes.append(f"{bound} assume that all other positions were at their worst prices of the bar at the same time")
-    if least < AS_GOOD_AS_RUINED:
+    if least < AS_GOOD_AS_RUINED and not ruined:
         notes.append(f"the account fell to {least:.2%} of its starting cash: it is as good as ruined")
     return notes
 

@@ -162,9 +162,7 @@ def _result(
     notes = [*run_notes(run.markets, start, run.account), *run.forecasts.notes]
     record = run_tables(broker, decided, stage)
     ruined = bool(broker.account["ruined"][0])
-    if ruined:
-        notes.append("the account was ruined: equity reached zero and stayed there")
-    notes += loss_notes(record, run.account)
+    notes += loss_notes(record, run.account, ruined=ruined)
     return Result(
         name=name, markets=run.markets, forecasts=run.forecasts, strategy=run.strategy, risk=None, account=run.account,
         costs=run.costs, start=start, notes=tuple(notes), ruined=ruined, config=config or {}, own=run, **record,

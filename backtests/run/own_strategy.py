@@ -146,6 +146,10 @@ def _load(text: str) -> Any:
         module = run_file(path, f"own_strategy_{own_fingerprint(path)}")
     except CrossgateError:
         raise
+    except FileNotFoundError:
+        beside = [one.name for one in path.parent.glob("*.py")]
+        fix = suggestion(path.name, beside) if beside else _FILE
+        raise ParameterError("strategy.file", "there is no such file", value=text, fix=fix) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ParameterError("strategy.file", f"cannot be read ({error})", value=text, fix=_FILE) from None
     except Exception as error:

@@ -107,7 +107,8 @@ class Forward:
     def __str__(self) -> str:
         past, later, hindsight = map(ratio_text, (self.inside, self.curve.sharpe, self.hindsight.sharpe))
         fall = f"Sharpe ratio {past} on the past, {later} on what followed; {hindsight} with hindsight"
-        return f"{table_text(self.folds)}\n{fall}; {self.trials:,} trials on this data in the ledger"
+        folds = self.folds.rename(columns={"first": "from", "inside": "in_sample", "outside": "out_of_sample"})
+        return f"{table_text(folds)}\n{fall}; {self.trials:,} trials on this data in the ledger"
 
 
 @on_tables

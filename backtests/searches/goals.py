@@ -17,6 +17,8 @@ _FALLING = (
     "max_drawdown", "volatility", "time_under_water", "exposure", "turnover", "fees", "funding", "slippage",
     "liquidations", "liquidation_charges", "refusals", "shrunk",
 )  # fmt: skip
+# Shares of one, which a bare number above one can only mean as a percentage.
+_SHARES = ("max_drawdown", "time_under_water", "exposure", "win_rate")
 _CONSTRAINT = re.compile(r"([a-z_]+)\s*(<=|>=)\s*(-?[0-9.]+)\s*(%?)")
 # By how much a bound counts as broken where the metric is not defined.
 UNDEFINED = 1e12
@@ -108,6 +110,9 @@ def _read_constraint(text: str) -> Constraint:
         raise ParameterError("constraint", "should read metric<=number or metric>=number", value=text, fix=fix)
     metric, relation, number, percent = match.groups()
     _check_metric("constraint", metric)
+    if metric in _SHARES and not percent and float(number) > 1.0:
+        fix = f'write "{metric}{relation}{number}%"'
+        raise ParameterError("constraint", f"bounds nothing: {metric} lies from 0 to 1", value=text, fix=fix)
     return Constraint(metric, relation == "<=", float(number) / (100.0 if percent else 1.0))
 
 

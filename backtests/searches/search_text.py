@@ -12,7 +12,18 @@ import pandas as pd
 _FRACTIONS = (
     "total_return", "return", "cagr", "volatility", "max_drawdown", "time_under_water", "win_rate", "exposure",
 )  # fmt: skip
-_RATIOS = ("sharpe", "sortino", "calmar", "plateau", "profit_factor", "inside", "outside", "median", "worst", "best")
+_RATIOS = (
+    "sharpe",
+    "sortino",
+    "calmar",
+    "plateau",
+    "profit_factor",
+    "in_sample",
+    "out_of_sample",
+    "median",
+    "worst",
+    "best",
+)
 _SIGNED = ("total_return", "return", "cagr")
 _COUNTS = ("trades", "liquidations", "refusals", "shrunk")
 

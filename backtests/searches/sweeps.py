@@ -56,7 +56,7 @@ class Sweep:
     """What the settings of a grid came to.
 
     `table`: a row a setting under its number, its values by `table.key`, then its metrics as in metrics.json, NaN where
-    undefined, and `plateau`: the worst Sharpe ratio among the setting and its neighbours, one step away on any axis of
+    undefined, and `plateau`: the worst Sharpe ratio among the setting and its neighbours, at most a step away on each axis of
     numbers or distances. Beyond 100,000 settings it holds the 1,000 best by Sharpe ratio and by plateau. `sharpe`,
     `plateau`: of all settings, by number. `blocks`: sums of bar returns, shape (settings, 16), for the
     probability of overfitting; of more than 5,000 settings a random sample. `trials`: all that the ledger holds for

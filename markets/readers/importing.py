@@ -138,7 +138,12 @@ def _imported(key: SeriesKey, reading: Reading, cleaned: Cleaned, done: Appended
         known=done.known,
         revised=done.revised,
         sources=tuple(Path(part.source).name for part in reading.parts),
-        notes=(f"read as {reading.format} because {reading.reason}", *reading.notes, *cleaned.notes),
+        notes=(
+            *_other_symbol(reading, key),
+            f"read as {reading.format} because {reading.reason}",
+            *reading.notes,
+            *cleaned.notes,
+        ),
     )
 
 
@@ -160,6 +165,19 @@ def _check_symbols(groups: Mapping[tuple[str, str, int], list[Reading]]) -> None
         if len(found) > 1:
             problem = f"would join files of {', '.join(found)}"
             raise ParameterError("symbol", problem, value=name, fix=f"import them apart, or say {name.split(':')[0]}:")
+
+
+def _other_symbol(reading: Reading, key: SeriesKey) -> tuple[str, ...]:
+    """The warning of a file that names another symbol than the one its rows are stored under."""
+    if not reading.symbol or _alike(reading.symbol, key.symbol):
+        return ()
+    return (f"warning: {Path(reading.source).name} says {reading.symbol}, and its rows are stored as {key.symbol}",)
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two spellings may mean one symbol: BTC/USDT:USDT and BTCUSDT, XBTUSD and BTC-USD, but not ETHUSDT."""
+    plain = [re.sub("[^A-Z0-9]", "", name.upper()).replace("XBT", "BTC") for name in (one, other)]
+    return plain[0].startswith(plain[1]) or plain[1].startswith(plain[0])
 
 
 def _length(reading: Reading) -> int:

@@ -38,8 +38,7 @@ def differences(comparison: Comparison) -> Section:
         return Section("differences", "Differences", "Is the difference luck?", [Paragraph(text)])
     sharpe, cagr, fall = (sum(one.clear for one in found) for found in zip(*comparison.paired.values(), strict=True))
     said = (
-        f"Of {len(comparison.paired)} compared with the first, {sharpe} differ by more than luck explains in their "
-        f"Sharpe ratio, {cagr} in growth and {fall} in drawdown, each figure taken alone at odds of 95 in 100. Size "
+        f"{_differ(len(comparison.paired), sharpe, cagr, fall)}, each figure taken alone at odds of 95 in 100. Size "
         "moves growth and drawdown without any skill; the Sharpe ratio hardly."
     )
     parts = [
@@ -52,6 +51,17 @@ def differences(comparison: Comparison) -> Section:
         ),
     ]
     return Section("differences", "Differences", "Is the difference luck?", parts)
+
+
+def _differ(runs: int, sharpe: int, cagr: int, fall: int) -> str:
+    """How many runs differ from the first in which figure; of a single one, in which it does."""
+    if runs > 1:
+        more = "differ by more than luck explains in their Sharpe ratio"
+        return f"Of {runs} compared with the first, {sharpe} {more}, {cagr} in growth and {fall} in drawdown"
+    clear = [word for word, found in (("Sharpe ratio", sharpe), ("growth", cagr), ("drawdown", fall)) if found]
+    if not clear:
+        return "Neither the Sharpe ratio nor growth nor drawdown differs by more than luck explains"
+    return f"By more than luck explains the runs differ in {' and '.join(clear)} alone"
 
 
 def curves(comparison: Comparison) -> Section:

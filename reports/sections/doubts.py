@@ -150,7 +150,8 @@ def _turned_parts(controls: Controls, findings: Findings) -> list[Part]:
 def _as_often(controls: Controls) -> str:
     """How often random entries trade, why that is not as often as the run, and what those come to that do."""
     found, ours = controls.random, controls.ours.trades
-    said = f"Random entries made {found.trades:,.0f} trades in the mean, this run {ours:,}."
+    mean = "1 trade" if round(found.trades) == 1 else f"{found.trades:,.0f} trades"
+    said = f"Random entries made {mean} in the mean, this run {ours:,}."
     if found.trades == 0.0 or ours == 0:
         return said
     lasting = f"their trades last {found.held:.1f} bars, those of the run {controls.held:.1f}"

@@ -186,7 +186,7 @@ def folds(found: Forward) -> Section:
     names = [one.name for one in found.space]
     rows = []
     for _, row in found.folds.iterrows():
-        chosen = [Cell(formats.NONE if row[name] is None or pd.isna(row[name]) else str(row[name])) for name in names]
+        chosen = [Cell(_value(row[name])) for name in names]
         ratios = [Cell(formats.ratio(row["inside"])), Cell(formats.ratio(row["outside"]))]
         grown = Cell(
             formats.percent(row["return"], signed=True),
@@ -195,7 +195,7 @@ def folds(found: Forward) -> Section:
         rows.append(
             [Cell(formats.moment(row["first"])[:10]), *chosen, *ratios, grown, Cell(formats.count(row["trades"]))]
         )
-    heads = ["From", *map(label, names), "Sharpe before", "Sharpe in it", "Return", "Trades"]
+    heads = ["From", *map(label, names), "Sharpe in sample", "Sharpe out of sample", "Return", "Trades"]
     parts: list[Part] = [
         Grid(Table("Values chosen on all bars before each fold, then traded on it", heads, rows), wide=True),
         Paragraph(
@@ -203,4 +203,14 @@ def folds(found: Forward) -> Section:
             "how much of the one before was chosen, not earned."
         ),
     ]
+    if found.folds["inside"].isna().any():
+        idle = "A fold without values was not traded: before it no setting had traded and kept the constraints."
+        parts.append(Paragraph(idle, "aside"))
     return Section("folds", "Folds", "Fold by fold", parts)
+
+
+def _value(chosen: Any) -> str:
+    """A value that was chosen before a fold, as a person writes it."""
+    if chosen is None or pd.isna(chosen):
+        return formats.NONE
+    return f"{chosen:.10g}" if isinstance(chosen, int | float) else str(chosen)
