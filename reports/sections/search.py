@@ -43,8 +43,9 @@ def maps(found: Sweep) -> Section | None:
     parts: list[Part] = [
         Paragraph(
             "The large figure, and the colour, is the plateau: the worst Sharpe ratio among a setting and its "
-            "neighbours, a step away on one axis or more. The small figure is the setting's own ratio. A high ratio beside a "
-            "low plateau is a peak, and peaks do not last." + (JOINED if any(one.joined for one in made) else "")
+            "neighbours, a step away on one axis or more. The small figure is the setting's own ratio. A high ratio "
+            "beside a low plateau is a peak, and peaks do not last."
+            + (JOINED if any(one.joined for one in made) else "")
         ),
         Widget("maps.html", {"maps": made}),
     ]
