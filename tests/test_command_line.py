@@ -275,7 +275,7 @@ def test_a_disk_without_room_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys
         monkeypatch.setattr("crossgate.config.load_config", Mock(side_effect=OSError(number, os.strerror(number))))
         assert run("check", DEMO, monkeypatch=monkeypatch) == 2
         said = capsys.readouterr().err
-        assert said.startswith(f"crossgate: {os.strerror(number).lower()}: what is whole was kept; make room")
+        assert said.startswith(f"crossgate: {os.strerror(number).lower()}; what is whole was kept; make room")
         assert said.count("\n") == 1
     monkeypatch.setattr("crossgate.config.load_config", Mock(side_effect=OSError(errno.EIO, "wrong")))
     with pytest.raises(OSError, match="wrong"):
