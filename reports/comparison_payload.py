@@ -94,4 +94,6 @@ def _groups(timestamp: IntArray, width: int) -> tuple[IntArray, IntArray, IntArr
 
 
 def _rolling_title(days: float) -> str:
-    return f"Sharpe of the last {days:.0f} days, a year" if not too_short(days) else "Sharpe: too short to annualise"
+    return (
+        f"Sharpe of the last {days:.0f} days, annualised" if not too_short(days) else "Sharpe: too short to annualise"
+    )

@@ -112,6 +112,21 @@ def test_the_chart_zooms_and_moves(browser: Any, page_file: Path) -> None:
         assert errors == []
 
 
+def test_a_narrower_window_shows_the_same_bars(browser: Any, page_file: Path) -> None:
+    """A phone that is turned cuts off no bars; all bars leave room for half of the first label."""
+    with open_page(browser, page_file) as (page, errors, _):
+        page.locator(".canvas").focus()
+        page.keyboard.press("0")
+        first, last = in_view(page)
+        assert first < -10
+        assert last >= 1499
+        for width in (500, 1180):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_timeout(100)
+            assert in_view(page) == pytest.approx((first, last), abs=20)
+        assert errors == []
+
+
 def test_the_panes_share_one_crosshair(browser: Any, page_file: Path) -> None:
     """The readout names the bar under the pointer, whichever pane that is over; there are four panes."""
     with open_page(browser, page_file) as (page, _, _):

@@ -50,7 +50,7 @@ def rolling_charts(curves: Mapping[str, EquityCurve], bars: int) -> list[Part]:
     return [
         Chart(
             "rolling",
-            lambda sheet: draw_lines(lines, sheet, f"Sharpe of the last {days} days, a year"),
+            lambda sheet: draw_lines(lines, sheet, f"Sharpe of the last {days} days, annualised"),
             f"Line chart of the yearly Sharpe ratio of the last {days} days{whose}, through time.",
             "A ratio that holds up through time says more than one good stretch.",
             legend(lines) if len(curves) > 1 else (),

@@ -8,7 +8,11 @@ report.Panel = class {
     this.chart = LightweightCharts.createChart(this.box, {
       autoSize: true,
       layout: { attributionLogo: true, fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 12 },
-      timeScale: { timeVisible: true, secondsVisible: false, minBarSpacing: 0.001, enableConflation: true, rightOffset: 2 },
+      timeScale: {
+        timeVisible: true, secondsVisible: false, minBarSpacing: 0.001, enableConflation: true, rightOffset: 2,
+        // A phone that is turned shows the same bars.
+        lockVisibleTimeRangeOnResize: true,
+      },
       crosshair: { mode: LightweightCharts.CrosshairMode.Normal },
       localization: { locale: "en-GB", dateFormat: "dd MMM yyyy" },
       // The wheel alone belongs to the page; with Ctrl, as when fingers pinch, it zooms.
@@ -76,9 +80,10 @@ report.Panel = class {
     this.reveal(count - bars, count);
   }
 
-  // Shows every bar.
+  // Shows every bar, with room at the left for half of the first label, which would be cut there.
   all() {
-    this.chart.timeScale().fitContent();
+    const scale = this.chart.timeScale(), count = this.times().length;
+    scale.setVisibleLogicalRange({ from: -count * 30 / Math.max(scale.width(), 200), to: count + 1.5 });
   }
 
   // Shows the bars from one row to another.
