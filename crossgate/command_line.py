@@ -117,8 +117,9 @@ def backtest(
 @app.command()
 def check(config: ConfigPath, overrides: Overrides = None, data: Data = None, as_json: AsJson = False) -> None:
     """Check a config and its data; train nothing."""
-    from crossgate.config import load_config
+    from crossgate.config import load_config, unasked
     from crossgate.job import check_markets, first_tests, load_markets
+    from crossgate.stop_check import unreachable_stop
     from crossgate.summary import market_record, print_markets
     from foundation.seals import sealed_from
     from foundation.trials import TrialLedger
@@ -131,6 +132,9 @@ def check(config: ConfigPath, overrides: Overrides = None, data: Data = None, as
     starts = first_tests(settings, cut)
     ledger = TrialLedger()
     records = [market_record(one, starts[one.symbol], sealed_from(ledger, one.trial_key)) for one in cut]
+    if "risk" not in unasked(settings.strategy):
+        for record, one in zip(records, cut, strict=True):
+            record["unreachable_stop"] = unreachable_stop(one.contract, settings.risk, settings.account)
     if as_json:
         _print_json({"config": str(config), "markets": records})
     else:

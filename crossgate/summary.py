@@ -169,6 +169,8 @@ def print_markets(config: Path, records: Sequence[Mapping[str, Any]]) -> None:
             console.print(f"  the last price stands in for the mark price on {record['bars_without_mark']:,} bars")
         if record["bars_with_finer"] is not None:
             console.print(f"  finer candles say what came first inside {record['bars_with_finer']:,} bars")
+        if record.get("unreachable_stop"):
+            console.print(Text(f"  {record['unreachable_stop']}", "yellow"), soft_wrap=True)
         if record["sealed_from"]:
             since = f"  sealed from {record['sealed_from']} UTC on: a run ends before it (market.end)"
             console.print(f"{since}, or opens the seal with crossgate backtest --open-seal", soft_wrap=True)

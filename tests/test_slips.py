@@ -17,6 +17,7 @@ from backtests.run.engine import loss_notes
 from backtests.run.own_strategy import OwnParams
 from backtests.searches.goals import read_goals
 from crossgate.reproduction import read_record
+from crossgate.stop_check import liquidation_distance, unreachable_stop
 from crossgate.summary import market_record
 from foundation.errors import DataError, ParameterError
 from foundation.files import atomic_file, atomic_folder
@@ -137,6 +138,31 @@ def test_a_full_disk_is_named_by_the_place_that_was_asked_for(tmp_path: Path) ->
             raise error
         assert caught.value.filename in (None, "elsewhere.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("contract", "stop", "reach"),
+    [
+        # 1 - (1 - 1/20) / (1 - 0.004) long, (1 + 1/20) / (1 + 0.004) - 1 short, the nearer.
+        ("binance_usdm:BTCUSDT", "6%", 1.05 / 1.004 - 1.0),
+        ("binance_usdm:BTCUSDT", "95%margin", 1.05 / 1.004 - 1.0),
+        # In coin 1 - (1 + 0.004) / (1 + 1/20) long, (1 - 0.004) / (1 - 1/20) - 1 short.
+        ("binance_coinm:BTCUSD_PERP", "6%", 1.0 - 1.004 / 1.05),
+    ],
+)
+def test_a_stop_beyond_liquidation_is_told_before_anything_is_played(contract: str, stop: str, reach: float) -> None:
+    """In both kinds of contract, by arithmetic done by hand; nearer stops and cross margin are let be."""
+    one = find_contract(contract)
+    assert one.maintenance_rate == 0.004
+    assert liquidation_distance(one, 20.0) == pytest.approx(reach)
+    told = unreachable_stop(one, RiskParams(stop_loss=stop, leverage=20), AccountParams())
+    said = f"lies beyond liquidation, which is at most {reach:.1%} from the entry at leverage 20"
+    assert told == f"risk.stop_loss = {stop} {said}"
+    cross = AccountParams(margin="cross")
+    assert unreachable_stop(one, RiskParams(stop_loss=stop, leverage=20), cross) == ""
+    for near in ("4%", "80%margin", "50atr", "off"):
+        risk = RiskParams(stop_loss=near, trailing_stop="1%", leverage=20)
+        assert unreachable_stop(one, risk, AccountParams()) == ""
 
 
 def test_a_check_knows_what_is_sealed_and_what_is_finer() -> None:
