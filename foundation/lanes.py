@@ -8,6 +8,7 @@ mask, eight bits, and masks know `&`.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -87,6 +88,26 @@ def lane_of(lanes: Lanes, number: int) -> float:
 def bits_of(byte: int) -> Mask:
     """The mask whose lane k is bit k of a byte."""
     return np.unpackbits(np.array([byte], np.uint8), bitorder="little").astype(np.bool_)
+
+
+def lanes_of(value: float) -> Lanes:
+    """Eight times the same."""
+    return np.full(WIDTH, value)
+
+
+def highest(lanes: Lanes) -> Lanes:
+    """Eight times the highest of the lanes."""
+    return np.full(WIDTH, lanes.max())
+
+
+def highest_before(lanes: Lanes) -> Lanes:
+    """In lane k the highest of the lanes before k; minus infinity in the first."""
+    return np.concatenate(([-np.inf], np.maximum.accumulate(lanes)[:-1]))
+
+
+def higher(one: Lanes, other: Lanes) -> Lanes:
+    """Lane by lane the higher of both."""
+    return np.where(one > other, one, other)
 
 
 def where(mask: Mask, one: Lanes, other: Lanes) -> Lanes:
@@ -194,6 +215,46 @@ def _leading(builder: Any, mask: Any) -> Any:
 @lower(operator.and_, MASK, MaskType, MaskType)
 def _both(builder: Any, one: Any, other: Any) -> Any:
     return builder.and_(one, other)
+
+
+@lower(lanes_of, LANES, types.Float)
+def _lanes_of(builder: Any, value: Any) -> Any:
+    return _spread(builder, value)
+
+
+@lower(higher, LANES, LanesType, LanesType)
+def _higher(builder: Any, one: Any, other: Any) -> Any:
+    return _larger(builder, one, other)
+
+
+def _larger(builder: Any, one: Any, other: Any) -> Any:
+    return builder.select(builder.fcmp_ordered(">", one, other), one, other)
+
+
+@lower(highest, LANES, LanesType)
+def _highest(builder: Any, lanes: Any) -> Any:
+    for step in (1, 2, 4):
+        lanes = _larger(builder, lanes, _picked(builder, lanes, [k ^ step for k in range(WIDTH)]))
+    return lanes
+
+
+@lower(highest_before, LANES, LanesType)
+def _highest_before(builder: Any, lanes: Any) -> Any:
+    lanes = _moved_on(builder, lanes, 1)
+    for step in (1, 2, 4):
+        lanes = _larger(builder, lanes, _moved_on(builder, lanes, step))
+    return lanes
+
+
+def _moved_on(builder: Any, lanes: Any, step: int) -> Any:
+    """Every lane so many on, after minus infinity."""
+    return _picked(builder, lanes, [k - step if k >= step else WIDTH for k in range(WIDTH)])
+
+
+def _picked(builder: Any, lanes: Any, places: list[int]) -> Any:
+    """The lanes at these places; WIDTH stands for minus infinity."""
+    least = ir.Constant(_LANES, [-math.inf] * WIDTH)
+    return builder.shuffle_vector(lanes, least, ir.Constant(ir.VectorType(_HALF, WIDTH), places))
 
 
 def _lower_arithmetic(function: Callable[..., Any], name: str, kinds: tuple[Any, Any]) -> None:

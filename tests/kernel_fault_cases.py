@@ -26,13 +26,13 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     ),
     "a trailing stop that rests on quiet bars": (
         "quiet",
-        "            moved = (order.price + side * (order.trailing - tick)) / share",
-        "            pass",
+        "    if not follows(order) or share <= 0.0:",
+        "    if True:",
     ),
     "a break-even that rests on quiet bars": (
         "quiet",
-        "        moved = min(moved, even) if side > 0 else max(moved, even)",
-        "        pass",
+        "side * (order.basis - order.price) > 0.0:",
+        "False:",
     ),
     "orders passed over on a quiet bar": (
         "quiet",
@@ -246,7 +246,7 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     ),
     "bands from before the entry": (
         "alone",
-        "                refresh_bands(play)",
+        "                refresh_bands(desk, book)",
         "                pass",
     ),
     "equity of the bar before": (

@@ -15,6 +15,7 @@ from planted_faults import mutated
 
 from backtests.exchange.parameters import AccountParams, CostParams
 from backtests.kernel import kernel, trader
+from backtests.kernel.scene import Scene, make_scene
 from backtests.kernel.tally import TALLY
 from backtests.run import solo
 from backtests.run.result import Result
@@ -75,6 +76,7 @@ def played() -> list[tuple[Match, Result]]:
     small: dict[str, Any] = {"sizing": "fraction", "fraction": 0.05}
     near: dict[str, Any] = {"sizing": "leverage", "leverage": 1.0, "stop_loss": "0.5%", "take_profit": "0.5%"}
     ladder = [{"distance": "0.5%", "share": 0.3}, {"distance": "1%", "share": 0.3}]
+    slow: dict[str, Any] = {"rule": "crossover", "fast": 5, "slow": 30}
     # Quantities of which doubles hold no whole number of lots: closes and exits leave one.
     found = [match(5, 1, {**near, "take_profit": "1%"}, {"rule": "crossover"}, wild=2.0, lot=8.5e-12)]
     found += [often_touched(match(5, 1, {"trailing_stop": "1%", "stop_loss": "2%"}, {"rule": "crossover"}))]
@@ -90,6 +92,9 @@ def played() -> list[tuple[Match, Result]]:
             match(seed, 1, near, {"rule": "crossover"}, slippage_bps=100.0),
             calm(match(seed, 1, near, {"rule": "crossover", "fast": 5, "slow": 30}, wild=0.1)),
             match(seed, 1, {"trailing_stop": "1%", "stop_loss": "2%", "take_profit": "off"}, {"rule": "crossover"}),
+            match(seed, 1, {"trailing_stop": "1%", "take_profit": "3%"}, slow, wild=0.3),
+            match(seed, 1, {"trailing_stop": "1%", "trailing_after": "1%", "stop_loss": "5%"}, slow, wild=0.3),
+            match(seed, 2, {"trailing_stop": "1%", "stop_loss": "2%", "take_profit": "off"}, {"rule": "crossover"}),
             match(seed, 1, {"stop_loss": "2%", "break_even": "1%", "take_profit": "8%"}, {"rule": "crossover"}),
             match(seed, 1, {"sizing": "leverage", "leverage": 1.0, "stop_loss": "off", "take_profit": "off"}, {}),
             # Entries and shares around one lot; accounts that end ruined; bars that take no fills.
@@ -190,3 +195,16 @@ def test_without_a_fault_nothing_parts(played: list[tuple[Match, Result]], monke
 def test_each_fault_is_seen(fault: str, played: list[tuple[Match, Result]], monkeypatch: pytest.MonkeyPatch) -> None:
     """Backtrader's fills or equity part from those of a kernel with one mistake."""
     assert parted(played, monkeypatch, plain(*FAULTS[fault])) != ""
+
+
+def test_bars_that_take_no_fills_are_looked_at(
+    played: list[tuple[Match, Result]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scene that shows the lows of bars that cleaning has touched has the kernel pass over them."""
+
+    def shown(*given: Any) -> Scene:
+        seen = make_scene(*given)
+        return seen._replace(low=np.minimum(seen.bars["low"], seen.bars["mark_low"]))
+
+    monkeypatch.setattr(solo, "make_scene", shown)
+    assert parted(played, monkeypatch, kernel.play_settings) != ""

@@ -13,7 +13,20 @@ from hypothesis import strategies as st
 
 from foundation import lanes
 from foundation.compilation import rule
-from foundation.lanes import WIDTH, bits_of, lane_of, lanes_at, lanes_from, leading, put_lanes, where
+from foundation.lanes import (
+    WIDTH,
+    bits_of,
+    higher,
+    highest,
+    highest_before,
+    lane_of,
+    lanes_at,
+    lanes_from,
+    lanes_of,
+    leading,
+    put_lanes,
+    where,
+)
 
 DOUBLES = st.lists(st.floats(-1e6, 1e6).filter(lambda one: abs(one) > 1e-6), min_size=WIDTH, max_size=WIDTH)
 
@@ -29,6 +42,8 @@ def reckon(rows: Any, line: Any, begin: int, byte: int) -> None:
     rows[6, 0] = leading(one < other)
     rows[6, 1] = lane_of(one / other, 3)
     rows[6, 2] = leading(one > -1e9)
+    put_lanes(rows, 7, higher(highest_before(one), lanes_of(rows[1, 0])))
+    put_lanes(rows, 8, highest(other))
 
 
 def lone(rows: Any, line: Any, begin: int, byte: int) -> None:
@@ -40,12 +55,14 @@ def lone(rows: Any, line: Any, begin: int, byte: int) -> None:
         rows[4, k] = one if set_here else other
         rows[5, k] = 1.5 if set_here else line[begin + k]
     less = [one < other for one, other in zip(rows[0], rows[1], strict=True)]
+    for k in range(WIDTH):
+        rows[7, k], rows[8, k] = max([*rows[0, :k], rows[1, 0]]), max(rows[1])
     rows[6, :3] = (less.index(False) if False in less else WIDTH), rows[0, 3] / rows[1, 3], WIDTH
 
 
 def reckoned(function: Any, one: list[float], other: list[float], begin: int, byte: int) -> bytes:
     """What a function writes, as bytes."""
-    rows, line = np.zeros((7, WIDTH)), np.linspace(-1.0, 1.0, 2 * WIDTH)
+    rows, line = np.zeros((9, WIDTH)), np.linspace(-1.0, 1.0, 2 * WIDTH)
     rows[0], rows[1] = one, other
     function(rows, line, begin, byte)
     return rows.tobytes()
@@ -62,9 +79,13 @@ def test_lanes_are_lone_doubles(one: list[float], other: list[float], begin: int
 # What a mistake in a function of lanes would make of it.
 FAULTS: dict[str, Callable[..., Any]] = {
     "bits_of": lambda byte: lanes.bits_of(byte)[::-1],
+    "higher": lambda one, _: one,
+    "highest": lambda given: given,
+    "highest_before": lambda given: np.maximum.accumulate(given),
     "lane_of": lambda given, _: lanes.lane_of(given, 0),
     "lanes_at": lambda rows, _: lanes.lanes_at(rows, 0),
     "lanes_from": lambda line, _: lanes.lanes_from(line, 0),
+    "lanes_of": lambda _: lanes.lanes_of(0.0),
     "leading": lambda mask: int(mask.sum()),
     "put_lanes": lambda rows, row, given: lanes.put_lanes(rows, row, given[::-1]),
     "where": lambda mask, one, other: lanes.where(mask, other, one),

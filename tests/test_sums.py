@@ -48,7 +48,8 @@ def case_of(seed: int, symbols: int = 1, *, coin: bool = False) -> Case:
     record = contract_record(Contract(venue="case", symbol="ONE", tick=0.01, lot=0.01, **figures, **contract))
     edges, none = FIRST + np.arange(1, BLOCKS + 1) * (COUNT - FIRST) // BLOCKS - 1, np.zeros((symbols, COUNT))
     scene = Scene(
-        bars, np.zeros(0, FINER), np.repeat(record, symbols), none, none, none, none, np.zeros((symbols, 1), EVENT),
+        bars, np.zeros(0, FINER), np.repeat(record, symbols), none, none, none, none, none, none,
+        np.zeros((symbols, 1), EVENT),
         none.astype(np.int64), marks, marks, np.ones(symbols), FIRST, edges,
     )  # fmt: skip
     accounts: list[dict[int, Change]] = []

@@ -84,4 +84,4 @@ def test_settings_that_share_a_state_are_seen(module: str, right: str, wrong: st
 def test_what_comes_after_a_tile_waits() -> None:
     """Funding beyond the end of a tile, paid before the next begins, has no room in what the tile holds."""
     with pytest.raises(IndexError):
-        tallies(1, 9, 10, plain("holding", " or i >= play.course.end", "", lowest="course"))
+        tallies(1, 9, 10, plain("holding", "    end = min(end, play.course.end)\n", "", lowest="course"))

@@ -30,18 +30,20 @@ def nearest_exits(desk: Desk, s: int) -> tuple[int, int, bool]:
 
 
 @rule(inline=True)
-def quiet_bands(desk: Desk, s: int, stop: int, target: int) -> tuple[float, float, float, float]:
+def quiet_bands(desk: Desk, s: int, stop: int, target: int, trails: bool) -> tuple[float, float, float, float]:
     """The lowest and highest price of the band in which nothing happens, and of the one in which no order is met.
 
     Exclusively: a bar inside the second meets no stop, target or liquidation, one inside the first moves no stop
-    either. They are narrower than they need be by a tick on either side, because prices compare in ticks.
+    either, but for one that trails where `trails` is False: who passes bars inside it has to see to that. They are
+    narrower than they need be by a tick on either side, because prices compare in ticks.
     """
     side, tick = direction(desk.positions[s].quantity), desk.contracts[s].tick
     if side == 0:
         return -math.inf, math.inf, -math.inf, math.inf
     target_price, moved, adverse = side * math.inf, side * math.inf, adverse_end(desk, s, side, stop)
     if stop >= 0:
-        moved = first_move(desk.orders[stop], side, tick)
+        order = desk.orders[stop]
+        moved = first_move(order, side, tick) if trails else first_even(order, side, tick)
     if target >= 0:
         target_price = desk.orders[target].price
     if side > 0:
@@ -65,16 +67,34 @@ def adverse_end(desk: Desk, s: int, side: int, stop: int) -> float:
 @rule(inline=True)
 def first_move(order: Row, side: int, tick: float) -> float:
     """The nearest best price of a bar that could move a stop, less a tick; infinitely far where none could."""
-    far = side * math.inf
-    moved = far
-    if order.trailing_rate > 0.0 or order.trailing > 0.0:
-        share = 1.0 - side * order.trailing_rate
-        if share > 0.0:
-            moved = (order.price + side * (order.trailing - tick)) / share
-            if order.trailing_after_rate > 0.0 or order.trailing_after > 0.0:
-                after = order.basis * (1.0 + side * order.trailing_after_rate) + side * (order.trailing_after - tick)
-                moved = max(moved, after) if side > 0 else min(moved, after)
+    even: float = first_even(order, side, tick)
+    share = 1.0 - side * order.trailing_rate
+    if not follows(order) or share <= 0.0:
+        return even
+    moved = (order.price + side * (order.trailing - tick)) / share
+    if follows_late(order):
+        after = order.basis * (1.0 + side * order.trailing_after_rate) + side * (order.trailing_after - tick)
+        moved = max(moved, after) if side > 0 else min(moved, after)
+    nearest: float = min(moved, even) if side > 0 else max(moved, even)
+    return nearest
+
+
+@rule(inline=True)
+def first_even(order: Row, side: int, tick: float) -> float:
+    """`first_move` of a stop that breaks even, whatever it may trail besides."""
     if (order.break_even_rate > 0.0 or order.break_even > 0.0) and side * (order.basis - order.price) > 0.0:
-        even = order.basis * (1.0 + side * order.break_even_rate) + side * (order.break_even - tick)
-        moved = min(moved, even) if side > 0 else max(moved, even)
-    return moved
+        even: float = order.basis * (1.0 + side * order.break_even_rate) + side * (order.break_even - tick)
+        return even
+    return side * math.inf
+
+
+@rule(inline=True)
+def follows(order: Row) -> bool:
+    """Whether a stop trails the best price."""
+    return bool(order.trailing_rate > 0.0 or order.trailing > 0.0)
+
+
+@rule(inline=True)
+def follows_late(order: Row) -> bool:
+    """Whether it does so only once the best price is far enough from the entry."""
+    return bool(order.trailing_after_rate > 0.0 or order.trailing_after > 0.0)

@@ -6,11 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from backtests.exchange.exchange import play_bar
-from backtests.exchange.quiet import quiet_bands
 from backtests.exchange.records import Records
 from backtests.exchange.ties import drop_finished
 from backtests.kernel.course import note_worth
-from backtests.kernel.holding import find_bands, pass_held_alone
+from backtests.kernel.holding import find_bands, pass_held_alone, refresh_bands
 from backtests.kernel.shortcut import play_short
 from backtests.kernel.stretches import pass_flat
 from backtests.kernel.tally import count_news
@@ -23,7 +22,7 @@ def play_alone(play: Play, i: int, log: Records, rows: npt.NDArray[np.int64], lo
     """`play_until` for the only symbol: a move that was decided is made at the next open without becoming orders."""
     desk, book, account, position = play.desk, play.book, play.desk.account[0], play.desk.positions[0]
     end, move = play.course.end, Move(0, 0, 0.0, 0)
-    simple = find_bands(desk, book, 0)
+    simple = find_bands(desk, book, 0, False)
     while i < end:
         decision = False
         if simple and move.leaving == 0 and move.side == 0:
@@ -35,7 +34,7 @@ def play_alone(play: Play, i: int, log: Records, rows: npt.NDArray[np.int64], lo
             if i >= end:
                 break
             if simple and play_short(play, i, move):
-                refresh_bands(play)
+                refresh_bands(desk, book)
             else:
                 simple = play_whole(play, i, move)
             for k in range(min(account.fills, len(log) - logged)):
@@ -51,14 +50,6 @@ def play_alone(play: Play, i: int, log: Records, rows: npt.NDArray[np.int64], lo
     return i, logged
 
 
-@rule(inline=True)
-def refresh_bands(play: Play) -> None:
-    """The bands of the position as its exits stand in the book."""
-    book = play.book
-    stop, target = book.stop[0], book.target[0]
-    book.low[0], book.high[0], book.least[0], book.most[0] = quiet_bands(play.desk, 0, stop, target)
-
-
 @rule
 def play_whole(play: Play, i: int, move: Move) -> bool:
     """A bar by all of the exchange's steps, with a move as orders; whether none of them waits for the next open."""
@@ -72,4 +63,4 @@ def play_whole(play: Play, i: int, move: Move) -> bool:
     count_news(play.tally[0], desk, play.book.profits)
     take_news(desk, play.book, i + 1)
     drop_finished(desk)
-    return find_bands(desk, play.book, 0)
+    return find_bands(desk, play.book, 0, False)

@@ -19,11 +19,11 @@ from markets.market import Market
 BLOCKS = 16
 # Bytes of a cache line.
 LINE = 64
-# A bar that is always looked at, because funding is due or cleaning has touched it: what is asked of it, in one line.
+# A bar at which funding is due: what is asked of it, in one line.
 EVENT = np.dtype(
-    [(name, WHOLE) for name in ("row", "blocked")]
+    [("row", WHOLE)]
     + [(name, REAL) for name in ("mark_open", "mark_close", "funding_open", "funding_inside")]
-    + [("unused", WHOLE, (2,))]
+    + [("unused", WHOLE, (3,))]
 )
 
 
@@ -31,7 +31,9 @@ class Scene(NamedTuple):
     """What all settings of a sweep share; arrays have shape (symbols, bars) where nothing else is said.
 
     `bars`, `finer` (rows,), `contracts` (symbols,): records of the exchange. `low`, `high`: the lower and the
-    higher of last and mark price in a bar. `lows`, `highs` (symbols, bars // WIDTH): those of WIDTH bars at a time.
+    higher of last and mark price in a bar; the lower is minus infinity where cleaning has touched it, so that such a
+    bar lies outside of every band: it takes no fills and moves no stop. `lows`, `highs` (symbols, bars // WIDTH): those
+    of WIDTH bars at a time. `lowest`, `highest` (symbols, bars + WIDTH): of the last price alone, then zeros.
     `events` (symbols, the most of them and one): EVENT records in time order, then such of the row after the last bar.
     `turn`: the number of the next event, that of this bar included.
     `close`: the last price. `mark`: the mark price at the close. `years` (symbols,): bars per year. `first`: the row of
@@ -45,6 +47,8 @@ class Scene(NamedTuple):
     high: FloatArray
     lows: FloatArray
     highs: FloatArray
+    lowest: FloatArray
+    highest: FloatArray
     events: Records
     turn: IntArray
     close: FloatArray
@@ -66,16 +70,26 @@ def make_scene(markets: Sequence[Market], first: int, impact_bars: int = 0) -> S
 def scene_of(bars: Records, finer: Records, contracts: Records, years: FloatArray, first: int) -> Scene:
     """The scene of the exchange's records, as Scene has them."""
     bars, played = aligned(bars), bars.shape[1] - first
-    low, high, lows, highs, events, turn, close, mark = _surveyed(bars)
+    (low, high, lowest, highest, close, mark), (lows, highs), (events, turn) = _surveyed(bars)
     edges = first + np.arange(1, BLOCKS + 1) * played // BLOCKS - 1
-    return Scene(bars, finer, contracts, low, high, lows, highs, events, turn, close, mark, years, first, edges)
+    return Scene(
+        bars, finer, contracts, low, high, lows, highs, lowest, highest, events, turn, close, mark, years, first, edges
+    )  # fmt: skip
+
+
+Prices = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
 
 
 @rule(makes_arrays=True)
-def _surveyed(
-    bars: Records,
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, Records, IntArray, FloatArray, FloatArray]:
-    """`low`, `high`, `lows`, `highs`, `events`, `turn`, `close` and `mark` of a scene."""
+def _surveyed(bars: Records) -> tuple[Prices, tuple[FloatArray, FloatArray], tuple[Records, IntArray]]:
+    """What a scene says of its bars."""
+    prices = _prices_of(bars)
+    return prices, _by_blocks(prices[0], prices[1]), _events_of(bars)
+
+
+@rule(makes_arrays=True)
+def _prices_of(bars: Records) -> Prices:
+    """`low`, `high`, `lowest`, `highest`, `close` and `mark` of a scene."""
     symbols, count = bars.shape
     low, high, close, mark = (
         np.empty((symbols, count)),
@@ -83,32 +97,53 @@ def _surveyed(
         np.empty((symbols, count)),
         np.empty((symbols, count)),
     )
-    lows, highs = np.empty((symbols, count // WIDTH)), np.empty((symbols, count // WIDTH))
+    lowest, highest = np.zeros((symbols, count + WIDTH)), np.zeros((symbols, count + WIDTH))
+    for s in range(symbols):
+        for i in range(count):
+            bar = bars[s, i]
+            low[s, i], high[s, i] = np.minimum(bar.low, bar.mark_low), np.maximum(bar.high, bar.mark_high)
+            if bar.blocked != 0:
+                low[s, i] = -np.inf
+            lowest[s, i], highest[s, i] = bar.low, bar.high
+            close[s, i], mark[s, i] = bar.close, bar.mark_close
+    return low, high, lowest, highest, close, mark
+
+
+@rule(makes_arrays=True)
+def _by_blocks(low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """`lows` and `highs` of a scene."""
+    symbols, blocks = low.shape[0], low.shape[1] // WIDTH
+    lows, highs = np.empty((symbols, blocks)), np.empty((symbols, blocks))
+    for s in range(symbols):
+        for k in range(blocks):
+            lows[s, k], highs[s, k] = low[s, k * WIDTH], high[s, k * WIDTH]
+            for i in range(k * WIDTH + 1, (k + 1) * WIDTH):
+                lows[s, k], highs[s, k] = np.minimum(lows[s, k], low[s, i]), np.maximum(highs[s, k], high[s, i])
+    return lows, highs
+
+
+@rule(makes_arrays=True)
+def _events_of(bars: Records) -> tuple[Records, IntArray]:
+    """`events` and `turn` of a scene."""
+    symbols, count = bars.shape
     turn, most = np.empty((symbols, count), dtype=np.int64), 0
     for s in range(symbols):
         seen = 0
         for i in range(count):
-            bar = bars[s, i]
-            low[s, i], high[s, i] = np.minimum(bar.low, bar.mark_low), np.maximum(bar.high, bar.mark_high)
-            close[s, i], mark[s, i], turn[s, i] = bar.close, bar.mark_close, seen
-            seen += 1 if bar.funded != 0 or bar.blocked != 0 else 0
+            turn[s, i] = seen
+            seen += 1 if bars[s, i].funded != 0 else 0
         most = max(most, seen)
-        for k in range(count // WIDTH):
-            lows[s, k], highs[s, k] = low[s, k * WIDTH], high[s, k * WIDTH]
-            for i in range(k * WIDTH + 1, (k + 1) * WIDTH):
-                lows[s, k], highs[s, k] = np.minimum(lows[s, k], low[s, i]), np.maximum(highs[s, k], high[s, i])
     events = np.zeros((symbols, most + 1), dtype=EVENT)
     for s in range(symbols):
         for k in range(most + 1):
             events[s, k].row = count
         for i in range(count):
             bar = bars[s, i]
-            if bar.funded != 0 or bar.blocked != 0:
+            if bar.funded != 0:
                 event = events[s, turn[s, i]]
-                event.row, event.blocked = i, bar.blocked
-                event.mark_open, event.mark_close = bar.mark_open, bar.mark_close
+                event.row, event.mark_open, event.mark_close = i, bar.mark_open, bar.mark_close
                 event.funding_open, event.funding_inside = bar.funding_open, bar.funding_inside
-    return low, high, lows, highs, events, turn, close, mark
+    return events, turn
 
 
 def aligned(bars: Records) -> Records:

@@ -23,7 +23,7 @@ def pass_quiet(play: Play, i: int) -> tuple[int, bool]:
         return play.scene.bars.shape[1], False
     for s in range(len(desk.positions)):
         held = held or desk.positions[s].quantity != 0.0
-        if not find_bands(desk, play.book, s):
+        if not find_bands(desk, play.book, s, True):
             return i, False
     if not held:
         return pass_flat(play, i), True
@@ -99,7 +99,7 @@ def value_quiet(play: Play, i: int) -> tuple[bool, float]:
 
 @rule(inline=True)
 def is_due(scene: Scene, s: int, i: int) -> bool:
-    """Whether a bar is always played whole: with funding, or touched by cleaning."""
+    """Whether funding is due on a bar, which is then played whole."""
     return bool(scene.events[s, scene.turn[s, i]].row == i)
 
 
