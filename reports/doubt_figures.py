@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter
 
 from backtests.doubts.controls import Fan
 from backtests.doubts.distance import Distance
 from markets.candles import FloatArray, IntArray
-from reports import formats
-from reports.figures import Sheet
+from reports.figures import Sheet, amount, scale_by_factors
 from reports.palette import DASHES, LIGHT, LINES
 
 # From this ratio of the highest equity of a fan to the lowest on it stands on logarithms.
@@ -35,9 +34,7 @@ def draw_fan(fan: Fan, sheet: Sheet, *, currency: str) -> Figure:
     low, high = (float(end(edge)) for end, edge in ((np.min, (least, fan.ours)), (np.max, (most, fan.ours))))
     steps = low > 0.0 and high >= LOGARITHMIC * low
     if steps:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.yaxis.set_minor_locator(NullLocator())
+        scale_by_factors(axes)
     return _finish(figure, axes, sheet, f"Equity, {currency}{', logarithmic' if steps else ''}", _amount)
 
 
@@ -103,7 +100,7 @@ def _finish(figure: Figure, axes: Axes, sheet: Sheet, label: str, write: Callabl
 
 
 def _amount(value: float, _: object) -> str:
-    return formats.quantity(round(value, 2)) if abs(value) < 1e4 else formats.count(value)
+    return amount(value)
 
 
 def _share(value: float, _: object) -> str:

@@ -84,6 +84,8 @@ PICTURE = Sheet(1000, 560, text=12.5)
 
 # Above this many trades a figure marks each by its entry alone, in the colour of its outcome.
 MARKED_TRADES = 80
+# An axis of factors goes down to this part of the highest equity, and from so many times on only decades are marked.
+DEEPEST, MOST_FACTORS = 1e-4, 1e3
 
 
 def draw_equity(curves: Mapping[str, EquityCurve], sheet: Sheet, *, currency: str, title: str = "") -> Figure:
@@ -112,10 +114,8 @@ def draw_equity(curves: Mapping[str, EquityCurve], sheet: Sheet, *, currency: st
     sheet.label(upper, f"Equity, {currency}{', logarithmic' if wide else ''}")
     sheet.label(lower, "Drawdown")
     if wide:
-        upper.set_yscale("log")
-        upper.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        upper.yaxis.set_minor_locator(NullLocator())
-    upper.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _amount(value)))
+        scale_by_factors(upper)
+    upper.yaxis.set_major_formatter(FuncFormatter(lambda value, _: amount(value)))
     lower.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%".replace("-", "−")))  # noqa: RUF001
     lower.set_ylim(top=0.0)
     upper.tick_params(labelbottom=False)
@@ -168,7 +168,7 @@ def draw_price(market: Market, trades: pd.DataFrame, sheet: Sheet, first: int, l
     ]
     _draw_trades(axes, shown, small=len(shown) > MARKED_TRADES)
     sheet.label(axes, f"{market.symbol}, {market.contract.settlement}")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _amount(value)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: amount(value)))
     axes.set_xlim(dates[0], dates[-1])
     axes.margins(x=0.01)
     return figure
@@ -288,6 +288,19 @@ def _moments(times: pd.Series[Any]) -> Any:
     return pd.DatetimeIndex(times).as_unit("ns").asi8.astype("datetime64[ns]")
 
 
-def _amount(value: float) -> str:
+def scale_by_factors(axes: Axes) -> None:
+    """Equal steps upwards are equal factors. What falls below `DEEPEST` of the highest runs out of the figure: an
+    account that lost as much lost all of it, and the rest would be pressed flat."""
+    low, high = axes.dataLim.intervaly
+    axes.set_yscale("log")
+    if low < DEEPEST * high:
+        axes.set_ylim(bottom=DEEPEST * high)
+    shown = high / max(low, DEEPEST * high)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if shown < MOST_FACTORS else (1.0,)))
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def amount(value: float) -> str:
+    """Money at a mark of an axis, with no digit that the mark does not need."""
     digits = f"{abs(value):,.10g}" if abs(value) < 1e4 else f"{abs(value):,.0f}"
     return f"{'−' if value < 0 else ''}{digits}"  # noqa: RUF001

@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from result_factory import make_market, make_result, make_trades
 
 from reports.curves import equity_curve, keep_extremes
+from reports.doubt_figures import _amount
 from reports.figures import NARROW, WIDE, _set_dates, draw_equity, draw_price, draw_skill, picture_of
 from reports.images import render_png, render_svg
 from reports.metrics import measure_skill
@@ -185,3 +187,23 @@ def test_tenfold_growth_is_drawn_in_equal_factors() -> None:
         axes = draw_equity({"run": equity_curve(make_result(result.markets, equity=grown))}, WIDE, currency="X").axes[0]
         scales.append((axes.get_yscale(), any("logarithmic" in text.get_text() for text in axes.texts)))
     assert scales == [("linear", False), ("log", True), ("linear", False)]
+
+
+@pytest.mark.parametrize(("cash", "last"), [(10_000.0, 4e-3), (10_000.0, 900.0), (1.0, 4e-7), (1.0, 0.03)])
+def test_an_account_that_lost_nearly_all_leaves_its_axis_readable(cash: float, last: float) -> None:
+    """Money or coin: a handful of marks, each with a text of its own, however little was left."""
+    result = make_result(make_market(bars=300))
+    lost = result.equity.assign(equity=np.geomspace(cash, last, 300))
+    curve = replace(equity_curve(make_result(result.markets, equity=lost)), cash=cash)
+    figure = draw_equity({"run": curve}, WIDE, currency="X")
+    axes = figure.axes[0]
+    low, high = axes.get_ylim()
+    assert low >= 0.5e-4 * cash
+    assert high >= cash
+    figure.canvas.draw()
+    told = [text.get_text() for text in axes.get_yticklabels() if low <= text.get_position()[1] <= high]
+    assert 3 <= len(told) <= 9
+    assert len(set(told)) == len(told)
+    assert "0" not in told
+    told = [_amount(10.0**power, None) for power in range(-5, 5)]
+    assert len(set(told)) == len(told)
