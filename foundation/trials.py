@@ -126,8 +126,9 @@ class TrialLedger:
     def record(self, batch: Batch, blocks: FloatArray | None = None) -> Head:
         """The head after a batch is written; a batch that the ledger holds already changes nothing.
 
-        `blocks`: sums of returns per trial and block of time, shape (trials, blocks), kept in a file of
-        their own. Raises ParameterError for a batch that says nothing, DataError for a broken ledger.
+        `blocks`: sums of returns and of their squares per trial and block of time, shape (trials, 2, blocks), or of
+        returns alone, shape (trials, blocks), kept in a file of their own. Raises ParameterError for a batch that says
+        nothing, DataError for a broken ledger.
         """
         _check(batch, blocks)
         body = _plain(batch)
@@ -156,7 +157,7 @@ class TrialLedger:
         return _pooled(found)
 
     def blocks(self, content: str) -> FloatArray | None:
-        """The block sums of the batch with a content, shape (trials, blocks); None where it kept none.
+        """The block sums of the batch with a content, as `record` takes them; None where it kept none.
 
         Raises DataError where the file is missing or is not the one that was recorded.
         """
@@ -244,7 +245,7 @@ def _check(batch: Batch, blocks: FloatArray | None) -> None:
         raise ParameterError("batch", "holds no trial on any contract", value=batch.trials)
     if any(span.first > span.last for span in batch.spans):
         raise ParameterError("batch.spans", "end before they begin", value=batch.spans)
-    if blocks is not None and (blocks.ndim != 2 or len(blocks) > batch.trials):
+    if blocks is not None and (blocks.ndim not in (2, 3) or len(blocks) > batch.trials):
         raise ParameterError("blocks", f"should have a row a trial, {batch.trials} at most", value=blocks.shape)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import NormalDist
@@ -92,26 +93,46 @@ def minimum_track_length(moments: SharpeMoments, benchmark: float = 0.0, confide
 def backtest_overfitting(blocks: FloatArray) -> float:
     """The probability of backtest overfitting by combinatorially symmetric cross-validation (Bailey et al. 2017).
 
-    `blocks`: sums of returns, shape (settings, S), S even, 16 by custom. For every half of the blocks the setting
-    with the largest sum in it is looked up in the other half: the share of halves in which it ranks at or below the
-    middle there. About 0.5 where choosing helps nothing, near 0 where the best stays the best. Settings that came to
-    the same in every block count as one: a parameter that changes nothing is no choice. NaN for fewer than two.
+    `blocks`: sums of bar returns and of their squares, shape (settings, 2, S), S even, 16 by custom; or of returns
+    alone, shape (settings, S). For every half of the blocks the setting with the highest Sharpe ratio in it, or of
+    returns alone the highest mean, is looked up in the other half: the share of halves in which it ranks at or below
+    the middle there. About 0.5 where choosing helps nothing, near 0 where the best stays the best. Settings that came
+    to the same in every block count as one: a parameter that changes nothing is no choice. NaN for fewer than two.
     """
     blocks = blocks[np.sort(np.unique(blocks, axis=0, return_index=True)[1])]
-    settings, count = blocks.shape
+    settings, count = len(blocks), blocks.shape[-1]
     if settings < 2 or count < 2 or count % 2:
         return math.nan
-    halves = np.array(list(combinations(range(count), count // 2)))
+    # Of each half and its other one alone: those that hold the first block.
+    halves = np.array([half for half in combinations(range(count), count // 2) if half[0] == 0])
     chosen = np.zeros((len(halves), count))
     chosen[np.arange(len(halves))[:, None], halves] = 1.0
-    total, columns, below = blocks.sum(axis=1), np.ascontiguousarray(blocks.T), 0
-    for part in np.array_split(chosen, max(1, len(halves) * settings // ROOM)):
-        inside = part @ columns
-        outside = total - inside
-        reached = outside[np.arange(len(part)), inside.argmax(axis=1)][:, None]
-        lower, equal = (np.count_nonzero(one, axis=1) for one in (outside < reached, outside == reached))
-        below += int((lower + 0.5 * (equal - 1) <= (settings - 1) / 2.0).sum())
-    return below / len(halves)
+    sums = [np.ascontiguousarray(one.T) for one in (blocks.swapaxes(0, 1) if blocks.ndim == 3 else [blocks])]
+    below = 0
+    for part in np.array_split(chosen, max(1, 2 * len(halves) * settings // ROOM)):
+        one, other = _ratios(part, sums), _ratios(1.0 - part, sums)
+        below += _fallen(one, other) + _fallen(other, one)
+    return below / (2 * len(halves))
+
+
+def _ratios(chosen: FloatArray, sums: Sequence[FloatArray]) -> FloatArray:
+    """What settings rank by in some halves, shape (halves, settings): as their Sharpe ratio, or their mean return.
+
+    `S / sqrt(Q)` of the sums S of returns and Q of their squares rises with `S / sqrt(n Q - S^2)`, the Sharpe ratio,
+    for any number n of bars; 0 where an account never moved.
+    """
+    earned: FloatArray = chosen @ sums[0]
+    if len(sums) == 1:
+        return earned
+    squares = chosen @ sums[1]
+    return np.divide(earned, np.sqrt(squares, out=squares), out=np.zeros_like(earned), where=squares > 0.0)
+
+
+def _fallen(inside: FloatArray, outside: FloatArray) -> int:
+    """In how many halves the best setting inside ranks at or below the middle outside."""
+    reached = outside[np.arange(len(inside)), inside.argmax(axis=1)][:, None]
+    lower, equal = (np.count_nonzero(one, axis=1) for one in (outside < reached, outside == reached))
+    return int((lower + 0.5 * (equal - 1) <= (inside.shape[1] - 1) / 2.0).sum())
 
 
 def _spread(moments: SharpeMoments) -> float:

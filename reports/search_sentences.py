@@ -70,8 +70,8 @@ def _overfitted(found: Sweep, overfitting: float) -> list[Banner]:
         return []
     sample = f" of a sample of {MOST_BLOCKS:,} settings" if len(found) > MOST_BLOCKS else ""
     text = (
-        f"Of all ways to halve the time{sample}, in {overfitting:.0%} the setting that earned most in one half was "
-        "at or below the middle of all settings in the other. One half is what chance alone gives."
+        f"Of all ways to halve the time{sample}, in {overfitting:.0%} the setting with the best Sharpe ratio in one "
+        "half was at or below the middle of all settings in the other. One half is what chance alone gives."
     )
     if overfitting >= 0.4:
         return [Banner("warned", "Choosing the best of these settings helps little.", text)]

@@ -119,6 +119,9 @@ def _overfitting(ledger: TrialLedger, searches: Sequence[Batch]) -> float | None
         joined.setdefault(str(one.grid.get("study", one.content)), []).append(one)
     for search in sorted(joined.values(), key=lambda parts: -sum(one.trials for one in parts)):
         kept = [blocks for one in search if (blocks := ledger.blocks(one.content)) is not None and len(blocks)]
+        # Earlier versions kept sums of returns alone.
+        plain = any(one.ndim == 2 for one in kept)
+        kept = [one[:, 0] if plain and one.ndim == 3 else one for one in kept]
         blocks = np.concatenate(kept) if kept else np.zeros((0, 0))
         if len(blocks) > 1:
             found = backtest_overfitting(_some(blocks))

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
+from test_verdict import BARS, GOOD, SPAN, curve
 
+from foundation.trials import TrialLedger, batch_of
 from reports.evidence import (
     SharpeMoments,
     backtest_overfitting,
@@ -17,6 +22,7 @@ from reports.evidence import (
     probabilistic_sharpe,
     sharpe_moments,
 )
+from reports.standing import standing_of
 
 # The example of "The Deflated Sharpe Ratio" (2014): a yearly 2.5 over five years of days, as the best of 100 trials
 # whose yearly ratios have variance 1/2; skewness -3, kurtosis 10.
@@ -105,6 +111,57 @@ def test_a_setting_that_is_truly_better_is_not_overfitting() -> None:
     blocks = np.random.default_rng(3).normal(size=(30, 16))
     blocks[7] += 3.0
     assert backtest_overfitting(blocks) < 0.01
+
+
+def summed(returns: np.ndarray) -> np.ndarray:
+    """The sums of 16 blocks of returns and of their squares, of some settings."""
+    parts = returns.reshape(len(returns), 16, -1)
+    return np.stack([parts.sum(axis=2), (parts**2).sum(axis=2)], axis=1)
+
+
+def slowly(returns: np.ndarray) -> float:
+    """The probability of overfitting, each half ranked by the Sharpe ratios of its bars, one half after another."""
+    parts, below, halves = returns.reshape(len(returns), 16, -1), 0, list(combinations(range(16), 8))
+    for half in halves:
+        ratios = []
+        for blocks in (half, sorted(set(range(16)) - set(half))):
+            bars = parts[:, list(blocks)].reshape(len(parts), -1)
+            deviation = bars.std(axis=1)
+            ratios.append(np.divide(bars.mean(axis=1), deviation, out=np.zeros(len(bars)), where=deviation > 0.0))
+        inside, outside = ratios
+        reached = outside[inside.argmax()]
+        rank = (outside < reached).sum() + 0.5 * ((outside == reached).sum() - 1)
+        below += int(rank <= (len(parts) - 1) / 2)
+    return below / len(halves)
+
+
+@pytest.mark.parametrize("earned", [0.0, 0.0002, 0.001])
+def test_overfitting_is_told_by_the_sharpe_ratio(earned: float) -> None:
+    """As bar by bar, to the last half, with an account that long did nothing; whatever the size of the positions."""
+    returns = np.random.default_rng(8).normal(0.0, 0.01, (12, 16 * 40)) * np.linspace(0.2, 5.0, 12)[:, None]
+    returns[0] += earned
+    returns[5, : 16 * 30] = 0.0
+    blocks, found = summed(returns), slowly(returns)
+    assert backtest_overfitting(blocks) == found == backtest_overfitting(summed(8.0 * returns))
+    if earned == 0.001:
+        assert found < 0.01
+        assert backtest_overfitting(blocks[:, 0]) > 0.3, "by mean return those with the largest positions are chosen"
+
+
+def test_searches_of_earlier_versions_kept_returns_alone(tmp_path: Path) -> None:
+    """What they put down is ranked by mean return, also where a later version went on with the same search."""
+    random, ledger = np.random.default_rng(5), TrialLedger(tmp_path)
+    facts, run = replace(GOOD, moments=sharpe_moments(random.normal(0.001, 0.01, BARS))), curve(np.full(BARS, 0.001))
+    parts = [random.normal(0.0, 1.0, (20, 16)), random.uniform(0.5, 1.0, (20, 2, 16))]
+    for number, part in enumerate(parts):
+        ledger.record(batch_of("tune", [SPAN], {"study": "ours"}, f"ours {number}", random.normal(0, 0.1, 20)), part)
+        kept = ledger.blocks(f"ours {number}")
+        assert kept is not None
+        assert np.array_equal(kept, part)
+        together = parts[0] if number == 0 else np.concatenate((parts[0], parts[1][:, 0]))
+        assert standing_of(facts, run, ledger).overfitting == backtest_overfitting(together)
+    ledger.record(batch_of("sweep", [SPAN], {}, "new", random.normal(0, 0.1, 60)), np.tile(parts[1], (3, 1, 1)))
+    assert standing_of(facts, run, ledger).overfitting == backtest_overfitting(parts[1])
 
 
 def test_a_setting_that_only_shone_once_is_overfitting() -> None:

@@ -84,7 +84,7 @@ def side_by_side(case: Case, tile: int, module: ModuleType = sums) -> tuple[np.n
     scene, accounts = case
     symbols, tallies, curve = len(scene.contracts), opened(np.zeros(len(accounts), TALLY)), np.zeros(COUNT)
     changed, worth = np.zeros(tile, np.uint16), np.full((tile * fields(symbols), WIDTH), np.nan)
-    totals = sums.Totals(*(one[0] for one in sums.new_totals(1, symbols, FIRST, CASH)))
+    running = sums.Running(*(one[0] for one in sums.new_running(1, symbols, FIRST, CASH)))
     befores = [Change(CASH, (0.0,), (1.0,)) for _ in accounts]
     for begin in range(FIRST, COUNT, tile):
         course = Course(changed, worth, begin, min(begin + tile, COUNT), 0)
@@ -98,18 +98,18 @@ def side_by_side(case: Case, tile: int, module: ModuleType = sums) -> tuple[np.n
                     worth[at + 1 : at + fields(symbols), k] *= np.nan if paid else 1.0
                     changed[row - begin] |= 1 << (WIDTH + k if paid else k)
                     befores[k] = one
-        module.add_tile(scene, course, totals, tallies, curve)
+        module.add_tile(scene, course, running, tallies, curve)
     for k in range(len(accounts)):
-        module.finish_tally(tallies[k], totals, k, scene, int(k == 2))
+        module.finish_tally(tallies[k], running, k, scene, int(k == 2))
     return np.asarray(tallies).view(np.ndarray), curve
 
 
 def alone(case: Case, k: int) -> tuple[dict[str, Any], list[float]]:
     """One account, bar by bar, in plain Python; and its equity at every bar."""
     scene, accounts = case
-    found: dict[str, Any] = {**dict.fromkeys(EXACT, 0.0), "deepest": 0.0, "blocks": []}
+    found: dict[str, Any] = {**dict.fromkeys(EXACT, 0.0), "deepest": 0.0, "blocks": [[], []]}
     formula = inverse.profit if scene.contracts["inverse"][0] else margin.profit
-    change, before, peak, curve, closed = Change(CASH, (0.0,), (1.0,)), CASH, CASH, [], 0.0
+    change, before, peak, curve, closed = Change(CASH, (0.0,), (1.0,)), CASH, CASH, [], [0.0, 0.0]
     for i in range(FIRST, COUNT):
         change = accounts[k].get(i, change)
         equity = change.cash
@@ -127,8 +127,9 @@ def alone(case: Case, k: int) -> tuple[dict[str, Any], list[float]]:
         found["held"] += any(change.sizes)
         found["bars"] += 1
         if i in scene.edges:
-            found["blocks"].append(found["returns"] - closed)
-            closed = found["returns"]
+            for n, name in enumerate(("returns", "squares")):
+                found["blocks"][n].append(found[name] - closed[n])
+                closed[n] = found[name]
     found["average"] = float(np.mean(np.maximum(curve, 0.0)))
     return found | {"equity": before if before > sums.LEAST else 0.0, "ruined": int(k == 2)}, curve
 
@@ -195,7 +196,9 @@ FAULTS = [
     ("in range(len(scene.contracts)):", "in range(min(2, len(scene.contracts))):"),
     ("scene.mark[s, i]", "scene.mark[0, i]"),
     ("lane_of(worth_of(scene, now, t), shown)", "lane_of(worth_of(scene, now, t), 0)"),
-    ("        closed[k] = returns[k]", "        pass"),
+    ("        sums[CLOSED, k], sums[SQUARED, k] = sums[0, k], sums[1, k]", "        sums[SQUARED, k] = sums[1, k]"),
+    ("        sums[CLOSED, k], sums[SQUARED, k] = sums[0, k], sums[1, k]", "        sums[CLOSED, k] = sums[0, k]"),
+    ("sums[1, k] - sums[SQUARED, k]", "sums[0, k] - sums[CLOSED, k]"),
     ("end = min(course.end, last + 1)", "end = course.end"),
     ("equity * (rest * (1.0 - held))", "0.0"),
     ("sums[HELD] + rest * held", "sums[HELD]"),

@@ -64,8 +64,9 @@ def test_each_setting_is_a_backtest(scene: tuple[Any, Any], swept: tuple[Sweep, 
         for name in ("sharpe", "total_return", "max_drawdown", "trades", "win_rate", "fees", "funding", "exposure"):
             assert values[name] == pytest.approx(metrics[name], rel=1e-6), name
         edges = np.arange(1, 17) * len(returns) // 16
-        sums = [part.sum() for part in np.split(returns, edges[:-1])]
-        assert found.blocks[row] == pytest.approx(sums, abs=1e-12)
+        for power in (1, 2):
+            sums = [(part**power).sum() for part in np.split(returns, edges[:-1])]
+            assert found.blocks[row, power - 1] == pytest.approx(sums, abs=1e-12)
 
 
 def test_the_ledger_counts_every_setting_once(scene: tuple[Any, Any], swept: tuple[Sweep, TrialLedger]) -> None:

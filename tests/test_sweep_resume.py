@@ -172,7 +172,7 @@ def test_large_grids_keep_the_best_and_the_figures_of_all(tmp_path: Path, monkey
     assert large.table.equals(small.table.loc[large.table.index])
     for metric in ("sharpe", "plateau"):
         assert large.best(metric, 20)[metric].tolist() == small.best(metric, 20)[metric].tolist()
-    assert large.blocks.shape == (100, 16)
+    assert large.blocks.shape == (100, 2, 16)
     assert {row.tobytes() for row in large.blocks} <= {row.tobytes() for row in small.blocks}
     batches = [TrialLedger(tmp_path / name).batches()[0] for name in ("a", "b")]
     assert batches[0] == batches[1]

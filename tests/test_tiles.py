@@ -64,9 +64,9 @@ def test_tiles_change_nothing(symbols: int) -> None:
         ("kernel", "books.memory[k * symbols : (k + 1) * symbols]", "books.memory[:symbols]"),
         ("kernel", "play_until(play, group.reached[k],", "play_until(play, start,"),
         ("kernel", "course.end, k % WIDTH)", "course.end, 0)"),
-        ("kernel", "Totals(group.sums[front // WIDTH], group", "Totals(group.sums[0], group"),
+        ("kernel", "Running(group.sums[front // WIDTH], group", "Running(group.sums[0], group"),
         ("kernel", "group.now[front // WIDTH])", "group.now[0])"),
-        ("kernel", "totals, k % WIDTH, scene", "totals, 0, scene"),
+        ("kernel", "running, k % WIDTH, scene", "running, 0, scene"),
         (
             "alone",
             "    give_orders(play.setting.plan[0], desk, book, 0, move)\n    return i, logged",

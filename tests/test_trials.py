@@ -274,6 +274,8 @@ def test_blocks_have_a_row_a_trial(tmp_path: Path) -> None:
     """Block sums of more trials than were made are refused."""
     with pytest.raises(ParameterError, match="a row a trial"):
         TrialLedger(tmp_path).record(batch(), np.ones((3, 16)))
+    with pytest.raises(ParameterError, match="a row a trial"):
+        TrialLedger(tmp_path).record(batch(), np.ones((3, 2, 16)))
 
 
 def test_where_the_ledger_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_every_trial_is_in_the_ledger(tuned: tuple[Tuned, TrialLedger]) -> None:
     assert sum(one.trials for one in batches) == found.trials == TRIALS
     blocks = ledger.blocks(batches[0].content)
     assert blocks is not None
-    assert blocks.shape == (int(found.table["trades"].iloc[:BATCH].notna().sum()), 16)
+    assert blocks.shape == (int(found.table["trades"].iloc[:BATCH].notna().sum()), 2, 16)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from backtests.kernel.alone import play_alone
 from backtests.kernel.course import Course, new_course, note_worth
 from backtests.kernel.scene import Scene
 from backtests.kernel.stretches import pass_quiet
-from backtests.kernel.sums import Totals, add_tile, finish_tally, new_totals
+from backtests.kernel.sums import Running, add_tile, finish_tally, new_running
 from backtests.kernel.tally import count_news
 from backtests.kernel.trader import Book, Play, Setting, Wish, decide, new_book, take_news
 from foundation.compilation import rule
@@ -32,7 +32,7 @@ GROUP, TILE = 64, 2048
 class Group(NamedTuple):
     """Settings that are played side by side: number `first` on, of `total`.
 
-    `tallies`: a record each. `reached`: the next bar of each. `sums`, `now`: the arrays of Totals.
+    `tallies`: a record each. `reached`: the next bar of each. `sums`, `now`: the arrays of Running.
     """
 
     desks: Desk
@@ -72,7 +72,7 @@ def play_settings(
         some = tallies[first : first + GROUP]
         desks = new_desks(len(some), symbols, cash, settings.settings, scene.contracts, scene.finer)
         books, reached = new_book(len(some), symbols), np.full(len(some), scene.first)
-        sums, now = new_totals((len(some) + WIDTH - 1) // WIDTH, symbols, scene.first, cash)
+        sums, now = new_running((len(some) + WIDTH - 1) // WIDTH, symbols, scene.first, cash)
         group = Group(desks, books, course, some, reached, sums, now, first, len(tallies))
         logged = play_group(scene, wish, settings, group, equity, log, rows, step)
     return logged
@@ -98,10 +98,10 @@ def play_group(
                     play = play_of(scene, wish, settings, group, own, k)
                     group.reached[k], logged = play_until(play, group.reached[k], kept, rows, logged)
             shown = equity if first + front + len(beside) == group.total else equity[:0]
-            add_tile(scene, own, Totals(group.sums[front // WIDTH], group.now[front // WIDTH]), beside, shown)
+            add_tile(scene, own, Running(group.sums[front // WIDTH], group.now[front // WIDTH]), beside, shown)
     for k in range(len(some)):
-        totals = Totals(group.sums[k // WIDTH], group.now[k // WIDTH])
-        finish_tally(some[k], totals, k % WIDTH, scene, group.desks.account[k].ruined)
+        running = Running(group.sums[k // WIDTH], group.now[k // WIDTH])
+        finish_tally(some[k], running, k % WIDTH, scene, group.desks.account[k].ruined)
     return logged
 
 

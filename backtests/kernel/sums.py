@@ -18,9 +18,9 @@ from foundation.compilation import rule
 from foundation.lanes import WIDTH, Lanes, Mask, bits_of, lane_of, lanes_at, leading, put_lanes, where
 from markets.candles import FloatArray
 
-# Rows of `Totals.sums` beyond those of Sums: bars held up to an account's last change, the row of that change, and the
-# returns up to the last block that was closed.
-HELD, SINCE, CLOSED = 9, 10, 11
+# Rows of `Running.sums` beyond those of Sums: bars held up to an account's last change, the row of that change, and the
+# returns and their squares up to the last block that was closed.
+HELD, SINCE, CLOSED, SQUARED = 9, 10, 11, 12
 # The bits of a change of more than the cash.
 ALL = (1 << WIDTH) - 1
 # Equity at zero or below counts as this much, which no sum notices and which can be divided by.
@@ -47,24 +47,24 @@ class Sums(NamedTuple):
     under: Lanes
 
 
-class Totals(NamedTuple):
-    """Of eight accounts, one a column: `sums`, then HELD, SINCE and CLOSED; `now`: what is in them, as in Course."""
+class Running(NamedTuple):
+    """Of eight accounts, one a column: `sums`, then HELD and what follows; `now`: what is in them, as in Course."""
 
     sums: FloatArray
     now: FloatArray
 
 
 @rule(makes_arrays=True)
-def new_totals(groups: int, symbols: int, first: int, cash: float) -> tuple[FloatArray, FloatArray]:
-    """The arrays of Totals for some groups of accounts before their first bar, row `first`."""
-    sums, now = np.zeros((groups, CLOSED + 1, WIDTH)), np.zeros((groups, fields(symbols), WIDTH))
+def new_running(groups: int, symbols: int, first: int, cash: float) -> tuple[FloatArray, FloatArray]:
+    """The arrays of Running for some groups of accounts before their first bar, row `first`."""
+    sums, now = np.zeros((groups, SQUARED + 1, WIDTH)), np.zeros((groups, fields(symbols), WIDTH))
     sums[:, 4:8], sums[:, SINCE] = cash, first
     now[:, 0], now[:, 3::2] = cash, 1.0
     return sums, now
 
 
 @rule
-def add_tile(scene: Scene, course: Course, totals: Totals, tallies: Records, curve: FloatArray) -> None:
+def add_tile(scene: Scene, course: Course, running: Running, tallies: Records, curve: FloatArray) -> None:
     """Adds up the bars of a tile.
 
     `tallies`: of the accounts, for their blocks. `curve`: room for the equity of the last at every bar, or empty.
@@ -75,20 +75,20 @@ def add_tile(scene: Scene, course: Course, totals: Totals, tallies: Records, cur
     while i < course.end:
         last = scene.edges[block]
         end = min(course.end, last + 1)
-        add_bars(scene, course, totals, i, end, curve, len(tallies) - 1)
+        add_bars(scene, course, running, i, end, curve, len(tallies) - 1)
         if end == last + 1:
-            close_block(totals, tallies, block)
+            close_block(running, tallies, block)
             block += 1
         i = end
 
 
 @rule(inline=True)
-def add_bars(scene: Scene, course: Course, totals: Totals, i: int, end: int, curve: FloatArray, shown: int) -> None:
+def add_bars(scene: Scene, course: Course, running: Running, i: int, end: int, curve: FloatArray, shown: int) -> None:
     """Adds up the bars from `i` to before `end`, from one change to the next."""
-    sums, now = sums_of(totals), totals.now
+    sums, now = sums_of(running), running.now
     while i < end:
         if course.changed[i - course.begin] != 0:
-            sums = take_change(course, i, totals, sums)
+            sums = take_change(course, i, running, sums)
         held, begun = lanes_at(now, 1) > 0.5, i
         sums = added(sums, worth_of(scene, now, i), held)
         i += 1
@@ -102,16 +102,16 @@ def add_bars(scene: Scene, course: Course, totals: Totals, i: int, end: int, cur
         if len(curve) > 0:
             for t in range(begun, i):
                 curve[t] = lane_of(worth_of(scene, now, t), shown)
-    write_sums(totals, sums)
+    write_sums(running, sums)
 
 
 @rule(inline=True)
-def take_change(course: Course, i: int, totals: Totals, sums: Sums) -> Sums:
+def take_change(course: Course, i: int, running: Running, sums: Sums) -> Sums:
     """What has changed at a bar becomes what is, and its mark is taken away; the sums, with the bars before it.
 
     Those of an account without a position are added to `average` all at once, those with one have been.
     """
-    row, now, rows = i - course.begin, totals.now, totals.sums
+    row, now, rows = i - course.begin, running.now, running.sums
     changed = int(course.changed[row])
     paid, cash = bits_of(changed >> WIDTH), lanes_at(course.worth, row * len(now))
     put_lanes(now, 0, where(paid, cash, lanes_at(now, 0)))
@@ -176,9 +176,9 @@ def rested(sums: Sums, bars: float) -> Sums:
 
 
 @rule(inline=True)
-def sums_of(totals: Totals) -> Sums:
+def sums_of(running: Running) -> Sums:
     """What has been added up by now."""
-    rows = totals.sums
+    rows = running.sums
     return Sums(
         lanes_at(rows, 0), lanes_at(rows, 1), lanes_at(rows, 2), lanes_at(rows, 3), lanes_at(rows, 4),
         lanes_at(rows, 5), lanes_at(rows, 6), lanes_at(rows, 7), lanes_at(rows, 8),
@@ -186,27 +186,27 @@ def sums_of(totals: Totals) -> Sums:
 
 
 @rule(inline=True)
-def write_sums(totals: Totals, sums: Sums) -> None:
+def write_sums(running: Running, sums: Sums) -> None:
     """Puts them down for the next tile."""
     for k, lanes in enumerate(sums):
-        put_lanes(totals.sums, k, lanes)
+        put_lanes(running.sums, k, lanes)
 
 
 @rule(inline=True)
-def close_block(totals: Totals, tallies: Records, block: int) -> None:
-    """A block of time is over: its returns are what their sums have grown by."""
-    returns, closed = totals.sums[0], totals.sums[CLOSED]
+def close_block(running: Running, tallies: Records, block: int) -> None:
+    """A block of time is over: its returns, and their squares, are what their sums have grown by."""
+    sums = running.sums
     for k in range(len(tallies)):
         tally = tallies[k]
-        tally.blocks[block] = returns[k] - closed[k]
-        closed[k] = returns[k]
+        tally.blocks[0, block], tally.blocks[1, block] = sums[0, k] - sums[CLOSED, k], sums[1, k] - sums[SQUARED, k]
+        sums[CLOSED, k], sums[SQUARED, k] = sums[0, k], sums[1, k]
 
 
 @rule(inline=True)
-def finish_tally(tally: Row, totals: Totals, lane: int, scene: Scene, ruined: int) -> None:
+def finish_tally(tally: Row, running: Running, lane: int, scene: Scene, ruined: int) -> None:
     """The last bar has closed: what an account has come to."""
-    sums, count = totals.sums[:, lane], scene.bars.shape[1]
-    bars, held, rest = count - scene.first, totals.now[1, lane], count - sums[SINCE]
+    sums, count = running.sums[:, lane], scene.bars.shape[1]
+    bars, held, rest = count - scene.first, running.now[1, lane], count - sums[SINCE]
     equity = sums[4] if sums[4] > LEAST else 0.0
     tally.returns, tally.squares, tally.falls = sums[0], sums[1], sums[2]
     tally.average, tally.equity = (sums[3] + equity * (rest * (1.0 - held))) / max(bars, 1), equity

@@ -13,13 +13,14 @@ from markets.candles import BoolArray, FloatArray
 
 # Money in the settlement currency. `returns`, `squares`, `falls`: sums of the bar returns r, r^2 and min(r, 0)^2.
 # `deepest`: the largest fall from a peak of equity, a fraction. `traded`: notional of all fills. `average`: the mean of
-# equity over bars. `held`, `under`: bars with a position, and bars below a peak. `blocks`: sums of returns.
+# equity over bars. `held`, `under`: bars with a position, and bars below a peak. `blocks`: sums of returns
+# and of their squares, by block of time.
 _SUMS = "equity returns squares falls deepest average fees funding slippage charges traded won lost"
 _COUNTS = "bars held under trades closed wins liquidations refusals shrunk ruined"
 TALLY = np.dtype(
     [(name, np.float64) for name in _SUMS.split()]
     + [(name, np.int64) for name in _COUNTS.split()]
-    + [("blocks", np.float64, (BLOCKS,))]
+    + [("blocks", np.float64, (2, BLOCKS))]
 )
 
 

@@ -58,10 +58,10 @@ class Sweep:
     `table`: a row a setting under its number, its values by `table.key`, then its metrics as in metrics.json, NaN where
     undefined, and `plateau`: the worst Sharpe ratio among the setting and its neighbours on axes of numbers
     or distances, corners too. Beyond 100,000 settings it holds the 1,000 best by Sharpe ratio and by plateau.
-    `sharpe`, `plateau`: of all settings, by number. `blocks`: sums of bar returns, shape (settings, 16), for the
-    probability of overfitting; of more than 5,000 settings a random sample. `trials`: all that the ledger holds for
-    these contracts and times, this sweep included, and `head` where it ended then. `replayed`: what Backtrader made of
-    the settings with the best Sharpe ratio and the best plateau, by number.
+    `sharpe`, `plateau`: of all settings, by number. `blocks`: sums of bar returns and of their squares, shape
+    (settings, 2, 16), for the probability of overfitting; of more than 5,000 settings a random sample. `trials`: all
+    that the ledger holds for these contracts and times, this sweep included, and `head` where it ended then.
+    `replayed`: what Backtrader made of the settings with the best Sharpe ratio and the best plateau, by number.
     """
 
     grid: Grid

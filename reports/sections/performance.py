@@ -85,7 +85,7 @@ def _searched(standing: Standing) -> list[Part]:
     return [
         Paragraph(
             f"{told}. The probability that the largest search overfitted (PBO) is {share}: in so many of all ways to "
-            "halve its time the setting that earned most in one half is at or below the middle in the other."
+            "halve its time the setting that was best in one half is at or below the middle in the other."
         )
     ]
 
