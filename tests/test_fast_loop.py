@@ -17,6 +17,7 @@ from loop_cases import Random, Watched, difference, play
 from backtests.run.engine import backtest
 from backtests.run.result import Result
 from backtests.under_backtrader.loop import StockLoopWarning
+from backtests.under_backtrader.orders import BuyOrder
 from foundation.errors import CrossgateError, ParameterError
 from strategies.lstm_crossover import of_ends
 
@@ -340,3 +341,34 @@ def test_an_unknown_loop_is_refused() -> None:
     """The error names the two that there are."""
     with pytest.raises(ParameterError, match="loop = 'quick': is not known; allowed: fast, stock"):
         play((market(np.random.default_rng(7), "ONE", 20, 1.0),), Watched, "quick")
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_the_history_of_trades_is_that_of_backtrader_s_loop(listens: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each trade keeps what opened, changed and closed it, with the order as it then was, whoever listens."""
+
+    class Kept(Random):
+        notify_order = Random.notify_order if listens else bt.Strategy.notify_order
+        notify_cashvalue = bt.Strategy.notify_cashvalue
+
+    def histories(loop: str) -> list[Any]:
+        over = (market(np.random.default_rng(3), "ONE", 150, 1.0),)
+        ran = play(over, Kept, loop, lambda one: setattr(one.p, "tradehistory", True), seed=2, cash=9_000.0)[0]
+        trades = [trade for by_number in ran._trades[ran.data].values() for trade in by_number]
+        return [[history_of(one) for one in trade.history] for trade in trades]
+
+    fast, stock = histories("fast"), histories("stock")
+    assert fast == stock
+    assert sum(map(len, fast)) > 10
+    if not listens:
+        # A fault: nobody says which fills are new.
+        monkeypatch.setattr(BuyOrder, "marked", lambda order: order)
+        assert histories("fast") != stock
+
+
+def history_of(entry: Any) -> tuple[Any, ...]:
+    """What an entry of a trade's history says."""
+    status, event = entry.status, entry.event
+    own = event.order.executed
+    order = (event.order.info.name, event.order.status, own.size, own.price, own.remsize, len(own.getpending()))
+    return (status.status, status.size, status.price, status.pnl, status.barlen, event.size, event.price, *order)

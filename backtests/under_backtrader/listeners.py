@@ -57,13 +57,11 @@ def hearing(strategy: Any) -> Callable[[Any], None]:
 def _trade(strategy: Any, order: Any) -> None:
     """The new fills of an order as parts of trades, as Backtrader does it; what opened or closed one is told."""
     data = order.data if order.data._compensate is None else order.data._compensate
-    made, told, number = strategy._trades[data][order.tradeid], strategy._tradespending, order.tradeid
-
-    def begin() -> Any:
-        made.append(bt.Trade(data=data, tradeid=number, historyon=strategy._tradehistoryon))
-        return made[-1]
-
-    trade = made[-1] if made else begin()
+    made, told = strategy._trades[data][order.tradeid], strategy._tradespending
+    options = {"data": data, "tradeid": order.tradeid, "historyon": strategy._tradehistoryon}
+    if not made:
+        made.append(bt.Trade(**options))
+    trade = made[-1]
     for bit in order.executed.getpending():
         if bit.closed:
             trade.update(order, bit.closed, bit.price, bit.closedvalue, bit.closedcomm, bit.pnl, order.comminfo)
@@ -71,7 +69,8 @@ def _trade(strategy: Any, order: Any) -> None:
                 told.append(_copy(trade))
         if bit.opened:
             if trade.isclosed:
-                trade = begin()
+                trade = bt.Trade(**options)
+                made.append(trade)
             trade.update(order, bit.opened, bit.price, bit.openedvalue, bit.openedcomm, bit.pnl, order.comminfo)
             if trade.isclosed:
                 told.append(_copy(trade))

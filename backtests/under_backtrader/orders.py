@@ -29,12 +29,16 @@ class _Order:
     params: Any
     executed: Any
 
+    def marked(self) -> Any:
+        """The order, in which the fills since it was last marked or copied are pending."""
+        executed = self.executed
+        executed.p1, executed.p2 = executed.p2, len(executed.exbits)
+        return self
+
     def clone(self) -> Any:
         """The order as it is now; its fills since the last copy are pending in this one."""
-        executed = self.__dict__["executed"]
-        executed.p1, executed.p2 = executed.p2, len(executed.exbits)
         data = _new(_Data)
-        data.__dict__ = executed.__dict__.copy()
+        data.__dict__ = self.marked().executed.__dict__.copy()
         twin = _new(type(self))
         twin.__dict__ = self.__dict__.copy()
         twin.executed = data

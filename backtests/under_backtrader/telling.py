@@ -54,9 +54,8 @@ class Teller:
             for number, fill in enumerate(rows):
                 whole = fill.order == 0 or (last[fill.order] == number and fill.order not in unfilled)
                 self._tell_fill(fill, whole)
-            for fill in rows:
-                feed = self.broker.feeds[fill.symbol]
-                quantity = float(playing.positions["quantity"][fill.symbol])
+            for number in {fill.symbol for fill in rows}:
+                feed, quantity = self.broker.feeds[number], float(playing.positions["quantity"][number])
                 self.shown[feed.symbol] = bt.position.Position(quantity, self.held[feed.symbol].price)
         self._tell_ends(i, states)
 
@@ -115,7 +114,8 @@ class Teller:
             order.completed()
         else:
             order.partial()
-        broker.notifications.append(order.clone())
+        # An order that is done does not change any more: where nobody keeps it, it need not be copied.
+        broker.notifications.append(order.marked() if whole and not broker.ends_heard else order.clone())
 
     def _liquidation_order(self, feed: Any, fill: Any) -> Any:
         """The order that stands for the venue's taking over a position."""

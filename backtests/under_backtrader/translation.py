@@ -195,7 +195,8 @@ def order_values(order: Any, symbol: int, tick: float, calendar: Calendar, now: 
     info, parent, size = order.info, order.parent, order.created.size
     # In the order of the record, which is written fastest so.
     new = {
-        "id": order.ref, "parent": 0 if parent is None else parent.ref, "symbol": symbol, "group": group_of(order),
+        "id": order.ref, "parent": 0 if parent is None else parent.ref, "symbol": symbol,
+        "group": order.ref if order.oco is None else group_of(order),
         "expires": calendar.first_after(order.valid, now) if order.valid else 0,
         "due": calendar.last_of_session(order.dteos, now) if kind == records.CLOSE else 0,
         "kind": kind, "side": 1 if size > 0 else -1,
@@ -212,7 +213,8 @@ def order_values(order: Any, symbol: int, tick: float, calendar: Calendar, now: 
         new["trail_amount"], new["trail_rate"] = order.trailamount or 0.0, order.trailpercent or 0.0
     if parent is not None:
         new["share"] = min(1.0, abs(size / parent.created.size))
-        new |= {name: info[name] for name in records.STOP_DISTANCES if name in info}
+        if info:
+            new |= {name: info[name] for name in records.STOP_DISTANCES if name in info}
     return new
 
 
