@@ -26,7 +26,9 @@ def import_features(path: str | Path) -> str:
         content = own_fingerprint(file)
     except (OSError, UnicodeDecodeError) as error:
         fix = "a path from here, or from the folder of the config"
-        raise ParameterError("features.file", f"cannot be read ({error})", value=str(path), fix=fix) from None
+        missing = isinstance(error, FileNotFoundError)
+        problem = "there is no such file" if missing else f"cannot be read ({error})"
+        raise ParameterError("features.file", problem, value=str(path), fix=fix) from None
     kinds = registry.known_kinds()
     # A copy elsewhere, such as the one in a run folder, is the same file.
     if any(known == content and names <= set(kinds) for known, names in _IMPORTED.values()):

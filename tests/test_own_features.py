@@ -103,7 +103,7 @@ def test_a_file_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> Non
     with pytest.raises(ParameterError, match=said):
         FeatureParams(file=write(tmp_path, text))
     assert registry.known_kinds() == before
-    with pytest.raises(ParameterError, match=r"features\.file = .*cannot be read"):
+    with pytest.raises(ParameterError, match=r"features\.file = .*there is no such file"):
         FeatureParams(file=str(tmp_path / "none.py"))
 
 

@@ -127,6 +127,18 @@ def test_a_narrower_window_shows_the_same_bars(browser: Any, page_file: Path) ->
         assert errors == []
 
 
+def test_money_is_scaled_by_factors_where_these_can_be_marked(browser: Any, page_file: Path) -> None:
+    """From tenfold on, but for an account that lost all but a ten-thousandth, or everything."""
+    with open_page(browser, page_file) as (page, errors, _):
+        modes = []
+        for low, high in ((2_000, 10_000), (900, 10_000), (0.004, 10_000), (0, 10_000)):
+            scale = "report.chart.chart.priceScale('right', 1)"
+            page.evaluate(f"{scale}.applyOptions({{ mode: 0 }}); report.chart.scaleMoney(1, {low}, {high})")
+            modes.append(page.evaluate(f"{scale}.options().mode"))
+        assert modes == [0, 1, 0, 0]
+        assert errors == []
+
+
 def test_the_panes_share_one_crosshair(browser: Any, page_file: Path) -> None:
     """The readout names the bar under the pointer, whichever pane that is over; there are four panes."""
     with open_page(browser, page_file) as (page, _, _):

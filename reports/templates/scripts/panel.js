@@ -36,7 +36,8 @@ report.Panel = class {
 
   // Factors of a pane: equal steps upwards mean equal growth where equity grew tenfold.
   scaleMoney(pane, low, high) {
-    if (low > 0 && high >= 10 * low) {
+    // Beyond a ten-thousandth all is lost, and a scale of factors would have no marks left for the rest.
+    if (low > 0 && high >= 10 * low && high < 1e4 * low) {
       this.chart.priceScale("right", pane).applyOptions({ mode: LightweightCharts.PriceScaleMode.Logarithmic });
     }
   }
