@@ -63,7 +63,7 @@ def sealed_from(ledger: TrialLedger, contract: str) -> int | None:
 
 def sealed_span(ledger: TrialLedger, contract: str) -> Span | None:
     """The stretch of a contract that is sealed, as far as its data reached then; None where nothing is."""
-    found = [Span(*body["span"]) for body in ledger.bodies("seal") if body["span"][0] == contract]
+    found = [one for body in ledger.bodies("seal") if (one := Span.read(body["span"])).contract == contract]
     return max(found, key=lambda one: one.first) if found else None
 
 
@@ -99,11 +99,12 @@ def open_seal(ledger: TrialLedger, span: Span, content: str, name: str) -> tuple
 def openings(ledger: TrialLedger, contract: str) -> tuple[Opening, ...]:
     """Every opening of the current seal of a contract, oldest first."""
     first = sealed_from(ledger, contract)
-    return tuple(_opening(body) for body in ledger.bodies("opening") if body["span"][:2] == [contract, first])
+    found = [_opening(body) for body in ledger.bodies("opening")]
+    return tuple(one for one in found if one.span[:2] == (contract, first))
 
 
 def _opening(body: dict[str, Any]) -> Opening:
-    return Opening(Span(*body["span"]), str(body["content"]), str(body["name"]))
+    return Opening(Span.read(body["span"]), str(body["content"]), str(body["name"]))
 
 
 def _utc(stamp: int) -> str:

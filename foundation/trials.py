@@ -25,6 +25,10 @@ KINDS: tuple[Kind, ...] = ("backtest", "sweep", "tune", "model search")
 FIX = "put back a copy of the ledger; what was tried before it cannot be told any more"
 
 
+# Contracts of the registry under the name that their data is fetched by: trials of both are trials of one.
+SAME_CONTRACT = {"bybit:BTCUSDT": "bybit_linear:BTCUSDT", "bybit:BTCUSD": "bybit_inverse:BTCUSD"}
+
+
 class Span(NamedTuple):
     """A stretch of one contract, venue:symbol: its first and its last moment, UTC nanoseconds.
 
@@ -39,6 +43,12 @@ class Span(NamedTuple):
     def of_bars(cls, contract: str, first: int, last: int, bar: int) -> Span:
         """The stretch from the open of one bar to the close of another; `bar`: the length of a bar."""
         return cls(contract, int(first), int(last) + int(bar) - 1)
+
+    @classmethod
+    def read(cls, kept: Sequence[Any]) -> Span:
+        """The stretch that a record holds, its contract by the name that data is fetched by."""
+        contract, first, last = kept
+        return cls(SAME_CONTRACT.get(contract, contract), first, last)
 
     def overlaps(self, other: Span) -> bool:
         """Whether both are of one contract and share a moment."""
@@ -259,7 +269,7 @@ def _plain(batch: Batch) -> dict[str, Any]:
 
 def _batch(body: Mapping[str, Any]) -> Batch:
     known = {name: math.nan if body[name] is None else body[name] for name in ("mean", "variance", "best")}
-    return Batch(**{**body, **known, "spans": tuple(Span(*span) for span in body["spans"])})
+    return Batch(**{**body, **known, "spans": tuple(map(Span.read, body["spans"]))})
 
 
 def _pooled(batches: Sequence[Batch]) -> Tried:

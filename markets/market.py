@@ -10,6 +10,7 @@ import numpy as np
 
 from foundation.errors import DataError, ParameterError
 from foundation.fingerprint import fingerprint
+from foundation.trials import SAME_CONTRACT
 from foundation.units import nanoseconds
 from markets.candles import BoolArray, Candles, FloatArray, IntArray, duration, utc
 from markets.contract import Contract
@@ -89,8 +90,12 @@ class Market:
 
     @property
     def trial_key(self) -> str:
-        """The contract under which trials are counted; every synthetic market is a contract of its own."""
-        return f"{self.contract.key} {self.fingerprint}" if self.synthetic else self.contract.key
+        """The contract under which trials are counted, by the name that its data is fetched by.
+
+        Every synthetic market is a contract of its own.
+        """
+        key = self.contract.key
+        return f"{key} {self.fingerprint}" if self.synthetic else SAME_CONTRACT.get(key, key)
 
     def rows(self, first: int, last: int) -> Market:
         """The market over the candle rows from `first` up to, not including, `last`."""

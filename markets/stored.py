@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from foundation.errors import DataError, ParameterError
+from foundation.trials import SAME_CONTRACT
 from markets.candles import Candles, duration, utc
 from markets.contract import Contract
 from markets.funding import Funding
@@ -20,14 +21,21 @@ Span = tuple[int | None, int | None]
 
 
 class StoredMarket:
-    """What the store of a data folder holds of one contract. `notes`: what must be known of what was chosen."""
+    """What the store of a data folder holds of one contract, under its own name or else the one it is fetched by.
+
+    `notes`: what must be known of what was chosen.
+    """
 
     def __init__(self, folder: Path, venue: str, symbol: str) -> None:
         self.folder = folder
         self.venue = venue
         self.symbol = symbol
-        self.series = list_series(folder, venue, symbol)
         self.notes: list[str] = []
+        self.series = list_series(folder, venue, symbol)
+        fetched = SAME_CONTRACT.get(self.name)
+        if fetched is not None and not self.series:
+            self.venue, _, self.symbol = fetched.partition(":")
+            self.series = list_series(folder, self.venue, self.symbol)
 
     @property
     def name(self) -> str:

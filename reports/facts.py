@@ -131,7 +131,7 @@ def read_facts(record: Mapping[str, Any]) -> Facts:
     return Facts(
         **kept
         | {
-            "spans": tuple(Span(*span) for span in kept["spans"]),
+            "spans": tuple(map(Span.read, kept["spans"])),
             "skills": tuple(skills),
             "moments": None if kept["moments"] is None else SharpeMoments(**kept["moments"]),
             "sampled": Sampled(**kept["sampled"]),

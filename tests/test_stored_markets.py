@@ -13,6 +13,8 @@ import crossgate as cg
 from crossgate.config import build_config
 from crossgate.job import load_markets
 from foundation.errors import CrossgateError, DataError, ParameterError
+from foundation.seals import SealedError, check_sealed, open_seal, openings, sealed_from
+from foundation.trials import Span, TrialLedger, batch_of
 from markets.candles import Candles
 from markets.contract import find_contract
 from markets.demo import demo_market
@@ -28,11 +30,13 @@ QUARTERS = replace(DEMO.candles, bar=15 * MINUTE, timestamp=DEMO.candles.timesta
 assert DEMO.funding is not None
 
 
-def put(folder: Path, candles: Candles, kind: Any = "candles", drop: list[int] | None = None) -> None:
+def put(
+    folder: Path, candles: Candles, kind: Any = "candles", drop: list[int] | None = None, venue: str = "binance_usdm"
+) -> None:
     """Puts candles, or mark prices, into the store, without some of the rows."""
     names = ("timestamp", "open", "high", "low", "close", "touched", *(["volume"] if kind == "candles" else []))
     rows = {name: np.delete(getattr(candles, name), drop or []) for name in names}
-    key = SeriesKey("binance_usdm", "BTCUSDT", kind, candles.bar)
+    key = SeriesKey(venue, "BTCUSDT", kind, candles.bar)
     append_rows(folder, key, rows, source="test", fetched_at=1_900_000_000_000_000_000)
 
 
@@ -66,6 +70,27 @@ def test_a_bar_is_enough(folder: Path) -> None:
     assert market.finer.bar == 15 * MINUTE
     assert market.finer_bars()[1].all()
     assert market.notes == ()
+
+
+def test_a_registered_contract_meets_what_was_fetched_under_another_name(tmp_path: Path) -> None:
+    """Bybit's contracts are registered without the kind that they are fetched by: data, trials and seals are one."""
+    put(tmp_path, QUARTERS, venue="bybit_linear")
+    market = cg.load_market("bybit:BTCUSDT", bar="15m", data=tmp_path)
+    assert np.array_equal(market.candles.close, QUARTERS.close)
+    fetched = replace(market, contract=market.contract.replaced(venue="bybit_linear"))
+    assert market.trial_key == fetched.trial_key == "bybit_linear:BTCUSDT"
+    put(tmp_path, QUARTERS, venue="bybit", drop=[0])
+    assert len(cg.load_market("bybit:BTCUSDT", bar="15m", data=tmp_path).candles) == len(QUARTERS) - 1
+    ledger, last = TrialLedger(tmp_path / "ledger"), int(QUARTERS.timestamp[-1])
+    former, span = Span("bybit:BTCUSDT", 0, last), Span(market.trial_key, 0, last)
+    ledger.record(batch_of("backtest", [former], {}, "before", [0.1]))
+    assert ledger.tried([span]).trials == 1
+    ledger.append("seal", {"span": list(former)})
+    assert sealed_from(ledger, market.trial_key) == 0
+    with pytest.raises(SealedError):
+        check_sealed(ledger, [span])
+    assert open_seal(ledger, span, "content", "run") == ()
+    assert [one.content for one in openings(ledger, market.trial_key)] == ["content"]
 
 
 def test_longer_bars_are_made_of_shorter_ones(folder: Path) -> None:
