@@ -36,6 +36,26 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def tuning_scene() -> tuple[Any, Any]:
+    """A small market and forecasts on it, for tunings."""
+    from tuning_cases import make_scene
+
+    return make_scene()
+
+
+@pytest.fixture(scope="session")
+def tuned(tuning_scene: tuple[Any, Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
+    """A tuning for two goals within two bounds, and the ledger it is put down in."""
+    from tuning_cases import GOALS, OVER, STRATEGY, TRIALS
+
+    from backtests.searches.tuning import tune
+    from foundation.trials import TrialLedger
+
+    ledger = TrialLedger(tmp_path_factory.mktemp("ledger"))
+    return tune(*tuning_scene, STRATEGY, over=OVER, trials=TRIALS, **GOALS, seed=3, ledger=ledger), ledger
+
+
 @pytest.fixture
 def trainings(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """What each training was called with since the test began."""

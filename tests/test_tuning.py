@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tuning_cases import GOALS, OVER, STRATEGY, TRIALS, tuning_scene
+from tuning_cases import GOALS, OVER, STRATEGY, TRIALS
 
 import backtests.run.replay as replay
 import backtests.searches.tuning as module
@@ -23,20 +23,9 @@ from reports.metrics import compute_metrics
 from strategies.parameters import CrossoverParams
 
 
-@pytest.fixture(scope="module")
-def scene() -> tuple[Any, Any]:
-    """A market and forecasts on it."""
-    return tuning_scene()
-
-
-@pytest.fixture(scope="module")
-def tuned(scene: tuple[Any, Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[Tuned, TrialLedger]:
-    """A tuning for two goals within two bounds, and the ledger it is put down in."""
-    ledger = TrialLedger(tmp_path_factory.mktemp("ledger"))
-    return tune(*scene, STRATEGY, over=OVER, trials=TRIALS, **GOALS, seed=3, ledger=ledger), ledger
-
-
-def test_trials_are_backtests_and_keep_to_the_space(scene: tuple[Any, Any], tuned: tuple[Tuned, TrialLedger]) -> None:
+def test_trials_are_backtests_and_keep_to_the_space(
+    tuning_scene: tuple[Any, Any], tuned: tuple[Tuned, TrialLedger]
+) -> None:
     """What a trial came to is what a backtest with its values comes to; no value lies outside its range."""
     found, _ = tuned
     assert len(found) == TRIALS
@@ -46,7 +35,7 @@ def test_trials_are_backtests_and_keep_to_the_space(scene: tuple[Any, Any], tune
     assert found.table["strategy.slow"].between(2, 12).all()
     for number in found.best[:2]:
         tables = found.tables(number)
-        result = backtest(*scene, tables.strategy, tables.risk, tables.account, tables.costs)
+        result = backtest(*tuning_scene, tables.strategy, tables.risk, tables.account, tables.costs)
         metrics = compute_metrics(result, ())
         for name in ("sharpe", "max_drawdown", "trades", "fees"):
             assert found.table.loc[number, name] == pytest.approx(metrics[name], rel=1e-6)
@@ -90,29 +79,31 @@ def test_every_trial_is_in_the_ledger(tuned: tuple[Tuned, TrialLedger]) -> None:
 @pytest.mark.parametrize(
     "url", ["postgresql://u:secret@127.0.0.1:bad/db", "nothing://u:secret@h/db", "postgresql+nodriver://u:secret@h/db"]
 )
-def test_a_database_out_of_reach_is_said_without_its_password(scene: tuple[Any, Any], url: str, tmp_path: Path) -> None:
+def test_a_database_out_of_reach_is_said_without_its_password(
+    tuning_scene: tuple[Any, Any], url: str, tmp_path: Path
+) -> None:
     """One line for a wrong address or driver."""
     words: dict[str, Any] = {"over": {"risk.leverage": "1:5"}, "trials": 3, "ledger": TrialLedger(tmp_path)}
     with pytest.raises(ParameterError, match="cannot be opened") as told:
-        tune(*scene, STRATEGY, storage=url, **words)
+        tune(*tuning_scene, STRATEGY, storage=url, **words)
     assert "secret" not in str(told.value)
     assert "u:***@" in str(told.value)
 
 
 def test_workers_change_nothing(
-    scene: tuple[Any, Any], tuned: tuple[Tuned, TrialLedger], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tuning_scene: tuple[Any, Any], tuned: tuple[Tuned, TrialLedger], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch spread over processes gives the same trials."""
     monkeypatch.setattr(module, "SMALL", 0)
     words: dict[str, Any] = {**GOALS, "over": OVER, "trials": BATCH, "seed": 3, "workers": 2}
-    found = tune(*scene, STRATEGY, **words, ledger=TrialLedger(tmp_path))
+    found = tune(*tuning_scene, STRATEGY, **words, ledger=TrialLedger(tmp_path))
     assert found.table.equals(tuned[0].table.iloc[:BATCH])
 
 
-def test_it_learns(scene: tuple[Any, Any], tmp_path: Path) -> None:
+def test_it_learns(tuning_scene: tuple[Any, Any], tmp_path: Path) -> None:
     """Later trials are better than those by chance, and the best is at least as good as the base setting."""
     over = {"risk.stop_loss": "0.3%:10%:log", "risk.take_profit": "0.3%:10%:log"}
-    found = tune(*scene, STRATEGY, over=over, trials=100, seed=1, ledger=TrialLedger(tmp_path))
+    found = tune(*tuning_scene, STRATEGY, over=over, trials=100, seed=1, ledger=TrialLedger(tmp_path))
     ratios = found.table["sharpe"].to_numpy()
     assert np.median(ratios[60:]) > np.median(ratios[:20])
     assert found.best == (int(found.table["sharpe"].idxmax()),)
@@ -121,7 +112,7 @@ def test_it_learns(scene: tuple[Any, Any], tmp_path: Path) -> None:
 
 
 def test_the_best_is_replayed_and_a_difference_stops_everything(
-    scene: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    tuning_scene: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A kernel that ends elsewhere than Backtrader is reported."""
     honest = replay.play_solo
@@ -133,11 +124,11 @@ def test_the_best_is_replayed_and_a_difference_stops_everything(
 
     monkeypatch.setattr(replay, "play_solo", shifted)
     with pytest.raises(CrossgateError, match=r"trial \d+: kernel and Backtrader part, .* UTC, fill 1: price"):
-        tune(*scene, STRATEGY, over={"risk.leverage": "1:5"}, trials=5, ledger=TrialLedger(tmp_path))
+        tune(*tuning_scene, STRATEGY, over={"risk.leverage": "1:5"}, trials=5, ledger=TrialLedger(tmp_path))
 
 
 def test_the_kernel_is_compiled_before_workers_start(
-    scene: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    tuning_scene: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A search that is large enough for worker processes has the kernel compiled first; a small one needs none."""
     import backtests.searches.tuning as module
@@ -148,22 +139,24 @@ def test_the_kernel_is_compiled_before_workers_start(
     monkeypatch.setattr(module, "compile_kernel", lambda *words: order.append("compiled") or compiled(*words))
     for small in (10**9, 0):
         monkeypatch.setattr(module, "SMALL", small)
-        tune(*scene, STRATEGY, over={"risk.leverage": "1:5"}, trials=3, ledger=TrialLedger(tmp_path / str(small)))
+        tune(
+            *tuning_scene, STRATEGY, over={"risk.leverage": "1:5"}, trials=3, ledger=TrialLedger(tmp_path / str(small))
+        )
     assert order == ["workers", "compiled", "workers"]
 
 
-def test_a_sealed_stretch_is_not_read(scene: tuple[Any, Any], tmp_path: Path) -> None:
+def test_a_sealed_stretch_is_not_read(tuning_scene: tuple[Any, Any], tmp_path: Path) -> None:
     """Neither tuning nor sweep plays into data that is sealed."""
     from backtests.searches.sweeps import sweep
 
-    ledger, stamps = TrialLedger(tmp_path), scene[0].candles.timestamp
-    seal(ledger, Span(scene[0].trial_key, int(stamps[-50]), int(stamps[-1])))
+    ledger, stamps = TrialLedger(tmp_path), tuning_scene[0].candles.timestamp
+    seal(ledger, Span(tuning_scene[0].trial_key, int(stamps[-50]), int(stamps[-1])))
     with pytest.raises(SealedError, match="its last stretch is sealed"):
-        tune(*scene, STRATEGY, over={"risk.leverage": "1:5"}, trials=5, ledger=ledger)
+        tune(*tuning_scene, STRATEGY, over={"risk.leverage": "1:5"}, trials=5, ledger=ledger)
     with pytest.raises(SealedError, match="its last stretch is sealed"):
-        sweep(*scene, STRATEGY, over={"risk.leverage": [1, 2]}, ledger=ledger)
-    open_part = scene[0].rows(0, 250)
-    assert tune(open_part, scene[1], STRATEGY, over={"risk.leverage": "1:5"}, trials=3, ledger=ledger).best
+        sweep(*tuning_scene, STRATEGY, over={"risk.leverage": [1, 2]}, ledger=ledger)
+    open_part = tuning_scene[0].rows(0, 250)
+    assert tune(open_part, tuning_scene[1], STRATEGY, over={"risk.leverage": "1:5"}, trials=3, ledger=ledger).best
 
 
 @pytest.mark.parametrize(

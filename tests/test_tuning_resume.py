@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tuning_cases import GOALS, OVER, STRATEGY, TRIALS, tuning_scene
+from tuning_cases import GOALS, OVER, STRATEGY, TRIALS
 
 import backtests.searches.tuning as module
 from backtests.searches.goals import read_goals
@@ -20,19 +20,6 @@ from backtests.searches.tuning import BATCH, Tuned, tune
 from foundation.errors import CrossgateError, DataError, ParameterError
 from foundation.locks import sole_writer
 from foundation.trials import TrialLedger
-
-
-@pytest.fixture(scope="module")
-def scene() -> tuple[Any, Any]:
-    """A market and forecasts on it."""
-    return tuning_scene()
-
-
-@pytest.fixture(scope="module")
-def tuned(scene: tuple[Any, Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[Tuned, TrialLedger]:
-    """A tuning for two goals within two bounds, and the ledger it is put down in."""
-    ledger = TrialLedger(tmp_path_factory.mktemp("ledger"))
-    return tune(*scene, STRATEGY, over=OVER, trials=TRIALS, **GOALS, seed=3, ledger=ledger), ledger
 
 
 def stop_in_batch(number: int) -> Callable[..., Any]:
@@ -50,7 +37,7 @@ def stop_in_batch(number: int) -> Callable[..., Any]:
 
 @pytest.mark.parametrize("place", ["journal", "sqlite"])
 def test_an_interrupted_tuning_comes_to_the_same_trials(
-    scene: tuple[Any, Any],
+    tuning_scene: tuple[Any, Any],
     tuned: tuple[Tuned, TrialLedger],
     place: str,
     tmp_path: Path,
@@ -63,18 +50,18 @@ def test_an_interrupted_tuning_comes_to_the_same_trials(
     with monkeypatch.context() as patch:
         patch.setattr(module, "_play_batch", stop_in_batch(2))
         with pytest.raises(KeyboardInterrupt):
-            tune(*scene, STRATEGY, **words, ledger=ledger)
-    found, (whole, _) = tune(*scene, STRATEGY, **words, ledger=ledger), tuned
+            tune(*tuning_scene, STRATEGY, **words, ledger=ledger)
+    found, (whole, _) = tune(*tuning_scene, STRATEGY, **words, ledger=ledger), tuned
     assert found.table.reset_index(drop=True).equals(whole.table.reset_index(drop=True))
     assert [found.values(number) for number in found.best] == [whole.values(number) for number in whole.best]
     assert found.trials == whole.trials
-    longer = tune(*scene, STRATEGY, **{**words, "trials": TRIALS + 3}, ledger=ledger)
+    longer = tune(*tuning_scene, STRATEGY, **{**words, "trials": TRIALS + 3}, ledger=ledger)
     assert len(longer) == TRIALS + 3
     assert longer.table.iloc[:TRIALS].equals(found.table)
 
 
 def test_a_tuning_interrupted_while_it_tells_comes_to_the_same_trials(
-    scene: tuple[Any, Any], tuned: tuple[Tuned, TrialLedger], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tuning_scene: tuple[Any, Any], tuned: tuple[Tuned, TrialLedger], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped when 7 of a batch were told: what was asked in the knowledge of 20 is not asked again knowing 27."""
     words: dict[str, Any] = {**GOALS, "over": OVER, "trials": TRIALS, "seed": 3, "storage": tmp_path / "study"}
@@ -89,8 +76,8 @@ def test_a_tuning_interrupted_while_it_tells_comes_to_the_same_trials(
     with monkeypatch.context() as patch:
         patch.setattr(Study, "tell", tell)
         with pytest.raises(KeyboardInterrupt):
-            tune(*scene, STRATEGY, **words, ledger=ledger)
-    found, (whole, _) = tune(*scene, STRATEGY, **words, ledger=ledger), tuned
+            tune(*tuning_scene, STRATEGY, **words, ledger=ledger)
+    found, (whole, _) = tune(*tuning_scene, STRATEGY, **words, ledger=ledger), tuned
     assert found.table.equals(whole.table)
     assert found.trials == whole.trials
 
@@ -115,18 +102,18 @@ def test_an_interrupt_does_not_cut_the_telling_of_a_batch_in_a_database(tmp_path
     assert len(study) == 2
 
 
-def test_a_tuning_killed_at_any_record_comes_to_the_same_trials(scene: tuple[Any, Any], tmp_path: Path) -> None:
+def test_a_tuning_killed_at_any_record_comes_to_the_same_trials(tuning_scene: tuple[Any, Any], tmp_path: Path) -> None:
     """As a journal ends when its process dies while it asks for a batch, tells the first or the last of it."""
     words: dict[str, Any] = {"over": OVER, "seed": 3, "trials": 22}
     words["ledger"] = TrialLedger(tmp_path / "ledger")
-    first = tune(*scene, STRATEGY, storage=tmp_path / "whole", **words)
+    first = tune(*tuning_scene, STRATEGY, storage=tmp_path / "whole", **words)
     lines = (tmp_path / "whole" / "journal.log").read_bytes().splitlines(keepends=True)
     mark = next(number for number, line in enumerate(lines) if b'"batch"' in line)
     for number, cut in enumerate((mark - 3, mark + 2, mark + 21, mark + 48, len(lines) - 1)):
         folder = tmp_path / str(number)
         folder.mkdir()
         (folder / "journal.log").write_bytes(b"".join(lines[:cut]))
-        found = tune(*scene, STRATEGY, storage=folder, **words)
+        found = tune(*tuning_scene, STRATEGY, storage=folder, **words)
         assert found.table.reset_index(drop=True).equals(first.table.reset_index(drop=True)), cut
         assert found.trials == 22
 
@@ -171,34 +158,34 @@ def test_a_lock_that_a_killed_process_left_holds_nobody_up(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("cut", [1, 7, 200])
-def test_a_journal_that_ends_in_half_a_line_goes_on(scene: tuple[Any, Any], cut: int, tmp_path: Path) -> None:
+def test_a_journal_that_ends_in_half_a_line_goes_on(tuning_scene: tuple[Any, Any], cut: int, tmp_path: Path) -> None:
     """As a full disk leaves it: a whole record counts, half a one is as if never written, and so it stays."""
     words: dict[str, Any] = {"over": OVER, "seed": 3, "ledger": TrialLedger(tmp_path / "ledger")}
-    first = tune(*scene, STRATEGY, trials=22, storage=tmp_path / "study", **words)
+    first = tune(*tuning_scene, STRATEGY, trials=22, storage=tmp_path / "study", **words)
     journal = tmp_path / "study" / "journal.log"
     journal.write_bytes(journal.read_bytes()[:-cut])
     for trials in (22, 24):
-        found = tune(*scene, STRATEGY, trials=trials, storage=tmp_path / "study", **words)
+        found = tune(*tuning_scene, STRATEGY, trials=trials, storage=tmp_path / "study", **words)
         assert len(found) == trials
         assert found.table.iloc[:20].equals(first.table.iloc[:20])
     journal.write_bytes(b"garbage\n" + journal.read_bytes())
     with pytest.raises(DataError, match=r"journal\.log: is not a journal of trials as it was written; put back"):
-        tune(*scene, STRATEGY, trials=24, storage=tmp_path / "study", **words)
+        tune(*tuning_scene, STRATEGY, trials=24, storage=tmp_path / "study", **words)
 
 
 @pytest.mark.parametrize("place", ["journal", "sqlite"])
 def test_trials_of_other_rules_are_not_gone_on_with(
-    scene: tuple[Any, Any], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tuning_scene: tuple[Any, Any], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another version of the rules played the trials that are there: refused, and none is added."""
     storage = tmp_path / "study" if place == "journal" else f"sqlite:///{tmp_path}/study.db"
     words: dict[str, Any] = {"over": {"risk.leverage": "1:5"}, "storage": storage, "ledger": TrialLedger(tmp_path)}
-    tune(*scene, STRATEGY, trials=3, **words)
+    tune(*tuning_scene, STRATEGY, trials=3, **words)
     with monkeypatch.context() as patch:
         patch.setattr(module, "rules_fingerprint", lambda: "another")
         with pytest.raises(ParameterError, match=r"storage = .*: holds trials of this search that another ver"):
-            tune(*scene, STRATEGY, trials=5, **words)
-    assert len(tune(*scene, STRATEGY, trials=4, **words)) == 4
+            tune(*tuning_scene, STRATEGY, trials=5, **words)
+    assert len(tune(*tuning_scene, STRATEGY, trials=4, **words)) == 4
 
 
 def test_trials_left_by_a_killed_process_are_taken_up(tmp_path: Path) -> None:
@@ -217,11 +204,13 @@ def test_trials_left_by_a_killed_process_are_taken_up(tmp_path: Path) -> None:
         assert [one.trial.number for one in asked] == [3]
 
 
-def test_one_process_writes_to_a_journal_at_a_time(scene: tuple[Any, Any], tmp_path: Path) -> None:
+def test_one_process_writes_to_a_journal_at_a_time(tuning_scene: tuple[Any, Any], tmp_path: Path) -> None:
     """A second tuning in the same folder is refused while the first one runs, and says who runs."""
     ledger = TrialLedger(tmp_path / "ledger")
     with (
         sole_writer(tmp_path / "study" / module.LOCK, "a tuning"),
         pytest.raises(CrossgateError, match=r"is being written by process \d+ \(a tuning\)"),
     ):
-        tune(*scene, STRATEGY, over={"risk.leverage": "1:5"}, trials=5, storage=tmp_path / "study", ledger=ledger)
+        tune(
+            *tuning_scene, STRATEGY, over={"risk.leverage": "1:5"}, trials=5, storage=tmp_path / "study", ledger=ledger
+        )

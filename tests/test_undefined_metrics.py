@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tuning_cases import STRATEGY, tuning_scene
+from tuning_cases import STRATEGY, make_scene
 
 from backtests.searches.search_text import undefined_text
 from backtests.searches.sweeps import Sweep, sweep
@@ -27,7 +27,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sweep, Path]:
     """A sweep of which half of the settings never trade, and its page."""
     place = tmp_path_factory.mktemp("sweep")
     ledger = TrialLedger(place / "ledger")
-    found = sweep(*tuning_scene(), STRATEGY, over=OVER, ledger=ledger, workers=1, folder=place / "out")
+    found = sweep(*make_scene(), STRATEGY, over=OVER, ledger=ledger, workers=1, folder=place / "out")
     return found, write_sweep(found, place / "out", ledger=ledger)
 
 
@@ -36,7 +36,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tuned, Path]:
     """A tuning with trials that never trade and trials that contradict themselves, and its page."""
     place = tmp_path_factory.mktemp("tune")
     ledger, words = TrialLedger(place / "ledger"), {"objectives": ["profit_factor"], "constraints": ["sharpe>=-90"]}
-    found = tune(*tuning_scene(), STRATEGY, over=SPACE, trials=20, seed=2, ledger=ledger, workers=1, **words)
+    found = tune(*make_scene(), STRATEGY, over=SPACE, trials=20, seed=2, ledger=ledger, workers=1, **words)
     return found, write_tuned(found, place / "out", ledger=ledger)
 
 
@@ -81,7 +81,7 @@ def test_a_tuning_says_how_many_trials_rank_last(tuned: tuple[Tuned, Path]) -> N
 def test_nothing_is_said_where_all_have_a_value(tmp_path: Path) -> None:
     """No sentence, no count; and where every trial is refused none is counted twice."""
     assert undefined_text({"sharpe": 0}, 6, "settings") == ""
-    scene, ledger = tuning_scene(), TrialLedger(tmp_path)
+    scene, ledger = make_scene(), TrialLedger(tmp_path)
     found = sweep(*scene, STRATEGY, over={"risk.leverage": [1, 2]}, ledger=ledger, workers=1)
     assert "sharpe" not in found.undefined
     assert "Not defined" not in str(found)

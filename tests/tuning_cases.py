@@ -20,7 +20,7 @@ OVER: dict[str, Any] = {
 GOALS: dict[str, Any] = {"objectives": ("sharpe", "max_drawdown"), "constraints": ("max_drawdown<=5%", "trades>=20")}
 
 
-def tuning_scene() -> tuple[Any, Any]:
+def make_scene() -> tuple[Any, Any]:
     """A market of 300 bars and forecasts on it."""
     random = np.random.default_rng(5)
     markets = (market(random, "ONE", 300, 1.0),)
