@@ -331,15 +331,16 @@ def test_what_must_be_known_of_the_forecasts_is_in_the_notes() -> None:
     assert "half of them are guesses" in backtest(over, given, RULE).notes
 
 
-def test_an_account_that_is_as_good_as_ruined_is_said_to_be() -> None:
-    """Liquidated with all its cash posted, it has little left: both stand in the notes, and so does the count."""
+def test_a_ruined_account_is_said_to_be() -> None:
+    """Liquidated with all its cash posted, it has nothing left: both stand in the notes, each once."""
     rows = [*flat(3), (100, 100, 50, 50), *flat(4, 50)]
     over = market(rows, liquidation_fee=0.03)
     risk = RiskParams(sizing="leverage", leverage=20.0, stop_loss="off", take_profit="off", atr_bars=1)
     rule = CrossoverParams(rule="forecast", threshold="1bps")
     result = backtest(over, forecasts(over, [0, 0.01, *[0] * 6]), rule, risk, costs=CostParams(slippage_bps=0.0))
     assert "a position was liquidated" in result.notes
-    assert any("as good as ruined" in note for note in result.notes)
+    told = [note for note in result.notes if "ruined" in note]
+    assert told == ["the account was ruined: equity reached zero and stayed there"]
     assert not any("liquidated" in note for note in backtest(over, forecasts(over, [0.0] * 8), rule, risk).notes)
 
 
