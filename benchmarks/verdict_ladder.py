@@ -33,8 +33,9 @@ from backtests.doubts.attribution import Attribution
 from backtests.doubts.controls import measure_controls
 from backtests.doubts.examination import Examination
 from backtests.doubts.playback import Playback, make_playback
-from backtests.doubts.ruin import ruin_odds, stop_limits
+from backtests.doubts.ruin import ruin_odds
 from backtests.doubts.sensitivity import measure_sensitivity
+from backtests.doubts.stop_limits import stop_limits
 from backtests.exchange.parameters import AccountParams, CostParams
 from foundation.progress import progress
 from foundation.seals import open_seal, seal

@@ -3,7 +3,9 @@
     .venv/bin/python benchmarks/waiting.py --data DIR [--rounds N]
 
 Plays backtests/configs/btcusdt_1h.toml, BTCUSDT 1h with recorded candles, which trains once (a minute) and then rests
-on kept forecasts. Each figure is the median over the rounds, of processes of their own, with everything compiled.
+on kept forecasts. Each figure is the median over the rounds, of processes of their own, with everything compiled:
+rules, and our sources too, which Python compiles at every start where $PYTHONDONTWRITEBYTECODE forbids it to keep them
+(half a second of each figure; it is left out here).
 Prints seconds of the clock, and of processors, which other work on the machine does not stretch as far, next to the
 targets, and exits 1 where the clock misses one.
 
@@ -104,6 +106,7 @@ def measure(folder: Path, number: int) -> dict[str, tuple[float, float]]:
 def medians(data: Path, count: int) -> dict[str, tuple[float, float]]:
     """Seconds of the clock and of processors, the medians over some rounds, by the names of TARGETS."""
     os.environ["CROSSGATE_DATA"] = str(data.resolve())
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory() as name:
         os.environ["CROSSGATE_LEDGER"] = str(Path(name) / "ledger")
         # Trains, compiles and fills the caches.

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -123,8 +123,7 @@ class RuleCache(FunctionCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """numba's result for arguments of these types, or None."""
-        for name, address in _nrt_python.c_helpers.items():
-            llvm.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
+        _name_helpers()
         with self._guard_against_spurious_io_errors():
             return self._load_overload(sig, target_context)
 
@@ -197,6 +196,13 @@ class RuleDispatcher(CPUDispatcher):
                 library.codegen.set_env(variable.name, known)
         kept = {"fndesc": description, "environment": environment, "reload_init": list(library._reload_init)}
         return rule._replace(library=library, entry_point=entry, **kept)
+
+
+@cache
+def _name_helpers() -> None:
+    """Tells LLVM, once, where the helpers are that machine code calls by name."""
+    for name, address in _nrt_python.c_helpers.items():
+        llvm.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
 
 
 def _hold_interrupts() -> None:

@@ -82,7 +82,7 @@ def find_drift(watch: Watch, wait: int, delta: float) -> Alarm | None:
     seen = rank_share(watch.reference, ordered).tolist()
     for share in seen:
         detector.update(share)
-    beyond = watch.stability > watch.limits
+    beyond: list[bool] = np.any(watch.stability > watch.limits, axis=1).tolist()
     fell: tuple[float, float] | None = None
     for row, share in enumerate(rank_share(watch.realised, ordered).tolist()):
         if not math.isnan(share):
@@ -94,7 +94,7 @@ def find_drift(watch: Watch, wait: int, delta: float) -> Alarm | None:
             continue
         if fell is not None:
             return Alarm(row, LIKELIHOOD, *fell)
-        if beyond[row].any():
+        if beyond[row]:
             column = int(np.argmax(watch.stability[row] / watch.limits))
             return Alarm(row, watch.names[column], float(watch.stability[row, column]), float(watch.limits[column]))
     return None

@@ -315,3 +315,22 @@ def test_numba_still_is_what_linking_rests_on(monkeypatch: pytest.MonkeyPatch) -
         assert flag in numba.core.compiler.Flags.options, changed + f"the flag {flag}"
     assert issubclass(linking.Lowering, Compiler)
     assert function.lowered, changed + "a pipeline with no_compile ends with lowered code"
+
+
+def test_a_rule_that_python_does_not_call_opens_no_place_on_disk() -> None:
+    """Only what Python calls looks for a place of its own: there are hundreds of rules, and a command calls few."""
+    from foundation.compilation import rule
+
+    @rule
+    def inner(value: float) -> float:
+        return value + 1.0
+
+    @rule
+    def outer(value: float) -> float:
+        return inner(value) * 2.0
+
+    assert outer(1.0) == 4.0
+    assert "_cache" in vars(outer)
+    assert "_cache" not in vars(inner)
+    assert inner(1.0) == 2.0
+    assert "_cache" in vars(inner)

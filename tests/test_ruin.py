@@ -20,7 +20,8 @@ from backtests.doubts import ruin
 from backtests.doubts.distance import measure_distance
 from backtests.doubts.playback import Playback, make_playback
 from backtests.doubts.resampling import block_order, resampled
-from backtests.doubts.ruin import RuinOdds, ruin_odds, stop_limits
+from backtests.doubts.ruin import RuinOdds, ruin_odds
+from backtests.doubts.stop_limits import stop_limits
 from backtests.exchange.parameters import AccountParams
 from backtests.kernel.trader import LONG, OTHER, SHORT
 from backtests.kernel.wishes import next_wanted

@@ -10,8 +10,9 @@ from backtests.doubts.attribution import Attribution, attribute
 from backtests.doubts.controls import PERMUTATIONS, RANDOM_RUNS, Controls, measure_controls
 from backtests.doubts.distance import Distance, measure_distance
 from backtests.doubts.playback import Playback, playback_of
-from backtests.doubts.ruin import PATHS, RuinOdds, StopLimits, ruin_odds, stop_limits
+from backtests.doubts.ruin import PATHS, RuinOdds, ruin_odds
 from backtests.doubts.sensitivity import Sensitivity, measure_sensitivity
+from backtests.doubts.stop_limits import StopLimits, stop_limits
 from backtests.exchange.records import Records
 from backtests.run.result import Result
 from foundation.errors import DataError

@@ -1,4 +1,4 @@
-"""Ruin: how near a run came to liquidation, and how likely it and a deep fall are at each leverage."""
+"""Ruin: how likely liquidation and a deep fall are at each leverage."""
 
 from __future__ import annotations
 
@@ -10,14 +10,10 @@ import numpy as np
 
 from backtests.doubts.playback import Playback
 from backtests.doubts.resampling import block_order, resampled
-from backtests.exchange.levels import liquidation_level
-from backtests.exchange.records import FILL_REASONS, Records
-from backtests.exchange.valuation import initial_margin_of, reserve_of
 from backtests.kernel.batch import play_batch
 from backtests.kernel.trader import Setting
 from foundation.threads import map_threads
 from markets.candles import FloatArray, IntArray
-from strategies.parameters import RiskParams
 
 PATHS = 100
 # More paths, at the run's own leverage alone: none of 100 leaves odds of 3 % open, none of 500 0.6 %.
@@ -29,9 +25,6 @@ LEVERAGES = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 FALL = 0.5
 # Fewer bars than this, over all paths and leverages, are played in one thread.
 SMALL = 5_000_000
-# Entries for which the leverage is sought at which their stop lies beyond liquidation, and how closely.
-MOST_ENTRIES, STEPS = 500, 30
-ENTRY = FILL_REASONS.index("entry")
 
 
 class Odds(NamedTuple):
@@ -50,20 +43,6 @@ class RuinOdds:
     odds: tuple[Odds, ...]
     own: Odds
     bars: int
-
-
-@dataclass(frozen=True)
-class StopLimits:
-    """The leverage from which on a stop lies beyond liquidation, over the entries of a run.
-
-    `least`, `median`: of those leverages, the highest allowed where none is high enough. `beyond`: the share of
-    entries whose stop lay beyond liquidation at the run's own leverage. `entries`: how many were looked at.
-    """
-
-    least: float
-    median: float
-    beyond: float
-    entries: int
 
 
 def highest_leverage(playback: Playback) -> float:
@@ -111,62 +90,3 @@ def _ruined(playback: Playback, order: IntArray, settings: Setting) -> FloatArra
 def _leverages(playback: Playback) -> list[float]:
     most = highest_leverage(playback)
     return sorted({*(one for one in LEVERAGES if one <= most), most, playback.risk.leverage})
-
-
-def stop_limits(playback: Playback) -> StopLimits | None:
-    """Where stops meet liquidation; None without a stop or an entry, and on cross margin, where the account stands in.
-
-    For each entry, as it was filled: the lowest leverage at which the price of liquidation is reached before that of
-    the stop, both as they stand when the entry has filled. At most 500 entries, evenly spaced.
-    """
-    fills, rows = playback.fills()
-    chosen = np.flatnonzero((fills["reason"] == ENTRY) & (fills["opening"] == 1))
-    if playback.risk.first_stop is None or playback.account.margin == "cross" or len(chosen) == 0:
-        return None
-    chosen = chosen[np.unique(np.linspace(0, len(chosen) - 1, MOST_ENTRIES).astype(int))]
-    most = highest_leverage(playback)
-    limits, beyond = [], 0
-    for fill, row in zip(fills[chosen], rows[chosen], strict=True):
-        limits.append(_limit(playback, fill, int(row), most))
-        beyond += stop_beyond(playback, fill, int(row), playback.risk.leverage)
-    return StopLimits(min(limits), float(np.median(limits)), beyond / len(chosen), len(chosen))
-
-
-def _limit(playback: Playback, fill: Records, row: int, most: float) -> float:
-    """The lowest leverage from 1 to `most` at which the stop of an entry lies beyond liquidation, by halving."""
-    if not stop_beyond(playback, fill, row, most):
-        return most
-    low, high = min(1.0, most), most
-    if stop_beyond(playback, fill, row, low):
-        return low
-    for _ in range(STEPS):
-        middle = 0.5 * (low + high)
-        low, high = (low, middle) if stop_beyond(playback, fill, row, middle) else (middle, high)
-    return high
-
-
-def stop_beyond(playback: Playback, fill: Records, row: int, leverage: float) -> bool:
-    """Whether an entry (a FILL record) made on bar `row` has its stop beyond its liquidation price at a leverage."""
-    contract, s = playback.scene.contracts[int(fill["symbol"])], int(fill["symbol"])
-    side, price, quantity = int(fill["side"]), float(fill["price"]), float(fill["quantity"])
-    reserve = reserve_of(contract, side * quantity, price, leverage)
-    posted = initial_margin_of(contract, quantity, price, leverage) + reserve
-    liquidation = liquidation_level(contract, side * quantity, price, posted, reserve)
-    atr, sigma = playback.wish.atr[s, row - 1], playback.wish.sigma[s, row - 1]
-    stop = price - side * _distance(playback.risk, leverage, price, float(atr), float(sigma))
-    return bool(liquidation > 0.0 and side * (liquidation - stop) >= 0.0)
-
-
-def _distance(risk: RiskParams, leverage: float, price: float, atr: float, sigma: float) -> float:
-    """How far the stop stands from the entry, in price."""
-    stop = risk.first_stop
-    assert stop is not None
-    match stop.unit:
-        case "%":
-            return price * stop.amount / 100.0
-        case "%margin":
-            return price * stop.amount / 100.0 / leverage
-        case "atr":
-            return stop.amount * atr
-        case _:
-            return price * stop.amount * sigma
