@@ -198,7 +198,7 @@ def test_paths_are_what_their_formula_says() -> None:
 
 
 def test_a_scene_is_what_its_text_says() -> None:
-    """Extremes of both prices, of every bar and of eight at a time, and the bars that are always looked at, in turn."""
+    """Extremes of both prices, of every bar and of eight at a time, and the bars at which funding is due, in turn."""
     playback = two_markets()
     scene, _ = resampled(playback, block_order(playback.played, 101, 10.0, np.random.default_rng(0)))
     bars, count = scene.bars, scene.bars.shape[1]
@@ -207,11 +207,11 @@ def test_a_scene_is_what_its_text_says() -> None:
     assert np.array_equal(scene.high, high)
     assert scene.lows[0].tolist() == [low[0, k : k + 8].min() for k in range(0, count - 7, 8)]
     assert scene.highs[0].tolist() == [high[0, k : k + 8].max() for k in range(0, count - 7, 8)]
-    rows = np.flatnonzero((bars["funded"][0] != 0) | (bars["blocked"][0] != 0))
+    rows = np.flatnonzero(bars["funded"][0] != 0)
     assert len(rows) > 5
     assert scene.events["row"][0].tolist() == [*rows.tolist(), count]
     assert scene.turn[0].tolist() == [int((rows < row).sum()) for row in range(count)]
-    for name in ("blocked", "mark_open", "mark_close", "funding_open", "funding_inside"):
+    for name in ("mark_open", "mark_close", "funding_open", "funding_inside"):
         assert np.array_equal(scene.events[name][0, :-1], bars[name][0, rows]), name
     assert np.array_equal(scene.mark, bars["mark_close"])
     assert bars.ctypes.data % 64 == 0
