@@ -26,7 +26,7 @@ from strategies.plan import MOST_EXITS
 ROWS = 3 * (MOST_EXITS + 2)
 # How many settings are played side by side, and how many bars of each before the next has its turn: what they look at
 # stays in a processor's own cache.
-GROUP, TILE = 64, 2048
+GROUP, TILE = 256, 2048
 
 
 class Group(NamedTuple):
