@@ -61,7 +61,7 @@ class Scene(NamedTuple):
 def make_scene(markets: Sequence[Market], first: int, impact_bars: int = 0) -> Scene:
     """The scene of markets with the same bars, played from row `first` on; `impact_bars` as in BarSource."""
     bars = room_for((len(markets), len(markets[0].candles)), blank=True)
-    source = BarSource(markets, impact_bars)
+    source = BarSource(markets, impact_bars, first)
     source.write_all(bars)
     contracts = np.concatenate([contract_record(market.contract) for market in markets])
     return scene_of(bars, source.finer, contracts, np.array([market.bars_per_year for market in markets]), first)
