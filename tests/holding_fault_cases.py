@@ -28,6 +28,10 @@ HOLDING: dict[str, tuple[str, str]] = {
         "level + tick > book.low[0]",
         "False",
     ),
+    "funding inside a band that takes the margin before it gives it back": (
+        "not due.outlived or narrows(play, due.level)",
+        "narrows(play, due.level)",
+    ),
     "a short's band from before the funding": (
         "level > 0.0 and level - tick < book.high[0]",
         "False",

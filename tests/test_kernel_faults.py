@@ -45,6 +45,15 @@ def funded_inside(one: Match) -> Match:
     return replace(one, markets=(replace(first, funding=Funding(stamps, rates, "case")),))
 
 
+def funded_twice(one: Match) -> Match:
+    """The same match with funding at the open of bars and inside them that takes a margin whole and gives it back."""
+    first, opens = one.markets[0], one.markets[0].candles.timestamp[::5]
+    stamps = np.sort(np.concatenate((opens, opens + HOUR // 2)))
+    rates = np.repeat(np.random.default_rng(one.seed).normal(0.0, 0.05, len(opens)), 2)
+    rates[1::2] *= -1.0
+    return replace(one, markets=(replace(first, funding=Funding(stamps, rates, "case")),))
+
+
 def often_touched(one: Match) -> Match:
     """The same match on bars of which cleaning has touched every third or so: they take no fills."""
     last = one.markets[0].candles
@@ -88,6 +97,7 @@ def played() -> list[tuple[Match, Result]]:
             match(seed, 1, {**far, **small}, {"rule": "crossover", "fast": 1, "slow": 2}, wild=4.0),
             marked_apart(match(seed, 1, {**far, **small}, {"rule": "crossover", "fast": 1, "slow": 2})),
             funded_inside(match(seed, 1, {**far, **small}, {"rule": "crossover"})),
+            funded_twice(match(seed, 1, {**far, **small}, {"rule": "crossover"}, wild=0.3)),
             match(seed, 1, near, {"rule": "crossover"}, wild=2.0, intrabar="favourable"),
             match(seed, 1, near, {"rule": "crossover"}, slippage_bps=100.0),
             calm(match(seed, 1, near, {"rule": "crossover", "fast": 5, "slow": 30}, wild=0.1)),

@@ -184,16 +184,16 @@ def follow_passed(play: Play, begin: int, end: int) -> None:
 @rule(inline=True)
 def pay_inside(play: Play, i: int, end: int) -> int:
     """Pays the funding of the bars from `i` to before `end`, which lie inside the band; the row of the first that is
-    left, because the band is narrower with it, or `end`.
+    left, because the position does not outlive it or the band is narrower with it, or `end`.
 
-    Inside of what is left of it the mark stays on this side of the liquidation price, so the position outlives this.
+    Where a bar has funding at its open and inside it, the one may take what the other gives back.
     """
     scene, turn = play.scene, play.scene.turn[0, i]
     event = scene.events[0, turn]
     while event.row < end:
         row: int = event.row
         due = funding_due(play, event, scene.low[0, row], scene.high[0, row])
-        if narrows(play, due.level):
+        if not due.outlived or narrows(play, due.level):
             return row
         pay(play, due, row)
         turn += 1
