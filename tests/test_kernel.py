@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
-from kernel_cases import Match, matches
+from kernel_cases import HOUR, Match, matches
 from planted_faults import mutated
 from test_kernel_faults import calm, match
 from test_telling import OLD
@@ -19,6 +19,7 @@ from backtests.kernel.tally import rate
 from backtests.run.recount import first_apart
 from backtests.run.solo import Solo
 from backtests.under_backtrader import broker
+from markets.funding import Funding
 from models.forecasts import Forecasts
 from reports.metrics import compute_metrics
 
@@ -104,6 +105,22 @@ def test_a_stop_a_reversal_and_its_liquidation_on_one_bar(seed: int, monkeypatch
     assert witness_difference(one, solo) == ""
     monkeypatch.setattr(broker, "Teller", mutated("backtests.under_backtrader.telling", *OLD).Teller)
     assert solo.part_from(one.backtrader()) != ""
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_all_positions_pay_funding_before_one_is_taken_over(seed: int) -> None:
+    """The cash at a fill at the close is that after the funding of every symbol, under every driver."""
+    far = {"sizing": "fraction", "fraction": 0.05, "leverage": 40.0, "stop_loss": "off", "take_profit": "off"}
+    one = match(seed, 3, far, {"rule": "crossover"}, wild=0.3)
+    random, markets = np.random.default_rng(seed), []
+    for market in one.markets:
+        stamps = market.candles.timestamp[::5] + HOUR // 2
+        markets.append(replace(market, funding=Funding(stamps, random.normal(0.0, 0.05, len(stamps)), "case")))
+    one = replace(one, markets=tuple(markets))
+    solo = one.kernel()
+    assert solo.part_from(one.backtrader()) == ""
+    assert witness_difference(one, solo) == ""
+    assert (solo.fills["reason"] == "liquidation").sum() > 3
 
 
 @settings(max_examples=40)

@@ -61,6 +61,7 @@ class WitnessAccount(WitnessBooks):
         self.marks = [bar.mark_close for bar in bars]
         for symbol in everyone:
             self._pay_funding(symbol, "inside", bars[symbol].mark_close, bars[symbol].funding_inside)
+        for symbol in everyone:
             self._bankrupt_at_close(symbol)
         self._bankrupt_account()
         self._at_one_price("close")
