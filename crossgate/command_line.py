@@ -117,13 +117,14 @@ def backtest(
 @app.command()
 def check(config: ConfigPath, overrides: Overrides = None, data: Data = None, as_json: AsJson = False) -> None:
     """Check a config and its data; train nothing."""
-    from crossgate.config import load_config, unasked
+    from crossgate.config import load_config
     from crossgate.job import check_markets, first_tests, load_markets
     from crossgate.stop_check import unreachable_stop
     from crossgate.summary import market_record, print_markets
     from foundation.seals import sealed_from
     from foundation.trials import TrialLedger
     from markets.market import common_span
+    from strategies.parameters import CrossoverParams
 
     settings = load_config(config, overrides or (), data)
     markets = load_markets(settings, data)
@@ -132,9 +133,10 @@ def check(config: ConfigPath, overrides: Overrides = None, data: Data = None, as
     starts = first_tests(settings, cut)
     ledger = TrialLedger()
     records = [market_record(one, starts[one.symbol], sealed_from(ledger, one.trial_key)) for one in cut]
-    if "risk" not in unasked(settings.strategy):
+    if isinstance(settings.strategy, CrossoverParams):
+        risk, account, direction = settings.risk, settings.account, settings.strategy.direction
         for record, one in zip(records, cut, strict=True):
-            record["unreachable_stop"] = unreachable_stop(one.contract, settings.risk, settings.account)
+            record["unreachable_stop"] = unreachable_stop(one.contract, risk, account, direction)
     if as_json:
         _print_json({"config": str(config), "markets": records})
     else:

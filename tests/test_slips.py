@@ -165,6 +165,22 @@ def test_a_stop_beyond_liquidation_is_told_before_anything_is_played(contract: s
         assert unreachable_stop(one, risk, AccountParams()) == ""
 
 
+@pytest.mark.parametrize(
+    ("contract", "further", "nearer"),
+    [("binance_usdm:BTCUSDT", "long", "short"), ("binance_coinm:BTCUSD_PERP", "short", "long")],
+)
+def test_a_stop_is_held_to_the_sides_that_are_traded(contract: str, further: str, nearer: str) -> None:
+    """Between the liquidation of the one side and the other it is reached on the further one, and said of the other."""
+    one, account = find_contract(contract), AccountParams()
+    reach = liquidation_distance(one, 10.0, nearer)
+    assert reach == liquidation_distance(one, 10.0) < liquidation_distance(one, 10.0, further)
+    stop = (reach + liquidation_distance(one, 10.0, further)) / 2.0
+    risk = RiskParams(stop_loss=f"{100.0 * stop:.4f}%", leverage=10)
+    assert unreachable_stop(one, risk, account, further) == ""
+    for direction in (nearer, "both"):
+        assert f"at most {reach:.1%}" in unreachable_stop(one, risk, account, direction)
+
+
 def test_a_check_knows_what_is_sealed_and_what_is_finer() -> None:
     """A seal within the bars is told, one after them is not; without finer candles nothing is said of them."""
     one = market(walk(30, 1))
