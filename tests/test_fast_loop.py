@@ -189,6 +189,23 @@ def test_a_strategy_with_its_own_way_of_taking_news_hears_of_all_orders() -> Non
     assert min(found[0][0], found[0][2]) > 3
 
 
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_strategy_that_takes_news_itself_is_given_all_of_them(marked: bool) -> None:
+    """Of orders that were submitted, accepted and cancelled, too, without a `notify_order` or with a marked one."""
+
+    class Takes(Random):
+        notify_order = of_ends(lambda *_: None) if marked else bt.Strategy.notify_order
+
+        def _addnotification(self, order: Any, quicknotify: bool = False) -> None:
+            self.told.append((len(self), order.getstatusname()))
+            super()._addnotification(order, quicknotify=quicknotify)
+
+    over = (market(np.random.default_rng(3), "ONE", 120, 1.0),)
+    fast, stock = (play(over, Takes, loop, seed=2, cash=2_000.0) for loop in ("fast", "stock"))
+    assert difference(fast, stock) == ""
+    assert {"Submitted", "Accepted", "Completed", "Canceled", "Expired"} <= {told[1] for told in fast[0].told}
+
+
 def told_in_both_loops(mark: bool) -> list[Any]:
     """What a strategy is told of orders that have ended, and whether it may be told of these alone."""
 

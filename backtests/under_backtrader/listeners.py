@@ -9,6 +9,8 @@ import backtrader as bt
 
 _NEXT = ("next", "prenext", "nextstart", "_next", "_prenext", "_nextstart")
 _ORDERS = ("notify_order", "_notify_order")
+# Own ways of a strategy with news of orders, whatever its `notify_order` is.
+_NEWS = ("_notify", "_addnotification")
 _VALUES = ("notify_cashvalue", "notify_fund", "_notify_cashvalue", "_notify_fund")
 
 
@@ -22,9 +24,9 @@ class Listeners:
 
     def __init__(self, strategy: Any) -> None:
         analyzers = [*strategy.analyzers, *strategy._slave_analyzers]
-        hears = _overrides(strategy, bt.Strategy, ("notify_order", "_notify"))
+        hears = _overrides(strategy, bt.Strategy, ("notify_order", *_NEWS))
         rests = bool(strategy.getobservers() or any(_wants(one, _ORDERS) for one in analyzers))
-        marked = hasattr(strategy.notify_order, "of_ends") and not _overrides(strategy, bt.Strategy, ("_notify",))
+        marked = hasattr(strategy.notify_order, "of_ends") and not _overrides(strategy, bt.Strategy, _NEWS)
         self.ends = bool(hears or rests)
         self.orders = bool((hears and not marked) or rests)
         hears = _overrides(strategy, bt.Strategy, ("notify_cashvalue", "notify_fund"))
