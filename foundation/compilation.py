@@ -118,8 +118,8 @@ def _with_imports(waiting: list[Path], home: Path) -> dict[Path, bytes]:
 
 
 def _file_of(root: Path, name: str) -> Path:
-    """Where a module of some name would stand below a folder."""
-    return root / f"{name.replace('.', '/')}.py"
+    """Where a module of some name, or of one relative to it, would stand below a folder."""
+    return root / f"{name.lstrip('.').replace('.', '/')}.py"
 
 
 def _imported(source: bytes) -> set[str]:

@@ -120,6 +120,20 @@ def test_rules_of_other_files_hang_on_those_files_and_on_ours(tree: Path) -> Non
     assert answer(tree, DUE) == ["87.5", "0"]
 
 
+@pytest.mark.parametrize("words", ["from .shares import share", "from . import shares\n\nshare = shares.share"])
+def test_rules_of_a_package_hang_on_what_they_import_relative_to_it(tree: Path, words: str) -> None:
+    """An edit of a file beside them changes their result."""
+    (tree / "own" / "mine").mkdir(parents=True)
+    (tree / "own" / "mine" / "__init__.py").touch()
+    own = OWN.replace("from shares import share", words)
+    assert own != OWN
+    (tree / "own" / "mine" / "own_rules.py").write_text(own)
+    question = DUE.replace("from own_rules", "from mine.own_rules")
+    for share, value in (("0.25", "75.0"), ("0.125", "62.5")):
+        (tree / "own" / "mine" / "shares.py").write_text(SHARE.replace("0.25", share))
+        assert answer(tree, question) == [value, "0"]
+
+
 def test_our_packages_are_those_of_the_tree() -> None:
     """The rooms whose rules count are the packages that setup.cfg names, and those that are checked at import."""
     from crossgate.tree import ROOMS as CHECKED
