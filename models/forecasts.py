@@ -298,13 +298,13 @@ def collect_forecasts(
     bars.sort(key=lambda bar: bar.timestamp)
     answers: dict[str, list[tuple[int, Forecast]]] = {market.symbol: [] for market in listed}
     for bar in bars:
-        answer = checked(_read_answer(forecaster.forecast(bar), bar), bar.symbol, bar.timestamp)
+        answer = checked(read_answer(forecaster.forecast(bar), bar), bar.symbol, bar.timestamp)
         if math.isfinite(answer.mean) and math.isfinite(answer.sigma):
             answers[bar.symbol].append((bar.timestamp, answer))
     return Forecasts({symbol: _collected(symbol, rows, name) for symbol, rows in answers.items()}, name)
 
 
-def _read_answer(answer: Any, bar: Bar) -> Forecast:
+def read_answer(answer: Any, bar: Bar) -> Forecast:
     """What a forecaster answered; raises DataError for anything but numbers in the order of Forecast."""
     try:
         mean, sigma, *more = answer

@@ -11,7 +11,7 @@ import backtrader as bt
 import numpy as np
 
 from foundation.errors import ParameterError
-from models.forecasts import NO_FORECAST, Bar, Forecast, Forecaster, checked
+from models.forecasts import NO_FORECAST, Bar, Forecast, Forecaster, checked, read_answer
 from strategies import averages, rules
 from strategies.outlook import Outlook
 from strategies.parameters import CrossoverParams, RiskParams
@@ -242,7 +242,7 @@ class LSTMCrossover(bt.Strategy):
         """What is wanted at the close of this bar: long, short or, with signal 0, to hold."""
         stamp = data.open_time
         bar = Bar(data.symbol, stamp, *[line[0] for line in memory.prices])
-        forecast = memory.forecast = checked(Forecast(*self.ask(bar)), data.symbol, stamp)
+        forecast = memory.forecast = checked(read_answer(self.ask(bar), bar), data.symbol, stamp)
         mean, sigma = forecast.mean, forecast.sigma
         fast, slow = memory.fast[0], memory.slow[0]
         side, memory.before, memory.age = averages.crossing_step(fast, slow, memory.before, memory.age)

@@ -109,6 +109,22 @@ def test_a_sigma_that_cannot_be_is_told_with_its_bar(mean: float, sigma: float) 
         cerebro.run()
 
 
+@pytest.mark.parametrize("answer", [None, 0.1, (0.1,), ("up", 1.0)])
+def test_an_answer_that_is_no_forecast_is_told_with_its_bar(answer: Any) -> None:
+    """In one line, where the strategy asks by itself at each bar under Backtrader."""
+
+    class Wrong:
+        def forecast(self, bar: Bar) -> Any:
+            return answer
+
+    over, cerebro = market(flat(20)), bt.Cerebro(stdstats=False)
+    cerebro.adddata(CandleFeed(dataname=over))
+    cerebro.broker = FuturesBroker()
+    cerebro.addstrategy(LSTMCrossover, forecaster=Wrong(), fast=1, slow=2, rule="forecast", atr_bars=2)
+    with pytest.raises(DataError, match=r"answered .* at the bar of .* UTC; answer with"):
+        cerebro.run()
+
+
 def test_no_forecast_is_nan() -> None:
     """A row, or an answer, of NaN is none, whatever its other half."""
     held = ForecastSeries(STAMPS, np.full(4, np.nan), np.array([np.nan, 1.0, np.nan, 2.0]), STAMPS - 1, np.zeros(4))
