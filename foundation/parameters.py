@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -25,6 +25,14 @@ class Parameters(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             raise self._explain(error.errors()[0]) from None
+
+    @classmethod
+    def of(cls, given: Any, name: str) -> Self:
+        """The table that was handed in as `name`, or the defaults for None; raises ParameterError for anything else."""
+        if given is not None and not isinstance(given, cls):
+            made = f"{name}={cls.__name__}(...)"
+            raise ParameterError(name, f"should be {cls.__name__}", value=type(given).__name__, fix=made)
+        return cls() if given is None else given
 
     def replaced(self, **values: Any) -> Any:
         """The same table with some values changed, validated again."""

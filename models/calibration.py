@@ -78,7 +78,7 @@ class Calibration:
     """
 
     def __init__(self, params: CalibrationParams | None = None) -> None:
-        self.params = params or CalibrationParams()
+        self.params = CalibrationParams.of(params, "calibration")
         self.reset()
 
     def reset(self) -> None:
@@ -115,7 +115,7 @@ def with_intervals(
     The interval of each row rests on what was known at its bar's close: the outcomes of earlier rows. Quantiles
     the forecasts held before are replaced.
     """
-    params = params or CalibrationParams()
+    params = CalibrationParams.of(params, "calibration")
     series = dict(forecasts.series)
     for market in [markets] if isinstance(markets, Market) else markets:
         candles = market.candles
@@ -145,7 +145,7 @@ def interval_bounds(
     params: CalibrationParams | None = None,
 ) -> FloatArray:
     """Lower and upper bound at every bar, shape (bars, 2), for forecasts aligned with candles; NaN where none."""
-    params = params or CalibrationParams()
+    params = CalibrationParams.of(params, "calibration")
     scale = np.array(sigma, dtype=np.float64)
     if params.scale == "ewma":
         scale = ewma_volatility(close, params.ewma_bars)

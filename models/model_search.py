@@ -132,8 +132,8 @@ def tune_model(
     refused, with what they would take; None tries any number. Raises ParameterError or
     DataError, for too few bars before anything trains, and SealedError where those folds reach into sealed data.
     """
-    model, features = model or LSTMParams(), features or FeatureParams()
-    walk, search = walk or WalkForwardParams(), search or SearchParams()
+    model, features = LSTMParams.of(model, "model"), FeatureParams.of(features, "features")
+    walk, search = WalkForwardParams.of(walk, "walk"), SearchParams.of(search, "search")
     if trials < 1:
         raise ParameterError("trials", "should be 1 or above", value=trials)
     check_model_trials(trials, len(as_list(markets)), model, search, most)

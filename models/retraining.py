@@ -49,7 +49,7 @@ def retraining_forecasts(
     **how: Any,
 ) -> dict[str, Forecasts]:
     """The forecasts of each way to retrain, by its name; `how` goes to `walk_forward`, whose cache knows its own."""
-    ways = retraining_ways(walk or WalkForwardParams())
+    ways = retraining_ways(WalkForwardParams.of(walk, "walk"))
     return {name: walk_forward(markets, model, features, walk=one, **how) for name, one in ways.items()}
 
 

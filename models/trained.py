@@ -119,7 +119,7 @@ def train_model(
     as far apart as the inputs' memory. Raises DataError that says how many bars are needed.
     A training that was killed goes on from its last checkpoint.
     """
-    model, features = model or LSTMParams(), features or FeatureParams()
+    model, features = LSTMParams.of(model, "model"), FeatureParams.of(features, "features")
     samples = {market.symbol: proven_sample(market, features, model) for market in as_list(markets)}
     chosen, names = member_seeds(seed, seeds), ", ".join(samples)
     if pooled:

@@ -58,7 +58,8 @@ def walk_forward(
     A row's mean is the mean over seeds; its model saw no bar from the row's own on. Its quantiles are a conformal
     interval around the mean, as wide as the errors of earlier rows say (`calibration`), where the model learns none.
     """
-    model, features, walk = model or LSTMParams(), features or FeatureParams(), walk or WalkForwardParams()
+    model, features = LSTMParams.of(model, "model"), FeatureParams.of(features, "features")
+    walk, calibration = WalkForwardParams.of(walk, "walk"), CalibrationParams.of(calibration, "calibration")
     overrides = {"scheme": scheme, "train": train, "test": test, "seeds": seeds}
     walk = walk.replaced(**{name: value for name, value in overrides.items() if value is not None})
     listed = as_list(markets)
@@ -200,7 +201,8 @@ def walk_forward_models(
     What they say is what `walk_forward` of the same arguments says, from the same networks; on drift, those that it led
     to on these bars.
     """
-    model, features, walk = model or LSTMParams(), features or FeatureParams(), walk or WalkForwardParams()
+    model, features = LSTMParams.of(model, "model"), FeatureParams.of(features, "features")
+    walk, calibration = WalkForwardParams.of(walk, "walk"), CalibrationParams.of(calibration, "calibration")
     listed = as_list(markets)
     made = _walk(listed, model, features, walk, member_seeds(seed, walk.seeds), workers, cache)
     joined = {market.symbol: market.exogenous for market in listed}

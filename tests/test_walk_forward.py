@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from models.skill import Skill, forecast_skill
 from models.trained import train_model
 from models.training import train_network
 from models.walkforward import member_seeds, walk_forward, walk_forward_models
+from strategies.parameters import RiskParams
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 MARKET = planted_market()
@@ -253,6 +255,17 @@ def test_what_is_no_market_is_one_line(markets: Any) -> None:
     for ask in (walk_forward, walk_forward_models, tune_model, train_model):
         with pytest.raises(ParameterError, match=r"^markets: should be a Market, and is a \w+; cg\.load_market or"):
             ask(markets)
+
+
+@pytest.mark.parametrize("name", ["model", "features", "calibration", "walk", "search"])
+def test_a_table_in_another_ones_place_is_one_line(name: str) -> None:
+    """What should stand there, and how it is made, before anything trains."""
+    asks: tuple[Callable[..., Any], ...] = (walk_forward, walk_forward_models, tune_model, train_model)
+    asked = [ask for ask in asks if name in signature(ask).parameters]
+    assert asked
+    for ask in asked:
+        with pytest.raises(ParameterError, match=rf"^{name} = 'RiskParams': should be (\w+); {name}=\1\(\.\.\.\)"):
+            ask(MARKET, **{name: RiskParams()})
 
 
 @pytest.mark.parametrize("seed", [1.5, -1, True, "1", None])
