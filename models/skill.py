@@ -12,7 +12,7 @@ import numpy as np
 from markets.candles import FloatArray
 from markets.market import Market
 from models.forecasts import Forecasts
-from models.level import LEAST_FORECASTS, LEAST_ROWS, SIGNIFICANCE
+from models.level import LEAST_FORECASTS, LEAST_ROWS, SIGNIFICANCE, fitted_models
 from models.naive import naive_forecasts
 from models.significance import (
     anatolyev_gerko_p,
@@ -27,7 +27,7 @@ from models.significance import (
     robust_correlation,
     skill_p,
 )
-from models.track import Track, fitted_models, track_of
+from models.track import Track, track_of
 
 # A forecast holds these within it: a comparison of losses, as of strangers, is none with them.
 NESTED = ("zero", "expanding mean")

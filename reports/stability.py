@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from markets.candles import FloatArray, IntArray
-from models.track import fitted_models
+from models.level import fitted_models
 from reports.curves import EquityCurve
 from reports.intervals import LEVEL, optimal_block
 
