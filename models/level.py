@@ -1,13 +1,9 @@
 """Level: the odds at which a test of forecasts may take chance for skill, how many that takes, and what is doubted.
 
-Read by commands that only show a run, so nothing here loads a compiler.
+Read by commands that only list runs, so nothing here loads an array.
 """
 
 from __future__ import annotations
-
-import numpy as np
-
-from markets.candles import IntArray
 
 SIGNIFICANCE = 0.05
 # The fewest forecasts with a known outcome that are called skilled, whatever a test says: the tests were simulated from
@@ -15,18 +11,6 @@ SIGNIFICANCE = 0.05
 LEAST_FORECASTS = 300
 # The fewest rows with an error, a test or a coverage of their own: on fewer the tests alarm too often.
 LEAST_ROWS = 100
-
-
-def fitted_models(model: IntArray, trained_through: IntArray) -> IntArray:
-    """The numbers of the models, by row, that were fitted: those all of whose rows were trained through one moment.
-
-    A forecaster that is asked bar by bar may learn as it goes: each of its rows was trained through the bar before it.
-    """
-    numbers, first, at = np.unique(model, return_index=True, return_inverse=True)
-    moving = np.zeros(len(numbers), dtype=bool)
-    np.logical_or.at(moving, at, trained_through != trained_through[first][at])
-    found: IntArray = numbers[~moving]
-    return found
 
 
 def zero_models_words(models: int, zero_models: int) -> str:

@@ -12,8 +12,9 @@ import numpy as np
 from markets.candles import FloatArray
 from markets.market import Market
 from models.forecasts import Forecasts
-from models.level import LEAST_FORECASTS, LEAST_ROWS, SIGNIFICANCE, fitted_models
+from models.level import LEAST_FORECASTS, LEAST_ROWS, SIGNIFICANCE
 from models.naive import naive_forecasts
+from models.provenance import fitted_models
 from models.significance import (
     anatolyev_gerko_p,
     clark_west_p,

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from markets.candles import FloatArray, IntArray
-from models.level import fitted_models
+from models.provenance import fitted_models
 from reports.curves import EquityCurve
 from reports.intervals import LEVEL, optimal_block
 
