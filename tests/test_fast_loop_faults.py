@@ -136,8 +136,9 @@ def plain(right: str, wrong: str) -> Any:
     module: Any = mutated("backtests.exchange.passing", right, wrong)
     whole = passing.play_and_record
 
-    def played(*arrays: Any) -> None:
-        whole(*(one.view(np.ndarray) if isinstance(one, np.ndarray) else one for one in arrays))
+    def played(desk: Any, *given: Any) -> None:
+        arrays = (one.view(np.ndarray) for one in desk)
+        whole(records.Desk(*arrays), *(one.view(np.ndarray) if isinstance(one, np.ndarray) else one for one in given))
 
     module.play_and_record = played
     module.profit_of, module.first_move = passing.profit_of.py_func, passing.first_move.py_func

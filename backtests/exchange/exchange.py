@@ -65,31 +65,21 @@ def play_bar(
 
 
 @rule
-def play_and_record(
-    account: Records,
-    positions: Records,
-    orders: Records,
-    bars: Records,
-    i: int,
-    settings: Records,
-    contracts: Records,
-    fills: Records,
-    payments: Records,
-    finer: Records,
-    history: Records,
-    position_history: Records,
-) -> None:
+def play_and_record(desk: Desk, bars: Records, i: int, history: Records, position_history: Records) -> None:
     """`play_bar`, with the account and the positions at the close written to row `i` of the histories.
 
     `history` has one row a bar, `position_history` shape (symbols, bars).
     """
-    play_bar(account, positions, orders, bars, i, settings, contracts, fills, payments, finer)
-    history[i].equity, history[i].cash = account[0].equity, account[0].cash
-    for s in range(len(positions)):
-        held, position = position_history[s, i], positions[s]
+    play_bar(
+        desk.account, desk.positions, desk.orders, bars, i, desk.settings, desk.contracts, desk.fills, desk.payments,
+        desk.finer,
+    )  # fmt: skip
+    history[i].equity, history[i].cash = desk.account[0].equity, desk.account[0].cash
+    for s in range(len(desk.positions)):
+        held, position = position_history[s, i], desk.positions[s]
         held.position, held.margin = position.quantity, position.margin
         held.liquidation_price = position.liquidation_price
-        held.unrealised = profit_of(contracts[s], position.quantity, position.entry, bars[s, i].mark_close)
+        held.unrealised = profit_of(desk.contracts[s], position.quantity, position.entry, bars[s, i].mark_close)
 
 
 @rule

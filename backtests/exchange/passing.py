@@ -36,34 +36,10 @@ from foundation.addresses import records_at
 from foundation.compilation import rule
 
 
-@rule
-def play_handed(handed: Records, i: int, end: int) -> int:
-    """The first row after `i` that has to be looked at again, `end` at most, as by `play_on`.
-
-    Where `end` is `i` no bar is passed over: that one is played.
-    """
-    at = handed[0]
-    account, settings = records_at(at.account, (1,), ACCOUNT), records_at(at.settings, (1,), SETTINGS)
-    positions = records_at(at.positions, (at.symbols,), POSITION)
-    contracts = records_at(at.contracts, (at.symbols,), CONTRACT)
-    orders, fills = records_at(at.orders, (at.room,), ORDER), records_at(at.fills, (at.most_fills,), FILL)
-    payments = records_at(at.payments, (2 * at.symbols,), PAYMENT)
-    finer, bars = records_at(at.finer, (at.finer_rows,), FINER), records_at(at.bars, (at.symbols, at.rows), BAR)
-    history = records_at(at.history, (at.rows,), HISTORY)
-    held = records_at(at.position_history, (at.symbols, at.rows), POSITION_HISTORY)
-    if end > i:
-        return play_on(
-            account, positions, orders, bars, i, end, settings, contracts, fills, payments, finer, history, held
-        )
-    play_and_record(account, positions, orders, bars, i, settings, contracts, fills, payments, finer, history, held)
-    return i + 1
-
-
-@rule
-def withdraw_handed(handed: Records, identity: int) -> None:
-    """Cancels an order, and what is tied to it, as by `withdraw`."""
-    at = handed[0]
-    desk = Desk(
+@rule(makes_arrays=True)
+def desk_at(at: Row) -> Desk:
+    """The arrays of a run, by where a HANDED record says that they lie."""
+    return Desk(
         records_at(at.account, (1,), ACCOUNT),
         records_at(at.positions, (at.symbols,), POSITION),
         records_at(at.orders, (at.room,), ORDER),
@@ -73,39 +49,31 @@ def withdraw_handed(handed: Records, identity: int) -> None:
         records_at(at.payments, (2 * at.symbols,), PAYMENT),
         records_at(at.finer, (at.finer_rows,), FINER),
     )
-    withdraw(desk, identity)
 
 
-@rule
-def play_on(
-    account: Records,
-    positions: Records,
-    orders: Records,
-    bars: Records,
-    i: int,
-    end: int,
-    settings: Records,
-    contracts: Records,
-    fills: Records,
-    payments: Records,
-    finer: Records,
-    history: Records,
-    position_history: Records,
-) -> int:
+@rule(makes_arrays=True)
+def play_handed(handed: Records, i: int, end: int) -> int:
     """The first row after `i` that has to be looked at again, `end` at most; the histories are written up to there.
 
     Bars on which nothing can happen as long as no order is given or withdrawn are valued at their close and passed
-    over; where bar `i` is none of them it is played, as by `play_and_record`, and alone.
+    over; where bar `i` is none of them it is played, and alone. Where `end` is `i` it is played whatever it is.
     """
-    desk = Desk(account, positions, orders, settings, contracts, fills, payments, finer)
-    row = pass_over(desk, bars, i, end, history, position_history)
+    at, desk = handed[0], desk_at(handed[0])
+    bars = records_at(at.bars, (at.symbols, at.rows), BAR)
+    history = records_at(at.history, (at.rows,), HISTORY)
+    held = records_at(at.position_history, (at.symbols, at.rows), POSITION_HISTORY)
+    row = pass_over(desk, bars, i, end, history, held) if end > i else i
     if row > i:
-        account[0].fills, account[0].payments, account[0].events = 0, 0, 0
+        desk.account[0].fills, desk.account[0].payments, desk.account[0].events = 0, 0, 0
         return row
-    play_and_record(
-        account, positions, orders, bars, i, settings, contracts, fills, payments, finer, history, position_history
-    )
+    play_and_record(desk, bars, i, history, held)
     return i + 1
+
+
+@rule(makes_arrays=True)
+def withdraw_handed(handed: Records, identity: int) -> None:
+    """Cancels an order, and what is tied to it, as by `withdraw`."""
+    withdraw(desk_at(handed[0]), identity)
 
 
 @rule

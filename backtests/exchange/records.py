@@ -169,7 +169,8 @@ class Desk(NamedTuple):
 def hand_over(handed: Records, arrays: Any) -> None:
     """Writes into a HANDED record where the arrays of a run lie; `arrays` has each of them as an attribute, to keep it.
 
-    Shapes are those of `play_on`, with two payments a symbol. Raises CrossgateError for other records, or for gaps.
+    Shapes are those of `play_bar` and its histories, with two payments a symbol. Raises CrossgateError for other
+    records, or for gaps.
     """
     for name, kind in RUN.items():
         handed[name] = address_of(getattr(arrays, name), kind)
